@@ -1,0 +1,44 @@
+/*
+ * child.h - other programs: started with chosen descriptors, reaped, killed. (SSH_ASKPASS today.)
+ *
+ * The program gets only the three standard descriptors, default signal handling and an empty signal mask.
+ * Never through a shell: argv is handed over as it is. The process must not ignore SIGCHLD.
+ */
+#ifndef NET_CHILD_H
+#define NET_CHILD_H
+
+#include <sys/types.h>
+
+#include "adit.h"
+
+enum {
+    CHILD_LINE_CAP = 4096, /* the longest first line that child_run_line keeps, with its zero */
+    CHILD_ENV_EXTRAS = 16, /* the most variables that one call may add */
+};
+
+struct child {
+    pid_t pid; /* -1: not started, or reaped */
+};
+
+/* Starts argv[0] (looked up in PATH) with fds[0..2] as its standard input, output and error (the caller keeps
+ * its own copies; -1: /dev/null), and the process's environment plus env_extra ("NAME=value",
+ * NULL-terminated, these win; NULL: none). new_session: its own session, without the controlling terminal.
+ * ADIT_E_SYSTEM when it cannot be started, with the reason ("cannot run X: No such file or directory"). */
+enum adit_err child_start(struct child *child, const char *const argv[], const char *const env_extra[],
+                          const int fds[static 3], bool new_session, struct adit_error *err) ADIT_MUST_USE;
+
+/* True when it has ended: *status is its exit status, or 128 + the signal. Without `wait` it never blocks. */
+bool child_reap(struct child *child, bool wait, int *status);
+/* Sends a signal if it has not been reaped. */
+void child_kill(const struct child *child, int sig);
+
+/* Runs a program to its end and keeps the first line of its output, without its line end, zero-terminated, in
+ * line (the rest is read and thrown away; the buffer on the way is wiped; the caller wipes line). *status as
+ * child_reap. stderr is shared; stdin is /dev/null. Blocks for as long as the program runs, or until
+ * cancel_fd (-1: none) becomes readable: then it is killed and ADIT_E_INTERRUPTED comes back. ADIT_E_LIMIT
+ * when the line does not fit. */
+enum adit_err child_run_line(const char *const argv[], const char *const env_extra[], int cancel_fd,
+                             char line[static CHILD_LINE_CAP], int *status,
+                             struct adit_error *err) ADIT_MUST_USE;
+
+#endif

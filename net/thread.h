@@ -1,0 +1,23 @@
+/*
+ * thread.h - threads with a known stack and no signals.
+ */
+#ifndef NET_THREAD_H
+#define NET_THREAD_H
+
+#include <pthread.h>
+
+#include "adit.h"
+
+enum {
+    /* A session: ML-KEM, sntrup761 and RSA take tens of KiB; musl's default is 128 KiB. */
+    THREAD_STACK_SESSION = 256 * 1024,
+    /* A name lookup: libc's resolver keeps a few KiB of answers on the stack. */
+    THREAD_STACK_RESOLVE = 128 * 1024,
+};
+
+/* Starts run(arg) on a stack of stack_len bytes (raised to the system's minimum) with every signal blocked:
+ * signals belong to the main thread. thread NULL: detached, nobody joins it. ADIT_E_SYSTEM on failure. */
+enum adit_err thread_start(pthread_t *thread, size_t stack_len, void *(*run)(void *), void *arg,
+                           struct adit_error *err) ADIT_MUST_USE;
+
+#endif

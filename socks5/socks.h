@@ -1,0 +1,85 @@
+/*
+ * socks.h - the server's half of the SOCKS 4, 4a and 5 handshake, sans-I/O (RFC 1928; SOCKS4 and SOCKS4A
+ * memos).
+ *
+ * Bytes in by socks_feed, bytes out by socks_out, what is to be done by socks_next. It never allocates, never
+ * reads past the end of the handshake (what a client sends behind its request belongs to the target),
+ * and gives the same results whether bytes come one at a time or all at once. After socks_init:
+ *
+ *   loop: socks_next:
+ *     SOCKS_SEND       send socks_out, socks_out_consume what went
+ *     SOCKS_NEED_MORE  socks_feed what the client sends
+ *     SOCKS_REQUEST    try s->request; answer once with socks_reply. Until then no byte is consumed
+ *     SOCKS_GRANTED    the handshake is over: the stream is the client's and the target's
+ *     SOCKS_FAILED     (everything was sent) close; s->error says why
+ */
+#ifndef SOCKS5_SOCKS_H
+#define SOCKS5_SOCKS_H
+
+#include "adit.h"
+
+enum {
+    SOCKS_USER_MAX = 255,                                   /* a SOCKS4 user id; the memo sets no bound */
+    SOCKS_METHODS_MAX = 255,                                /* RFC 1928 §3: one length byte */
+    SOCKS_HOST_CAP = LIMIT_HOST + 1,                        /* with its zero */
+    SOCKS_IN_CAP = 8 + SOCKS_USER_MAX + 1 + LIMIT_HOST + 1, /* the longest message: a SOCKS4a request */
+    SOCKS_OUT_CAP = 32, /* the longest answers in a row are 2 + 10 bytes */
+    SOCKS_ERROR_CAP = 96,
+};
+
+/* Reply codes, RFC 1928 §6. SOCKS4 knows granted (5A) and refused (5B) only. */
+enum socks_result {
+    SOCKS_OK = 0x00,
+    SOCKS_GENERAL = 0x01,
+    SOCKS_NOT_ALLOWED = 0x02,
+    SOCKS_NET_UNREACHABLE = 0x03,
+    SOCKS_HOST_UNREACHABLE = 0x04,
+    SOCKS_REFUSED = 0x05,
+    SOCKS_TTL_EXPIRED = 0x06,
+    SOCKS_NO_COMMAND = 0x07,
+    SOCKS_NO_ADDRESS_TYPE = 0x08,
+};
+
+enum socks_event {
+    SOCKS_NEED_MORE,
+    SOCKS_SEND,
+    SOCKS_REQUEST,
+    SOCKS_GRANTED,
+    SOCKS_FAILED,
+};
+
+struct socks_request {
+    uint8_t version;           /* 4 or 5 */
+    bool is_name;              /* to be looked up at the far end; otherwise host is a literal address */
+    uint16_t port;             /* as sent; 0 is possible */
+    char host[SOCKS_HOST_CAP]; /* "10.0.0.1", "2001:db8::1" (RFC 5952, no brackets), or the name as sent: 1 to
+                                * 255 bytes without control characters, spaces or zeros */
+};
+
+struct socks {
+    uint8_t state; /* socks.c's own */
+    bool replied;
+    size_t in_len, out_len;
+    uint8_t in[SOCKS_IN_CAP];
+    uint8_t out[SOCKS_OUT_CAP];
+    struct socks_request request;
+    char error[SOCKS_ERROR_CAP]; /* why it failed, for the log; plain ASCII, holds no byte of the client's */
+};
+
+void socks_init(struct socks *s);
+
+/* Consumes bytes of data up to the end of the message that is under way, and returns how many: fewer than
+ * data.n when something is to be sent or done first (see socks_next), or when the handshake is over. */
+size_t socks_feed(struct socks *s, struct span data) ADIT_MUST_USE;
+
+enum socks_event socks_next(const struct socks *s);
+
+/* What is to be sent; valid until the next call on s. */
+struct span socks_out(const struct socks *s);
+void socks_out_consume(struct socks *s, size_t n);
+
+/* Answers SOCKS_REQUEST: writes the reply for its version. The bound address is 0.0.0.0:0. Anything but
+ * SOCKS_OK ends in SOCKS_FAILED once it is sent. Ignored in any other state. */
+void socks_reply(struct socks *s, enum socks_result result);
+
+#endif
