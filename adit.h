@@ -59,14 +59,14 @@ enum {
     LIMIT_USER = 255,
     LIMIT_HOST = 255,
     /* The text of an error, with its terminating zero. */
-    LIMIT_ERROR_TEXT = 400,
-    /* The output buffer grows to this while busy, and this much of it is kept for messages that are
-     * not channel data. */
-    LIMIT_OUT_BUFFER = 256 * 1024,
-    LIMIT_OUT_RESERVE = 4 * 1024,
-    LIMIT_IN_BUFFER = 256 * 1024,
+    LIMIT_ERROR_TEXT = 1200,
+    /* Input and output start at BUFFER_START (one packet of 35000, RFC 4253 §6.1) and grow to these while
+     * busy: the input holds one largest packet with its tag, the output eight full data packets and the
+     * reserve. LIMIT_OUT_RESERVE of the output is kept for messages that are not channel data. */
     BUFFER_START = 40 * 1024,
-    /* A sealed packet's first unsent bytes before a small one may follow (design: about 10 ms). */
+    LIMIT_IN_BUFFER = LIMIT_PACKET + 1024,
+    LIMIT_OUT_BUFFER = 272 * 1024,
+    LIMIT_OUT_RESERVE = 8 * 1024,
     LIMIT_FILE_KEY = 1024 * 1024, /* a private key file */
     LIMIT_FILE_KNOWN_HOSTS = 64 * 1024 * 1024,
     LIMIT_LINE_KNOWN_HOSTS = 64 * 1024,

@@ -1,0 +1,315 @@
+#include "ssh/packet.h"
+
+#include <string.h>
+
+#include "ssh/wire.h"
+
+enum { HEAD_LEN = 5 /* packet_length, padding_length */, PADDING_MIN = 4 /* RFC 4253 §6 */ };
+
+/* ---- buffers ---- */
+
+static void buffer_release(struct packet *pk, struct packet_buffer *b)
+{
+    if (b->p != NULL) {
+        adit_wipe(b->p, b->cap);
+        pk->memory->release(pk->memory->ctx, b->p, b->cap);
+    }
+    *b = (struct packet_buffer){0};
+}
+
+static bool buffer_resize(struct packet *pk, struct packet_buffer *b, size_t cap)
+{
+    uint8_t *p = pk->memory->alloc(pk->memory->ctx, cap);
+    if (p == NULL) {
+        pk->out_of_memory = true;
+        return false;
+    }
+    size_t n = b->end - b->start;
+    bool is_busy = b->is_busy;
+    if (n > 0)
+        memcpy(p, b->p + b->start, n);
+    buffer_release(pk, b);
+    *b = (struct packet_buffer){.p = p, .cap = cap, .start = 0, .end = n, .is_busy = is_busy};
+    return true;
+}
+
+/* Moves what is in the buffer to its front: free when it is empty, else rare (a partial write or packet). */
+static void buffer_compact(struct packet_buffer *b)
+{
+    if (b->start == 0)
+        return;
+    size_t n = b->end - b->start;
+    if (n > 0)
+        memmove(b->p, b->p + b->start, n);
+    b->start = 0;
+    b->end = n;
+}
+
+/* At least need bytes behind the contents, in a buffer of at most limit. */
+static bool buffer_make_room(struct packet *pk, struct packet_buffer *b, size_t need, size_t limit)
+{
+    if (b->start == b->end)
+        b->start = b->end = 0;
+    if (need <= b->cap - b->end)
+        return true;
+    size_t used = b->end - b->start;
+    if (need > limit - used)
+        return false;
+    if (need <= b->cap - used && !b->is_busy) {
+        buffer_compact(b);
+        return true;
+    }
+    size_t cap = b->cap < BUFFER_START ? BUFFER_START : b->cap;
+    while (cap - used < need)
+        cap *= 2;
+    if (cap > limit)
+        cap = limit;
+    if (cap > b->cap)
+        return buffer_resize(pk, b, cap);
+    buffer_compact(b);
+    return true;
+}
+
+void packet_init(struct packet *pk, const struct adit_alloc *memory, struct drbg *random)
+{
+    *pk = (struct packet){.memory = memory, .random = random, .padding_used = sizeof(pk->padding)};
+    cipher_init_none(&pk->rx.cipher);
+    cipher_init_none(&pk->tx.cipher);
+}
+
+void packet_wipe(struct packet *pk)
+{
+    buffer_release(pk, &pk->in);
+    buffer_release(pk, &pk->out);
+    cipher_wipe(&pk->rx.cipher);
+    cipher_wipe(&pk->tx.cipher);
+    adit_wipe(pk->padding, sizeof(pk->padding));
+}
+
+void packet_idle(struct packet *pk)
+{
+    if (pk->in.start == pk->in.end)
+        buffer_release(pk, &pk->in);
+    if (pk->out.start == pk->out.end)
+        buffer_release(pk, &pk->out);
+}
+
+void packet_set_keys(struct packet_side *side, const struct cipher *cipher, bool reset_seq)
+{
+    cipher_wipe(&side->cipher);
+    side->cipher = *cipher;
+    side->packets = 0;
+    side->bytes = 0;
+    if (reset_seq)
+        side->seq = 0;
+}
+
+/* ---- in ---- */
+
+struct wspan packet_in_space(struct packet *pk)
+{
+    struct packet_buffer *b = &pk->in;
+    size_t want = 4096;
+    if (b->is_busy && b->cap < LIMIT_IN_BUFFER)
+        want = 2 * b->cap < LIMIT_IN_BUFFER - (b->end - b->start) ? 2 * b->cap
+                                                                  : LIMIT_IN_BUFFER - (b->end - b->start);
+    if (pk->in_packets && b->end - b->start >= 4) {
+        /* The rest of a packet that has begun must fit. */
+        size_t whole =
+            4 + cipher_peek_length(&pk->rx.cipher, pk->rx.seq, b->p + b->start) + pk->rx.cipher.tag_len;
+        size_t have = b->end - b->start;
+        if (whole <= LIMIT_IN_BUFFER && whole > have && whole - have > want)
+            want = whole - have;
+    }
+    if (!buffer_make_room(pk, b, want, LIMIT_IN_BUFFER))
+        (void)buffer_make_room(pk, b, 1, LIMIT_IN_BUFFER);
+    b->is_busy = false;
+    if (b->p == NULL)
+        return (struct wspan){0};
+    return (struct wspan){b->p + b->end, b->cap - b->end};
+}
+
+void packet_in_commit(struct packet *pk, size_t n)
+{
+    pk->in.is_busy = n > 0 && n == pk->in.cap - pk->in.end;
+    pk->in.end += n;
+}
+
+struct span packet_in_raw(const struct packet *pk)
+{
+    return pk->in.p == NULL ? (struct span){0}
+                            : (struct span){pk->in.p + pk->in.start, pk->in.end - pk->in.start};
+}
+
+void packet_in_skip(struct packet *pk, size_t n)
+{
+    pk->in.start += n;
+}
+
+/* RFC 4253 §6: bounds and multiple-of-block rule of packet_length. */
+static bool length_is_valid(const struct cipher *c, uint32_t length)
+{
+    size_t padded = c->length_is_clear ? length : (size_t)length + 4;
+    return length >= 1 + 1 + PADDING_MIN && length <= LIMIT_PACKET && padded % c->block_len == 0;
+}
+
+static enum packet_status packet_bad(struct adit_error *err, enum adit_err code, const char *what, uint32_t n)
+{
+    adit_fail(err, code, "%s %lu (RFC 4253 §6)", what, (unsigned long)n);
+    return PACKET_BAD;
+}
+
+enum packet_status packet_next(struct packet *pk, struct span *payload, struct adit_error *err)
+{
+    struct packet_buffer *b = &pk->in;
+    struct packet_side *rx = &pk->rx;
+    size_t have = b->end - b->start;
+    pk->in_packets = true;
+    if (have < 4)
+        return PACKET_NONE;
+    uint8_t *p = b->p + b->start;
+    uint32_t length = cipher_peek_length(&rx->cipher, rx->seq, p);
+    if (!length_is_valid(&rx->cipher, length))
+        return packet_bad(err, ADIT_E_PROTOCOL, "Bad packet length", length);
+    size_t n = (size_t)length + 4;
+    if (have < n + rx->cipher.tag_len)
+        return PACKET_NONE;
+    if (!cipher_open(&rx->cipher, rx->seq, p, n))
+        return packet_bad(err, ADIT_E_INTEGRITY, "Corrupted MAC on input: packet", rx->seq);
+    uint8_t padding = p[4];
+    if (padding < PADDING_MIN || (size_t)padding + 1 >= length)
+        return packet_bad(err, ADIT_E_PROTOCOL, "Bad padding length", padding);
+    *payload = (struct span){p + HEAD_LEN, length - 1 - padding};
+    b->start += n + rx->cipher.tag_len;
+    pk->last_seq = rx->seq++;
+    rx->packets++;
+    rx->bytes += n;
+    return PACKET_READY;
+}
+
+/* ---- out ---- */
+
+static size_t padding_len(const struct cipher *c, size_t payload_len)
+{
+    size_t head = c->length_is_clear ? 1 : HEAD_LEN;
+    size_t pad = c->block_len - (head + payload_len) % c->block_len;
+    return pad < PADDING_MIN ? pad + c->block_len : pad;
+}
+
+size_t packet_wire_len(const struct packet *pk, size_t payload_len)
+{
+    const struct cipher *c = &pk->tx.cipher;
+    return HEAD_LEN + payload_len + padding_len(c, payload_len) + c->tag_len;
+}
+
+/* The longest packet that a payload of at most n bytes can make. */
+static size_t wire_len_max(const struct packet *pk, size_t n)
+{
+    return HEAD_LEN + n + PADDING_MIN + 2u * pk->tx.cipher.block_len + pk->tx.cipher.tag_len;
+}
+
+bool packet_has_room(struct packet *pk, size_t payload_len, size_t keep)
+{
+    return buffer_make_room(pk, &pk->out, wire_len_max(pk, payload_len) + keep, LIMIT_OUT_BUFFER);
+}
+
+struct wspan packet_reserve(struct packet *pk, size_t n)
+{
+    if (n > LIMIT_PACKET || !buffer_make_room(pk, &pk->out, wire_len_max(pk, n), LIMIT_OUT_BUFFER))
+        return (struct wspan){0};
+    return (struct wspan){pk->out.p + pk->out.end + HEAD_LEN, n};
+}
+
+/* RFC 4253 §6: the padding SHOULD consist of random bytes. */
+static void padding_fill(struct packet *pk, uint8_t *p, size_t n)
+{
+    if (n > sizeof(pk->padding) - pk->padding_used) {
+        drbg_bytes(pk->random, pk->padding, sizeof(pk->padding));
+        pk->padding_used = 0;
+    }
+    memcpy(p, pk->padding + pk->padding_used, n);
+    pk->padding_used += n;
+}
+
+void packet_seal(struct packet *pk, size_t n)
+{
+    struct packet_side *tx = &pk->tx;
+    uint8_t *p = pk->out.p + pk->out.end;
+    size_t pad = padding_len(&tx->cipher, n);
+    put_u32(p, (uint32_t)(1 + n + pad));
+    p[4] = (uint8_t)pad;
+    padding_fill(pk, p + HEAD_LEN + n, pad);
+    size_t len = HEAD_LEN + n + pad;
+    cipher_seal(&tx->cipher, tx->seq, p, len);
+    pk->out.end += len + tx->cipher.tag_len;
+    tx->seq++;
+    tx->packets++;
+    tx->bytes += len;
+}
+
+void packet_out_raw(struct packet *pk, struct span bytes)
+{
+    if (!buffer_make_room(pk, &pk->out, bytes.n, LIMIT_OUT_BUFFER))
+        return;
+    memcpy(pk->out.p + pk->out.end, bytes.p, bytes.n);
+    pk->out.end += bytes.n;
+}
+
+struct span packet_out(const struct packet *pk)
+{
+    return pk->out.p == NULL ? (struct span){0}
+                             : (struct span){pk->out.p + pk->out.start, pk->out.end - pk->out.start};
+}
+
+void packet_out_consume(struct packet *pk, size_t n)
+{
+    pk->out.start += n;
+    if (pk->out.start == pk->out.end)
+        pk->out.start = pk->out.end = 0;
+}
+
+bool packet_can_place(const struct packet *pk, size_t payload_len, size_t keep)
+{
+    const struct packet_buffer *b = &pk->out;
+    size_t used = b->end - b->start;
+    size_t need = wire_len_max(pk, payload_len) + keep;
+    if (used == 0 || need <= b->cap - b->end)
+        return true;
+    return used <= BUFFER_START && need <= LIMIT_OUT_BUFFER - used;
+}
+
+size_t packet_places(struct packet *pk, size_t prefix, size_t part, size_t total, size_t keep,
+                     struct wspan *places, size_t max)
+{
+    size_t least = prefix + (total < part ? total : part);
+    pk->offered = 0;
+    if (max == 0 || total == 0 || !packet_can_place(pk, least, keep))
+        return 0;
+    size_t stride = packet_wire_len(pk, prefix + part);
+    size_t want = total <= part ? wire_len_max(pk, least) : stride * max;
+    if (want > LIMIT_OUT_BUFFER - keep)
+        want = LIMIT_OUT_BUFFER - keep;
+    /* One packet's room is always made; room for more only when the last offer was used up. */
+    bool is_roomy = pk->out.is_busy && buffer_make_room(pk, &pk->out, want + keep, LIMIT_OUT_BUFFER);
+    if (!is_roomy && !buffer_make_room(pk, &pk->out, wire_len_max(pk, least) + keep, LIMIT_OUT_BUFFER))
+        return 0;
+    size_t room = pk->out.cap - pk->out.end - keep;
+    uint8_t *p = pk->out.p + pk->out.end;
+    size_t count = 0;
+    while (count < max && total > 0) {
+        size_t n = total < part ? total : part;
+        if (wire_len_max(pk, prefix + n) > room)
+            break;
+        places[count++] = (struct wspan){p + HEAD_LEN + prefix, n};
+        pk->offered += n;
+        total -= n;
+        room -= stride < room ? stride : room;
+        p += stride;
+    }
+    return count;
+}
+
+void packet_places_used(struct packet *pk, size_t n)
+{
+    pk->out.is_busy = n > 0 && n >= pk->offered;
+}
