@@ -19,8 +19,8 @@
 bool crypto_init(void) ADIT_MUST_USE;
 
 /* True where AES runs in hardware for AES-GCM at full speed with the named key size (128 or 256):
- * what the order of the ciphers depends on. ADIT_CPU=portable in a test build does not exist; tests
- * call crypto_force_portable() before crypto_init() to see the other paths. */
+ * what the order of the ciphers depends on. Tests call crypto_force_portable() before crypto_init()
+ * (which may be called again) to see the paths of other CPUs. */
 bool crypto_has_fast_gcm(int key_bits);
 void crypto_force_portable(bool on);
 
@@ -99,8 +99,7 @@ struct cipher {
     uint8_t tag_len;              /* tag or MAC, bytes */
     bool length_is_clear;         /* the length word is outside the padded part (AEADs, etm) */
     union {
-        uint64_t align[2];
-        uint8_t bytes[1536];
+        _Alignas(16) uint8_t bytes[1536]; /* vector instructions load keys from here */
     } state;
 };
 
@@ -111,7 +110,7 @@ void cipher_init(struct cipher *c, const struct cipher_alg *alg, const struct ma
 /* packet_length of the packet that starts with these four bytes. Changes nothing: the head stays
  * sealed (the tag covers it sealed) and the same call may be made again. */
 uint32_t cipher_peek_length(const struct cipher *c, uint32_t seq, const uint8_t head[4]);
-/* Seals n = 4 + packet_length bytes at packet and writes tag_len bytes to packet + n. */
+/* Seals n = 4 + packet_length bytes at packet (n >= 4) and writes tag_len bytes to packet + n. */
 void cipher_seal(struct cipher *c, uint32_t seq, uint8_t *packet, size_t n);
 /* The reverse: false when the tag is wrong; the packet's contents are then wiped and the state is
  * not to be used again. */

@@ -1,0 +1,99 @@
+/*
+ * internal.h - what the files of crypto/ share among themselves. Nobody outside crypto/ includes it.
+ *
+ * All structs here may be copied by assignment: none holds a pointer into itself, so that a struct
+ * cipher that was made for new keys can be moved to its place.
+ */
+#ifndef CRYPTO_INTERNAL_H
+#define CRYPTO_INTERNAL_H
+
+#include <bearssl.h>
+#include <sodium.h>
+
+#include "crypto.h"
+
+/* States that live in the byte storage of a public struct: the compiler is told that they alias it. */
+#define CRYPTO_IN_STORAGE __attribute__((may_alias))
+
+/* ---- hash.c: HMAC with the key's two blocks hashed in advance --------------------------------- */
+
+struct hmac {
+    struct hash inner, outer;
+};
+void hmac_init(struct hmac *m, enum hash_alg alg, struct span key);
+/* The message goes through a copy of m->inner (hash_update); this ends it. out: hash_len bytes. */
+void hmac_out(const struct hmac *m, const struct hash *message, uint8_t *out);
+
+/* ---- aes.c: which AES ---------------------------------------------------------------------------- */
+
+/* One implementation of AES and of GHASH, and whether libsodium's AES-256-GCM runs here. */
+struct aes_impl {
+    const br_block_ctr_class *ctr;       /* 32-bit counter: for GCM alone */
+    const br_block_ctrcbc_class *ctrcbc; /* 128-bit counter */
+    const br_block_cbcenc_class *cbcenc;
+    const br_block_cbcdec_class *cbcdec;
+    br_ghash ghash;
+    bool has_fast_gcm; /* ctr and ghash both in hardware */
+    bool has_sodium_gcm;
+};
+/* Called by crypto_init after libsodium's own start. Before that the portable code is in force. */
+void aes_impl_choose(bool portable);
+const struct aes_impl *aes_impl(void);
+
+/* AES-CTR with a 128-bit big-endian counter that goes on from call to call (RFC 4344 §4). */
+struct aes_ctr {
+    br_aes_gen_ctrcbc_keys keys;
+    uint8_t counter[16];
+};
+void aes_ctr_init(struct aes_ctr *c, struct span key, const uint8_t iv[16]);
+/* When n is not a multiple of 16 the rest of the last key stream block is lost: only the last call
+ * of a stream may be such. */
+void aes_ctr_run(struct aes_ctr *c, uint8_t *data, size_t n);
+
+/* ---- gcm.c --------------------------------------------------------------------------------------- */
+
+struct gcm_key {
+    union {
+        crypto_aead_aes256gcm_state sodium;
+        struct {
+            br_aes_gen_ctr_keys aes;
+            br_ghash ghash;
+        } bear;
+    } u;
+    bool is_sodium;
+};
+void gcm_key_init(struct gcm_key *k, struct span key);
+void gcm_key_seal(const struct gcm_key *k, const uint8_t iv[12], struct span aad, uint8_t *data, size_t n,
+                  uint8_t tag[16]);
+/* False when the tag is wrong; data is then wiped. */
+bool gcm_key_open(const struct gcm_key *k, const uint8_t iv[12], struct span aad, uint8_t *data, size_t n,
+                  const uint8_t tag[16]) ADIT_MUST_USE;
+
+/* ---- Packet protections: the rows of cipher.c's table ---------------------------------------------- */
+
+/* c->alg and c->mac are set before init; n >= 4 holds in seal and open. */
+struct cipher_ops {
+    void (*init)(struct cipher *c, const uint8_t *key, const uint8_t *iv, const uint8_t *mackey);
+    uint32_t (*peek_length)(const struct cipher *c, uint32_t seq, const uint8_t head[4]);
+    void (*seal)(struct cipher *c, uint32_t seq, uint8_t *packet, size_t n);
+    bool (*open)(struct cipher *c, uint32_t seq, uint8_t *packet, size_t n);
+};
+extern const struct cipher_ops gcm_ops, chachapoly_ops; /* aead.c */
+extern const struct cipher_ops ctr_hmac_ops;            /* ctr_hmac.c */
+
+enum { MAC_SHA256, MAC_SHA512 }; /* mac_alg.id */
+
+static inline uint32_t load32_be(const uint8_t p[4])
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static inline void store32_be(uint8_t p[4], uint32_t v)
+{
+    p[0] = (uint8_t)(v >> 24);
+    p[1] = (uint8_t)(v >> 16);
+    p[2] = (uint8_t)(v >> 8);
+    p[3] = (uint8_t)v;
+}
+
+#endif
