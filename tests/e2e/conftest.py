@@ -1,0 +1,140 @@
+"""Fixtures of the end-to-end tests. Every server and client is a process of its own in a temporary folder;
+nothing under the real home folder is read or written. ADIT names another client binary, ADIT_OPENSSH10 the
+folder of an unpacked OpenSSH 10."""
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).parent))
+
+import pytest  # noqa: E402
+
+from harness import client, keys, servers, traffic  # noqa: E402
+
+
+def pytest_collection_modifyitems(items):
+    """What makes no sense for another client than adit is marked so by the fixture `adit_only`."""
+    for item in items:
+        if client.IS_SSH and "adit_only" in item.fixturenames:
+            item.add_marker(pytest.mark.skip(reason="of adit alone"))
+
+
+@pytest.fixture
+def adit_only():
+    pass
+
+
+@pytest.fixture(scope="session")
+def base():
+    """The run's folder; other users may pass through it (sshd reads authorized_keys as the user)."""
+    folder = Path(tempfile.mkdtemp(prefix="adit-e2e-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def key_folder(base):
+    folder = base / "keys"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def user_key(key_folder):
+    return keys.keygen(key_folder / "user")
+
+
+@pytest.fixture(scope="session")
+def start(base, key_folder, user_key):
+    """Starts servers: start(Class, ..., authorized=[...]). Equal calls share one server for the whole run unless
+    fresh=True."""
+    running, shared = [], {}
+
+    def starter(cls, *args, authorized=None, fresh=False, **kw):
+        mark = repr((cls, args, authorized, sorted(kw.items())))
+        if not fresh and mark in shared and shared[mark].proc.poll() is None:
+            return shared[mark]
+        folder = base / f"server{len(running)}"
+        folder.mkdir()
+        if cls is servers.Dropbear:
+            server = cls(folder, *args, **kw)
+        else:
+            server = cls(folder, key_folder, authorized or [keys.public(user_key)], *args, **kw)
+        running.append(server)
+        shared[mark] = server
+        return server
+
+    yield starter
+    for server in running:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def sshd(start):
+    """The stock sshd that most tests use."""
+    return start(servers.Sshd)
+
+
+@pytest.fixture(scope="session")
+def needs_root():
+    if os.getuid() != 0:
+        pytest.skip("needs root: a throw-away system user or a mount namespace")
+
+
+@pytest.fixture(scope="session")
+def system_user(base, user_key, needs_root):
+    user = servers.SystemUser(base, [keys.public(user_key)])
+    yield user
+    user.remove()
+
+
+@pytest.fixture(scope="session")
+def openssh10():
+    tree = servers.openssh10_tree()
+    if tree is None:
+        pytest.skip("no OpenSSH 10: set ADIT_OPENSSH10 to its unpacked tree")
+    return tree
+
+
+@pytest.fixture
+def kit(tmp_path, user_key):
+    kit = client.Kit(tmp_path, user_key)
+    yield kit
+    kit.close()
+
+
+@pytest.fixture
+def service():
+    """Makes helper servers that end with the test: service(traffic.echo)."""
+    made = []
+
+    def make(kind, *args, **kw):
+        made.append(kind(*args, **kw))
+        return made[-1]
+
+    yield make
+    for s in made:
+        s.close()
+
+
+@pytest.fixture
+def echo(service):
+    return service(traffic.echo)
+
+
+@pytest.fixture
+def relay():
+    """Makes relays: relay(port, '-d', '50')."""
+    made = []
+
+    def make(*args, **kw):
+        made.append(servers.Relay(*args, **kw))
+        return made[-1]
+
+    yield make
+    for r in made:
+        r.stop()

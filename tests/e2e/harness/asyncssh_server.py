@@ -1,0 +1,73 @@
+"""An asyncssh server for the tests. Its one argument is JSON: host_keys, authorized, password,
+rounds (keyboard-interactive: [[prompt, echo, answer]...] a round), kex, ciphers, macs, sig_algs, banner, rekey_bytes."""
+import asyncio
+import json
+import sys
+
+import asyncssh
+
+config = json.loads(sys.argv[1])
+
+
+class Server(asyncssh.SSHServer):
+    def connection_made(self, conn):
+        self.conn, self.round = conn, 0
+        print("CONNECTION", flush=True)
+
+    def connection_lost(self, exc):
+        print("LOST", type(exc).__name__, exc, flush=True)
+
+    def begin_auth(self, username):
+        if config.get("banner"):
+            self.conn.send_auth_banner(config["banner"])
+        print("BEGIN", username, flush=True)
+        return True
+
+    def password_auth_supported(self):
+        return "password" in config
+
+    def validate_password(self, username, password):
+        return password == config["password"]
+
+    def kbdint_auth_supported(self):
+        return "rounds" in config
+
+    def _challenge(self):
+        prompts = [(p, echo) for p, echo, _ in config["rounds"][self.round]]
+        return ("Login", f"round {self.round + 1}", "en", prompts)
+
+    def get_kbdint_challenge(self, username, lang, submethods):
+        self.round = 0
+        return self._challenge()
+
+    def validate_kbdint_response(self, username, responses):
+        expected = [answer for _, _, answer in config["rounds"][self.round]]
+        print("ANSWERS", json.dumps(responses), flush=True)
+        if list(responses) != expected:
+            return False
+        self.round += 1
+        return True if self.round == len(config["rounds"]) else self._challenge()
+
+    def connection_requested(self, dest_host, dest_port, orig_host, orig_port):
+        print("DIRECT", dest_host, dest_port, orig_host, orig_port, flush=True)
+        return True
+
+    def server_requested(self, listen_host, listen_port):
+        print("FORWARD", listen_host, listen_port, flush=True)
+        return True
+
+
+async def main():
+    options = {}
+    for name, key in (("kex_algs", "kex"), ("encryption_algs", "ciphers"), ("mac_algs", "macs"),
+                      ("signature_algs", "sig_algs"), ("rekey_bytes", "rekey_bytes")):
+        if key in config:
+            options[name] = config[key]
+    server = await asyncssh.create_server(
+        Server, "127.0.0.1", 0, server_host_keys=config["host_keys"], compression_algs=None,
+        authorized_client_keys=None if config.get("no_keys") else config["authorized"], **options)
+    print("PORT", server.sockets[0].getsockname()[1], flush=True)
+    await asyncio.Event().wait()
+
+
+asyncio.run(main())
