@@ -94,14 +94,13 @@ void packet_idle(struct packet *pk)
         buffer_release(pk, &pk->out);
 }
 
-void packet_set_keys(struct packet_side *side, const struct cipher *cipher, bool reset_seq)
+void packet_set_keys(struct packet_side *side, const struct cipher_alg *alg, const struct mac_alg *mac,
+                     const uint8_t *key, const uint8_t *iv, const uint8_t *mackey)
 {
     cipher_wipe(&side->cipher);
-    side->cipher = *cipher;
+    cipher_init(&side->cipher, alg, mac, key, iv, mackey);
     side->packets = 0;
     side->bytes = 0;
-    if (reset_seq)
-        side->seq = 0;
 }
 
 /* ---- in ---- */

@@ -89,7 +89,8 @@ bool packet_can_place(const struct packet *pk, size_t payload_len, size_t keep);
 
 /* ---- keys ---- */
 
-/* Takes effect with the next packet of that direction (RFC 4253 §7.3). reset_seq: strict key exchange. */
-void packet_set_keys(struct packet_side *side, const struct cipher *cipher, bool reset_seq);
+/* Takes effect with the next packet of that direction (RFC 4253 §7.3). Arguments as of cipher_init. */
+void packet_set_keys(struct packet_side *side, const struct cipher_alg *alg, const struct mac_alg *mac,
+                     const uint8_t *key, const uint8_t *iv, const uint8_t *mackey);
 
 #endif
