@@ -1,0 +1,224 @@
+/*
+ * session.h - a session: one SSH connection, one thread, one loop, any number of forwards.
+ *
+ * The session makes its local listeners, connects, lets somebody else answer what it cannot know (is this
+ * host key the right one, which credential is next), and then carries connections until it is stopped or
+ * the transport ends. It never prints, never prompts, never exits, opens no file and knows no option syntax.
+ *
+ * Threads. session_start starts the thread. session_stop, session_answer and session_snapshot may be called
+ * from any thread: they post to the session's mailbox. The functions of struct session_ops are called on the
+ * session's thread and must not block: while one runs, no byte of any channel moves.
+ *
+ * A session outlives its connection by design: forwards, listeners and counters belong to the session; the
+ * machine (struct ssh) and the transport's socket to a connection inside it. Reconnecting is not built yet:
+ * today the session ends when its connection does.
+ */
+#ifndef FORWARD_SESSION_H
+#define FORWARD_SESSION_H
+
+#include "adit.h"
+#include "net/mailbox.h"
+#include "ssh/ssh.h"
+
+struct session;
+
+/* ---- What it is told ---------------------------------------------------------------------------- */
+
+enum session_forward_type {
+    SESSION_FORWARD_LOCAL,   /* -L: listens here, the server connects to the target */
+    SESSION_FORWARD_REMOTE,  /* -R: the server listens, we connect to the target */
+    SESSION_FORWARD_DYNAMIC, /* -D: listens here, each client names its target by SOCKS */
+    SESSION_FORWARD_STDIO,   /* -W: stdin_fd and stdout_fd to the target; at most one */
+};
+
+struct session_forward {
+    enum session_forward_type type;
+    /* Where to listen. NULL: the default. Local sides: NULL or "localhost" is 127.0.0.1 and ::1, "" or "*"
+     * every address of both families, else a literal (no brackets) or a name. Remote: NULL asks the server
+     * for "localhost", "" or "*" for "" (all), else as given. */
+    const char *bind;
+    uint16_t bind_port; /* 0: a free one; locally the same on both families */
+    const char *host;   /* the target, a name or a literal without brackets; NULL for dynamic */
+    uint16_t port;
+};
+
+/* As ssh's log levels. FATAL does not exist here: see session_join. */
+enum session_level {
+    SESSION_QUIET,
+    SESSION_ERROR,
+    SESSION_INFO,
+    SESSION_VERBOSE,
+    SESSION_DEBUG1,
+    SESSION_DEBUG2,
+    SESSION_DEBUG3,
+};
+
+/* Everything that it points to must stay as it is until session_join has returned; the struct itself is
+ * copied. Zeroed fields are good defaults except where said. */
+struct session_config {
+    const char *host; /* a name or a literal, no brackets; also names the peer in messages */
+    uint16_t port;
+    int family; /* AF_UNSPEC, AF_INET, AF_INET6: of the server's address and of local default binds */
+    const char *user;
+    struct ssh_config ssh;       /* handshake_ms and receive_budget are filled in by the session */
+    uint32_t connect_timeout_ms; /* for lookup, TCP, version and key exchange together; 0: no limit of ours.
+                                  * It pauses while a question waits for its answer */
+    bool tcp_keepalive;
+    int transport_fd; /* a connected stream to use instead of connecting (a jump host's end, tests); the
+                       * session closes it. -1: connect. There is no zero default here */
+    const struct session_forward *forwards;
+    size_t forward_count;
+    bool exit_on_forward_failure; /* end with ADIT_E_FORWARD when any address of any forward cannot be had */
+    bool keep_open; /* stay without any forward, and when the stdio forward is over (-N); otherwise the
+                     * session ends by itself then */
+    uint32_t buffer_budget;  /* bytes held for slow local sockets and granted as windows; 0: 32 MiB, 4 MiB on
+                              * hosts with less than 128 MiB of memory */
+    int stdin_fd, stdout_fd; /* for the stdio forward, else ignored. Never made non-blocking; the session
+                              * closes them: stdout_fd at the end of the data, so that its reader sees it */
+    enum session_level log_level; /* lines above it are not even made */
+    const uint8_t *seed;          /* 32 bytes, for runs that can be repeated; NULL: the kernel's randomness */
+};
+
+/* ---- Questions: what it must ask ------------------------------------------------------------------ */
+
+enum session_question_kind {
+    SESSION_ASK_HOST_KEY,   /* blob -> accept, or why_not */
+    SESSION_ASK_CREDENTIAL, /* methods, partial, first -> credential and its fields */
+    SESSION_ASK_SIGN,       /* blob, alg, data -> reply/reply_len: an SSH signature blob; 0 bytes: refused */
+    SESSION_ASK_KBDINT,     /* name, instruction, prompts -> answers */
+    SESSION_ASK_PASSWORD_CHANGE, /* instruction -> PASSWORD (old_password, password) or any other credential
+                                  */
+};
+
+enum session_credential {
+    SESSION_CREDENTIAL_GIVE_UP,   /* no more: the session ends with ADIT_E_AUTH and why_not.text */
+    SESSION_CREDENTIAL_NONE,      /* RFC 4252 §5.2 */
+    SESSION_CREDENTIAL_PUBLICKEY, /* blob, alg, probe; SESSION_ASK_SIGN follows when a signature is due */
+    SESSION_CREDENTIAL_PASSWORD,  /* password */
+    SESSION_CREDENTIAL_KBDINT,    /* KBDINT questions follow */
+};
+
+/* One question. It lives inside the session; exactly one is outstanding at a time. Its inputs stay valid
+ * until session_answer. Every question must be answered, also after session_stop (with a refusal): the
+ * session's thread ends only then. All peer texts are as the peer sent them: adit_text_clean before showing.
+ */
+struct session_question {
+    struct mail mail;        /* for whoever has the question: free to be posted to a mailbox of its own */
+    struct session *session; /* whom to answer */
+    enum session_question_kind kind;
+
+    /* ---- what is asked */
+    struct span blob, alg, data;
+    struct span methods; /* CREDENTIAL: names that can continue; empty when first */
+    bool partial, first;
+    struct span name, instruction;
+    size_t prompt_count;
+    struct {
+        struct span text;
+        bool echo;
+    } prompts[LIMIT_KBDINT_PROMPTS];
+
+    /* ---- the answer, all zero when the question is asked. Spans point into reply, or to memory that the
+     * answerer leaves alone until the next question or the session's end. */
+    bool accept;
+    struct adit_error why_not;
+    enum session_credential credential;
+    struct span key_blob, key_alg;
+    bool probe; /* ask before signing (see ssh_auth_publickey) */
+    struct span password, old_password;
+    struct span answers[LIMIT_KBDINT_PROMPTS]; /* prompt_count of them */
+    /* Room for a signature or for secrets; wiped by the session once it is used. */
+    uint8_t reply[LIMIT_SIGNATURE];
+    size_t reply_len;
+};
+
+/* Hands q back, answered. Any thread, once a question. */
+void session_answer(struct session_question *q);
+
+/* ---- Notices: what it says ------------------------------------------------------------------------- */
+
+enum session_notice_kind {
+    SESSION_CONNECTING,    /* text: address:port */
+    SESSION_CONNECTED,     /* TCP is up; text: address:port */
+    SESSION_AUTHENTICATED, /* text: the method */
+    SESSION_BANNER,        /* text: cleaned, may hold newlines */
+    SESSION_FORWARD_UP,    /* index, address_index, bound, bound_port, target. One for each address of a local
+                            * forward, one for a remote one; none for stdio */
+    SESSION_FORWARD_FAILED, /* index, error: one address of it, or all of it */
+    SESSION_REMOTE_PORT,    /* index, bound_port, target: the server chose this port (port 0 was asked for) */
+    SESSION_ALL_FORWARDS_DONE, /* authenticated, and every forward is up or has failed; count: that failed */
+    SESSION_ENDED,             /* error: as session_join will say. The last one */
+};
+
+/* Valid during the call. */
+struct session_notice {
+    enum session_notice_kind kind;
+    const char *text;
+    size_t index;         /* in config.forwards */
+    size_t address_index; /* 0: the first address of this forward (one line a forward: take this one) */
+    const char *bound;    /* "127.0.0.1:8080", "[::1]:8080", "localhost:8080", "*:8080" */
+    uint16_t bound_port;
+    const char *target; /* "10.0.0.5:443", "[2001:db8::1]:80"; "-" for dynamic */
+    size_t count;
+    const struct adit_error *error;
+};
+
+/* Called on the session's thread; none may block or call back into the session but session_stop and
+ * session_answer. */
+struct session_ops {
+    void *ctx;
+    /* Answer now or later, from any thread, with session_answer(q). */
+    void (*ask)(void *ctx, struct session_question *q);
+    void (*notify)(void *ctx, const struct session_notice *n);
+    /* One line without its end, clean, already filtered by config.log_level. */
+    void (*log)(void *ctx, enum session_level level, const char *line);
+};
+
+/* ---- Counters ---------------------------------------------------------------------------------------- */
+
+struct session_stats {
+    uint64_t bytes_up, bytes_down;         /* payload of forwarded connections, towards and from the server */
+    uint64_t transport_up, transport_down; /* bytes of the transport's socket */
+    uint64_t opened;                       /* forwarded connections whose channel was confirmed */
+    uint32_t open_now;                     /* connections that exist now, also those not yet confirmed */
+    uint64_t refused, prohibited, timeout, resolve, open_failed; /* opens the server refused, by cause */
+    uint64_t local_refused;                                      /* -R: our target could not be reached */
+    uint64_t denied;     /* channels the server opened and we refused */
+    uint64_t peer_reset; /* local connections that ended by a reset */
+    uint64_t stalled;    /* closed because they held more than their share too long */
+    uint64_t rekeys;
+    uint64_t buffered; /* bytes held for slow local sockets now */
+    uint32_t rtt_us;   /* 0: not measured */
+};
+
+/* A snapshot by letter: the session fills stats and posts mail (kind and owner as the caller set them) to
+ * reply_to. The struct is the session's until then. Not after session_join began. */
+struct session_snapshot {
+    struct mail request; /* the session's own */
+    struct mail mail;
+    struct mailbox *reply_to;
+    struct session_stats stats;
+};
+void session_snapshot(struct session *s, struct session_snapshot *snapshot);
+
+/* ---- Life ------------------------------------------------------------------------------------------------
+ */
+
+/* Makes a session and starts its thread. Everything later, bad forwards included, is told by notices. The
+ * process must ignore SIGPIPE when a stdio forward writes to a pipe. ADIT_E_MEMORY, ADIT_E_SYSTEM. */
+enum adit_err session_start(struct session **out, const struct session_config *config,
+                            const struct session_ops *ops, struct adit_error *err) ADIT_MUST_USE;
+
+/* First call: no new connections, cancel-tcpip-forward, at most 5 s for the open ones to end, DISCONNECT; the
+ * session ends with ADIT_E_OK. Second call: at once. Any thread, any time before session_join returns. */
+void session_stop(struct session *s);
+
+/* Waits for the session's end and frees it. Returns the final error's code: ADIT_E_OK when it was stopped or
+ * had nothing left to do. stats may be NULL. */
+enum adit_err session_join(struct session *s, struct adit_error *err, struct session_stats *stats);
+
+/* The word for a refused channel's reason (RFC 4254 §5.1): "administratively prohibited", "connect failed",
+ * "unknown channel type", "resource shortage", "unknown reason". */
+const char *session_open_failure_name(uint32_t reason);
+
+#endif
