@@ -110,6 +110,7 @@ struct session_question {
     /* ---- what is asked */
     struct span blob, alg, data;
     struct span methods; /* CREDENTIAL: names that can continue; empty when first */
+    struct span sig_algs; /* CREDENTIAL: the server's server-sig-algs (RFC 8308 §3.1); empty: it sent none */
     bool partial, first;
     struct span name, instruction;
     size_t prompt_count;
