@@ -1,0 +1,311 @@
+# adit - one flat Makefile. Everything it makes is under $(BUILD); third-party builds are in $ADIT_CACHE.
+#
+#   make                    build/adit: static musl PIE, stripped (symbols: build/adit.debug), hardened
+#   make CC=clang           the same by clang
+#   make SAN=address,undefined | SAN=thread
+#                           build/asan/adit or build/tsan/adit, against glibc (other SAN values: build/san-...)
+#   make demo               a tour that needs nothing but this folder
+#   make check              everything below up to check-e2e; installs the test peers first. VECTORS=DIR adds
+#                           the full test vectors. Ends with the runners' counts
+#   make check-quick        under two minutes: layers, units, corpus, the e2e tests marked quick
+#   make check-unit         every unit test under ASan and UBSan
+#   make check-valgrind     every unit test under valgrind
+#   make check-tsan         the tests of what has threads, under TSan
+#   make check-corpus       the fuzz corpora through their targets, under ASan and UBSan, without clang
+#   make check-clang        everything compiled by clang with -Werror
+#   make check-e2e          pytest against real servers (E2E="-k socks" goes to pytest)
+#   make check-vectors VECTORS=DIR
+#   make check-arch         units as s390x and 32-bit ARM programs under qemu-user; ARCH=triplet for one of them
+#   make fuzz T=60          libFuzzer, each target T seconds (F="wire packet": those only); new finds: build/fuzz/
+#   make lint               clang-format, clang-tidy, cppcheck, the law of layers, no include cycles
+#   make install DESTDIR= PREFIX=/usr/local
+#   make clean
+#
+# One test while other files are half written:  make run-test_wire PARTS="crypto ssh/wire.c" BUILD=/tmp/mine
+#   PARTS  the folders and files that are compiled besides adit.c (default: all); a test links with these
+#   BUILD  the output folder (default: build). Give each concurrent make its own
+# A program of a configuration has its own target: build/<unit|asan|tsan|clang|triplet>/tests/test_<file>.
+#
+# A source is found by its place: *.c of the folders in FOLDERS; tests/test_*.c is a unit test (cmocka, one
+# program each); tests/vectors_*.c takes a folder of vectors; other tests/*.c are linked into every test;
+# fuzz/fuzz_<name>.c is a fuzz target with the seeds fuzz/corpus/<name>/, other fuzz/*.c are linked into every
+# target.
+
+CC      = gcc
+BUILD   ?= build
+PREFIX  ?= /usr/local
+T       ?= 60
+PYTHON  ?= /usr/bin/python3
+export ADIT_CACHE ?= $(HOME)/.cache/adit
+
+FOLDERS := crypto ssh socks5 net forward client daemon cli
+PARTS   ?= $(FOLDERS)
+CROSS   := s390x-linux-gnu arm-linux-gnueabihf
+TSAN_TESTS := test_mailbox test_loop test_resolve test_child test_thread test_session
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: all deps clean install demo lint layers FORCE peers fuzz check check-quick check-unit check-valgrind \
+	check-tsan check-corpus check-clang check-e2e check-vectors check-arch
+comma := ,
+
+HOST := $(shell $(CC) -dumpmachine 2>/dev/null)
+ifeq ($(HOST),)
+$(error no C compiler '$(CC)': run  apt-get install gcc libc6-dev)
+endif
+# clang says x86_64-pc-linux-gnu where Debian's folders say x86_64-linux-gnu.
+HOST := $(subst -pc-,-,$(HOST))
+MUSL := $(HOST:-gnu=-musl)
+
+# ---- sources ------------------------------------------------------------------------------------------
+
+SRC     := adit.c $(sort $(foreach p,$(PARTS),$(if $(filter %.c,$p),$p,$(wildcard $p/*.c))))
+LIB_SRC := $(filter-out cli/main.c,$(SRC))
+TESTS   := $(basename $(notdir $(wildcard tests/test_*.c)))
+VECTOR_RUNS := $(basename $(notdir $(wildcard tests/vectors_*.c)))
+TEST_LIB_SRC := $(filter-out tests/test_%.c tests/vectors_%.c,$(wildcard tests/*.c))
+FUZZERS := $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
+FUZZ_LIB_SRC := $(filter-out fuzz/fuzz_%.c fuzz/replay.c,$(wildcard fuzz/*.c))
+
+# ---- flags --------------------------------------------------------------------------------------------
+
+WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+BASE := -std=gnu11 -g -I. $(WARN) -MMD -MP
+HARD := -fPIE -fstack-protector-strong -fno-common -ffunction-sections -fdata-sections
+IS_CLANG := $(findstring clang,$(shell $(CC) --version 2>/dev/null))
+# clang 14 has zero-initialisation of locals only behind a switch that says it will go away.
+HARD += -ftrivial-auto-var-init=$(if $(IS_CLANG),pattern,zero)
+
+# The release is compiled against musl's headers by naming them: musl-gcc wraps gcc alone and hides the
+# kernel's headers. $(BUILD)/linux-headers shows these, and nothing else of glibc's.
+CC_INCLUDE  := $(if $(IS_CLANG),$(shell $(CC) -print-resource-dir)/include,$(shell $(CC) -print-file-name=include))
+MUSL_CFLAGS := -nostdinc -isystem /usr/include/$(MUSL) -isystem $(CC_INCLUDE) -isystem $(BUILD)/linux-headers
+# And linked by name: musl-gcc's specs know no static PIE.
+MUSL_LIB    := /usr/lib/$(MUSL)
+gcc_file     = $(shell $(CC) -print-file-name=$1)
+MUSL_START   = $(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o $(call gcc_file,crtbeginS.o)
+MUSL_END     = -Wl,--start-group $(MUSL_LIB)/libc.a $(call gcc_file,libgcc.a) -Wl,--end-group \
+	$(call gcc_file,crtendS.o) $(MUSL_LIB)/crtn.o
+MUSL_LDFLAGS := -nostdlib -nostartfiles -static -Wl,-pie,--no-dynamic-linker,-z,text,-z,relro,-z,now \
+	-Wl,-z,noexecstack,-z,separate-code,--gc-sections,--build-id=sha1,--fatal-warnings
+
+TEST_CFLAGS := -O1 -fno-omit-frame-pointer
+SAN_CFLAGS  := $(TEST_CFLAGS) -fno-sanitize-recover=all
+FUZZ_CC     ?= clang
+
+# ---- configurations: one line each, then the rules of one -----------------------------------------------
+# NAME.cc NAME.cflags NAME.ldflags NAME.deps (the triplet of the third-party build)
+
+release.cc      := $(CC)
+release.cflags  := -O2 $(HARD) $(MUSL_CFLAGS)
+release.deps    := $(MUSL)
+unit.cc         := $(CC)
+unit.cflags     := $(TEST_CFLAGS)
+asan.cc         := $(CC)
+asan.cflags     := $(SAN_CFLAGS) -fsanitize=address,undefined
+asan.ldflags    := -fsanitize=address,undefined
+tsan.cc         := $(CC)
+tsan.cflags     := $(SAN_CFLAGS) -fsanitize=thread
+tsan.ldflags    := -fsanitize=thread
+clang.cc        := clang
+clang.cflags    := -O2 -fPIE -fstack-protector-strong -ftrivial-auto-var-init=pattern
+fuzz.cc         := $(FUZZ_CC)
+fuzz.cflags     := $(SAN_CFLAGS) -fsanitize=fuzzer-no-link,address,undefined
+fuzz.ldflags    := -fsanitize=fuzzer,address,undefined
+$(foreach t,$(CROSS),$(eval $t.cc := $t-gcc)$(eval $t.cflags := -O1)$(eval $t.ldflags := -static)$(eval $t.deps := $t))
+CONFIGS := release unit asan tsan clang fuzz $(CROSS)
+
+san_config := $(or $(and $(filter address$(comma)undefined,$(SAN)),asan),$(and $(filter thread,$(SAN)),tsan))
+ifneq ($(SAN),)
+ifeq ($(san_config),)
+san_config := san-$(subst $(comma),-,$(SAN))
+$(san_config).cc := $(CC)
+$(san_config).cflags := $(SAN_CFLAGS) -fsanitize=$(SAN)
+$(san_config).ldflags := -fsanitize=$(SAN)
+CONFIGS += $(san_config)
+endif
+endif
+
+ifeq ($(SAN),)
+all: $(BUILD)/adit
+else
+all: $(BUILD)/$(san_config)/adit
+endif
+
+# $1: the configuration
+define config
+$1.deps ?= $(HOST)
+$1.dir := $(BUILD)/$1
+$1.lib := $(BUILD)/deps/$$($1.deps)
+$1.compile = $$($1.cc) $(BASE) $$($1.cflags) -isystem $$($1.lib)/include
+$1.link = $$($1.cc) -g -pthread $$($1.ldflags)
+$1.third_party = -Wl,--start-group $$($1.lib)/lib/libsodium.a $$($1.lib)/lib/libbearssl.a -Wl,--end-group
+
+# The command line is part of what an object is made from.
+$(BUILD)/$1/flags: FORCE
+	@mkdir -p $$(@D); echo '$$($1.compile) $$($1.link)' | cmp -s - $$@ || echo '$$($1.compile) $$($1.link)' >$$@
+
+$(BUILD)/$1/%.o: %.c $(BUILD)/$1/flags | $(BUILD)/deps/$$($1.deps).ok $(if $(filter release,$1),$(BUILD)/linux-headers)
+	@mkdir -p $$(@D)
+	$$($1.compile) -c -o $$@ $$<
+
+$(BUILD)/$1/libadit.a: $(LIB_SRC:%.c=$(BUILD)/$1/%.o) $(BUILD)/$1/parts
+	@rm -f $$@
+	ar rcs $$@ $(LIB_SRC:%.c=$(BUILD)/$1/%.o)
+
+$(BUILD)/$1/libtest.a: $(TEST_LIB_SRC:%.c=$(BUILD)/$1/%.o) $(BUILD)/$1/parts
+	@rm -f $$@
+	ar rcs $$@ $(TEST_LIB_SRC:%.c=$(BUILD)/$1/%.o)
+
+# Which objects an archive holds changes with PARTS and with files that go.
+$(BUILD)/$1/parts: FORCE
+	@mkdir -p $$(@D); echo '$(LIB_SRC) $(TEST_LIB_SRC)' | cmp -s - $$@ || echo '$(LIB_SRC) $(TEST_LIB_SRC)' >$$@
+
+$(BUILD)/$1/tests/%: $(BUILD)/$1/tests/%.o $(BUILD)/$1/libtest.a $(BUILD)/$1/libadit.a $(BUILD)/deps/$$($1.deps).ok
+	$$($1.link) -o $$@ $$< -Wl,--start-group $(BUILD)/$1/libtest.a $(BUILD)/$1/libadit.a -Wl,--end-group \
+		$$($1.third_party) $$($1.lib)/lib/libcmocka.a $$(if $$(filter vectors_%,$$*),-ljansson)
+
+.PRECIOUS: $(BUILD)/$1/%.o
+.SECONDARY: $(SRC:%.c=$(BUILD)/$1/%.o)
+-include $(wildcard $(BUILD)/$1/*.d $(BUILD)/$1/*/*.d)
+endef
+$(foreach c,$(CONFIGS),$(eval $(call config,$c)))
+
+# A sanitizer's adit: every configuration but the release links as glibc programs do.
+$(foreach c,$(filter-out release,$(CONFIGS)),$(eval $(BUILD)/$c/adit: $(BUILD)/$c/cli/main.o $(BUILD)/$c/libadit.a))
+$(BUILD)/%/adit:
+	$($*.link) -o $@ $^ $($*.third_party)
+
+# ---- third-party libraries ----------------------------------------------------------------------------------
+
+$(BUILD)/deps/%.ok: scripts/deps scripts/deps.lock scripts/apt.sh
+	@mkdir -p $(@D)
+	@scripts/deps $* $(BUILD)/deps/$*
+	@touch $@
+# Made anew when the cache was emptied, or when an unpinned library is no longer welcome.
+missing_deps = $(if $(wildcard $(BUILD)/deps/$1/lib/libsodium.a),$(and $(ADIT_STRICT_DEPS),$(wildcard $(BUILD)/deps/$1/unpinned)),FORCE)
+$(foreach d,$(sort $(HOST) $(MUSL) $(CROSS)),$(if $(call missing_deps,$d),$(eval $(BUILD)/deps/$d.ok: FORCE)))
+
+deps: $(BUILD)/deps/$(HOST).ok $(BUILD)/deps/$(MUSL).ok
+
+# The kernel's headers alone, as links.
+$(BUILD)/linux-headers:
+	@mkdir -p $@.new
+	@for d in linux asm asm-generic; do \
+		for at in /usr/include/$(HOST) /usr/include; do \
+			if [ -d $$at/$$d ]; then ln -sfn $$at/$$d $@.new/$$d; break; fi; \
+		done; \
+	done
+	@mv -T $@.new $@ 2>/dev/null || rm -rf $@.new
+
+# ---- the binary -----------------------------------------------------------------------------------------------
+
+$(BUILD)/release/adit: $(BUILD)/release/cli/main.o $(BUILD)/release/libadit.a $(BUILD)/deps/$(MUSL).ok
+	@if [ -e $(release.lib)/unpinned ]; then \
+		echo "unpinned third-party sources: their tests come first"; $(MAKE) check-unit TESTS_ONLY=crypto; fi
+	$(CC) -g $(MUSL_LDFLAGS) -o $@ $(MUSL_START) $(BUILD)/release/cli/main.o $(BUILD)/release/libadit.a \
+		$(release.third_party) $(MUSL_END)
+
+$(BUILD)/adit: $(BUILD)/release/adit
+	objcopy --only-keep-debug $< $@.debug
+	objcopy --strip-all --add-gnu-debuglink=$@.debug $< $@.new
+	@mv $@.new $@
+
+install: $(BUILD)/adit
+	install -D -m 755 $(BUILD)/adit $(DESTDIR)$(PREFIX)/bin/adit
+	for page in $(wildcard doc/*.1); do \
+		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man1/$$(basename $$page) || exit 1; done
+
+demo:
+	scripts/demo
+
+clean:
+	rm -rf $(BUILD)
+
+# ---- tests ----------------------------------------------------------------------------------------------------
+
+# With TESTS_ONLY=folder: the tests of that folder's files.
+ifneq ($(TESTS_ONLY),)
+TESTS := $(filter $(patsubst $(TESTS_ONLY)/%.c,test_%,$(wildcard $(TESTS_ONLY)/*.c)),$(TESTS))
+endif
+
+check:
+	+@MAKE='$(MAKE)' VECTORS='$(VECTORS)' scripts/check peers all layers check-unit check-corpus check-valgrind \
+		check-tsan check-clang $(if $(VECTORS),check-vectors) check-e2e
+
+check-quick:
+	+@MAKE='$(MAKE)' scripts/check layers check-unit check-corpus check-e2e-quick
+
+check-unit: $(TESTS:%=$(BUILD)/asan/tests/%)
+	@scripts/run-tests asan $^
+
+check-valgrind: $(TESTS:%=$(BUILD)/unit/tests/%)
+	@scripts/run-tests valgrind $^
+
+check-tsan: $(patsubst %,$(BUILD)/tsan/tests/%,$(filter $(TSAN_TESTS),$(TESTS)))
+	@scripts/run-tests tsan $^
+
+check-clang: $(SRC:%.c=$(BUILD)/clang/%.o) $(TESTS:%=$(BUILD)/clang/tests/%.o) $(TEST_LIB_SRC:%.c=$(BUILD)/clang/%.o)
+	@echo "check-clang: $(words $^) objects compiled by clang without a warning"
+
+check-vectors: $(VECTOR_RUNS:%=$(BUILD)/unit/tests/%)
+	@[ -d "$(VECTORS)" ] || { echo "check-vectors: VECTORS must name the folder of vectors"; exit 1; }
+	@status=0; for p in $^; do $$p "$(VECTORS)" || { echo "FAILED: $$p"; status=1; }; done; exit $$status
+
+define arch_check
+.PHONY: check-arch-$1
+check-arch-$1: $(TESTS:%=$(BUILD)/$1/tests/%)
+	@scripts/run-tests qemu-$1 $$^
+endef
+$(foreach t,$(CROSS),$(eval $(call arch_check,$t)))
+check-arch: $(patsubst %,check-arch-%,$(or $(ARCH),$(CROSS)))
+
+# What the e2e tests need besides adit: one small program each.
+TOOLS := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(wildcard tests/tools/*.c))
+$(BUILD)/tools/%: tests/tools/%.c
+	@mkdir -p $(@D)
+	$(CC) -O2 $(BASE) -MF $@.d -pthread -o $@ $<
+
+# E2E: more words for pytest.
+.PHONY: check-e2e-quick
+check-e2e: $(BUILD)/adit $(TOOLS) peers
+	@scripts/run-e2e $(BUILD) $(E2E)
+check-e2e-quick: $(BUILD)/adit $(TOOLS) peers
+	@scripts/run-e2e $(BUILD) -m quick $(E2E)
+
+peers:
+	@scripts/peers $(BUILD)
+
+run-%: $(BUILD)/asan/tests/%
+	@scripts/run-tests asan $<
+
+# ---- fuzzing ----------------------------------------------------------------------------------------------------
+
+FUZZ_RUN := $(if $(F),$(F),$(FUZZERS))
+
+$(BUILD)/fuzz/bin/%: $(BUILD)/fuzz/fuzz/fuzz_%.o $(FUZZ_LIB_SRC:%.c=$(BUILD)/fuzz/%.o) $(BUILD)/fuzz/libtest.a $(BUILD)/fuzz/libadit.a
+	@mkdir -p $(@D)
+	$(fuzz.link) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(fuzz.third_party) $(fuzz.lib)/lib/libcmocka.a
+
+$(BUILD)/asan/replay/%: $(BUILD)/asan/fuzz/fuzz_%.o $(BUILD)/asan/fuzz/replay.o $(FUZZ_LIB_SRC:%.c=$(BUILD)/asan/%.o) $(BUILD)/asan/libtest.a $(BUILD)/asan/libadit.a
+	@mkdir -p $(@D)
+	$(asan.link) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(asan.third_party) $(asan.lib)/lib/libcmocka.a
+
+fuzz: $(FUZZ_RUN:%=$(BUILD)/fuzz/bin/%)
+	@scripts/run-fuzz $(BUILD) $(T) $(FUZZ_RUN)
+
+check-corpus: $(FUZZERS:%=$(BUILD)/asan/replay/%)
+	@scripts/run-corpus $^
+
+# ---- lint ---------------------------------------------------------------------------------------------------------
+
+layers:
+	@scripts/layers --self-test
+	@scripts/layers
+
+OURS := $(wildcard *.[ch] $(FOLDERS:%=%/*.[ch]) tests/*.[ch] fuzz/*.[ch] bench/*.[ch])
+lint: layers $(BUILD)/deps/$(HOST).ok
+	clang-format --dry-run -Werror $(OURS)
+	clang-tidy --quiet $(SRC) -- $(BASE) -isystem $(BUILD)/deps/$(HOST)/include
+	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,performance,portability \
+		--suppress=missingIncludeSystem -I. $(SRC)
