@@ -1,8 +1,9 @@
 /*
  * child.h - other programs: started with chosen descriptors, reaped, killed. (SSH_ASKPASS today.)
  *
- * The program gets only the three standard descriptors, default signal handling and an empty signal mask.
- * Never through a shell: argv is handed over as it is. The process must not ignore SIGCHLD.
+ * The program gets the three standard descriptors, default signal handling and an empty signal mask; what
+ * adit itself opens is close-on-exec. Never through a shell: argv is handed over as it is. The process must
+ * not ignore SIGCHLD.
  */
 #ifndef NET_CHILD_H
 #define NET_CHILD_H

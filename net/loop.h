@@ -71,9 +71,13 @@ enum adit_err loop_add(struct loop *loop, struct loop_fd *f, int fd, struct adit
  * when its event belongs to the batch that is being delivered. Does nothing when f is in no loop. */
 void loop_del(struct loop *loop, struct loop_fd *f);
 
-/* Clear a bit after EAGAIN or a short transfer; a file that is always ready keeps it. */
+/* Clear a bit after SOCK_IO_AGAIN; a file that is always ready keeps it. */
 void loop_fd_not_readable(struct loop_fd *f);
 void loop_fd_not_writable(struct loop_fd *f);
+/* The same after a short transfer of a non-blocking descriptor, which means that the next one would give
+ * EAGAIN. The bit stays when an end or a failure was already reported: no edge will tell of that again. */
+void loop_fd_short_read(struct loop_fd *f);
+void loop_fd_short_write(struct loop_fd *f);
 
 /* Waits for readiness, for the earliest timer or for deadline_ms (absolute; LOOP_NEVER: none; 0: do not wait
  * at all), whichever is first. At once when loop_next still has something. A signal ends it with ADIT_E_OK

@@ -23,7 +23,7 @@ struct resolve;
 
 /* Looks host up (a name or a literal; no brackets) for TCP. family: AF_UNSPEC, AF_INET, AF_INET6. A letter
  * with this kind and owner is posted to box when it is over; for literals before this returns, without a
- * thread. box must live until the letter was taken or the request freed. ADIT_E_RESOLVE: not a name at all
+ * thread. box must outlive the request. ADIT_E_RESOLVE: not a name at all
  * (empty, too long); ADIT_E_MEMORY; ADIT_E_SYSTEM: no thread. */
 enum adit_err resolve_start(struct resolve **out, const char *host, uint16_t port, int family,
                             struct mailbox *box, int kind, void *owner, struct adit_error *err) ADIT_MUST_USE;

@@ -101,9 +101,9 @@ enum sock_io {
     SOCK_IO_EOF,    /* reads only: the peer sends no more */
     SOCK_IO_FAILED, /* err says why: ADIT_E_CLOSED (a reset, a broken pipe) or ADIT_E_SYSTEM */
 };
-/* On non-blocking descriptors of any type (sockets, pipes, files). EINTR is retried. count is at most 64. A
- * short transfer (*n below what was asked) means that the next would give SOCK_IO_AGAIN or EOF: clear the bit
- * -- but on reads only while no hang-up was reported, since the end itself makes no further edge. */
+/* On non-blocking descriptors of any type (sockets, pipes, files). EINTR is retried. count is at most 64. *n
+ * is 0 unless SOCK_IO_OK. A short transfer (*n below what was asked) means that the next would give
+ * SOCK_IO_AGAIN or SOCK_IO_EOF: see loop_fd_short_read. */
 enum sock_io sock_read(int fd, void *buf, size_t len, size_t *n, struct adit_error *err) ADIT_MUST_USE;
 enum sock_io sock_readv(int fd, const struct iovec *iov, int count, size_t *n,
                         struct adit_error *err) ADIT_MUST_USE;

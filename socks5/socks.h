@@ -19,11 +19,11 @@
 #include "adit.h"
 
 enum {
-    SOCKS_USER_MAX = 255,                                   /* a SOCKS4 user id; the memo sets no bound */
-    SOCKS_METHODS_MAX = 255,                                /* RFC 1928 §3: one length byte */
-    SOCKS_HOST_CAP = LIMIT_HOST + 1,                        /* with its zero */
-    SOCKS_IN_CAP = 8 + SOCKS_USER_MAX + 1 + LIMIT_HOST + 1, /* the longest message: a SOCKS4a request */
-    SOCKS_OUT_CAP = 32, /* the longest answers in a row are 2 + 10 bytes */
+    SOCKS_USER_MAX = LIMIT_HOST + 2, /* a SOCKS4 user id; the memo sets no bound */
+    SOCKS_HOST_CAP = LIMIT_HOST + 1, /* with its zero */
+    SOCKS_IN_CAP =
+        LIMIT_HOST + 2 + 1, /* the longest part: a SOCKS5 name and its port, and a user id with its zero */
+    SOCKS_OUT_CAP = 32,     /* the longest answers in a row are 2 + 10 bytes */
     SOCKS_ERROR_CAP = 96,
 };
 
@@ -57,8 +57,10 @@ struct socks_request {
 };
 
 struct socks {
-    uint8_t state; /* socks.c's own */
-    bool replied;
+    /* socks.c's own */
+    uint8_t state;
+    uint8_t command;
+    size_t need; /* the length of a part that says its own */
     size_t in_len, out_len;
     uint8_t in[SOCKS_IN_CAP];
     uint8_t out[SOCKS_OUT_CAP];
@@ -68,8 +70,8 @@ struct socks {
 
 void socks_init(struct socks *s);
 
-/* Consumes bytes of data up to the end of the message that is under way, and returns how many: fewer than
- * data.n when something is to be sent or done first (see socks_next), or when the handshake is over. */
+/* Consumes bytes of data up to the end of the request and returns how many. Fewer than data.n only when the
+ * request is complete or the handshake has failed: the rest is the target's, keep it. */
 size_t socks_feed(struct socks *s, struct span data) ADIT_MUST_USE;
 
 enum socks_event socks_next(const struct socks *s);
