@@ -1,0 +1,66 @@
+#include "cli/prompt.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/log.h"
+#include "cli/signals.h"
+#include "cli/terminal.h"
+#include "net/child.h"
+
+bool prompt_wants_askpass(const char *require, const char *askpass, bool has_display, bool has_terminal)
+{
+    if (askpass == NULL || *askpass == 0 || (require != NULL && text_same(require, "never")))
+        return false;
+    if (require != NULL && text_same(require, "force"))
+        return true;
+    if (require != NULL && text_same(require, "prefer"))
+        return has_display;
+    return has_display && !has_terminal;
+}
+
+static bool has_value(const char *name)
+{
+    const char *value = getenv(name);
+    return value != NULL && *value != 0;
+}
+
+static bool ask_program(const char *program, const char *text, char *answer, size_t cap)
+{
+    const char *const argv[] = {program, text, NULL};
+    char line[CHILD_LINE_CAP];
+    struct adit_error err = {0};
+    int status = 0;
+    enum adit_err e = child_run_line(argv, NULL, signals_fd(), line, &status, &err);
+    bool fine = e == ADIT_E_OK && status == 0 && strlen(line) < cap;
+    if (e != ADIT_E_OK)
+        log_line(LOG_LEVEL_ERROR, err.text);
+    if (fine)
+        memcpy(answer, line, strlen(line) + 1);
+    adit_wipe(line, sizeof line);
+    return fine;
+}
+
+static bool ask(void *ctx, enum prompt_kind kind, const char *text, char *answer, size_t cap)
+{
+    const char *program = getenv("SSH_ASKPASS");
+    bool has_display = has_value("DISPLAY") || has_value("WAYLAND_DISPLAY");
+    (void)ctx;
+    if (signals_seen() != 0)
+        return false;
+    if (prompt_wants_askpass(getenv("SSH_ASKPASS_REQUIRE"), program, has_display, terminal_exists()))
+        return ask_program(program, text, answer, cap);
+    return terminal_ask(text, kind == PROMPT_LINE, signals_fd(), answer, cap);
+}
+
+static void tell(void *ctx, enum log_level level, const char *line)
+{
+    (void)ctx;
+    log_line(level, line);
+}
+
+struct client_prompt prompt_make(void)
+{
+    struct client_prompt prompt = {.ctx = NULL, .ask = ask, .log = tell};
+    return prompt;
+}

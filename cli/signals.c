@@ -1,0 +1,56 @@
+#include "cli/signals.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+static int pipe_fds[2] = {-1, -1};
+static volatile sig_atomic_t last_signal;
+
+static void on_signal(int number)
+{
+    int saved = errno;
+    uint8_t byte = (uint8_t)number;
+    last_signal = number;
+    /* A full pipe holds enough signals to be noticed. */
+    ssize_t ignored = write(pipe_fds[1], &byte, 1);
+    (void)ignored;
+    errno = saved;
+}
+
+static bool catch_signal(int number)
+{
+    struct sigaction old, new = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    (void)sigfillset(&new.sa_mask);
+    if (sigaction(number, NULL, &old) != 0)
+        return false;
+    return old.sa_handler == SIG_IGN || sigaction(number, &new, NULL) == 0;
+}
+
+enum adit_err signals_init(struct adit_error *err)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) != 0)
+        return adit_fail(err, ADIT_E_SYSTEM, "pipe: %s", strerror(errno));
+    bool fine = sigaction(SIGPIPE, &ignore, NULL) == 0 && catch_signal(SIGINT) && catch_signal(SIGTERM) &&
+                catch_signal(SIGHUP);
+    return fine ? ADIT_E_OK : adit_fail(err, ADIT_E_SYSTEM, "sigaction: %s", strerror(errno));
+}
+
+int signals_fd(void)
+{
+    return pipe_fds[0];
+}
+
+int signals_take(void)
+{
+    uint8_t byte;
+    return read(pipe_fds[0], &byte, 1) == 1 ? byte : 0;
+}
+
+int signals_seen(void)
+{
+    return last_signal;
+}
