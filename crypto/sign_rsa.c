@@ -118,8 +118,8 @@ static uint8_t *copy_number(struct private_copy *c, struct span s)
     return at;
 }
 
-/* Sums to at most 5 half moduli and some bytes: it fits, because each is no longer than its prime and
- * the primes together are no longer than the modulus and one byte. */
+/* It fits: each of the three is no longer than its prime, the primes together are no longer than the
+ * modulus and two bytes, and neither is longer than the modulus. */
 static bool sign_raw(enum hash_alg hash, const struct rsa_key *k, struct span msg, uint8_t *sig)
 {
     struct private_copy c = {.used = 0};
@@ -222,7 +222,7 @@ bool rsa_derive_exponent(struct span d, struct span p, uint8_t *out, size_t *out
     words_from_bytes(m, p);
     m[0] &= ~(uint32_t)1; /* p is odd: this is p - 1 */
     for (size_t i = 0; i < 8 * d.n; i++) {
-        words_push_bit(r, d.p[i / 8] >> (7 - i % 8) & 1U);
+        words_push_bit(r, (uint32_t)d.p[i / 8] >> (7 - i % 8) & 1U);
         words_reduce_once(r, m);
     }
     words_to_bytes(out, p.n, r);
