@@ -18,22 +18,24 @@
 struct forwarder;
 struct flow;
 
+enum { FORWARDER_TARGET_CAP = LIMIT_HOST + 16 };
+
 /* One connection that is carried. Embed it first in a plug-in's own struct, when that keeps more. */
 struct flow {
-    struct pump pump;
+    struct pump pump; /* not started before flow_start: until then its descriptors are the plug-in's */
     struct forwarder *forwarder;
     struct flow *next, *prev; /* all flows of the forwarder */
-    struct channel *opening;  /* asked for, neither confirmed nor refused yet */
-    bool is_dead;             /* the near end went away before the channel was confirmed */
+    struct channel *channel;  /* from its opening to its end */
+    bool is_opening;          /* asked for, neither confirmed nor refused yet */
+    bool is_dead;             /* ended from here; it waits only for the channel's end */
 };
 
 enum forwarder_state {
-    FORWARDER_BINDING, /* its bind name is being looked up */
-    FORWARDER_BOUND,   /* its local side is ready */
+    FORWARDER_READY,   /* nothing stands in the way of connecting */
+    FORWARDER_BINDING, /* its bind name is being looked up: the connection waits for it */
     FORWARDER_ASKED,   /* the server was asked */
     FORWARDER_UP,
     FORWARDER_FAILED,
-    FORWARDER_STOPPED,
 };
 
 struct forwarder {
@@ -49,8 +51,7 @@ struct forwarder {
 /* NULL operations are skipped. */
 struct forwarder_ops {
     size_t flow_size; /* 0: sizeof(struct flow) */
-    /* Before the connection is made. Sets the state to BOUND, or BINDING and later BOUND, or calls
-     * forwarder_failed. */
+    /* Before the connection is made: calls forwarder_up or forwarder_failed, now or later (state BINDING). */
     void (*bind)(struct forwarder *f);
     /* The connection is there, and channels may be opened: it is in its authentication, or beyond. */
     void (*begin)(struct forwarder *f);
@@ -65,19 +66,22 @@ struct forwarder_ops {
                      struct loop_timer *t); /* a timer with kind SESSION_TIMER_FORWARDER */
     void (*on_resolved)(struct forwarder *f, struct resolve *r);       /* forwarder_resolve, with flow NULL */
     void (*on_reply)(struct forwarder *f, const struct ssh_event *ev); /* to its global request */
+    /* A client of the listener (listener.c): takes fd. */
+    void (*accepted)(struct forwarder *f, int fd, const struct sock_addr *peer);
     /* The server opens a channel. How well it is meant: 0 not at all, 1 by its port alone, 2 exactly. */
     int (*match)(struct forwarder *f, const struct ssh_event *ev);
     void (*on_open)(struct forwarder *f, const struct ssh_event *ev); /* the best match: take it */
 
-    /* Of a flow. All but on_opened may end with flow_end. */
+    /* Of a flow. All may end it with flow_end. */
     void (*flow_ready)(struct flow *flow, struct loop_fd *fd); /* before its pump was started */
     void (*flow_timer)(struct flow *flow);
     void (*flow_resolved)(struct flow *flow, struct resolve *r);
-    void (*flow_opened)(struct flow *flow); /* its channel is confirmed; NULL: starts the pump */
+    /* Its channel is confirmed: call flow_start, now or later. NULL: now. */
+    void (*flow_opened)(struct flow *flow);
     /* Its channel was refused; NULL: flow_end. The session has logged and counted it. */
     void (*flow_refused)(struct flow *flow, uint32_t reason, struct span text);
-    void (*flow_wipe)(struct flow *flow);   /* before it is freed: its own things */
-    void (*flow_over)(struct forwarder *f); /* after one was freed */
+    void (*flow_target)(struct flow *flow, char out[FORWARDER_TARGET_CAP]); /* NULL: forwarder_target */
+    void (*flow_wipe)(struct flow *flow); /* before it is freed: its own things */
 };
 
 extern const struct forwarder_ops forwarder_local, forwarder_remote, forwarder_dynamic, forwarder_stdio;
@@ -109,15 +113,16 @@ struct ssh *forwarder_ssh(struct forwarder *f); /* NULL while there is no connec
 struct session_stats *forwarder_stats(struct forwarder *f);
 const struct session_config *forwarder_config(const struct forwarder *f);
 
-/* Says and keeps that it is up; fails the session when that is what failing means. */
+/* Says and keeps that it is up. */
 void forwarder_up(struct forwarder *f, size_t address_index, const char *bound, uint16_t bound_port);
 void forwarder_remote_port(struct forwarder *f, uint16_t port);
-/* all: nothing of it works; the state becomes FAILED. Otherwise one address of several. */
+/* all: nothing of it works, the state becomes FAILED; otherwise one address of several. Ends the session if
+ * it is to exit on forward failures. */
 void forwarder_failed(struct forwarder *f, bool all, const struct adit_error *why);
-/* The state may have changed so that the session can go on (bound, up, failed, over). */
-void forwarder_progress(struct forwarder *f);
+/* What was the session's reason to be is over (the stdio forward): it ends, with that error if there is one,
+ * unless it is told to stay. */
+void forwarder_over(struct forwarder *f, const struct adit_error *why);
 /* "10.0.0.5:443", "[::1]:80"; "-" without a target. */
-enum { FORWARDER_TARGET_CAP = LIMIT_HOST + 16 };
 void forwarder_target(const struct forwarder *f, char out[static FORWARDER_TARGET_CAP]);
 
 void forwarder_log(struct forwarder *f, enum session_level level, const char *fmt, ...) ADIT_PRINTF(3, 4);
@@ -138,8 +143,8 @@ void flow_end(struct flow *flow, bool reset);
 /* Asks for a direct-tcpip channel. False: it cannot be had, the flow was ended (and logged). */
 bool flow_open(struct flow *flow, const char *host, uint16_t port, const char *originator,
                uint16_t originator_port) ADIT_MUST_USE;
-/* The session_stats counter that a refused open belongs to. */
-void flow_count_refusal(struct forwarder *f, uint32_t reason, struct span text);
+/* The channel was confirmed, or (remote) accepted by ssh_open_accept with the flow as its owner: carry. */
+void flow_start(struct flow *flow, struct channel *channel);
 
 /* ---- The listening side that local and dynamic share (listener.c). Kept in f->own. */
 
@@ -150,3 +155,5 @@ void listener_on_ready(struct forwarder *f, struct loop_fd *fd);
 void listener_on_timer(struct forwarder *f, struct loop_timer *t);
 void listener_stop(struct forwarder *f);
 void listener_free(struct forwarder *f);
+
+#endif

@@ -51,7 +51,7 @@ struct pump_far {
 struct pump_near {
     enum sock_io (*readv)(int fd, const struct iovec *iov, int count, size_t *n, struct adit_error *err);
     enum sock_io (*writev)(int fd, const struct iovec *iov, int count, size_t *n, struct adit_error *err);
-    bool is_shared; /* a short transfer says nothing there, and the two directions are two descriptors */
+    bool is_shared; /* a short read says nothing there, and the two directions are two descriptors */
 };
 extern const struct pump_near pump_near_socket; /* one non-blocking descriptor */
 extern const struct pump_near
@@ -125,7 +125,8 @@ enum adit_err pump_early(struct pump *p, struct span bytes, struct adit_error *e
 /* The far end is there: carry. */
 void pump_start(struct pump *p, struct channel *ch);
 
-/* ---- What happened. Each may end the pump: look at pump_is_done afterwards. */
+/* ---- What happened. on_ready, on_closed, on_lost and abort may end the pump: look at pump_is_done
+ * afterwards. (The others cannot, since the far end is still there.) */
 
 /* The loop returned p->in or p->out. */
 void pump_on_ready(struct pump *p);
@@ -142,12 +143,12 @@ void pump_on_lost(struct pump *p);
 /* Ends it from here: the far end is closed, the near end reset. Done once the far end is gone. */
 void pump_abort(struct pump *p);
 
-/* Delivers what pump_on_data collected. Returns the pump it was for (its state may have changed), or NULL. */
-struct pump *pump_set_flush(struct pump_set *set);
+/* Delivers what pump_on_data collected. */
+void pump_set_flush(struct pump_set *set);
 
-/* Gives one turn to the pump that waits longest. NULL when none is waiting or there is no room; else the
- * pump, whose state may have changed. */
-struct pump *pump_set_run(struct pump_set *set);
+/* Gives one turn to the pump that waits longest. False when none waits or there is no room. */
+bool pump_set_run(struct pump_set *set);
+/* A pump waits for its turn and there is room. */
 bool pump_set_has_work(const struct pump_set *set);
 
 /* At the budget no more may be read from the transport. */

@@ -85,7 +85,7 @@ enum session_question_kind {
     SESSION_ASK_HOST_KEY,   /* blob -> accept, or why_not */
     SESSION_ASK_CREDENTIAL, /* methods, partial, first -> credential and its fields */
     SESSION_ASK_SIGN,       /* blob, alg, data -> reply/reply_len: an SSH signature blob; 0 bytes: refused */
-    SESSION_ASK_KBDINT,     /* name, instruction, prompts -> answers */
+    SESSION_ASK_KBDINT,     /* name, instruction, prompts -> accept and answers; else why_not */
     SESSION_ASK_PASSWORD_CHANGE, /* instruction -> PASSWORD (old_password, password) or any other credential
                                   */
 };
@@ -109,7 +109,7 @@ struct session_question {
 
     /* ---- what is asked */
     struct span blob, alg, data;
-    struct span methods; /* CREDENTIAL: names that can continue; empty when first */
+    struct span methods;  /* CREDENTIAL: names that can continue; empty when first */
     struct span sig_algs; /* CREDENTIAL: the server's server-sig-algs (RFC 8308 §3.1); empty: it sent none */
     bool partial, first;
     struct span name, instruction;
