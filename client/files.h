@@ -1,0 +1,36 @@
+/*
+ * files.h - whole files, read and replaced.
+ */
+#ifndef CLIENT_FILES_H
+#define CLIENT_FILES_H
+
+#include <sys/stat.h>
+
+#include "adit.h"
+
+/* A file's contents in memory of its own. */
+struct file {
+    uint8_t *p;
+    size_t n;
+    size_t cap;
+};
+
+/* Reads path, at most max bytes. Fails with ADIT_E_SYSTEM ("PATH: reason"), ADIT_E_LIMIT, ADIT_E_MEMORY; what
+ * is not a regular file, a pipe or the like (a directory) is refused. *missing (may be NULL): it does not
+ * exist. status (may be NULL) gets the file's mode and owner, of the file that was read. */
+enum adit_err file_read(struct file *file, const char *path, size_t max, struct stat *status, bool *missing,
+                        struct adit_error *err) ADIT_MUST_USE;
+/* The same from a descriptor to its end; name is for messages. The descriptor stays open. */
+enum adit_err file_read_fd(struct file *file, int fd, const char *name, size_t max,
+                           struct adit_error *err) ADIT_MUST_USE;
+void file_wipe(struct file *file); /* overwrites and frees */
+
+/* Adds text (whole lines, with their end) to the file at path so that a reader sees all of it or nothing: a
+ * copy in the same folder is completed, synced and renamed over it. Keeps mode and owner; a symbolic link
+ * stays and its target is replaced; a last line without its end gets one. A missing file is made with mode
+ * 0600, a missing folder with 0700. A lock on the folder keeps two writers
+ * of ours from losing each other's lines. ADIT_E_SYSTEM with the reason. */
+enum adit_err file_append(const char *path, struct span text, size_t max,
+                          struct adit_error *err) ADIT_MUST_USE;
+
+#endif
