@@ -74,9 +74,9 @@ bool ecc_public(enum ecc_curve curve, const uint8_t *sk, uint8_t *point)
            ecc_point_len(curve);
 }
 
-/* Rejection sampling: candidates are as wide as the order (P-521's is one bit into its first byte),
- * and those out of range are thrown away, so that no residue is likelier than another. At least one
- * candidate in two is good for P-521, nearly every one for the others. */
+/* Rejection sampling: candidates are as wide as the order (P-521's has one bit in its first byte), and
+ * those out of range are thrown away, so that no residue is likelier than another. The orders are so
+ * close below a power of two that fewer than one candidate in 2^31 is. */
 void ecc_keygen(enum ecc_curve curve, struct drbg *random, uint8_t *sk, uint8_t *point)
 {
     do {
