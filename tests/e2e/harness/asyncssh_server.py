@@ -1,5 +1,5 @@
 """An asyncssh server for the tests. Its one argument is JSON: host_keys, authorized, password,
-rounds (keyboard-interactive: [[prompt, echo, answer]...] a round), kex, ciphers, macs, sig_algs, banner, rekey_bytes."""
+rounds (keyboard-interactive: [[prompt, echo, answer]...] a round), kex, ciphers, macs, sig_algs, banner, rekey_bytes, unasked ([[host, port]...])."""
 import asyncio
 import json
 import sys
@@ -47,6 +47,18 @@ class Server(asyncssh.SSHServer):
             return False
         self.round += 1
         return True if self.round == len(config["rounds"]) else self._challenge()
+
+    def auth_completed(self):
+        for host, port in config.get("unasked", []):
+            asyncio.get_event_loop().create_task(self._unasked(host, port))
+
+    async def _unasked(self, host, port):
+        """Opens a forwarded-tcpip channel that nobody asked for."""
+        try:
+            await self.conn.create_connection(asyncssh.SSHTCPSession, host, port, "127.0.0.1", 4)
+            print("UNASKED accepted", flush=True)
+        except asyncssh.ChannelOpenError as e:
+            print("UNASKED refused", e.code, e.reason, flush=True)
 
     def connection_requested(self, dest_host, dest_port, orig_host, orig_port):
         print("DIRECT", dest_host, dest_port, orig_host, orig_port, flush=True)

@@ -33,14 +33,18 @@ class Listener:
 class Output:
     """Everything that came on a pipe, readable while it still comes."""
 
-    def __init__(self, pipe):
-        self.data, self.ended = bytearray(), False
+    def __init__(self, pipe, quiet=False):
+        self.data, self.ended, self.quiet = bytearray(), False, quiet
         self.thread = threading.Thread(target=self._read, args=(pipe,), daemon=True)
         self.thread.start()
 
     def _read(self, pipe):
-        while piece := os.read(pipe.fileno(), 1 << 16):
-            self.data += piece
+        try:
+            while piece := os.read(pipe.fileno(), 1 << 16):
+                self.data += piece
+        except OSError:
+            if not self.quiet:  # a terminal whose other side is gone says EIO
+                raise
         self.ended = True
         pipe.close()
 
