@@ -1,0 +1,213 @@
+#include "net/resolve.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/thread.h"
+
+/* Held by its owner, and by the helper thread from taking it out of the queue to its end. The name, port and
+ * family never change; the answer is written by the thread before the letter, and read by the owner after it.
+ */
+struct resolve {
+    struct mail mail;
+    struct mailbox *box;
+    struct resolve *next; /* in the queue */
+    char host[RESOLVE_NAME_CAP];
+    uint16_t port;
+    int family;
+    bool is_queued;
+    bool is_running;
+    bool is_orphan; /* the owner has gone: the thread frees it */
+    size_t count;
+    struct sock_addr addrs[RESOLVE_ADDRS];
+    char reason[128]; /* when count is 0 */
+};
+
+/* One queue and its threads for the whole process. Locked before a mailbox's lock, never after. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct resolve *queue_first, *queue_last;
+static unsigned threads;
+
+/* ---- The queue; the lock is held ---- */
+
+static void queue_push(struct resolve *r)
+{
+    r->is_queued = true;
+    *(queue_last ? &queue_last->next : &queue_first) = r;
+    queue_last = r;
+}
+
+static void queue_remove(struct resolve *r)
+{
+    struct resolve *before = NULL;
+
+    for (struct resolve *at = queue_first; at != r; at = at->next)
+        before = at;
+    *(before ? &before->next : &queue_first) = r->next;
+    if (queue_last == r)
+        queue_last = before;
+    r->next = NULL;
+    r->is_queued = false;
+}
+
+/* ---- The lookup ---- */
+
+static void reason_set(struct resolve *r, const char *reason)
+{
+    (void)adit_format(r->reason, sizeof r->reason, "%s", reason);
+}
+
+static void addrs_take(struct resolve *r, const struct addrinfo *list)
+{
+    for (; list && r->count < RESOLVE_ADDRS; list = list->ai_next) {
+        struct sock_addr *a = &r->addrs[r->count];
+
+        if ((list->ai_family != AF_INET && list->ai_family != AF_INET6) ||
+            list->ai_addrlen > sizeof a->storage)
+            continue;
+        memcpy(&a->storage, list->ai_addr, list->ai_addrlen);
+        a->len = list->ai_addrlen;
+        sock_addr_set_port(a, r->port);
+        r->count++;
+    }
+    if (r->count == 0)
+        reason_set(r, "no usable address");
+}
+
+static void lookup(struct resolve *r)
+{
+    const struct addrinfo hints = {.ai_family = r->family, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *list = NULL;
+    int code = getaddrinfo(r->host, NULL, &hints, &list);
+
+    if (code == 0) {
+        addrs_take(r, list);
+        freeaddrinfo(list);
+    } else {
+        reason_set(r, code == EAI_SYSTEM ? strerror(errno) : gai_strerror(code));
+    }
+}
+
+/* Looks up what is queued until nothing is; then the thread ends. */
+static void *thread_run(void *unused)
+{
+    struct resolve *r;
+
+    (void)unused;
+    (void)pthread_mutex_lock(&lock);
+    while ((r = queue_first) != NULL) {
+        queue_remove(r);
+        r->is_running = true;
+        (void)pthread_mutex_unlock(&lock);
+        lookup(r);
+        (void)pthread_mutex_lock(&lock);
+        r->is_running = false;
+        if (r->is_orphan)
+            free(r);
+        else
+            mailbox_post(r->box, &r->mail);
+    }
+    threads--;
+    (void)pthread_mutex_unlock(&lock);
+    return NULL;
+}
+
+/* A request that finds no thread free and none to be had waits for one that runs; only when there is none at
+ * all it fails. */
+static enum adit_err enqueue(struct resolve *r, struct adit_error *err)
+{
+    struct adit_error why = {0};
+    enum adit_err e = ADIT_E_OK;
+
+    (void)pthread_mutex_lock(&lock);
+    queue_push(r);
+    if (threads < RESOLVE_THREADS) {
+        e = thread_start(NULL, THREAD_STACK_RESOLVE, thread_run, NULL, &why);
+        if (e == ADIT_E_OK)
+            threads++;
+        else if (threads > 0)
+            e = ADIT_E_OK;
+        else
+            queue_remove(r);
+    }
+    (void)pthread_mutex_unlock(&lock);
+    return e == ADIT_E_OK ? e : adit_fail(err, e, "%s", why.text);
+}
+
+/* ---- Requests ---- */
+
+static bool literal_take(struct resolve *r)
+{
+    if (!sock_addr_parse(&r->addrs[0], r->host, r->port))
+        return false;
+    if (r->family == AF_UNSPEC || r->family == sock_addr_family(&r->addrs[0]))
+        r->count = 1;
+    else
+        reason_set(r, "the address is of the other IP version");
+    return true;
+}
+
+enum adit_err resolve_start(struct resolve **out, const char *host, uint16_t port, int family,
+                            struct mailbox *box, int kind, void *owner, struct adit_error *err)
+{
+    size_t n = strlen(host);
+    struct resolve *r;
+    enum adit_err e = ADIT_E_OK;
+
+    *out = NULL;
+    if (n == 0 || n >= RESOLVE_NAME_CAP)
+        return adit_fail(err, ADIT_E_RESOLVE,
+                         n == 0 ? "the host name is empty" : "the host name is too long");
+    r = calloc(1, sizeof *r);
+    if (!r)
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    r->mail = (struct mail){.kind = kind, .owner = owner};
+    r->box = box;
+    memcpy(r->host, host, n + 1);
+    r->port = port;
+    r->family = family;
+    if (literal_take(r))
+        mailbox_post(box, &r->mail);
+    else
+        e = enqueue(r, err);
+    if (e == ADIT_E_OK)
+        *out = r;
+    else
+        free(r);
+    return e;
+}
+
+struct resolve *resolve_of_mail(struct mail *m)
+{
+    /* The letter is the request's first member. */
+    return (struct resolve *)(void *)m;
+}
+
+enum adit_err resolve_result(const struct resolve *r, const struct sock_addr **addrs, size_t *count,
+                             struct adit_error *err)
+{
+    *addrs = r->addrs;
+    *count = r->count;
+    if (r->count > 0)
+        return ADIT_E_OK;
+    return adit_fail(err, ADIT_E_RESOLVE, "cannot look up %s: %s", r->host, r->reason);
+}
+
+void resolve_free(struct resolve *r)
+{
+    if (!r)
+        return;
+    (void)pthread_mutex_lock(&lock);
+    if (r->is_running) {
+        r->is_orphan = true;
+        r = NULL;
+    } else if (r->is_queued) {
+        queue_remove(r);
+    } else {
+        (void)mailbox_withdraw(r->box, &r->mail);
+    }
+    (void)pthread_mutex_unlock(&lock);
+    free(r);
+}
