@@ -119,9 +119,11 @@ static void folder_of(const char *path, char out[static PATH_MAX])
         adit_format(out, PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
 }
 
-/* The folder, opened and locked; made when it is missing. -1 with errno. */
-static int folder_lock(const char *folder)
+/* The folder of path, opened and locked; made when it is missing. -1 with errno. */
+static int folder_lock(const char *path)
 {
+    char folder[PATH_MAX];
+    folder_of(path, folder);
     if (mkdir(folder, 0700) != 0 && errno != EEXIST)
         return -1;
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -193,13 +195,12 @@ static enum adit_err append_locked(const char *path, struct span text, size_t ma
 
 enum adit_err file_append(const char *path, struct span text, size_t max, struct adit_error *err)
 {
-    char end[PATH_MAX], folder[PATH_MAX];
+    char end[PATH_MAX];
     if (!link_end(path, end))
         return system_error(err, path);
-    folder_of(end, folder);
-    int lock = folder_lock(folder);
+    int lock = folder_lock(end);
     if (lock < 0)
-        return system_error(err, folder);
+        return adit_fail(err, ADIT_E_SYSTEM, "the folder of %s: %s", path, strerror(errno));
     enum adit_err e = append_locked(end, text, max, err);
     if (e == ADIT_E_OK)
         (void)fsync(lock); /* the new name; a folder that cannot be synced is no reason to fail */
