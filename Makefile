@@ -20,6 +20,7 @@
 #   make lint               clang-format, clang-tidy, cppcheck, the law of layers, no include cycles
 #   make install DESTDIR= PREFIX=/usr/local
 #   make clean
+# V=1 shows the commands.
 #
 # One test while other files are half written:  make run-test_wire PARTS="crypto ssh/wire.c" BUILD=/tmp/mine
 #   PARTS  the folders and files that are compiled besides adit.c (default: all); a test links with these
@@ -42,6 +43,9 @@ FOLDERS := crypto ssh socks5 net forward client daemon cli
 PARTS   ?= $(FOLDERS)
 CROSS   := s390x-linux-gnu arm-linux-gnueabihf
 TSAN_TESTS := test_mailbox test_loop test_resolve test_child test_thread test_session
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo '  $1')
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -147,22 +151,24 @@ $(BUILD)/$1/flags: FORCE
 
 $(BUILD)/$1/%.o: %.c $(BUILD)/$1/flags | $(BUILD)/deps/$$($1.deps).ok $(if $(filter release,$1),$(BUILD)/linux-headers)
 	@mkdir -p $$(@D)
-	$$($1.compile) -c -o $$@ $$<
+	$$(call say,CC $$@)
+	$$Q$$($1.compile) -c -o $$@ $$<
 
 $(BUILD)/$1/libadit.a: $(LIB_SRC:%.c=$(BUILD)/$1/%.o) $(BUILD)/$1/parts
 	@rm -f $$@
-	ar rcs $$@ $(LIB_SRC:%.c=$(BUILD)/$1/%.o)
+	$$Qar rcs $$@ $(LIB_SRC:%.c=$(BUILD)/$1/%.o)
 
 $(BUILD)/$1/libtest.a: $(TEST_LIB_SRC:%.c=$(BUILD)/$1/%.o) $(BUILD)/$1/parts
 	@rm -f $$@
-	ar rcs $$@ $(TEST_LIB_SRC:%.c=$(BUILD)/$1/%.o)
+	$$Qar rcs $$@ $(TEST_LIB_SRC:%.c=$(BUILD)/$1/%.o)
 
 # Which objects an archive holds changes with PARTS and with files that go.
 $(BUILD)/$1/parts: FORCE
 	@mkdir -p $$(@D); echo '$(LIB_SRC) $(TEST_LIB_SRC)' | cmp -s - $$@ || echo '$(LIB_SRC) $(TEST_LIB_SRC)' >$$@
 
 $(BUILD)/$1/tests/%: $(BUILD)/$1/tests/%.o $(BUILD)/$1/libtest.a $(BUILD)/$1/libadit.a $(BUILD)/deps/$$($1.deps).ok
-	$$($1.link) -o $$@ $$< -Wl,--start-group $(BUILD)/$1/libtest.a $(BUILD)/$1/libadit.a -Wl,--end-group \
+	$$(call say,LD $$@)
+	$$Q$$($1.link) -o $$@ $$< -Wl,--start-group $(BUILD)/$1/libtest.a $(BUILD)/$1/libadit.a -Wl,--end-group \
 		$$($1.third_party) $$($1.lib)/lib/libcmocka.a $$(if $$(filter vectors_%,$$*),-ljansson)
 
 .PRECIOUS: $(BUILD)/$1/%.o
@@ -174,7 +180,8 @@ $(foreach c,$(CONFIGS),$(eval $(call config,$c)))
 # A sanitizer's adit: every configuration but the release links as glibc programs do.
 $(foreach c,$(filter-out release,$(CONFIGS)),$(eval $(BUILD)/$c/adit: $(BUILD)/$c/cli/main.o $(BUILD)/$c/libadit.a))
 $(BUILD)/%/adit:
-	$($*.link) -o $@ $^ $($*.third_party)
+	$(call say,LD $@)
+	$Q$($*.link) -o $@ $^ $($*.third_party)
 
 # ---- third-party libraries ----------------------------------------------------------------------------------
 
@@ -203,12 +210,14 @@ $(BUILD)/linux-headers:
 $(BUILD)/release/adit: $(BUILD)/release/cli/main.o $(BUILD)/release/libadit.a $(BUILD)/deps/$(MUSL).ok
 	@if [ -e $(release.lib)/unpinned ]; then \
 		echo "unpinned third-party sources: their tests come first"; $(MAKE) check-unit TESTS_ONLY=crypto; fi
-	$(CC) -g $(MUSL_LDFLAGS) -o $@ $(MUSL_START) $(BUILD)/release/cli/main.o $(BUILD)/release/libadit.a \
+	$(call say,LD $@)
+	$Q$(CC) -g $(MUSL_LDFLAGS) -o $@ $(MUSL_START) $(BUILD)/release/cli/main.o $(BUILD)/release/libadit.a \
 		$(release.third_party) $(MUSL_END)
 
 $(BUILD)/adit: $(BUILD)/release/adit
-	objcopy --only-keep-debug $< $@.debug
-	objcopy --strip-all --add-gnu-debuglink=$@.debug $< $@.new
+	$(call say,STRIP $@)
+	$Qobjcopy --only-keep-debug $< $@.debug
+	$Qobjcopy --strip-all --add-gnu-debuglink=$@.debug $< $@.new
 	@mv $@.new $@
 
 install: $(BUILD)/adit
@@ -264,7 +273,8 @@ check-arch: $(patsubst %,check-arch-%,$(or $(ARCH),$(CROSS)))
 TOOLS := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(wildcard tests/tools/*.c))
 $(BUILD)/tools/%: tests/tools/%.c
 	@mkdir -p $(@D)
-	$(CC) -O2 $(BASE) -MF $@.d -pthread -o $@ $<
+	$(call say,CC $@)
+	$Q$(CC) -O2 $(BASE) -MF $@.d -pthread -o $@ $<
 
 # E2E: more words for pytest.
 .PHONY: check-e2e-quick
@@ -285,11 +295,13 @@ FUZZ_RUN := $(if $(F),$(F),$(FUZZERS))
 
 $(BUILD)/fuzz/bin/%: $(BUILD)/fuzz/fuzz/fuzz_%.o $(FUZZ_LIB_SRC:%.c=$(BUILD)/fuzz/%.o) $(BUILD)/fuzz/libtest.a $(BUILD)/fuzz/libadit.a
 	@mkdir -p $(@D)
-	$(fuzz.link) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(fuzz.third_party) $(fuzz.lib)/lib/libcmocka.a
+	$(call say,LD $@)
+	$Q$(fuzz.link) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(fuzz.third_party) $(fuzz.lib)/lib/libcmocka.a
 
 $(BUILD)/asan/replay/%: $(BUILD)/asan/fuzz/fuzz_%.o $(BUILD)/asan/fuzz/replay.o $(FUZZ_LIB_SRC:%.c=$(BUILD)/asan/%.o) $(BUILD)/asan/libtest.a $(BUILD)/asan/libadit.a
 	@mkdir -p $(@D)
-	$(asan.link) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(asan.third_party) $(asan.lib)/lib/libcmocka.a
+	$(call say,LD $@)
+	$Q$(asan.link) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(asan.third_party) $(asan.lib)/lib/libcmocka.a
 
 fuzz: $(FUZZ_RUN:%=$(BUILD)/fuzz/bin/%)
 	@scripts/run-fuzz $(BUILD) $(T) $(FUZZ_RUN)
