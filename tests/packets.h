@@ -10,7 +10,7 @@
 #define PACKETS_H
 
 #include "../crypto/crypto.h"
-#include "hex.h"
+#include "unhex.h"
 
 enum { TEST_PACKET_MAX = 35008 + 4 + CIPHER_TAG_MAX };
 

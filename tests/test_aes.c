@@ -2,7 +2,7 @@
  * test_aes.c - NIST SP 800-38A and RFC 3686 vectors, the 128-bit counter, and portable against fast AES.
  */
 #include "../crypto/crypto.h"
-#include "hex.h"
+#include "unhex.h"
 
 #define PLAIN                                                          \
     "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51" \

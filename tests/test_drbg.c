@@ -2,7 +2,7 @@
  * test_drbg.c - the random expansion: published key stream, key erasure, replay.
  */
 #include "../crypto/crypto.h"
-#include "hex.h"
+#include "unhex.h"
 
 /* RFC 8439 A.1, vector 1: the first block of ChaCha20 under a zero key. Its first half becomes the next
  * key, its second half is given out. */

@@ -2,7 +2,7 @@
  * test_ecdh.c - X25519 (RFC 7748) and the NIST curves (RFC 5903), with what must be refused.
  */
 #include "../crypto/crypto.h"
-#include "hex.h"
+#include "unhex.h"
 
 /* ---- X25519 -------------------------------------------------------------------------------------- */
 
@@ -78,7 +78,7 @@ static void x25519_refuses_small_order(void **state)
     memset(sk, 0x42, sizeof sk);
     for (size_t i = 0; i < 2 * ADIT_COUNT(points); i++) {
         unhex(peer, 32, points[i / 2]);
-        peer[31] |= i % 2 ? 0x80 : 0;
+        peer[31] = (uint8_t)(peer[31] | (i % 2 != 0 ? 0x80 : 0));
         memset(shared, 0xaa, sizeof shared);
         assert_false(x25519_shared(shared, sk, peer));
         assert_memory_equal(shared, zero, 32);

@@ -3,7 +3,7 @@
  * forged tags, and portable against fast code.
  */
 #include "../crypto/crypto.h"
-#include "hex.h"
+#include "unhex.h"
 
 #define PLAIN60                                                        \
     "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72" \

@@ -2,7 +2,7 @@
  * test_hash.c - FIPS 180-4 example messages, RFC 4231 and RFC 2202 HMAC, and hashing in pieces.
  */
 #include "../crypto/crypto.h"
-#include "hex.h"
+#include "unhex.h"
 
 static struct span text(const char *s)
 {

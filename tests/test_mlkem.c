@@ -3,7 +3,7 @@
  * by their SHA-256), the checks of FIPS 203 §7, implicit rejection.
  */
 #include "../crypto/crypto.h"
-#include "hex.h"
+#include "unhex.h"
 
 static void assert_sha256(const void *p, size_t n, const char *hex)
 {
