@@ -1,41 +1,30 @@
 /*
- * hex.h - hexadecimal constants in unit tests.
+ * hex.h - bytes written as hexadecimal digits, for tests of fixed values.
  */
-#ifndef HEX_H
-#define HEX_H
+#ifndef TESTS_HEX_H
+#define TESTS_HEX_H
 
 #include <string.h>
 
 #include "../adit.h"
-#include "test.h"
 
-static inline uint8_t hex_digit(char c)
+/* The bytes of a text of digit pairs, which must fit out; returns their number. */
+static inline size_t hex_bytes(uint8_t *out, size_t cap, const char *hex)
 {
-    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-    const char *at = strchr(digits, c);
-    assert_true(c != 0 && at != NULL);
-    return (uint8_t)((at - digits) & 15);
-}
-
-/* The bytes of hex (spaces are skipped) into out, at most cap; returns their number. */
-static inline size_t unhex(uint8_t *out, size_t cap, const char *hex)
-{
-    size_t n = 0;
-    for (; *hex != 0; hex += 2) {
-        while (*hex == ' ')
-            hex++;
-        assert_true(n < cap);
-        out[n++] = (uint8_t)(hex_digit(hex[0]) << 4 | hex_digit(hex[1]));
+    static const char digits[] = "0123456789abcdef";
+    size_t n = strlen(hex) / 2;
+    assert_true(n <= cap && strlen(hex) % 2 == 0);
+    for (size_t i = 0; i < n; i++) {
+        const char *hi = strchr(digits, hex[2 * i]), *lo = strchr(digits, hex[2 * i + 1]);
+        assert_true(hi != NULL && lo != NULL);
+        out[i] = (uint8_t)((hi - digits) << 4 | (lo - digits));
     }
     return n;
 }
 
-/* The n bytes at p are those of hex. */
-static inline void assert_hex(const void *p, size_t n, const char *hex)
+static inline struct span hex_span(uint8_t *out, size_t cap, const char *hex)
 {
-    uint8_t want[4096];
-    assert_int_equal(unhex(want, sizeof want, hex), n);
-    assert_memory_equal(p, want, n);
+    return span_make(out, hex_bytes(out, cap, hex));
 }
 
 #endif
