@@ -1,0 +1,83 @@
+/* The SOCKS handshake, by the chunking law: the first byte of the input says how the rest is cut, and the cut
+ * run and the whole one must end alike. */
+#include "socks5/socks.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct outcome {
+    enum socks_event end;
+    size_t used, out_len;
+    uint8_t out[2 * SOCKS_OUT_CAP];
+    struct socks_request request;
+};
+
+static void need(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static void drain(struct socks *s, struct outcome *o)
+{
+    struct span out = socks_out(s);
+
+    need(out.n <= sizeof o->out - o->out_len);
+    memcpy(o->out + o->out_len, out.p, out.n);
+    o->out_len += out.n;
+    socks_out_consume(s, out.n);
+}
+
+static void check_request(const struct socks_request *r)
+{
+    size_t n = strlen(r->host);
+
+    need(n > 0 && n <= LIMIT_HOST && (r->version == 4 || r->version == 5));
+    for (size_t i = 0; i < n; i++)
+        need((uint8_t)r->host[i] > ' ');
+}
+
+static void run(struct outcome *o, struct span data, size_t step, enum socks_result answer)
+{
+    struct socks s;
+
+    memset(o, 0, sizeof *o);
+    socks_init(&s);
+    while (o->used < data.n) {
+        struct span part = span_sub(data, o->used, step);
+        size_t used = socks_feed(&s, part);
+
+        need(used <= part.n);
+        o->used += used;
+        drain(&s, o);
+        if (used < part.n)
+            break;
+    }
+    if (socks_next(&s) == SOCKS_REQUEST) {
+        o->request = s.request;
+        check_request(&o->request);
+        socks_reply(&s, answer);
+        drain(&s, o);
+    }
+    o->end = socks_next(&s);
+    need(o->end == SOCKS_NEED_MORE ? o->used == data.n : o->end == SOCKS_GRANTED || o->end == SOCKS_FAILED);
+    need((o->end == SOCKS_FAILED) == (s.error[0] != '\0'));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct outcome whole, cut;
+    enum socks_result answer;
+
+    if (size == 0)
+        return 0;
+    answer = data[0] & 0x80 ? SOCKS_OK : SOCKS_REFUSED;
+    run(&whole, span_make(data + 1, size - 1), size, answer);
+    run(&cut, span_make(data + 1, size - 1), (data[0] & 0x7fu) + 1u, answer);
+    need(whole.end == cut.end && whole.used == cut.used && whole.out_len == cut.out_len);
+    need(memcmp(whole.out, cut.out, whole.out_len) == 0);
+    need(memcmp(&whole.request, &cut.request, sizeof whole.request) == 0);
+    return 0;
+}
