@@ -54,7 +54,8 @@ say = $(if $(V),,@echo '  $1')
 comma := ,
 
 HOST := $(shell $(CC) -dumpmachine 2>/dev/null)
-ifeq ($(HOST),)
+# These install what is missing by themselves.
+ifeq ($(HOST)$(if $(filter-out check demo peers clean,$(or $(MAKECMDGOALS),all)),,later),)
 $(error no C compiler '$(CC)': run  apt-get install gcc libc6-dev)
 endif
 # clang says x86_64-pc-linux-gnu where Debian's folders say x86_64-linux-gnu.
@@ -221,8 +222,8 @@ $(BUILD)/adit: $(BUILD)/release/adit
 	@mv $@.new $@
 
 install: $(BUILD)/adit
-	install -D -m 755 $(BUILD)/adit $(DESTDIR)$(PREFIX)/bin/adit
-	for page in $(wildcard doc/*.1); do \
+	@install -D -m 755 $(BUILD)/adit $(DESTDIR)$(PREFIX)/bin/adit
+	@for page in $(wildcard doc/*.1); do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man1/$$(basename $$page) || exit 1; done
 
 demo:
