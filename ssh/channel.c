@@ -1,0 +1,688 @@
+#include "ssh/channel.h"
+
+#include <string.h>
+
+#include "ssh/msg.h"
+#include "ssh/wire.h"
+
+enum {
+    DATA_PREFIX = 9,      /* CHANNEL_DATA: byte, uint32 recipient, uint32 length */
+    EXTENDED_PREFIX = 13, /* CHANNEL_EXTENDED_DATA: and the type code */
+    NO_SLOT = UINT16_MAX,
+    RTT_LEAST_US = 100,
+};
+
+void channels_init(struct channels *t, const struct adit_alloc *memory, uint32_t budget)
+{
+    *t = (struct channels){
+        .memory = memory, .first_free = NO_SLOT, .budget = budget == 0 ? RECEIVE_BUDGET : budget};
+}
+
+/* ---- the table ---- */
+
+static bool grow(struct channels *t)
+{
+    uint32_t old = t->slot_count, count = old == 0 ? 16 : old * 2;
+    if (old >= LIMIT_CHANNELS)
+        return false;
+    struct channel_slot *slots = t->memory->alloc(t->memory->ctx, count * sizeof(*slots));
+    if (slots == NULL)
+        return false;
+    if (old > 0)
+        memcpy(slots, t->slots, old * sizeof(*slots));
+    t->memory->release(t->memory->ctx, t->slots, old * sizeof(*slots));
+    for (uint32_t i = old; i < count; i++)
+        slots[i] = (struct channel_slot){NULL, i + 1 < count ? i + 1 : NO_SLOT};
+    t->slots = slots;
+    t->slot_count = count;
+    t->first_free = old;
+    return true;
+}
+
+static struct channel *channel_new(struct channels *t, enum channel_state state)
+{
+    if (t->first_free == NO_SLOT && !grow(t))
+        return NULL;
+    struct channel *ch = t->memory->alloc(t->memory->ctx, sizeof(*ch));
+    if (ch == NULL)
+        return NULL;
+    uint32_t id = t->first_free;
+    t->first_free = t->slots[id].next_free;
+    t->slots[id].channel = ch;
+    t->used++;
+    *ch = (struct channel){.id = id, .state = (uint8_t)state};
+    return ch;
+}
+
+static void opening_free(struct channels *t, struct channel *ch)
+{
+    t->memory->release(t->memory->ctx, ch->opening, sizeof(*ch->opening));
+    ch->opening = NULL;
+}
+
+static void unlink_blocked(struct channels *t, struct channel *ch)
+{
+    if (!ch->in_blocked)
+        return;
+    struct channel **at = &t->blocked, *before = NULL;
+    while (*at != ch) {
+        before = *at;
+        at = &(*at)->next_blocked;
+    }
+    *at = ch->next_blocked;
+    if (t->blocked_tail == ch)
+        t->blocked_tail = before;
+    ch->in_blocked = false;
+}
+
+static void channel_free(struct channels *t, struct channel *ch)
+{
+    unlink_blocked(t, ch);
+    opening_free(t, ch);
+    t->granted -= ch->rx_max;
+    t->slots[ch->id].channel = NULL;
+    t->slots[ch->id].next_free = t->first_free;
+    t->first_free = ch->id;
+    t->used--;
+    t->memory->release(t->memory->ctx, ch, sizeof(*ch));
+}
+
+void channels_wipe(struct channels *t)
+{
+    for (uint32_t i = 0; i < t->slot_count; i++)
+        if (t->slots[i].channel != NULL) {
+            opening_free(t, t->slots[i].channel);
+            t->memory->release(t->memory->ctx, t->slots[i].channel, sizeof(struct channel));
+        }
+    t->memory->release(t->memory->ctx, t->slots, t->slot_count * sizeof(*t->slots));
+    t->slots = NULL;
+    t->slot_count = 0;
+    t->due = t->due_tail = t->blocked = t->blocked_tail = NULL;
+}
+
+/* ---- lists of what waits ---- */
+
+static void due(struct channels *t, struct channel *ch, uint8_t what)
+{
+    ch->due |= what;
+    if (ch->in_due)
+        return;
+    ch->in_due = true;
+    ch->next_due = NULL;
+    if (t->due_tail != NULL)
+        t->due_tail->next_due = ch;
+    else
+        t->due = ch;
+    t->due_tail = ch;
+}
+
+static void blocked(struct channels *t, struct channel *ch)
+{
+    if (ch->in_blocked)
+        return;
+    ch->in_blocked = true;
+    ch->next_blocked = NULL;
+    if (t->blocked_tail != NULL)
+        t->blocked_tail->next_blocked = ch;
+    else
+        t->blocked = ch;
+    t->blocked_tail = ch;
+}
+
+static size_t part_of(const struct channel *ch)
+{
+    return ch->tx_packet_max < LIMIT_CHANNEL_PACKET ? ch->tx_packet_max : LIMIT_CHANNEL_PACKET;
+}
+
+struct channel *channels_unblocked(struct channels *t, const struct packet *pk)
+{
+    struct channel *ch = t->blocked;
+    if (ch == NULL || !packet_can_place(pk, EXTENDED_PREFIX + LIMIT_CHANNEL_PACKET, LIMIT_OUT_RESERVE))
+        return NULL;
+    unlink_blocked(t, ch);
+    return ch;
+}
+
+/* ---- receive windows ---- */
+
+/* A granted window cannot be revoked, so the first grant is a share of what is left of the budget. */
+static void window_first(struct channels *t, struct channel *ch)
+{
+    uint64_t share = t->budget / (4 * ((uint64_t)t->used + 1));
+    uint32_t n = share > WINDOW_FIRST_MAX   ? WINDOW_FIRST_MAX
+                 : share < WINDOW_FIRST_MIN ? WINDOW_FIRST_MIN
+                                            : (uint32_t)share;
+    ch->rx_window = ch->rx_max = n;
+    t->granted += n;
+    ch->round_start_us = t->now_us;
+}
+
+/* The window is too small for the link when more than half of it is consumed within one round trip: it
+ * doubles, from the free half of the budget. It goes back by not being granted again when the data had to be
+ * stored. */
+static void window_adapt(struct channels *t, struct channel *ch, uint32_t n, bool prompt)
+{
+    uint64_t rtt = t->rtt_us < RTT_LEAST_US ? RTT_LEAST_US : t->rtt_us;
+    if (t->now_us - ch->round_start_us > rtt) {
+        ch->round_start_us = t->now_us;
+        ch->round_bytes = 0;
+    }
+    ch->round_bytes += n;
+    if (!prompt) {
+        uint32_t less = ch->rx_max / 2;
+        if (ch->round_bytes > less && less >= WINDOW_FIRST_MAX) {
+            t->granted -= ch->rx_max - less;
+            ch->rx_max = less;
+        }
+        return;
+    }
+    bool is_fast = t->rtt_us != 0 && ch->round_bytes > ch->rx_max / 2;
+    uint64_t free_half = t->granted < t->budget ? (t->budget - t->granted) / 2 : 0;
+    if (is_fast && ch->rx_max <= LIMIT_WINDOW / 2 && ch->rx_max <= free_half) {
+        t->granted += ch->rx_max;
+        ch->rx_max *= 2;
+        ch->round_start_us = t->now_us;
+        ch->round_bytes = 0;
+    }
+}
+
+/* What may be granted now; nothing is worth a message below a quarter of the window. */
+static uint32_t window_to_grant(const struct channel *ch)
+{
+    uint32_t out = ch->rx_window + ch->rx_held;
+    if (out >= ch->rx_max || ch->rx_max - out < ch->rx_max / 4)
+        return 0;
+    return ch->rx_max - out;
+}
+
+void channel_consumed(struct channels *t, struct channel *ch, size_t n, bool prompt)
+{
+    uint32_t taken = n < ch->rx_held ? (uint32_t)n : ch->rx_held;
+    ch->rx_held -= taken;
+    window_adapt(t, ch, taken, prompt);
+    /* After the peer's EOF or a CLOSE of either side nobody needs more window. */
+    if (!ch->eof_received && !ch->close_received && !ch->close_sent && window_to_grant(ch) > 0)
+        due(t, ch, DUE_ADJUST);
+}
+
+/* ---- opening ---- */
+
+struct channel *channel_open(struct channels *t, const char *type, struct span extra, void *owner)
+{
+    struct channel *ch = channel_new(t, CHANNEL_OPENING);
+    if (ch == NULL)
+        return NULL;
+    ch->owner = owner;
+    ch->opening = t->memory->alloc(t->memory->ctx, sizeof(*ch->opening));
+    if (ch->opening != NULL) {
+        struct wr w = wr_init(ch->opening->bytes, sizeof(ch->opening->bytes));
+        wr_cstring(&w, type);
+        wr_bytes(&w, extra);
+        ch->opening->n = w.used;
+        ch->opening->is_sent = false;
+        if (wr_ok(&w)) {
+            window_first(t, ch);
+            due(t, ch, DUE_OPEN);
+            return ch;
+        }
+    }
+    channel_free(t, ch);
+    return NULL;
+}
+
+void channel_accept(struct channels *t, struct channel *ch, void *owner)
+{
+    ch->owner = owner;
+    ch->state = CHANNEL_OPEN;
+    window_first(t, ch);
+    due(t, ch, DUE_CONFIRM);
+}
+
+void channel_refuse(struct channels *t, struct channel *ch, uint32_t reason, struct span text)
+{
+    ch->owner = NULL;
+    ch->opening = t->memory->alloc(t->memory->ctx, sizeof(*ch->opening));
+    if (ch->opening != NULL) {
+        struct span cut = span_sub(text, 0, 256);
+        ch->opening->n = cut.n;
+        ch->opening->reason = reason;
+        if (cut.n > 0)
+            memcpy(ch->opening->bytes, cut.p, cut.n);
+    }
+    ch->is_gone = true;
+    due(t, ch, DUE_REFUSE);
+}
+
+/* ---- senders: false means that there is no room now ---- */
+
+static bool seal(struct packet *pk, const struct wr *w)
+{
+    if (!wr_ok(w))
+        return false;
+    packet_seal(pk, w->used);
+    return true;
+}
+
+static struct wr begin(struct packet *pk, uint8_t msg, size_t max)
+{
+    struct wspan to = packet_reserve(pk, max);
+    struct wr w = wr_init(to.p, to.n);
+    wr_u8(&w, msg);
+    return w;
+}
+
+static bool send_open(struct channels *t, struct packet *pk, struct channel *ch)
+{
+    struct channel_opening *o = ch->opening;
+    struct rd r = rd_init((struct span){o->bytes, o->n});
+    struct wr w = begin(pk, SSH_MSG_CHANNEL_OPEN, o->n + 16);
+    wr_string(&w, rd_string(&r));
+    wr_u32(&w, ch->id);
+    wr_u32(&w, ch->rx_window);
+    wr_u32(&w, LIMIT_CHANNEL_PACKET);
+    wr_bytes(&w, rd_rest(&r));
+    uint32_t seq = pk->tx.seq;
+    if (!seal(pk, &w))
+        return false;
+    o->is_sent = true;
+    o->seq = seq;
+    o->sent_us = t->now_us;
+    return true;
+}
+
+static bool send_confirm(struct packet *pk, const struct channel *ch)
+{
+    struct wr w = begin(pk, SSH_MSG_CHANNEL_OPEN_CONFIRMATION, 17);
+    wr_u32(&w, ch->peer_id);
+    wr_u32(&w, ch->id);
+    wr_u32(&w, ch->rx_window);
+    wr_u32(&w, LIMIT_CHANNEL_PACKET);
+    return seal(pk, &w);
+}
+
+static bool send_refuse(struct packet *pk, const struct channel *ch)
+{
+    const struct channel_opening *o = ch->opening;
+    struct wr w = begin(pk, SSH_MSG_CHANNEL_OPEN_FAILURE, 300);
+    wr_u32(&w, ch->peer_id);
+    wr_u32(&w, o == NULL ? SSH_OPEN_RESOURCE_SHORTAGE : o->reason);
+    wr_string(&w, o == NULL ? (struct span){0} : (struct span){o->bytes, o->n});
+    wr_cstring(&w, "");
+    return seal(pk, &w);
+}
+
+static bool send_adjust(struct packet *pk, struct channel *ch)
+{
+    uint32_t n = ch->eof_received ? 0 : window_to_grant(ch);
+    if (n == 0)
+        return true;
+    struct wr w = begin(pk, SSH_MSG_CHANNEL_WINDOW_ADJUST, 9);
+    wr_u32(&w, ch->peer_id);
+    wr_u32(&w, n);
+    if (!seal(pk, &w))
+        return false;
+    ch->rx_window += n;
+    return true;
+}
+
+static bool send_number(struct packet *pk, uint8_t msg, const struct channel *ch)
+{
+    struct wr w = begin(pk, msg, 5);
+    wr_u32(&w, ch->peer_id);
+    return seal(pk, &w);
+}
+
+static bool send_one(struct channels *t, struct packet *pk, struct channel *ch, uint8_t what)
+{
+    switch (what) {
+    case DUE_OPEN:
+        return send_open(t, pk, ch);
+    case DUE_CONFIRM:
+        return send_confirm(pk, ch);
+    case DUE_REFUSE:
+        return send_refuse(pk, ch);
+    case DUE_ADJUST:
+        return send_adjust(pk, ch);
+    case DUE_EOF:
+        return send_number(pk, SSH_MSG_CHANNEL_EOF, ch);
+    default:
+        ch->close_sent = send_number(pk, SSH_MSG_CHANNEL_CLOSE, ch);
+        return ch->close_sent;
+    }
+}
+
+/* An open that may not go yet holds nothing else up: what is due behind it has no peer number. */
+static bool send_due(struct channels *t, struct packet *pk, struct channel *ch, bool may_open)
+{
+    for (uint8_t what = DUE_OPEN; what <= DUE_CLOSE; what = (uint8_t)(what << 1)) {
+        if ((ch->due & what) == 0)
+            continue;
+        if ((what == DUE_OPEN && !may_open) || !send_one(t, pk, ch, what))
+            return false;
+        ch->due &= (uint8_t)~what;
+        if (what == DUE_OPEN) /* the rest follows the confirmation */
+            return true;
+    }
+    return true;
+}
+
+void channels_flush(struct channels *t, struct packet *pk, bool may_open)
+{
+    struct channel *ch = t->due;
+    t->due = t->due_tail = NULL;
+    while (ch != NULL) {
+        struct channel *next = ch->next_due;
+        ch->in_due = false;
+        bool is_waiting = ch->state == CHANNEL_OPENING && (ch->due & DUE_OPEN) == 0;
+        if (!is_waiting && !send_due(t, pk, ch, may_open))
+            due(t, ch, ch->due);
+        else if (ch->is_gone && ch->due == 0)
+            channel_free(t, ch);
+        ch = next;
+    }
+}
+
+bool channels_unsent(struct channels *t, uint32_t seq)
+{
+    for (uint32_t i = 0; i < t->slot_count; i++) {
+        struct channel *ch = t->slots[i].channel;
+        if (ch != NULL && ch->state == CHANNEL_OPENING && ch->opening->is_sent && ch->opening->seq == seq) {
+            ch->opening->is_sent = false;
+            due(t, ch, DUE_OPEN);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- data out ---- */
+
+static bool can_send_data(const struct channel *ch)
+{
+    return ch->state == CHANNEL_OPEN && !ch->eof_sent && !ch->close_sent && !ch->close_received &&
+           (ch->due & (DUE_EOF | DUE_CLOSE | DUE_CONFIRM)) == 0;
+}
+
+size_t channel_space(struct channels *t, struct packet *pk, struct channel *ch, bool may_send,
+                     struct wspan *places, size_t max, size_t limit)
+{
+    if (ch->state == CHANNEL_OPEN && (ch->due & DUE_CONFIRM) != 0)
+        may_send = false; /* the confirmation goes first */
+    else if (!can_send_data(ch))
+        return 0;
+    size_t total = limit < ch->tx_window ? limit : ch->tx_window;
+    if (total == 0) {
+        ch->wants_window = ch->tx_window == 0;
+        return 0;
+    }
+    size_t count =
+        may_send ? packet_places(pk, DATA_PREFIX, part_of(ch), total, LIMIT_OUT_RESERVE, places, max) : 0;
+    if (count == 0)
+        blocked(t, ch);
+    return count;
+}
+
+/* One packet of data; header written around what already stands (or is copied) behind it. */
+static bool send_data(struct packet *pk, struct channel *ch, uint32_t code, size_t n,
+                      const uint8_t *copy_from)
+{
+    size_t prefix = code == 0 ? DATA_PREFIX : EXTENDED_PREFIX;
+    struct wspan to = packet_reserve(pk, prefix + n);
+    if (to.n == 0)
+        return false;
+    struct wr w = wr_init(to.p, prefix);
+    wr_u8(&w, code == 0 ? SSH_MSG_CHANNEL_DATA : SSH_MSG_CHANNEL_EXTENDED_DATA);
+    wr_u32(&w, ch->peer_id);
+    if (code != 0)
+        wr_u32(&w, code);
+    wr_u32(&w, (uint32_t)n);
+    if (copy_from != NULL)
+        memcpy(to.p + prefix, copy_from, n);
+    packet_seal(pk, prefix + n);
+    ch->tx_window -= (uint32_t)n;
+    return true;
+}
+
+void channel_commit(struct packet *pk, struct channel *ch, size_t n)
+{
+    size_t part = part_of(ch);
+    packet_places_used(pk, n);
+    while (n > 0) {
+        size_t take = n < part ? n : part;
+        if (!send_data(pk, ch, 0, take, NULL))
+            return; /* cannot be: the place was inside the room */
+        n -= take;
+    }
+}
+
+size_t channel_write(struct channels *t, struct packet *pk, struct channel *ch, bool may_send, uint32_t code,
+                     struct span data)
+{
+    size_t sent = 0;
+    struct wspan place;
+    while (sent < data.n && channel_space(t, pk, ch, may_send, &place, 1, data.n - sent) == 1) {
+        if (!packet_has_room(pk, EXTENDED_PREFIX + place.n, LIMIT_OUT_RESERVE - 64) ||
+            !send_data(pk, ch, code, place.n, data.p + sent))
+            break;
+        sent += place.n;
+    }
+    return sent;
+}
+
+void channel_eof(struct channels *t, struct channel *ch)
+{
+    if (ch->eof_sent || ch->close_sent || (ch->due & DUE_CLOSE) != 0)
+        return;
+    ch->eof_sent = true;
+    due(t, ch, DUE_EOF);
+}
+
+void channel_close(struct channels *t, struct channel *ch)
+{
+    if (!ch->close_sent)
+        due(t, ch, DUE_CLOSE);
+}
+
+void channel_gone(struct channels *t, struct channel *ch)
+{
+    ch->owner = NULL;
+    ch->is_gone = true;
+    if (!ch->in_due)
+        due(t, ch, ch->due); /* freed by the next flush */
+}
+
+bool channel_request(struct packet *pk, struct channel *ch, const char *type, struct span extra,
+                     bool want_reply)
+{
+    if (ch->state != CHANNEL_OPEN || ch->close_sent || ch->close_received ||
+        (ch->due & (DUE_CONFIRM | DUE_CLOSE)) != 0)
+        return false;
+    struct wr w = begin(pk, SSH_MSG_CHANNEL_REQUEST, 16 + span_str(type).n + extra.n);
+    wr_u32(&w, ch->peer_id);
+    wr_cstring(&w, type);
+    wr_bool(&w, want_reply);
+    wr_bytes(&w, extra);
+    return seal(pk, &w);
+}
+
+/* ---- the peer's messages ---- */
+
+static struct channel *fail(struct adit_error *err, const char *what)
+{
+    adit_fail(err, ADIT_E_PROTOCOL, "%s", what);
+    return NULL;
+}
+
+/* Recipient number of a message to a channel that exists and was confirmed. */
+static struct channel *recipient(struct channels *t, struct rd *r, const char *msg, struct adit_error *err)
+{
+    (void)rd_u8(r);
+    uint32_t id = rd_u32(r);
+    struct channel *ch = rd_ok(r) && id < t->slot_count ? t->slots[id].channel : NULL;
+    if (ch == NULL || ch->state != CHANNEL_OPEN || ch->close_received || (ch->due & DUE_CONFIRM) != 0) {
+        adit_fail(err, ADIT_E_PROTOCOL, "%s for channel %lu, which is not open (RFC 4254 §5)", msg,
+                  (unsigned long)id);
+        return NULL;
+    }
+    return ch;
+}
+
+static struct channel *opening(struct channels *t, struct rd *r, const char *msg, struct adit_error *err)
+{
+    (void)rd_u8(r);
+    uint32_t id = rd_u32(r);
+    struct channel *ch = rd_ok(r) && id < t->slot_count ? t->slots[id].channel : NULL;
+    if (ch == NULL || ch->state != CHANNEL_OPENING || ch->opening == NULL || !ch->opening->is_sent) {
+        adit_fail(err, ADIT_E_PROTOCOL, "%s for channel %lu, which is not being opened (RFC 4254 §5.1)", msg,
+                  (unsigned long)id);
+        return NULL;
+    }
+    return ch;
+}
+
+struct channel *channel_on_confirmation(struct channels *t, struct span payload, struct adit_error *err)
+{
+    struct rd r = rd_init(payload);
+    struct channel *ch = opening(t, &r, "CHANNEL_OPEN_CONFIRMATION", err);
+    if (ch == NULL)
+        return NULL;
+    ch->peer_id = rd_u32(&r);
+    ch->tx_window = rd_u32(&r);
+    ch->tx_packet_max = rd_u32(&r);
+    (void)rd_rest(&r); /* channel type specific data: none for the types we open */
+    if (!rd_done(&r) || ch->tx_packet_max == 0)
+        return fail(err,
+                    "CHANNEL_OPEN_CONFIRMATION: wrong length or a maximum packet size of 0 (RFC 4254 §5.1)");
+    ch->state = CHANNEL_OPEN;
+    opening_free(t, ch);
+    if (ch->due != 0)
+        due(t, ch, ch->due); /* EOF or CLOSE was asked for meanwhile */
+    return ch;
+}
+
+struct channel *channel_on_open_failure(struct channels *t, struct span payload, uint32_t *reason,
+                                        struct span *text, struct adit_error *err)
+{
+    struct rd r = rd_init(payload);
+    struct channel *ch = opening(t, &r, "CHANNEL_OPEN_FAILURE", err);
+    if (ch == NULL)
+        return NULL;
+    *reason = rd_u32(&r);
+    *text = rd_string(&r);
+    (void)rd_string(&r); /* language tag */
+    if (!rd_done(&r))
+        return fail(err, "CHANNEL_OPEN_FAILURE: wrong lengths (RFC 4254 §5.1)");
+    ch->due = 0;
+    return ch;
+}
+
+struct channel *channel_on_open(struct channels *t, struct span payload, struct span *type,
+                                struct span *extra, uint32_t *peer_id, struct adit_error *err)
+{
+    struct rd r = rd_init(payload);
+    (void)rd_u8(&r);
+    *type = rd_string_max(&r, 256);
+    *peer_id = rd_u32(&r);
+    uint32_t window = rd_u32(&r);
+    uint32_t packet_max = rd_u32(&r);
+    *extra = rd_rest(&r);
+    if (!rd_done(&r) || packet_max == 0)
+        return fail(err, "CHANNEL_OPEN: wrong lengths or a maximum packet size of 0 (RFC 4254 §5.1)");
+    struct channel *ch = channel_new(t, CHANNEL_REQUESTED);
+    if (ch == NULL)
+        return NULL;
+    ch->peer_id = *peer_id;
+    ch->tx_window = window;
+    ch->tx_packet_max = packet_max;
+    return ch;
+}
+
+struct channel *channel_on_window_adjust(struct channels *t, struct span payload, bool *unblocked,
+                                         struct adit_error *err)
+{
+    struct rd r = rd_init(payload);
+    struct channel *ch = recipient(t, &r, "CHANNEL_WINDOW_ADJUST", err);
+    if (ch == NULL)
+        return NULL;
+    uint32_t n = rd_u32(&r);
+    if (!rd_done(&r))
+        return fail(err, "CHANNEL_WINDOW_ADJUST: wrong length (RFC 4254 §5.2)");
+    /* RFC 4254 §5.2: the window MUST NOT be increased above 2^32 - 1 bytes. */
+    if (n > UINT32_MAX - ch->tx_window)
+        return fail(err, "CHANNEL_WINDOW_ADJUST: the window would exceed 2^32 - 1 (RFC 4254 §5.2)");
+    ch->tx_window += n;
+    *unblocked = ch->wants_window && ch->tx_window > 0;
+    if (*unblocked)
+        ch->wants_window = false;
+    return ch;
+}
+
+struct channel *channel_on_data(struct channels *t, struct span payload, struct span *data, uint32_t *code,
+                                struct adit_error *err)
+{
+    struct rd r = rd_init(payload);
+    struct channel *ch = recipient(t, &r, "CHANNEL_DATA", err);
+    if (ch == NULL)
+        return NULL;
+    *code = payload.p[0] == SSH_MSG_CHANNEL_EXTENDED_DATA ? rd_u32(&r) : 0;
+    *data = rd_string(&r);
+    if (!rd_done(&r))
+        return fail(err, "CHANNEL_DATA: wrong lengths (RFC 4254 §5.2)");
+    if (ch->eof_received)
+        return fail(err, "CHANNEL_DATA after CHANNEL_EOF (RFC 4254 §5.3)");
+    if (data->n > LIMIT_CHANNEL_PACKET || data->n > ch->rx_window)
+        return fail(err, "CHANNEL_DATA beyond the window or the maximum packet size (RFC 4254 §5.2)");
+    ch->rx_window -= (uint32_t)data->n;
+    ch->rx_held += (uint32_t)data->n;
+    if (ch->close_sent || (ch->due & DUE_CLOSE) != 0)
+        *data = (struct span){0}; /* what was under way when we closed */
+    return ch;
+}
+
+struct channel *channel_on_eof(struct channels *t, struct span payload, struct adit_error *err)
+{
+    struct rd r = rd_init(payload);
+    struct channel *ch = recipient(t, &r, "CHANNEL_EOF", err);
+    if (ch == NULL)
+        return NULL;
+    if (!rd_done(&r) || ch->eof_received)
+        return fail(err, "CHANNEL_EOF: wrong length, or a second one (RFC 4254 §5.3)");
+    ch->eof_received = true;
+    return ch;
+}
+
+struct channel *channel_on_close(struct channels *t, struct span payload, struct adit_error *err)
+{
+    struct rd r = rd_init(payload);
+    struct channel *ch = recipient(t, &r, "CHANNEL_CLOSE", err);
+    if (ch == NULL)
+        return NULL;
+    if (!rd_done(&r))
+        return fail(err, "CHANNEL_CLOSE: wrong length (RFC 4254 §5.3)");
+    ch->close_received = true;
+    ch->due &= (uint8_t) ~(DUE_ADJUST | DUE_EOF);
+    channel_close(t, ch); /* RFC 4254 §5.3: MUST send back a CLOSE unless it has been sent */
+    return ch;
+}
+
+struct channel *channel_on_request(struct channels *t, struct span payload, struct span *type,
+                                   bool *want_reply, struct span *extra, struct adit_error *err)
+{
+    struct rd r = rd_init(payload);
+    struct channel *ch = recipient(t, &r, "CHANNEL_REQUEST", err);
+    if (ch == NULL)
+        return NULL;
+    *type = rd_string_max(&r, 256);
+    *want_reply = rd_bool(&r);
+    *extra = rd_rest(&r);
+    return rd_done(&r) ? ch : fail(err, "CHANNEL_REQUEST: wrong lengths (RFC 4254 §5.4)");
+}
+
+struct channel *channel_on_reply(struct channels *t, struct span payload, struct adit_error *err)
+{
+    struct rd r = rd_init(payload);
+    struct channel *ch = recipient(t, &r, "CHANNEL_SUCCESS or _FAILURE", err);
+    if (ch == NULL)
+        return NULL;
+    return rd_done(&r) ? ch : fail(err, "CHANNEL_SUCCESS or _FAILURE: wrong length (RFC 4254 §5.4)");
+}

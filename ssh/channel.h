@@ -1,0 +1,128 @@
+/*
+ * channel.h - channels: RFC 4254 §5. Numbers, windows, half-states; no fd, no path, no host.
+ *
+ * What cannot be sent now (a re-exchange, a full output buffer) is kept as state of the channel and the
+ * channel stands in the table's due list until channels_flush has sent it.
+ */
+#ifndef SSH_CHANNEL_H
+#define SSH_CHANNEL_H
+
+#include "adit.h"
+#include "ssh/packet.h"
+
+enum channel_state {
+    CHANNEL_OPENING,   /* ours, not confirmed (perhaps not even sent) */
+    CHANNEL_REQUESTED, /* the peer's, not answered */
+    CHANNEL_OPEN
+};
+
+/* What is to be sent as soon as it may be, in this order. */
+enum {
+    DUE_OPEN = 1,
+    DUE_CONFIRM = 2,
+    DUE_REFUSE = 4,
+    DUE_ADJUST = 8,
+    DUE_EOF = 16,
+    DUE_CLOSE = 32,
+};
+
+/* What only a channel that is being opened needs. */
+struct channel_opening {
+    uint64_t sent_us;
+    uint32_t seq;    /* packet number of the CHANNEL_OPEN, for UNIMPLEMENTED */
+    uint32_t reason; /* of a refusal */
+    bool is_sent;
+    size_t n;
+    uint8_t bytes[LIMIT_OPEN_BYTES]; /* string type, then the type's own fields; or the text of a refusal */
+};
+
+struct channel {
+    void *owner;
+    struct channel *next_due, *next_blocked;
+    struct channel_opening *opening;
+    uint64_t round_start_us; /* of the interval in which round_bytes were consumed */
+    uint32_t round_bytes;
+    uint32_t id, peer_id;
+    uint32_t tx_window, tx_packet_max; /* what we may send */
+    uint32_t rx_window;                /* what the peer may still send */
+    uint32_t rx_held;                  /* received, not consumed */
+    uint32_t rx_max;                   /* what the two may add up to */
+    uint8_t state, due;
+    bool in_due, in_blocked, wants_window;
+    bool eof_sent, eof_received, close_sent, close_received;
+    bool is_gone; /* its end was told to the owner: freed as soon as nothing is due */
+};
+
+struct channel_slot {
+    struct channel *channel;
+    uint32_t next_free;
+};
+
+struct channels {
+    const struct adit_alloc *memory;
+    struct channel_slot *slots;
+    uint32_t slot_count, first_free, used;
+    struct channel *due, *due_tail;
+    struct channel *blocked,
+        *blocked_tail; /* waiting for room in the output, or for the end of a re-exchange */
+    uint64_t granted;  /* sum of rx_max */
+    uint64_t budget;
+    uint32_t rtt_us; /* the driver's best knowledge; 0: none yet */
+    uint64_t now_us;
+};
+
+void channels_init(struct channels *t, const struct adit_alloc *memory, uint32_t budget);
+void channels_wipe(struct channels *t);
+
+/* ---- commands ---- */
+
+/* NULL: no memory, LIMIT_CHANNELS, or extra is too long. The open is due. */
+struct channel *channel_open(struct channels *t, const char *type, struct span extra, void *owner);
+void channel_accept(struct channels *t, struct channel *ch, void *owner);
+void channel_refuse(struct channels *t, struct channel *ch, uint32_t reason, struct span text);
+size_t channel_space(struct channels *t, struct packet *pk, struct channel *ch, bool may_send,
+                     struct wspan *places, size_t max, size_t limit);
+void channel_commit(struct packet *pk, struct channel *ch, size_t n);
+/* Copies data into packets; code 0, or 1 for stderr. Returns the bytes that went. */
+size_t channel_write(struct channels *t, struct packet *pk, struct channel *ch, bool may_send, uint32_t code,
+                     struct span data);
+void channel_consumed(struct channels *t, struct channel *ch, size_t n, bool prompt);
+void channel_eof(struct channels *t, struct channel *ch);
+void channel_close(struct channels *t, struct channel *ch);
+bool channel_request(struct packet *pk, struct channel *ch, const char *type, struct span extra,
+                     bool want_reply);
+
+/* The owner knows that it has ended. */
+void channel_gone(struct channels *t, struct channel *ch);
+
+/* Sends what is due. may_open: CHANNEL_OPEN may go too. */
+void channels_flush(struct channels *t, struct packet *pk, bool may_open);
+/* The next channel that channel_space had nothing for and has now; NULL: none. */
+struct channel *channels_unblocked(struct channels *t, const struct packet *pk);
+/* UNIMPLEMENTED came for packet seq: an open that was sent with it is due again. True if there was one. */
+bool channels_unsent(struct channels *t, uint32_t seq);
+
+/* ---- the peer's messages; payload starts with the message number ----
+ * They return the channel, or NULL with err set (which ends the session). */
+
+struct channel *channel_on_confirmation(struct channels *t, struct span payload, struct adit_error *err);
+/* The channel is to be channel_gone'd by the caller. */
+struct channel *channel_on_open_failure(struct channels *t, struct span payload, uint32_t *reason,
+                                        struct span *text, struct adit_error *err);
+/* A new channel in state REQUESTED. type and extra as sent. NULL without err set: no room, *peer_id must be
+ * refused. */
+struct channel *channel_on_open(struct channels *t, struct span payload, struct span *type,
+                                struct span *extra, uint32_t *peer_id, struct adit_error *err);
+/* *unblocked: channel_space had waited for the window. */
+struct channel *channel_on_window_adjust(struct channels *t, struct span payload, bool *unblocked,
+                                         struct adit_error *err);
+/* DATA and EXTENDED_DATA. *data is empty when nobody wants it any more (we have closed). */
+struct channel *channel_on_data(struct channels *t, struct span payload, struct span *data, uint32_t *code,
+                                struct adit_error *err);
+struct channel *channel_on_eof(struct channels *t, struct span payload, struct adit_error *err);
+struct channel *channel_on_close(struct channels *t, struct span payload, struct adit_error *err);
+struct channel *channel_on_request(struct channels *t, struct span payload, struct span *type,
+                                   bool *want_reply, struct span *extra, struct adit_error *err);
+struct channel *channel_on_reply(struct channels *t, struct span payload, struct adit_error *err);
+
+#endif

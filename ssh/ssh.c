@@ -1,0 +1,1110 @@
+#include "ssh/ssh.h"
+
+#include <string.h>
+
+#include "ssh/msg.h"
+#include "ssh/ssh_internal.h"
+#include "ssh/wire.h"
+
+enum {
+    IDLE_US = 1000 * 1000, /* after this much silence empty buffers are given back */
+    OUT_LEAST = 4 * 1024,  /* with less room than this for answers no more input is consumed */
+    EXT_INFOS_MAX = 2,     /* RFC 8308 §2.4: after NEWKEYS, and before USERAUTH_SUCCESS */
+    EXTENSIONS_MAX = 64,
+};
+
+/* ---- birth and end ---- */
+
+static const char *list_of(struct ssh *ssh, size_t i, const char *given, enum algo_kind kind)
+{
+    if (given == NULL)
+        return algo_default(kind);
+    adit_format(ssh->lists[i], sizeof(ssh->lists[i]), "%s", given);
+    return ssh->lists[i];
+}
+
+static enum adit_err send_ident(struct ssh *ssh)
+{
+    const char *software = ssh->config.ident != NULL ? ssh->config.ident : "adit_" ADIT_VERSION;
+    if (!ident_make(software, ssh->ident_self))
+        return adit_fail(&ssh->error, ADIT_E_CONFIG, "the version string '%s' is not allowed (RFC 4253 §4.2)",
+                         software);
+    packet_out_raw(&ssh->packet, span_str(ssh->ident_self));
+    packet_out_raw(&ssh->packet, span_str("\r\n"));
+    ssh->kex.ident_self = span_str(ssh->ident_self);
+    return ADIT_E_OK;
+}
+
+struct ssh *ssh_new(const struct ssh_role *role, const struct ssh_config *config,
+                    const struct adit_alloc *memory, const uint8_t seed[32])
+{
+    struct ssh *ssh = memory->alloc(memory->ctx, sizeof(*ssh));
+    if (ssh == NULL)
+        return NULL;
+    memset(ssh, 0, sizeof(*ssh));
+    ssh->role = role;
+    ssh->config = *config;
+    ssh->memory = *memory;
+    ssh->phase = PHASE_IDENT;
+    ssh->handshake_left_us = (uint64_t)config->handshake_ms * 1000;
+    drbg_init(&ssh->random, seed);
+    packet_init(&ssh->packet, &ssh->memory, &ssh->random);
+    kex_init(&ssh->kex, role->kex_side, &ssh->memory, &ssh->random);
+    channels_init(&ssh->channels, &ssh->memory, config->receive_budget);
+    globals_init(&ssh->globals, &ssh->memory);
+    replies_init(&ssh->replies, &ssh->memory);
+    auth_client_init(&ssh->auth_client, &ssh->memory);
+    auth_server_init(&ssh->auth_server);
+    ssh->kex.offers_strict = !config->no_strict_kex;
+    ssh->kex.guesses = config->guess;
+    ssh->kex.lists[0] = list_of(ssh, 0, config->kex, ALGO_KEX);
+    ssh->kex.lists[1] = list_of(ssh, 1, config->host_keys, ALGO_HOST_KEY);
+    ssh->kex.lists[2] = list_of(ssh, 2, config->ciphers, ALGO_CIPHER);
+    ssh->kex.lists[3] = list_of(ssh, 3, config->macs, ALGO_MAC);
+    /* Version line and KEXINIT go out together: one round trip less (RFC 4253 §4.2 allows it). */
+    ssh_check(ssh, send_ident(ssh));
+    if (ssh->phase != PHASE_ENDED)
+        ssh_check(ssh, kex_start(&ssh->kex, &ssh->packet, &ssh->error));
+    return ssh;
+}
+
+void ssh_free(struct ssh *ssh)
+{
+    if (ssh == NULL)
+        return;
+    struct adit_alloc memory = ssh->memory;
+    channels_wipe(&ssh->channels);
+    globals_wipe(&ssh->globals);
+    replies_wipe(&ssh->replies);
+    auth_client_wipe(&ssh->auth_client);
+    kex_wipe(&ssh->kex);
+    packet_wipe(&ssh->packet);
+    drbg_wipe(&ssh->random);
+    adit_wipe(ssh, sizeof(*ssh));
+    memory.release(memory.ctx, ssh, sizeof(*ssh));
+}
+
+static void send_disconnect(struct ssh *ssh, uint32_t reason, const char *text)
+{
+    struct wspan to = packet_reserve(&ssh->packet, 512);
+    struct wr w = wr_init(to.p, to.n);
+    wr_u8(&w, SSH_MSG_DISCONNECT);
+    wr_u32(&w, reason);
+    wr_string(&w, span_sub(span_str(text), 0, 400));
+    wr_cstring(&w, "");
+    if (wr_ok(&w))
+        packet_seal(&ssh->packet, w.used);
+}
+
+static uint32_t disconnect_reason(enum adit_err code)
+{
+    switch (code) {
+    case ADIT_E_AUTH:
+        return SSH_DISCONNECT_NO_MORE_AUTH_METHODS_AVAILABLE;
+    case ADIT_E_HOST_KEY:
+        return SSH_DISCONNECT_HOST_KEY_NOT_VERIFIABLE;
+    case ADIT_E_INTEGRITY:
+        return SSH_DISCONNECT_MAC_ERROR;
+    case ADIT_E_NEGOTIATION:
+        return SSH_DISCONNECT_KEY_EXCHANGE_FAILED;
+    case ADIT_E_TIMEOUT:
+        return SSH_DISCONNECT_CONNECTION_LOST;
+    default:
+        return SSH_DISCONNECT_PROTOCOL_ERROR;
+    }
+}
+
+void ssh_end(struct ssh *ssh)
+{
+    bool can_tell = ssh->phase != PHASE_IDENT && ssh->phase != PHASE_ENDED &&
+                    ssh->error.code != ADIT_E_CLOSED && ssh->error.code != ADIT_E_DISCONNECTED;
+    /* What is sent names the kind of failure; the details are for our own side. */
+    if (can_tell)
+        send_disconnect(ssh, disconnect_reason(ssh->error.code), adit_err_sentence(ssh->error.code));
+    ssh->phase = PHASE_ENDED;
+    ssh->has_held = false;
+}
+
+void ssh_check(struct ssh *ssh, enum adit_err result)
+{
+    if (ssh->packet.out_of_memory)
+        result = adit_fail(&ssh->error, ADIT_E_MEMORY, "no memory for the session's buffers");
+    if (result != ADIT_E_OK && ssh->phase != PHASE_ENDED)
+        ssh_end(ssh);
+}
+
+void ssh_disconnect(struct ssh *ssh, uint32_t reason, const char *text)
+{
+    if (ssh->phase == PHASE_ENDED)
+        return;
+    if (ssh->phase != PHASE_IDENT)
+        send_disconnect(ssh, reason, text);
+    ssh->phase = PHASE_ENDED;
+}
+
+void ssh_fail(struct ssh *ssh, enum adit_err code, const char *text)
+{
+    if (ssh->phase == PHASE_ENDED)
+        return;
+    adit_fail(&ssh->error, code, "%s", text);
+    ssh->phase = PHASE_ENDED;
+}
+
+const struct adit_error *ssh_error(const struct ssh *ssh)
+{
+    return &ssh->error;
+}
+
+bool ssh_is_ended(const struct ssh *ssh)
+{
+    return ssh->phase == PHASE_ENDED;
+}
+
+/* ---- what may be sent ---- */
+
+uint8_t ssh_phase(const struct ssh *ssh)
+{
+    if (ssh->phase == PHASE_KEX)
+        return ssh->kex.peer_started && ssh->kex.is_strict ? PHASE_STRICT : PHASE_KEX;
+    if (ssh->phase != PHASE_ENDED && ssh->kex.is_first_done && ssh->kex.peer_started)
+        return PHASE_REKEX;
+    return ssh->phase;
+}
+
+/* RFC 4253 §7.1: between our KEXINIT and our NEWKEYS only messages 1-49 (but 5 and 6) may be sent. */
+static bool may_send(const struct ssh *ssh)
+{
+    return ssh->phase == PHASE_OPEN && !ssh->kex.self_started;
+}
+
+static void flush(struct ssh *ssh)
+{
+    if (ssh->phase == PHASE_ENDED)
+        return;
+    bool is_early = ssh->phase != PHASE_OPEN && !ssh->kex.self_started && ssh->role->may_send_early(ssh);
+    if (!may_send(ssh) && !is_early)
+        return;
+    replies_flush(&ssh->replies, &ssh->packet);
+    globals_flush(&ssh->globals, &ssh->packet, ssh->now_us);
+    channels_flush(&ssh->channels, &ssh->packet, true);
+    ssh_check(ssh, ADIT_E_OK);
+}
+
+static enum adit_err reply(struct ssh *ssh, struct reply r)
+{
+    return replies_add(&ssh->replies, &ssh->packet, may_send(ssh), r, &ssh->error);
+}
+
+/* ---- the byte flows ---- */
+
+/* A peer that makes us answer faster than it reads stalls its own TCP. In an exchange input is always taken:
+ * the peer may be sending what it sent before our KEXINIT reached it. */
+static bool must_drain(const struct ssh *ssh)
+{
+    return !ssh->kex.self_started && packet_out(&ssh->packet).n > LIMIT_OUT_BUFFER - OUT_LEAST;
+}
+
+static bool is_waiting(const struct ssh *ssh)
+{
+    return ssh->is_asked || ssh->answer_is_due;
+}
+
+struct wspan ssh_in_space(struct ssh *ssh)
+{
+    if (ssh->phase == PHASE_ENDED || ssh->in_eof || is_waiting(ssh) || ssh->has_held || must_drain(ssh))
+        return (struct wspan){0};
+    struct wspan space = packet_in_space(&ssh->packet);
+    ssh_check(ssh, ADIT_E_OK);
+    return space;
+}
+
+void ssh_in_commit(struct ssh *ssh, size_t n)
+{
+    packet_in_commit(&ssh->packet, n);
+}
+
+void ssh_in_eof(struct ssh *ssh)
+{
+    ssh->in_eof = true;
+}
+
+struct span ssh_out(const struct ssh *ssh)
+{
+    return packet_out(&ssh->packet);
+}
+
+void ssh_out_consume(struct ssh *ssh, size_t n)
+{
+    packet_out_consume(&ssh->packet, n);
+}
+
+/* ---- time ---- */
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ConnectTimeout up to the end of the first exchange. A person or a touch-to-confirm key may take as long as
+ * it wants: the clock stands while the caller is asked. */
+static uint64_t tick_handshake(struct ssh *ssh, uint64_t passed)
+{
+    if (ssh->config.handshake_ms == 0 || ssh->kex.is_first_done)
+        return UINT64_MAX;
+    if (is_waiting(ssh))
+        return UINT64_MAX;
+    ssh->handshake_left_us -= earlier(passed, ssh->handshake_left_us);
+    if (ssh->handshake_left_us > 0)
+        return ssh->now_us + ssh->handshake_left_us;
+    ssh_check(ssh, adit_fail(&ssh->error, ADIT_E_TIMEOUT, "timed out waiting for the server's %s",
+                             ssh->phase == PHASE_IDENT ? "version line" : "key exchange"));
+    return UINT64_MAX;
+}
+
+/* ServerAliveInterval and ServerAliveCountMax: the answer, a success or a failure, proves life. */
+static uint64_t tick_alive(struct ssh *ssh)
+{
+    uint64_t interval = (uint64_t)ssh->config.alive_interval_s * 1000 * 1000;
+    if (interval == 0 || ssh->phase != PHASE_OPEN)
+        return UINT64_MAX;
+    uint64_t due = ssh->heard_us + interval * (ssh->alive_sent + 1);
+    if (ssh->now_us < due)
+        return due;
+    if (ssh->alive_sent >= ssh->config.alive_count_max) {
+        ssh_check(ssh, adit_fail(&ssh->error, ADIT_E_TIMEOUT, "Timeout, server not responding."));
+        return UINT64_MAX;
+    }
+    ssh->alive_sent++;
+    (void)globals_add(&ssh->globals, GLOBAL_KEEPALIVE, "keepalive@openssh.com", (struct span){0}, true, 0,
+                      NULL);
+    return ssh->heard_us + interval * (ssh->alive_sent + 1);
+}
+
+static uint64_t tick_rekey(struct ssh *ssh)
+{
+    uint64_t interval = (uint64_t)ssh->config.rekey_seconds * 1000 * 1000;
+    if (interval == 0 || !may_send(ssh) || ssh->kex.peer_started)
+        return UINT64_MAX;
+    if (ssh->now_us >= ssh->kex_done_us + interval)
+        ssh_rekey(ssh);
+    return ssh->kex_done_us + interval > ssh->now_us ? ssh->kex_done_us + interval : UINT64_MAX;
+}
+
+static uint64_t tick_idle(struct ssh *ssh)
+{
+    if (ssh->packet.in.p == NULL && ssh->packet.out.p == NULL)
+        return UINT64_MAX;
+    if (ssh->now_us < ssh->idle_since_us + IDLE_US)
+        return ssh->idle_since_us + IDLE_US;
+    if (!is_waiting(ssh) && !ssh->has_held)
+        packet_idle(&ssh->packet);
+    ssh->idle_since_us = ssh->now_us;
+    return ssh->packet.in.p == NULL && ssh->packet.out.p == NULL ? UINT64_MAX : ssh->now_us + IDLE_US;
+}
+
+uint64_t ssh_tick(struct ssh *ssh, uint64_t now_us)
+{
+    if (ssh->last_tick_us == 0)
+        ssh->last_tick_us = ssh->heard_us = ssh->idle_since_us = now_us;
+    uint64_t passed = now_us - ssh->last_tick_us;
+    ssh->now_us = ssh->last_tick_us = ssh->channels.now_us = now_us;
+    if (ssh->phase == PHASE_ENDED)
+        return UINT64_MAX;
+    uint64_t next = earlier(tick_handshake(ssh, passed), tick_alive(ssh));
+    next = earlier(next, tick_rekey(ssh));
+    next = earlier(next, tick_idle(ssh));
+    flush(ssh);
+    return next;
+}
+
+/* The smallest round trip seen lately: what the link does when nothing queues on it. */
+void ssh_note_rtt(struct ssh *ssh, uint64_t sent_us)
+{
+    uint64_t rtt = ssh->now_us - sent_us;
+    if (rtt == 0)
+        rtt = 1;
+    if (rtt > UINT32_MAX)
+        return;
+    uint32_t old = ssh->rtt_us;
+    ssh->rtt_us = old == 0 || rtt < old ? (uint32_t)rtt : old + ((uint32_t)rtt - old) / 64;
+    ssh->channels.rtt_us = ssh->rtt_us;
+}
+
+/* ---- transport messages ---- */
+
+static enum adit_err bad(struct ssh *ssh, const char *what)
+{
+    return adit_fail(&ssh->error, ADIT_E_PROTOCOL, "%s", what);
+}
+
+static enum adit_err on_disconnect(struct ssh *ssh, struct span payload, struct ssh_event *event)
+{
+    struct rd r = rd_init(payload);
+    (void)event;
+    (void)rd_u8(&r);
+    uint32_t reason = rd_u32(&r);
+    struct span text = rd_string(&r);
+    return adit_fail(&ssh->error, ADIT_E_DISCONNECTED, "the peer disconnected: %.*s (reason %lu)",
+                     text.n > 300 ? 300 : (int)text.n, text.n == 0 ? "" : (const char *)text.p,
+                     (unsigned long)reason);
+}
+
+static enum adit_err on_ignore(struct ssh *ssh, struct span payload, struct ssh_event *event)
+{
+    (void)ssh;
+    (void)payload;
+    (void)event;
+    return ADIT_E_OK;
+}
+
+static enum adit_err on_debug(struct ssh *ssh, struct span payload, struct ssh_event *event)
+{
+    struct rd r = rd_init(payload);
+    (void)rd_u8(&r);
+    event->flag = rd_bool(&r);
+    event->text = rd_string(&r);
+    (void)rd_string(&r);
+    if (!rd_done(&r))
+        return bad(ssh, "DEBUG: wrong lengths (RFC 4253 §11.3)");
+    event->kind = SSH_EVENT_DEBUG;
+    return ADIT_E_OK;
+}
+
+/* An answer to something that rode along with the authentication is expected: it is sent again afterwards. */
+static enum adit_err on_unimplemented(struct ssh *ssh, struct span payload, struct ssh_event *event)
+{
+    struct rd r = rd_init(payload);
+    (void)event;
+    (void)rd_u8(&r);
+    uint32_t seq = rd_u32(&r);
+    if (!rd_done(&r))
+        return bad(ssh, "UNIMPLEMENTED: wrong length (RFC 4253 §11.4)");
+    if (ssh->phase != PHASE_OPEN && !channels_unsent(&ssh->channels, seq))
+        (void)globals_unsent(&ssh->globals, seq);
+    return ADIT_E_OK;
+}
+
+static enum adit_err on_ext_info(struct ssh *ssh, struct span payload, struct ssh_event *event)
+{
+    struct rd r = rd_init(payload);
+    (void)event;
+    (void)rd_u8(&r);
+    uint32_t count = rd_u32(&r);
+    if (++ssh->ext_infos > EXT_INFOS_MAX || count > EXTENSIONS_MAX)
+        return bad(ssh, "EXT_INFO: too many of them, or too many extensions (RFC 8308 §2.4)");
+    for (uint32_t i = 0; i < count && rd_ok(&r); i++) {
+        struct span name = rd_string(&r), value = rd_string(&r);
+        if (span_is(name, "server-sig-algs") && value.n > 0 && value.n <= SIG_ALGS_MAX) {
+            memcpy(ssh->sig_algs, value.p, value.n);
+            ssh->sig_algs_n = value.n;
+        }
+    }
+    return rd_done(&r) ? ADIT_E_OK : bad(ssh, "EXT_INFO: wrong lengths (RFC 8308 §2.3)");
+}
+
+static enum adit_err on_kexinit(struct ssh *ssh, struct span payload, struct ssh_event *event)
+{
+    (void)event;
+    return kex_on_kexinit(&ssh->kex, &ssh->packet, payload, &ssh->error);
+}
+
+static enum adit_err on_newkeys(struct ssh *ssh, struct span payload, struct ssh_event *event)
+{
+    bool is_first = !ssh->kex.is_first_done;
+    enum adit_err result = kex_on_newkeys(&ssh->kex, &ssh->packet, payload, &ssh->error);
+    if (result != ADIT_E_OK)
+        return result;
+    ssh->kex_done_us = ssh->now_us;
+    event->kind = SSH_EVENT_KEX_DONE;
+    if (is_first) {
+        ssh->phase = PHASE_SERVICE;
+        return ssh->role->on_keys_done(ssh);
+    }
+    return ADIT_E_OK;
+}
+
+/* ---- connection messages ---- */
+
+static enum adit_err channel_event(struct ssh *ssh, struct channel *ch, enum ssh_event_kind kind,
+                                   struct ssh_event *event)
+{
+    if (ch == NULL)
+        return ssh->error.code;
+    event->kind = kind;
+    event->channel = ch;
+    event->owner = ch->owner;
+    return ADIT_E_OK;
+}
+
+static bool is_listed(const char *const *list, struct span name)
+{
+    for (; *list != NULL; list++)
+        if (span_is(name, *list))
+            return true;
+    return false;
+}
+
+/* RFC 4254 §7.2: connected (or target) address and port, originator address and port. */
+static bool read_tcpip_open(struct span extra, struct ssh_event *event)
+{
+    struct rd r = rd_init(extra);
+    event->text = rd_string_max(&r, LIMIT_HOST);
+    event->number = rd_u32(&r);
+    event->text2 = rd_string_max(&r, LIMIT_HOST);
+    event->number2 = rd_u32(&r);
+    return rd_done(&r);
+}
+
+static enum adit_err on_channel_open(struct ssh *ssh, struct span payload, struct ssh_event *event)
+{
+    struct span type, extra;
+    uint32_t peer_id;
+    struct channel *ch = channel_on_open(&ssh->channels, payload, &type, &extra, &peer_id, &ssh->error);
+    if (ch == NULL && ssh->error.code != ADIT_E_OK)
+        return ssh->error.code;
+    if (ch == NULL)
+        return reply(ssh, (struct reply){.msg = SSH_MSG_CHANNEL_OPEN_FAILURE,
+                                         .channel = peer_id,
+                                         .number = SSH_OPEN_RESOURCE_SHORTAGE});
+    if (!is_listed(ssh->role->channel_types, type)) {
+        channel_refuse(&ssh->channels, ch, SSH_OPEN_UNKNOWN_CHANNEL_TYPE, span_str("unknown channel type"));
+        return ADIT_E_OK;
+    }
+    bool is_tcpip = span_is(type, "forwarded-tcpip") || span_is(type, "direct-tcpip");
+    if (is_tcpip && !read_tcpip_open(extra, event))
+        return bad(ssh, "CHANNEL_OPEN for TCP/IP: wrong lengths (RFC 4254 §7.2)");
+    event->names = type;
+    event->data = extra;
+    return channel_event(ssh, ch, SSH_EVENT_CHANNEL_REQUESTED_OPEN, event);
+}
+
+static enum adit_err on_open_confirmation(struct ssh *ssh, struct span payload, struct ssh_event *event)
+{
+    struct rd r = rd_init(span_sub(payload, 1, 4));
+    uint32_t id = rd_u32(&r);
+    uint64_t sent_us = 0;
+    if (id < ssh->channels.slot_count && ssh->channels.slots[id].channel != NULL &&
+        ssh->channels.slots[id].channel->opening != NULL)
+        sent_us = ssh->channels.slots[id].channel->opening->sent_us;
+    struct channel *ch = channel_on_confirmation(&ssh->channels, payload, &ssh->error);
+    if (ch != NULL && sent_us != 0)
+        ssh_note_rtt(ssh, sent_us);
+    return channel_event(ssh, ch, SSH_EVENT_CHANNEL_OPENED, event);
+}
+
+static enum adit_err on_open_failure(struct ssh *ssh, struct span payload, struct ssh_event *event)
+{
+    struct channel *ch =
+        channel_on_open_failure(&ssh->channels, payload, &event->number, &event->text, &ssh->error);
+    enum adit_err result = channel_event(ssh, ch, SSH_EVENT_CHANNEL_OPEN_FAILED, event);
+    if (ch != NULL)
+        channel_gone(&ssh->channels, ch);
+    return result;
+}
+
+static enum adit_err on_window_adjust(struct ssh *ssh, struct span payload, struct ssh_event *event)
+{
+    bool unblocked = false;
+    struct channel *ch = channel_on_window_adjust(&ssh->channels, payload, &unblocked, &ssh->error);
+    return ch != NULL && !unblocked ? ADIT_E_OK : channel_event(ssh, ch, SSH_EVENT_CHANNEL_SPACE, event);
+}
+
+static enum adit_err on_data(struct ssh *ssh, struct span payload, struct ssh_event *event)
+{
+    struct channel *ch = channel_on_data(&ssh->channels, payload, &event->data, &event->number, &ssh->error);
+    if (ch != NULL && event->data.n == 0)
+        return ADIT_E_OK;
+    return channel_event(ssh, ch, SSH_EVENT_CHANNEL_DATA, event);
+}
+
+static enum adit_err on_eof(struct ssh *ssh, struct span payload, struct ssh_event *event)
+{
+    return channel_event(ssh, channel_on_eof(&ssh->channels, payload, &ssh->error), SSH_EVENT_CHANNEL_EOF,
+                         event);
+}
+
+static enum adit_err on_close(struct ssh *ssh, struct span payload, struct ssh_event *event)
+{
+    struct channel *ch = channel_on_close(&ssh->channels, payload, &ssh->error);
+    enum adit_err result = channel_event(ssh, ch, SSH_EVENT_CHANNEL_CLOSED, event);
+    if (ch != NULL)
+        channel_gone(&ssh->channels, ch);
+    return result;
+}
+
+/* RFC 4254 §6.10. */
+static bool read_exit(struct span type, struct span extra, struct ssh_event *event)
+{
+    struct rd r = rd_init(extra);
+    if (span_is(type, "exit-status")) {
+        event->number = rd_u32(&r);
+        return rd_done(&r);
+    }
+    event->flag = true;
+    event->names = rd_string(&r);
+    (void)rd_bool(&r); /* core dumped */
+    event->text = rd_string(&r);
+    (void)rd_string(&r); /* language tag */
+    return rd_done(&r);
+}
+
+static enum adit_err on_channel_request(struct ssh *ssh, struct span payload, struct ssh_event *event)
+{
+    struct span type, extra;
+    bool want_reply;
+    struct channel *ch = channel_on_request(&ssh->channels, payload, &type, &want_reply, &extra, &ssh->error);
+    if (ch == NULL)
+        return ssh->error.code;
+    if (!want_reply && (span_is(type, "exit-status") || span_is(type, "exit-signal"))) {
+        if (!read_exit(type, extra, event))
+            return bad(ssh, "CHANNEL_REQUEST exit-status or exit-signal: wrong lengths (RFC 4254 §6.10)");
+        return channel_event(ssh, ch, SSH_EVENT_CHANNEL_EXIT, event);
+    }
+    event->names = type;
+    event->data = extra;
+    event->flag = want_reply;
+    return channel_event(ssh, ch, SSH_EVENT_CHANNEL_REQUEST, event);
+}
+
+static enum adit_err on_channel_reply(struct ssh *ssh, struct span payload, struct ssh_event *event)
+{
+    event->flag = payload.p[0] == SSH_MSG_CHANNEL_SUCCESS;
+    return channel_event(ssh, channel_on_reply(&ssh->channels, payload, &ssh->error), SSH_EVENT_CHANNEL_REPLY,
+                         event);
+}
+
+static enum adit_err on_global_request(struct ssh *ssh, struct span payload, struct ssh_event *event)
+{
+    struct span type, extra;
+    bool want_reply;
+    if (global_on_request(payload, &type, &want_reply, &extra, &ssh->error) != ADIT_E_OK)
+        return ssh->error.code;
+    if (!is_listed(ssh->role->global_types, type)) /* RFC 4254 §4: not recognised: REQUEST_FAILURE */
+        return want_reply ? reply(ssh, (struct reply){.msg = SSH_MSG_REQUEST_FAILURE}) : ADIT_E_OK;
+    if (span_is(type, "tcpip-forward") || span_is(type, "cancel-tcpip-forward")) {
+        struct rd r = rd_init(extra);
+        event->text = rd_string_max(&r, LIMIT_HOST);
+        event->number = rd_u32(&r);
+        if (!rd_done(&r))
+            return bad(ssh, "GLOBAL_REQUEST tcpip-forward: wrong lengths (RFC 4254 §7.1)");
+    }
+    event->kind = SSH_EVENT_GLOBAL_REQUEST;
+    event->names = type;
+    event->data = extra;
+    event->flag = want_reply;
+    ssh->answer_is_due = want_reply;
+    return ADIT_E_OK;
+}
+
+static enum adit_err on_global_reply(struct ssh *ssh, struct span payload, struct ssh_event *event)
+{
+    struct global_answer answer;
+    if (global_on_reply(&ssh->globals, payload, &answer, &ssh->error) != ADIT_E_OK)
+        return ssh->error.code;
+    ssh_note_rtt(ssh, answer.sent_us);
+    if (answer.kind == GLOBAL_KEEPALIVE)
+        return ADIT_E_OK;
+    event->kind = SSH_EVENT_GLOBAL_REPLY;
+    event->owner = answer.owner;
+    event->number = answer.port;
+    event->data = answer.rest;
+    event->flag = payload.p[0] == SSH_MSG_REQUEST_SUCCESS;
+    return ADIT_E_OK;
+}
+
+/* ---- the table ---- */
+
+#define ANY_KEYS (PHASE_SERVICE | PHASE_AUTH | PHASE_OPEN)
+#define ANY_KEX  (PHASE_KEX | PHASE_STRICT | PHASE_REKEX)
+
+/* The messages that both roles treat alike; a role's own rows are in ssh_client.c and ssh_server.c.
+ * RFC 4253 §7.1 and §11: 1-4 stay legal in an exchange, unless it is the first and strict (PROTOCOL §1.9). */
+static const struct message_row common_rows[] = {
+    {SSH_MSG_DISCONNECT, PHASE_KEX | PHASE_STRICT | ANY_KEYS | PHASE_REKEX, on_disconnect},
+    {SSH_MSG_IGNORE, PHASE_KEX | ANY_KEYS | PHASE_REKEX, on_ignore},
+    {SSH_MSG_UNIMPLEMENTED, PHASE_KEX | ANY_KEYS | PHASE_REKEX, on_unimplemented},
+    {SSH_MSG_DEBUG, PHASE_KEX | ANY_KEYS | PHASE_REKEX, on_debug},
+    {SSH_MSG_EXT_INFO, PHASE_SERVICE | PHASE_AUTH, on_ext_info},
+    {SSH_MSG_KEXINIT, PHASE_KEX | PHASE_STRICT | ANY_KEYS | PHASE_REKEX, on_kexinit},
+    {SSH_MSG_NEWKEYS, ANY_KEX, on_newkeys},
+    {SSH_MSG_GLOBAL_REQUEST, PHASE_OPEN, on_global_request},
+    {SSH_MSG_REQUEST_SUCCESS, PHASE_OPEN, on_global_reply},
+    {SSH_MSG_REQUEST_FAILURE, PHASE_OPEN, on_global_reply},
+    {SSH_MSG_CHANNEL_OPEN, PHASE_OPEN, on_channel_open},
+    {SSH_MSG_CHANNEL_OPEN_CONFIRMATION, PHASE_OPEN, on_open_confirmation},
+    {SSH_MSG_CHANNEL_OPEN_FAILURE, PHASE_OPEN, on_open_failure},
+    {SSH_MSG_CHANNEL_WINDOW_ADJUST, PHASE_OPEN, on_window_adjust},
+    {SSH_MSG_CHANNEL_DATA, PHASE_OPEN, on_data},
+    {SSH_MSG_CHANNEL_EXTENDED_DATA, PHASE_OPEN, on_data},
+    {SSH_MSG_CHANNEL_EOF, PHASE_OPEN, on_eof},
+    {SSH_MSG_CHANNEL_CLOSE, PHASE_OPEN, on_close},
+    {SSH_MSG_CHANNEL_REQUEST, PHASE_OPEN, on_channel_request},
+    {SSH_MSG_CHANNEL_SUCCESS, PHASE_OPEN, on_channel_reply},
+    {SSH_MSG_CHANNEL_FAILURE, PHASE_OPEN, on_channel_reply},
+    {0, 0, NULL},
+};
+
+static const struct message_row *row_of(const struct message_row *rows, uint8_t number)
+{
+    for (; rows->number != 0; rows++)
+        if (rows->number == number)
+            return rows;
+    return NULL;
+}
+
+/* Numbers that some side of the protocols we speak may send: out of place they end the session. */
+static bool is_known(uint8_t n)
+{
+    return (n >= 1 && n <= 7) || n == SSH_MSG_KEXINIT || n == SSH_MSG_NEWKEYS || n == SSH_MSG_KEX_ECDH_INIT ||
+           n == SSH_MSG_KEX_ECDH_REPLY || (n >= 50 && n <= 53) || n == 60 || n == 61 ||
+           (n >= 80 && n <= 82) || (n >= 90 && n <= 100);
+}
+
+static enum adit_err on_unknown(struct ssh *ssh, uint8_t number)
+{
+    if (is_known(number) || ssh_phase(ssh) == PHASE_STRICT)
+        return adit_fail(&ssh->error, ADIT_E_PROTOCOL, "message %d is out of place here (RFC 4253 §7.1, §11)",
+                         number);
+    /* RFC 4253 §11.4: an unrecognised message MUST be answered with UNIMPLEMENTED and otherwise ignored. */
+    struct wspan to = packet_reserve(&ssh->packet, 5);
+    struct wr w = wr_init(to.p, to.n);
+    wr_u8(&w, SSH_MSG_UNIMPLEMENTED);
+    wr_u32(&w, ssh->packet.last_seq);
+    if (!wr_ok(&w))
+        return adit_fail(&ssh->error, ADIT_E_LIMIT,
+                         "the peer sends more unknown messages than can be answered");
+    packet_seal(&ssh->packet, w.used);
+    return ADIT_E_OK;
+}
+
+static enum adit_err dispatch(struct ssh *ssh, struct span payload, struct ssh_event *event)
+{
+    uint8_t number = payload.p[0];
+    ssh->heard_us = ssh->idle_since_us = ssh->now_us;
+    ssh->alive_sent = 0;
+    if (ssh->kex.ignore_next && number >= 30 && number <= 49) { /* RFC 4253 §7: the peer's guess was wrong */
+        ssh->kex.ignore_next = false;
+        return ADIT_E_OK;
+    }
+    const struct message_row *row = row_of(common_rows, number);
+    if (row == NULL)
+        row = row_of(ssh->role->rows, number);
+    if (row == NULL || (row->phases & ssh_phase(ssh)) == 0)
+        return on_unknown(ssh, number);
+    return row->handle(ssh, payload, event);
+}
+
+/* ---- pulling ---- */
+
+static enum packet_status next_packet(struct ssh *ssh, struct span *payload)
+{
+    if (ssh->has_held) {
+        ssh->has_held = false;
+        *payload = ssh->held;
+        return PACKET_READY;
+    }
+    return packet_next(&ssh->packet, payload, &ssh->error);
+}
+
+void ssh_take_ext_info(struct ssh *ssh)
+{
+    struct ssh_event none = {0};
+    if (ssh->has_held || packet_next(&ssh->packet, &ssh->held, &ssh->error) != PACKET_READY)
+        return;
+    if (ssh->held.p[0] == SSH_MSG_EXT_INFO)
+        ssh_check(ssh, dispatch(ssh, ssh->held, &none));
+    else
+        ssh->has_held = true;
+}
+
+static bool next_ident(struct ssh *ssh, struct ssh_event *event)
+{
+    size_t used = 0;
+    struct span line = {0};
+    enum ident_status status = ident_next(&ssh->ident, packet_in_raw(&ssh->packet),
+                                          ssh->role->kex_side->is_client, &used, &line, &ssh->error);
+    if (status == IDENT_BAD)
+        ssh_check(ssh, ssh->error.code);
+    if (status != IDENT_DONE) {
+        packet_in_skip(&ssh->packet, used);
+        return false;
+    }
+    memcpy(ssh->ident_peer, line.p, line.n);
+    ssh->kex.ident_peer = (struct span){(const uint8_t *)ssh->ident_peer, line.n};
+    packet_in_skip(&ssh->packet, used);
+    ssh->phase = PHASE_KEX;
+    *event = (struct ssh_event){.kind = SSH_EVENT_IDENT, .text = ssh->kex.ident_peer};
+    return true;
+}
+
+static void start_rekey_if_due(struct ssh *ssh)
+{
+    if (may_send(ssh) && kex_is_due(&ssh->kex, &ssh->packet, ssh->config.rekey_bytes))
+        ssh_check(ssh, kex_start(&ssh->kex, &ssh->packet, &ssh->error));
+}
+
+static bool next_ended(struct ssh *ssh, struct ssh_event *event)
+{
+    if (ssh->end_is_told)
+        return false;
+    ssh->end_is_told = true;
+    *event = (struct ssh_event){.kind = SSH_EVENT_ENDED};
+    return true;
+}
+
+static bool next_space(struct ssh *ssh, struct ssh_event *event)
+{
+    struct channel *ch = may_send(ssh) ? channels_unblocked(&ssh->channels, &ssh->packet) : NULL;
+    if (ch == NULL)
+        return false;
+    *event = (struct ssh_event){.kind = SSH_EVENT_CHANNEL_SPACE, .channel = ch, .owner = ch->owner};
+    return true;
+}
+
+/* One packet. False: there was none (or the session ended). */
+static bool step(struct ssh *ssh, struct ssh_event *event)
+{
+    struct span payload;
+    if (must_drain(ssh))
+        return false;
+    switch (next_packet(ssh, &payload)) {
+    case PACKET_READY:
+        ssh_check(ssh, dispatch(ssh, payload, event));
+        break;
+    case PACKET_BAD:
+        ssh_check(ssh, ssh->error.code);
+        return true;
+    case PACKET_NONE:
+        if (!ssh->in_eof)
+            return false;
+        ssh_check(ssh, adit_fail(&ssh->error, ADIT_E_CLOSED, "the connection was closed by the peer"));
+        return true;
+    }
+    start_rekey_if_due(ssh);
+    flush(ssh);
+    return true;
+}
+
+bool ssh_next(struct ssh *ssh, struct ssh_event *event)
+{
+    flush(ssh);
+    for (;;) {
+        *event = (struct ssh_event){0};
+        if (ssh->phase == PHASE_ENDED)
+            return next_ended(ssh, event);
+        if (is_waiting(ssh))
+            return false;
+        if (ssh->phase == PHASE_IDENT) {
+            if (next_ident(ssh, event))
+                return true;
+            if (ssh->phase != PHASE_ENDED && !ssh->in_eof)
+                return false;
+            if (ssh->phase != PHASE_ENDED)
+                ssh_fail(ssh, ADIT_E_CLOSED, "the connection was closed before the peer's version line came");
+            continue;
+        }
+        if (ssh->role->next(ssh, event) || next_space(ssh, event))
+            return true;
+        bool has_stepped = ssh->phase != PHASE_ENDED && step(ssh, event);
+        if (event->kind != SSH_EVENT_NONE && ssh->phase != PHASE_ENDED)
+            return true;
+        if (!has_stepped && ssh->phase != PHASE_ENDED)
+            return false;
+    }
+}
+
+/* ---- small things ---- */
+
+void ssh_rekey(struct ssh *ssh)
+{
+    if (may_send(ssh) && !ssh->kex.peer_started)
+        ssh_check(ssh, kex_start(&ssh->kex, &ssh->packet, &ssh->error));
+}
+
+void ssh_sign_answer(struct ssh *ssh, struct span signature)
+{
+    if (ssh->phase != PHASE_ENDED)
+        ssh_check(ssh, ssh->role->sign(ssh, signature));
+}
+
+void ssh_ignore(struct ssh *ssh, struct span data)
+{
+    struct wspan to =
+        ssh->phase == PHASE_ENDED ? (struct wspan){0} : packet_reserve(&ssh->packet, 5 + data.n);
+    struct wr w = wr_init(to.p, to.n);
+    wr_u8(&w, SSH_MSG_IGNORE);
+    wr_string(&w, data);
+    if (wr_ok(&w))
+        packet_seal(&ssh->packet, w.used);
+}
+
+enum adit_err ssh_send_ext_info(struct ssh *ssh, const char *sig_algs)
+{
+    struct wspan to = packet_reserve(&ssh->packet, 64 + SIG_ALGS_MAX);
+    struct wr w = wr_init(to.p, to.n);
+    wr_u8(&w, SSH_MSG_EXT_INFO);
+    wr_u32(&w, 1);
+    wr_cstring(&w, "server-sig-algs");
+    wr_cstring(&w, sig_algs);
+    if (!wr_ok(&w))
+        return adit_fail(&ssh->error, ADIT_E_LIMIT, "no room for EXT_INFO");
+    packet_seal(&ssh->packet, w.used);
+    return ADIT_E_OK;
+}
+
+struct span ssh_server_sig_algs(const struct ssh *ssh)
+{
+    return (struct span){ssh->sig_algs, ssh->sig_algs_n};
+}
+
+struct span ssh_peer_ident(const struct ssh *ssh)
+{
+    return ssh->kex.ident_peer;
+}
+
+struct span ssh_session_id(const struct ssh *ssh)
+{
+    return (struct span){ssh->kex.session_id, ssh->kex.session_id_len};
+}
+
+struct ssh_algorithms ssh_algorithms(const struct ssh *ssh)
+{
+    const struct algo_choice *c = &ssh->kex.choice;
+    size_t out = ssh->kex.side->is_client ? 0 : 1, in = 1 - out;
+    if (c->kex == NULL || c->cipher[0] == NULL || c->cipher[1] == NULL)
+        return (struct ssh_algorithms){"", "", "", "", "", "", false};
+    return (struct ssh_algorithms){
+        .kex = c->kex->name,
+        .host_key = c->host_key,
+        .cipher_out = c->cipher[out]->name,
+        .cipher_in = c->cipher[in]->name,
+        .mac_out = c->mac[out] == NULL ? "<implicit>" : c->mac[out]->name,
+        .mac_in = c->mac[in] == NULL ? "<implicit>" : c->mac[in]->name,
+        .strict = ssh->kex.is_strict,
+    };
+}
+
+uint32_t ssh_rtt_us(const struct ssh *ssh)
+{
+    return ssh->rtt_us;
+}
+
+uint64_t ssh_rekey_count(const struct ssh *ssh)
+{
+    return ssh->kex.done_count > 0 ? ssh->kex.done_count - 1 : 0;
+}
+
+uint64_t ssh_last_heard_us(const struct ssh *ssh)
+{
+    return ssh->heard_us;
+}
+
+bool ssh_is_authenticated(const struct ssh *ssh)
+{
+    return ssh->is_authenticated;
+}
+
+/* ---- channels ---- */
+
+struct channel *ssh_open(struct ssh *ssh, const char *type, struct span extra, void *owner)
+{
+    if (ssh->phase == PHASE_ENDED)
+        return NULL;
+    struct channel *ch = channel_open(&ssh->channels, type, extra, owner);
+    flush(ssh);
+    return ch;
+}
+
+static struct channel *open_tcpip(struct ssh *ssh, const char *type, struct span host, uint32_t port,
+                                  struct span originator, uint32_t originator_port, void *owner)
+{
+    uint8_t extra[LIMIT_OPEN_EXTRA];
+    struct wr w = wr_init(extra, sizeof(extra));
+    wr_string(&w, host);
+    wr_u32(&w, port);
+    wr_string(&w, originator);
+    wr_u32(&w, originator_port);
+    return wr_ok(&w) ? ssh_open(ssh, type, wr_done(&w), owner) : NULL;
+}
+
+struct channel *ssh_open_direct_tcpip(struct ssh *ssh, struct span host, uint32_t port,
+                                      struct span originator, uint32_t originator_port, void *owner)
+{
+    return open_tcpip(ssh, "direct-tcpip", host, port, originator, originator_port, owner);
+}
+
+struct channel *ssh_open_forwarded_tcpip(struct ssh *ssh, struct span connected, uint32_t port,
+                                         struct span originator, uint32_t originator_port, void *owner)
+{
+    return open_tcpip(ssh, "forwarded-tcpip", connected, port, originator, originator_port, owner);
+}
+
+void ssh_open_accept(struct ssh *ssh, struct channel *ch, void *owner)
+{
+    channel_accept(&ssh->channels, ch, owner);
+    flush(ssh);
+}
+
+void ssh_open_refuse(struct ssh *ssh, struct channel *ch, uint32_t reason, const char *text)
+{
+    channel_refuse(&ssh->channels, ch, reason, span_str(text));
+    flush(ssh);
+}
+
+void *ssh_chan_owner(const struct channel *ch)
+{
+    return ch->owner;
+}
+
+void ssh_chan_set_owner(struct channel *ch, void *owner)
+{
+    ch->owner = owner;
+}
+
+uint32_t ssh_chan_id(const struct channel *ch)
+{
+    return ch->id;
+}
+
+size_t ssh_chan_space(struct ssh *ssh, struct channel *ch, struct wspan *places, size_t max, size_t limit)
+{
+    if (ssh->phase == PHASE_ENDED)
+        return 0;
+    return channel_space(&ssh->channels, &ssh->packet, ch, may_send(ssh), places, max, limit);
+}
+
+void ssh_chan_commit(struct ssh *ssh, struct channel *ch, size_t n)
+{
+    ssh->idle_since_us = ssh->now_us;
+    channel_commit(&ssh->packet, ch, n);
+    start_rekey_if_due(ssh);
+}
+
+static size_t chan_write(struct ssh *ssh, struct channel *ch, uint32_t code, struct span data)
+{
+    if (ssh->phase == PHASE_ENDED)
+        return 0;
+    size_t n = channel_write(&ssh->channels, &ssh->packet, ch, may_send(ssh), code, data);
+    start_rekey_if_due(ssh);
+    return n;
+}
+
+size_t ssh_chan_write(struct ssh *ssh, struct channel *ch, struct span data)
+{
+    return chan_write(ssh, ch, 0, data);
+}
+
+size_t ssh_chan_write_stderr(struct ssh *ssh, struct channel *ch, struct span data)
+{
+    return chan_write(ssh, ch, SSH_EXTENDED_DATA_STDERR, data);
+}
+
+void ssh_chan_consumed(struct ssh *ssh, struct channel *ch, size_t n, bool prompt)
+{
+    channel_consumed(&ssh->channels, ch, n, prompt);
+    flush(ssh);
+}
+
+void ssh_chan_eof(struct ssh *ssh, struct channel *ch)
+{
+    channel_eof(&ssh->channels, ch);
+    flush(ssh);
+}
+
+void ssh_chan_close(struct ssh *ssh, struct channel *ch)
+{
+    channel_close(&ssh->channels, ch);
+    flush(ssh);
+}
+
+bool ssh_chan_eof_sent(const struct channel *ch)
+{
+    return ch->eof_sent;
+}
+
+uint32_t ssh_chan_receive_window(const struct channel *ch)
+{
+    return ch->rx_window;
+}
+
+bool ssh_chan_request(struct ssh *ssh, struct channel *ch, const char *type, struct span extra,
+                      bool want_reply)
+{
+    return may_send(ssh) && channel_request(&ssh->packet, ch, type, extra, want_reply);
+}
+
+void ssh_chan_request_answer(struct ssh *ssh, struct channel *ch, bool success)
+{
+    if (ssh->phase == PHASE_ENDED)
+        return;
+    uint8_t msg = success ? SSH_MSG_CHANNEL_SUCCESS : SSH_MSG_CHANNEL_FAILURE;
+    ssh_check(ssh, reply(ssh, (struct reply){.msg = msg, .channel = ch->peer_id}));
+}
+
+/* ---- global requests ---- */
+
+static bool global_add(struct ssh *ssh, enum global_kind kind, const char *type, struct span extra,
+                       bool want_reply, uint32_t port, void *owner)
+{
+    if (ssh->phase == PHASE_ENDED)
+        return false;
+    bool is_added = globals_add(&ssh->globals, kind, type, extra, want_reply, port, owner);
+    flush(ssh);
+    return is_added;
+}
+
+bool ssh_global_request(struct ssh *ssh, const char *type, struct span extra, bool want_reply, void *owner)
+{
+    return global_add(ssh, GLOBAL_PLAIN, type, extra, want_reply, 0, owner);
+}
+
+static bool forward(struct ssh *ssh, enum global_kind kind, const char *type, struct span address,
+                    uint32_t port, void *owner)
+{
+    uint8_t extra[LIMIT_HOST + 16];
+    struct wr w = wr_init(extra, sizeof(extra));
+    wr_string(&w, address);
+    wr_u32(&w, port);
+    return wr_ok(&w) && global_add(ssh, kind, type, wr_done(&w), true, port, owner);
+}
+
+bool ssh_forward_request(struct ssh *ssh, struct span address, uint32_t port, void *owner)
+{
+    return forward(ssh, GLOBAL_FORWARD, "tcpip-forward", address, port, owner);
+}
+
+bool ssh_forward_cancel(struct ssh *ssh, struct span address, uint32_t port, void *owner)
+{
+    return forward(ssh, GLOBAL_PLAIN, "cancel-tcpip-forward", address, port, owner);
+}
+
+void ssh_global_answer(struct ssh *ssh, bool success, struct span extra)
+{
+    if (ssh->phase == PHASE_ENDED || !ssh->answer_is_due)
+        return;
+    ssh->answer_is_due = false;
+    struct reply r = {.msg = success ? SSH_MSG_REQUEST_SUCCESS : SSH_MSG_REQUEST_FAILURE};
+    if (success && extra.n == 4) {
+        r.has_extra = true;
+        r.number = get_u32(extra.p);
+    }
+    ssh_check(ssh, reply(ssh, r));
+}
+
+/* ---- lists ---- */
+
+static enum algo_kind kind_of(enum ssh_list which)
+{
+    static const enum algo_kind kinds[] = {ALGO_KEX, ALGO_HOST_KEY, ALGO_CIPHER, ALGO_MAC, ALGO_PUBKEY};
+    return kinds[which];
+}
+
+const char *ssh_list_default(enum ssh_list which)
+{
+    return algo_default(kind_of(which));
+}
+
+bool ssh_list_resolve(enum ssh_list which, const char *spec, char *out, size_t cap, struct adit_error *err)
+{
+    return algo_resolve(kind_of(which), spec, out, cap, err);
+}
