@@ -1,0 +1,130 @@
+"""How it ends: at once, in order, and without leaving anything at the server."""
+import re
+import signal
+import time
+
+import pytest
+
+from harness import servers, traffic
+from harness.wait import wait_until
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_idle_tunnel_ends_at_once(kit, sshd, echo, sig):
+    """Nothing to drain: the process ends within a second and the server sees DISCONNECT (11)."""
+    mark = sshd.mark()
+    client, addr = kit.local(sshd, echo)
+    assert traffic.ask(addr) == b"ping"
+    wait_until(lambda: echo.active == 0, 10, "closed")
+    start = time.monotonic()
+    client.stop(sig)
+    assert time.monotonic() - start < 1.5
+    sshd.wait_log(r"Received disconnect from 127\.0\.0\.1 port \d+:11", mark)
+    assert traffic.is_refused(addr)
+
+
+@pytest.mark.quick
+def test_transport_lives_as_long_as_a_connection(kit, sshd, echo, adit_only):
+    """After SIGTERM: ending connection A leaves B working; when B ends the transport is closed within a second."""
+    mark = sshd.mark()
+    client, addr = kit.local(sshd, echo)
+    a, b = traffic.connect(addr), traffic.connect(addr)
+    for s in (a, b):
+        s.sendall(b"1")
+        assert s.recv(1) == b"1"
+    client.proc.send_signal(signal.SIGTERM)
+    wait_until(lambda: not traffic.listeners(addr[1]), 2, "no new connections")
+    a.close()
+    wait_until(lambda: echo.active == 1, 2, "A is closed at the target")
+    b.sendall(b"2")
+    assert b.recv(1) == b"2"
+    b.close()
+    start = time.monotonic()
+    client.finish(5)
+    assert time.monotonic() - start < 1.0
+    sshd.wait_log(r"Received disconnect from", mark)
+
+
+def test_draining_takes_five_seconds_at_most(kit, sshd, echo, adit_only):
+    """A connection that never ends is cut after five seconds."""
+    client, addr = kit.local(sshd, echo)
+    with traffic.connect(addr) as s:
+        s.sendall(b"1")
+        assert s.recv(1) == b"1"
+        start = time.monotonic()
+        client.stop(timeout=8)
+        assert 4 < time.monotonic() - start < 7
+        assert s.recv(1) == b""
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_second_signal_ends_it_at_once(kit, sshd, echo, sig, adit_only):
+    """The second signal does not wait for open connections."""
+    client, addr = kit.local(sshd, echo)
+    with traffic.connect(addr) as s:
+        s.sendall(b"1")
+        assert s.recv(1) == b"1"
+        client.proc.send_signal(sig)
+        wait_until(lambda: not traffic.listeners(addr[1]), 2, "draining")
+        start = time.monotonic()
+        client.stop(sig)
+        assert time.monotonic() - start < 1.0
+
+
+@pytest.mark.quick
+def test_signal_while_connecting(kit, service):
+    """A signal while the server is silent ends it at once."""
+    mute = service(traffic.never_reader)
+    client = kit.run(*kit.base(), "-p", str(mute.port), "-N", "127.0.0.1")
+    wait_until(lambda: mute.active == 1, 5, "connected")
+    start = time.monotonic()
+    assert client.stop() != 0
+    assert time.monotonic() - start < 1.5
+
+
+def test_signal_while_looking_up_a_name(kit, adit_only):
+    """A name lookup that does not come back cannot hold up the end."""
+    client = kit.run(*kit.base(), "-v", "-N", "unanswered.invalid")
+    client.wait_err(r".")
+    start = time.monotonic()
+    client.stop()
+    assert time.monotonic() - start < 1.5
+
+
+def test_remote_port_is_free_after_the_end(kit, sshd, echo):
+    """The server's port of -R is free when the process has gone, and another client gets it."""
+    port = traffic.free_port()
+    for _ in range(3):
+        client = kit.connect(sshd, "-N", "-o", "ExitOnForwardFailure=yes", "-R", f"127.0.0.1:{port}:{echo.target}")
+        wait_until(lambda: traffic.listeners(port) or not client.running(), 10, "listener")
+        assert traffic.ask(("127.0.0.1", port)) == b"ping"
+        client.stop()
+        wait_until(lambda: not traffic.listeners(port), 5, "freed")
+
+
+def test_broken_pipe_is_no_death(kit, sshd, echo):
+    """SIGPIPE is ignored: a reader of the listening lines that goes away changes nothing."""
+    port = traffic.free_port()
+    client = kit.connect(sshd, "-N", "-L", f"127.0.0.1:{port}:{echo.target}")
+    wait_until(lambda: traffic.listeners(port), 10, "listener")
+    client.proc.send_signal(signal.SIGPIPE)
+    assert traffic.ask(("127.0.0.1", port)) == b"ping"
+
+
+@pytest.mark.quick
+def test_no_more_sessions(kit, sshd, echo):
+    """With -N the server is told that no session will ever be opened (no-more-sessions@openssh.com)."""
+    mark = sshd.mark()
+    _, addr = kit.local(sshd, echo)
+    assert traffic.ask(addr) == b"ping"
+    assert "no-more-sessions@openssh.com" in sshd.text(mark)
+
+
+def test_server_that_disconnects_with_words(kit, start, adit_only):
+    """The server's DISCONNECT text is shown, filtered."""
+    server = start(servers.Sshd, {"MaxAuthTries": "1"}, authorized=["# nobody"])
+    client = kit.connect(server, "-N", key=kit.key)
+    assert client.finish() == 255
+    assert re.search(r"(?i)too many authentication failures|permission denied", client.err.text)
