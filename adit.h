@@ -47,6 +47,14 @@ enum {
     LIMIT_SIGNATURE = 4 * 1024,
     /* Channels open at one time on one session (5,000 idle connections are a measured goal). */
     LIMIT_CHANNELS = 16 * 1024,
+    /* The type and the type's own fields of a CHANNEL_OPEN: two host names and some numbers. */
+    LIMIT_OPEN_BYTES = 1100,
+    /* The receive window of one channel: OpenSSH's server becomes slower above 8 MiB (its buffer is moved on
+     * every read); the first grant is what a short link needs. */
+    LIMIT_WINDOW = 8 * 1024 * 1024,
+    WINDOW_FIRST_MAX = 512 * 1024,
+    WINDOW_FIRST_MIN = 32 * 1024,
+    RECEIVE_BUDGET = 32 * 1024 * 1024,
     /* Replies to the peer's requests kept while keys are exchanged. */
     LIMIT_PENDING_REPLIES = 1024,
     /* Global requests of ours that wait for an answer. */

@@ -12,7 +12,7 @@
 #include "ssh/ident.h"
 #include "ssh/kex.h"
 #include "ssh/packet.h"
-#include "ssh/reply.h"
+#include "ssh/replies.h"
 #include "ssh/ssh.h"
 
 /* Where the session is, as bits, so that a row of the message table can name several. */

@@ -1,4 +1,4 @@
-#include "ssh/reply.h"
+#include "ssh/replies.h"
 
 #include "ssh/msg.h"
 #include "ssh/wire.h"

@@ -1,10 +1,10 @@
 /*
- * reply.h - answers that must go out in the order of the requests, kept while they cannot be sent
+ * replies.h - answers that must go out in the order of the requests, kept while they cannot be sent
  * (a re-exchange of keys, RFC 4253 §7.1, or a full output buffer). Bounded: a peer that asks for more
  * than LIMIT_PENDING_REPLIES answers meanwhile ends its session.
  */
-#ifndef SSH_REPLY_H
-#define SSH_REPLY_H
+#ifndef SSH_REPLIES_H
+#define SSH_REPLIES_H
 
 #include "adit.h"
 #include "ssh/packet.h"
