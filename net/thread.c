@@ -22,6 +22,8 @@ static size_t stack_round(size_t len)
     long min = sysconf(_SC_THREAD_STACK_MIN);
     size_t page = 64u * 1024; /* a multiple of every page size in use */
 
+    if (len > SIZE_MAX / 2 / STACK_FACTOR)
+        return SIZE_MAX / 2; /* refused by the system */
     len *= STACK_FACTOR;
     if (min > 0 && len < (size_t)min)
         len = (size_t)min;
