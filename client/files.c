@@ -178,6 +178,17 @@ static bool replace(const char *path, const struct file *old, const struct stat 
     return fine;
 }
 
+/* /dev/null and the like take the lines and are never replaced. */
+static enum adit_err write_special(const char *path, struct span text, struct adit_error *err)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return system_error(err, path);
+    enum adit_err e = write_all(fd, text) ? ADIT_E_OK : system_error(err, path);
+    (void)close(fd);
+    return e;
+}
+
 static enum adit_err append_locked(const char *path, struct span text, size_t max, struct adit_error *err)
 {
     struct stat status;
@@ -198,6 +209,9 @@ enum adit_err file_append(const char *path, struct span text, size_t max, struct
     char end[PATH_MAX];
     if (!link_end(path, end))
         return system_error(err, path);
+    struct stat status;
+    if (stat(end, &status) == 0 && !S_ISREG(status.st_mode))
+        return write_special(end, text, err);
     int lock = folder_lock(end);
     if (lock < 0)
         return adit_fail(err, ADIT_E_SYSTEM, "the folder of %s: %s", path, strerror(errno));

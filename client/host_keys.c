@@ -1,0 +1,394 @@
+#include "client/host_keys.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/random.h"
+#include "ssh/ssh.h"
+
+#define ENV_NAME "ADIT_KNOWN_HOSTS"
+
+/* A name, a type and a key of at most KNOWN_HOST_BLOB_MAX bytes in base64. */
+enum { LINE_CAP = 2 * KNOWN_HOST_BLOB_MAX };
+
+static void say(const struct host_keys *h, enum log_level level, const char *fmt, ...) ADIT_PRINTF(3, 4);
+
+static void say(const struct host_keys *h, enum log_level level, const char *fmt, ...)
+{
+    char line[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)adit_vformat(line, sizeof line, fmt, ap);
+    va_end(ap);
+    h->prompt->log(h->prompt->ctx, level, line);
+}
+
+/* ---- Reading ----------------------------------------------------------------------------------------------
+ */
+
+static enum adit_err add_file(struct host_keys *h, const char *path, struct file text, struct adit_error *err)
+{
+    struct host_keys_file *f = &h->files[h->count];
+    if (h->count == HOST_KEYS_FILES_MAX) {
+        file_wipe(&text);
+        return adit_fail(err, ADIT_E_CONFIG, "more than %d known_hosts files", (int)HOST_KEYS_FILES_MAX);
+    }
+    f->path = text_copy(span_str(path));
+    f->text = text;
+    h->count++;
+    return f->path != NULL ? ADIT_E_OK : adit_fail(err, ADIT_E_MEMORY, "out of memory");
+}
+
+static enum adit_err read_one(struct host_keys *h, const char *option, const struct expand_names *names,
+                              bool is_user, struct adit_error *err)
+{
+    char path[EXPAND_PATH_CAP];
+    struct adit_error why = {0};
+    struct file text;
+    bool missing = false;
+    enum adit_err e = expand_path(path, option, names, err);
+    if (e != ADIT_E_OK)
+        return e;
+    if (is_user && h->add_to == NULL && (h->add_to = text_copy(span_str(path))) == NULL)
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    if (file_read(&text, path, LIMIT_FILE_KNOWN_HOSTS, NULL, &missing, &why) != ADIT_E_OK && !missing)
+        say(h, LOG_LEVEL_ERROR, "%s; going on without this file", why.text);
+    return add_file(h, path, text, err);
+}
+
+static enum adit_err read_list(struct host_keys *h, const struct texts *given, const char *const defaults[2],
+                               const struct expand_names *names, bool is_user, struct adit_error *err)
+{
+    enum adit_err e = ADIT_E_OK;
+    if (texts_has(given, "none"))
+        return ADIT_E_OK;
+    for (size_t i = 0; i < given->count && e == ADIT_E_OK; i++)
+        e = read_one(h, given->item[i], names, is_user, err);
+    for (size_t i = 0; i < 2 && given->count == 0 && e == ADIT_E_OK; i++)
+        e = read_one(h, defaults[i], names, is_user, err);
+    return e;
+}
+
+static enum adit_err read_environment(struct host_keys *h, struct adit_error *err)
+{
+    const char *value = getenv(ENV_NAME);
+    if (value == NULL || *value == 0)
+        return ADIT_E_OK;
+    struct file text = {
+        .p = (uint8_t *)text_copy(span_str(value)), .n = strlen(value), .cap = strlen(value) + 1};
+    if (text.p == NULL)
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    return add_file(h, "$" ENV_NAME, text, err);
+}
+
+static enum adit_err make_queries(struct host_keys *h, const struct expand_names *names,
+                                  struct adit_error *err)
+{
+    const char *alias = h->options->host_key_alias;
+    struct span host = span_str(alias != NULL ? alias : names->host);
+    uint16_t port = alias != NULL ? 22 : names->port;
+    if (!known_host_query_init(&h->query, host, port) || !known_host_query_init(&h->plain, host, 22))
+        return adit_fail(err, ADIT_E_USAGE, "'%.*s' is no host name", (int)host.n, (const char *)host.p);
+    h->has_plain = port != 22;
+    return ADIT_E_OK;
+}
+
+enum adit_err host_keys_init(struct host_keys *h, const struct options *options,
+                             const struct expand_names *names, const struct client_prompt *prompt,
+                             struct adit_error *err)
+{
+    static const char *const user_files[2] = {"~/.ssh/known_hosts", "~/.ssh/known_hosts2"};
+    static const char *const global_files[2] = {"/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"};
+    memset(h, 0, sizeof *h);
+    h->options = options;
+    h->prompt = prompt;
+    enum adit_err e = make_queries(h, names, err);
+    if (e != ADIT_E_OK || options->fingerprints.count > 0) /* the pin decides alone: no file is needed */
+        return e;
+    e = read_list(h, &options->user_known_hosts, user_files, names, true, err);
+    if (e == ADIT_E_OK)
+        e = read_list(h, &options->global_known_hosts, global_files, names, false, err);
+    return e != ADIT_E_OK ? e : read_environment(h, err);
+}
+
+void host_keys_wipe(struct host_keys *h)
+{
+    for (size_t i = 0; i < h->count; i++) {
+        free(h->files[i].path);
+        file_wipe(&h->files[i].text);
+    }
+    free(h->add_to);
+    memset(h, 0, sizeof *h);
+}
+
+/* ---- The order of the algorithms
+ * ------------------------------------------------------------------------------ */
+
+static struct span file_span(const struct host_keys *h, size_t i)
+{
+    return span_make(h->files[i].text.p, h->files[i].text.n);
+}
+
+static uint32_t types_known(const struct host_keys *h, const struct known_host_query *q)
+{
+    struct known_hosts_reader reader;
+    uint32_t types = 0;
+    for (size_t i = 0; i < h->count; i++) {
+        known_hosts_reader_init(&reader, file_span(h, i));
+        types |= known_hosts_types(&reader, q);
+    }
+    return types;
+}
+
+static bool append_name(char *out, size_t cap, size_t *n, struct span name)
+{
+    size_t comma = *n > 0 ? 1 : 0;
+    if (name.n + comma >= cap - *n)
+        return false;
+    if (comma != 0)
+        out[(*n)++] = ',';
+    memcpy(out + *n, name.p, name.n);
+    *n += name.n;
+    out[*n] = 0;
+    return true;
+}
+
+static bool append_types(char *out, size_t cap, size_t *n, const char *list, uint32_t types, bool with)
+{
+    struct span rest = span_str(list), name;
+    while (text_comma(&rest, &name)) {
+        bool known = (types >> key_type_for_sigalg(name) & 1) != 0;
+        if (known == with && !append_name(out, cap, n, name))
+            return false;
+    }
+    return true;
+}
+
+bool host_keys_order(const struct host_keys *h, const char *list, char *out, size_t cap)
+{
+    uint32_t types = types_known(h, &h->query);
+    size_t n = 0;
+    if (types == 0 && h->has_plain)
+        types = types_known(h, &h->plain);
+    types &= ~(1u << KEY_NONE);
+    out[0] = 0;
+    return append_types(out, cap, &n, list, types, true) && append_types(out, cap, &n, list, types, false);
+}
+
+/* ---- The verdict
+ * -------------------------------------------------------------------------------------------- */
+
+struct offer {
+    struct span blob;
+    struct key key;
+    const char *type; /* "ED25519" */
+    char fingerprint[KEY_FINGERPRINT_LEN + 1];
+};
+
+static void on_bad(void *ctx, size_t file, const struct known_host_line *line)
+{
+    const struct host_keys *h = ctx;
+    say(h, LOG_LEVEL_ERROR, "%s:%zu: %s; the line is skipped", h->files[file].path, line->number, line->why);
+}
+
+static bool check_all(struct host_keys *h, struct known_hosts_check *check, const struct known_host_query *q,
+                      struct span blob, bool tell)
+{
+    if (!known_hosts_check_init(check, q, blob))
+        return false;
+    for (size_t i = 0; i < h->count; i++)
+        known_hosts_check_text(check, i, file_span(h, i), tell ? on_bad : NULL, h);
+    return true;
+}
+
+static const char *place(const struct host_keys *h, const struct known_hosts_check *check)
+{
+    return check->file_index < h->count ? h->files[check->file_index].path : "";
+}
+
+static enum adit_err refused(struct adit_error *err, const struct host_keys *h, const char *why)
+{
+    return adit_fail(err, ADIT_E_HOST_KEY, "Host key verification failed for %s: %s", h->query.name, why);
+}
+
+static enum adit_err check_pins(const struct host_keys *h, const struct offer *offer, struct adit_error *err)
+{
+    if (texts_has(&h->options->fingerprints, offer->fingerprint))
+        return ADIT_E_OK;
+    say(h, LOG_LEVEL_ERROR, "The server shows the %s key %s,", offer->type, offer->fingerprint);
+    say(h, LOG_LEVEL_ERROR, "which AditHostKeyFingerprint does not name.");
+    return refused(err, h, "the key does not have the pinned fingerprint");
+}
+
+static enum adit_err on_revoked(const struct host_keys *h, const struct known_hosts_check *check,
+                                const struct offer *offer, struct adit_error *err)
+{
+    say(h, LOG_LEVEL_ERROR, "WARNING: REVOKED HOST KEY! The %s key %s of %s is marked @revoked in %s:%zu.",
+        offer->type, offer->fingerprint, h->query.name, place(h, check), check->line_number);
+    say(h, LOG_LEVEL_ERROR, "Whoever holds it may not be the host that you mean. Ask its administrator.");
+    return refused(err, h, "the key is revoked");
+}
+
+static void warn_changed(const struct host_keys *h, const struct known_hosts_check *check,
+                         const struct offer *offer)
+{
+    say(h, LOG_LEVEL_ERROR, "WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!");
+    say(h, LOG_LEVEL_ERROR, "%s now shows the %s key %s,", h->query.name, offer->type, offer->fingerprint);
+    say(h, LOG_LEVEL_ERROR, "but another %s key is known for it: %s:%zu.", offer->type, place(h, check),
+        check->line_number);
+    say(h, LOG_LEVEL_ERROR, "Somebody may be listening between you and the host, or it was given a new key.");
+    say(h, LOG_LEVEL_ERROR,
+        "Ask its administrator for the fingerprint. If it is right, remove that line and "
+        "connect again.");
+}
+
+static enum adit_err on_changed(struct host_keys *h, const struct known_hosts_check *check,
+                                const struct offer *offer, struct adit_error *err)
+{
+    warn_changed(h, check, offer);
+    if (h->options->strict_host_key != STRICT_NO)
+        return adit_fail(err, ADIT_E_HOST_KEY,
+                         "Host key verification failed for %s: the %s key has changed (%s:%zu)",
+                         h->query.name, offer->type, place(h, check), check->line_number);
+    h->was_overridden = true;
+    say(h, LOG_LEVEL_ERROR,
+        "StrictHostKeyChecking is off: going on, but without password and "
+        "keyboard-interactive authentication.");
+    return ADIT_E_OK;
+}
+
+/* ---- Unknown keys
+ * ------------------------------------------------------------------------------------------- */
+
+static bool write_line(const struct host_keys *h, struct wr *w, struct span blob, struct adit_error *err)
+{
+    uint8_t salt[20];
+    if (!h->options->hash_known_hosts)
+        return known_hosts_write(w, &h->query, blob);
+    return random_seed(salt, sizeof salt, err) == ADIT_E_OK &&
+           known_hosts_write_hashed(w, &h->query, salt, blob);
+}
+
+/* A key that cannot be remembered is still the key that was accepted: a warning, as in ssh. */
+static void remember(const struct host_keys *h, const struct offer *offer)
+{
+    uint8_t line[LINE_CAP];
+    struct wr w = wr_init(line, sizeof line);
+    struct adit_error why = {0};
+    if (h->add_to == NULL)
+        return;
+    if (!write_line(h, &w, offer->blob, &why))
+        (void)adit_fail(&why, ADIT_E_LIMIT, "the key is too long for a line");
+    else if (file_append(h->add_to, wr_done(&w), LIMIT_FILE_KNOWN_HOSTS, &why) == ADIT_E_OK) {
+        say(h, LOG_LEVEL_INFO, "Warning: Permanently added '%s' (%s) to the list of known hosts.",
+            h->query.name, offer->type);
+        return;
+    }
+    say(h, LOG_LEVEL_ERROR, "Failed to add the host to the list of known hosts: %s", why.text);
+}
+
+static void question(const struct host_keys *h, const struct known_hosts_check *check,
+                     const struct offer *offer, char text[static PROMPT_TEXT_CAP])
+{
+    const char *others = check->verdict == KNOWN_HOSTS_OTHER_TYPES
+                             ? "Keys of other types are known for this host, but none of this type.\n"
+                             : "";
+    adit_format(text, PROMPT_TEXT_CAP,
+                "The authenticity of host '%s' can't be established.\n%s key fingerprint is %s.\n%s"
+                "Are you sure you want to continue connecting (yes/no/[fingerprint])? ",
+                h->query.name, offer->type, offer->fingerprint, others);
+}
+
+static bool ask_user(const struct host_keys *h, const struct known_hosts_check *check,
+                     const struct offer *offer)
+{
+    char text[PROMPT_TEXT_CAP], answer[PROMPT_ANSWER_CAP];
+    question(h, check, offer, text);
+    while (h->prompt->ask(h->prompt->ctx, PROMPT_LINE, text, answer, sizeof answer)) {
+        struct span rest = span_str(answer);
+        char word[PROMPT_ANSWER_CAP];
+        bool bad;
+        if (!text_word(&rest, word, sizeof word, &bad))
+            word[0] = 0;
+        if (text_same(word, "yes") || strcmp(word, offer->fingerprint) == 0)
+            return true;
+        if (text_same(word, "no"))
+            return false;
+        adit_format(text, sizeof text, "Please type 'yes', 'no' or the fingerprint: ");
+    }
+    return false;
+}
+
+static enum adit_err on_unknown(struct host_keys *h, const struct known_hosts_check *check,
+                                const struct offer *offer, struct adit_error *err)
+{
+    uint32_t strict = h->options->strict_host_key;
+    if (strict == STRICT_YES || (strict == STRICT_ASK && h->options->batch_mode)) {
+        say(h, LOG_LEVEL_ERROR, "No %s host key is known for %s and %s.", offer->type, h->query.name,
+            strict == STRICT_YES ? "you have requested strict checking" : "nobody can be asked (BatchMode)");
+        say(h, LOG_LEVEL_ERROR,
+            "It shows %s. If that is right, add it to known_hosts, or connect once with "
+            "StrictHostKeyChecking=accept-new.",
+            offer->fingerprint);
+        return refused(err, h, "the key is not known");
+    }
+    if (strict == STRICT_ASK && !ask_user(h, check, offer))
+        return refused(err, h, "the key was not accepted");
+    remember(h, offer);
+    return ADIT_E_OK;
+}
+
+/* ssh: a key of the plain name serves for "[name]:port" too, when nothing is known for that. */
+static bool is_known_without_port(struct host_keys *h, struct known_hosts_check *check,
+                                  const struct offer *offer)
+{
+    return h->has_plain && check_all(h, check, &h->plain, offer->blob, false) &&
+           check->verdict == KNOWN_HOSTS_MATCH;
+}
+
+static enum adit_err check_files(struct host_keys *h, const struct offer *offer,
+                                 struct known_hosts_check *check, struct known_hosts_check *plain,
+                                 struct adit_error *err)
+{
+    if (!check_all(h, check, &h->query, offer->blob, true))
+        return refused(err, h, "the key is malformed");
+    switch (check->verdict) {
+    case KNOWN_HOSTS_MATCH:
+        say(h, LOG_LEVEL_DEBUG1, "Host '%s' is known and matches the %s host key.", h->query.name,
+            offer->type);
+        say(h, LOG_LEVEL_DEBUG1, "Found key in %s:%zu", place(h, check), check->line_number);
+        return ADIT_E_OK;
+    case KNOWN_HOSTS_REVOKED:
+        return on_revoked(h, check, offer, err);
+    case KNOWN_HOSTS_CHANGED:
+        return on_changed(h, check, offer, err);
+    case KNOWN_HOSTS_UNKNOWN:
+    case KNOWN_HOSTS_OTHER_TYPES:
+        break;
+    }
+    if (is_known_without_port(h, plain, offer)) {
+        say(h, LOG_LEVEL_DEBUG1, "Found key without its port in %s:%zu", place(h, plain), plain->line_number);
+        return ADIT_E_OK;
+    }
+    if (h->has_plain && plain->verdict == KNOWN_HOSTS_REVOKED)
+        return on_revoked(h, plain, offer, err);
+    return on_unknown(h, check, offer, err);
+}
+
+enum adit_err host_keys_check(struct host_keys *h, struct span blob, struct adit_error *err)
+{
+    struct offer offer = {.blob = blob};
+    if (!key_parse(&offer.key, blob))
+        return refused(err, h, "the key is malformed");
+    offer.type = key_short_name(offer.key.type);
+    key_fingerprint(blob, offer.fingerprint);
+    say(h, LOG_LEVEL_DEBUG1, "Server host key: %s %s", key_type_name(offer.key.type), offer.fingerprint);
+    if (h->options->fingerprints.count > 0)
+        return check_pins(h, &offer, err);
+    struct known_hosts_check *checks = calloc(2, sizeof *checks); /* 4 KiB each: not for the stack */
+    if (checks == NULL)
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    enum adit_err e = check_files(h, &offer, &checks[0], &checks[1], err);
+    free(checks);
+    return e;
+}

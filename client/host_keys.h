@@ -1,0 +1,52 @@
+/*
+ * host_keys.h - which host keys are trusted: the known_hosts files, the pinned fingerprint, and what
+ * StrictHostKeyChecking says about the rest.
+ *
+ * Files are read once, before the connection is made (the order of the algorithms needs them), and again
+ * right before a line is added.
+ */
+#ifndef CLIENT_HOST_KEYS_H
+#define CLIENT_HOST_KEYS_H
+
+#include "adit.h"
+#include "client/expand.h"
+#include "client/files.h"
+#include "client/options.h"
+#include "client/prompt.h"
+#include "ssh/known_hosts.h"
+
+enum { HOST_KEYS_FILES_MAX = 32 };
+
+struct host_keys {
+    const struct options *options; /* borrowed, as prompt is */
+    const struct client_prompt *prompt;
+    struct known_host_query query;
+    struct known_host_query plain; /* the same host without its port: ssh takes its keys too */
+    bool has_plain;
+    size_t count;
+    struct host_keys_file {
+        char *path;
+        struct file text; /* empty for a missing file */
+    } files[HOST_KEYS_FILES_MAX];
+    char *add_to;        /* where new keys go: the first user file; NULL: nowhere */
+    bool was_overridden; /* a changed key was accepted because of StrictHostKeyChecking=no: no secret that the
+                          * user types may go to this server */
+};
+
+/* Reads the files. names->host_key is the name to look for (HostKeyAlias, then without the port). A missing
+ * file is fine; one that cannot be read is a warning. ADIT_E_CONFIG, ADIT_E_MEMORY. */
+enum adit_err host_keys_init(struct host_keys *h, const struct options *options,
+                             const struct expand_names *names, const struct client_prompt *prompt,
+                             struct adit_error *err) ADIT_MUST_USE;
+void host_keys_wipe(struct host_keys *h);
+
+/* The name-list `list` with the algorithms of keys that are known for this host moved to its front, as ssh
+ * does it, so that a known key is asked for. False when out is too small. */
+bool host_keys_order(const struct host_keys *h, const char *list, char *out, size_t cap) ADIT_MUST_USE;
+
+/* The decision about the key that the server has shown and proved to own. May ask the user and may add a
+ * line. ADIT_E_OK: trusted. ADIT_E_HOST_KEY with the reason; a longer explanation goes to the prompt's log.
+ */
+enum adit_err host_keys_check(struct host_keys *h, struct span blob, struct adit_error *err) ADIT_MUST_USE;
+
+#endif

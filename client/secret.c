@@ -1,0 +1,45 @@
+#define _GNU_SOURCE /* MADV_DONTDUMP */
+#include "client/secret.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+void *secret_new(size_t n)
+{
+    void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    (void)mlock(p, n); /* best effort: an unprivileged process may lock little or nothing */
+    (void)madvise(p, n, MADV_DONTDUMP);
+    return p;
+}
+
+void secret_free(void *p, size_t n)
+{
+    if (p == NULL)
+        return;
+    adit_wipe(p, n);
+    (void)munmap(p, n);
+}
+
+void secret_forbid_core(void)
+{
+    struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_CORE, &none);
+}
+
+char *secret_take_env(const char *name)
+{
+    char *value = getenv(name);
+    if (value == NULL)
+        return NULL;
+    size_t n = strlen(value);
+    char *copy = malloc(n + 1);
+    if (copy != NULL)
+        memcpy(copy, value, n + 1);
+    adit_wipe(value, n);
+    (void)unsetenv(name);
+    return copy;
+}
