@@ -81,7 +81,8 @@ struct forwarder_ops {
     /* Its channel was refused; NULL: flow_end. The session has logged and counted it. */
     void (*flow_refused)(struct flow *flow, uint32_t reason, struct span text);
     void (*flow_target)(struct flow *flow, char out[FORWARDER_TARGET_CAP]); /* NULL: forwarder_target */
-    void (*flow_wipe)(struct flow *flow); /* before it is freed: its own things */
+    void (*flow_wipe)(struct flow *flow);   /* before it is freed: its own things */
+    void (*flow_over)(struct forwarder *f); /* after one was freed */
 };
 
 extern const struct forwarder_ops forwarder_local, forwarder_remote, forwarder_dynamic, forwarder_stdio;

@@ -1,0 +1,288 @@
+/*
+ * flow.c - one carried connection: its channel's life around its pump's.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "forward/internal.h"
+#include "socks5/reply.h"
+
+/* ---- The far end of every pump: a channel of the session's connection --------------------------------- */
+
+static struct ssh *ssh_of(void *ctx)
+{
+    return ((struct session *)ctx)->conn.ssh;
+}
+
+static size_t far_space(void *ctx, struct channel *ch, struct wspan *places, size_t max, size_t limit)
+{
+    return ssh_chan_space(ssh_of(ctx), ch, places, max, limit);
+}
+
+static void far_commit(void *ctx, struct channel *ch, size_t n)
+{
+    ssh_chan_commit(ssh_of(ctx), ch, n);
+}
+
+static void far_consumed(void *ctx, struct channel *ch, size_t n, bool prompt)
+{
+    ssh_chan_consumed(ssh_of(ctx), ch, n, prompt);
+}
+
+static void far_eof(void *ctx, struct channel *ch)
+{
+    ssh_chan_eof(ssh_of(ctx), ch);
+}
+
+static void far_close(void *ctx, struct channel *ch)
+{
+    ssh_chan_close(ssh_of(ctx), ch);
+}
+
+static size_t far_room(void *ctx)
+{
+    return conn_room(&((struct session *)ctx)->conn);
+}
+
+const struct pump_far flow_far = {far_space, far_commit, far_consumed, far_eof, far_close, far_room};
+
+/* ---- Life ------------------------------------------------------------------------------------------------
+ */
+
+struct flow *flow_new(struct forwarder *f, int fd)
+{
+    struct session *s = f->session;
+    struct adit_error err = {ADIT_E_OK, ""};
+    struct flow *flow = calloc(1, f->ops->flow_size ? f->ops->flow_size : sizeof *flow);
+    if (!flow) {
+        sock_close(&fd);
+        session_log(s, SESSION_ERROR, "out of memory: a connection was closed");
+        return NULL;
+    }
+    pump_init(&flow->pump, &s->pumps, &pump_near_socket, SESSION_FD_FLOW, flow, NULL);
+    if (fd >= 0 && pump_take_fds(&flow->pump, fd, fd, &err) != ADIT_E_OK) {
+        session_log(s, SESSION_ERROR, "a connection was closed: %s", err.text);
+        free(flow);
+        return NULL;
+    }
+    flow->forwarder = f;
+    flow->next = f->flows;
+    if (flow->next)
+        flow->next->prev = flow;
+    f->flows = flow;
+    s->stats.open_now++;
+    return flow;
+}
+
+static void flow_free(struct flow *flow)
+{
+    struct forwarder *f = flow->forwarder;
+    struct session *s = f->session;
+    if (f->ops->flow_wipe)
+        f->ops->flow_wipe(flow);
+    if (flow->pump.near_reset)
+        s->stats.peer_reset++;
+    pump_wipe(&flow->pump);
+    if (flow->prev)
+        flow->prev->next = flow->next;
+    else
+        f->flows = flow->next;
+    if (flow->next)
+        flow->next->prev = flow->prev;
+    s->stats.open_now--;
+    free(flow);
+    if (f->ops->flow_over)
+        f->ops->flow_over(f);
+    session_progress(s);
+}
+
+static void free_if_done(struct flow *flow)
+{
+    if (!flow->channel && pump_is_done(&flow->pump))
+        flow_free(flow);
+}
+
+void flow_end(struct flow *flow, bool reset)
+{
+    flow->is_dead = true;
+    if (reset || flow->pump.is_started)
+        pump_abort(&flow->pump);
+    else
+        pump_wipe(&flow->pump); /* the client knows at once; the channel is closed when its answer comes */
+    if (flow->channel && !flow->is_opening && !flow->pump.is_started)
+        ssh_chan_close(flow->forwarder->session->conn.ssh, flow->channel);
+    if (!flow->channel)
+        flow_free(flow);
+}
+
+void flow_lost(struct flow *flow)
+{
+    flow->channel = NULL;
+    flow->is_opening = false;
+    if (flow->pump.is_started)
+        pump_on_lost(&flow->pump);
+    else
+        pump_abort(&flow->pump);
+    flow_free(flow);
+}
+
+/* ---- Opening
+ * ----------------------------------------------------------------------------------------------- */
+
+bool flow_open(struct flow *flow, const char *host, uint16_t port, const char *originator,
+               uint16_t originator_port)
+{
+    struct session *s = flow->forwarder->session;
+    flow->channel =
+        ssh_open_direct_tcpip(s->conn.ssh, span_str(host), port, span_str(originator), originator_port, flow);
+    if (!flow->channel) {
+        session_log(s, SESSION_ERROR, "channel open failed: resource shortage: too many connections");
+        flow_end(flow, true);
+        return false;
+    }
+    flow->is_opening = true;
+    session_log(s, SESSION_DEBUG1, "channel %u: opening direct-tcpip to %s port %u for %s port %u",
+                ssh_chan_id(flow->channel), host, port, originator, originator_port);
+    return true;
+}
+
+void flow_start(struct flow *flow, struct channel *channel)
+{
+    flow->channel = channel;
+    flow->is_opening = false;
+    flow->forwarder->session->stats.opened++;
+    pump_start(&flow->pump, channel);
+}
+
+static void on_opened(struct flow *flow, struct channel *channel)
+{
+    const struct forwarder_ops *ops = flow->forwarder->ops;
+    session_log(flow->forwarder->session, SESSION_DEBUG2, "channel %u: open", ssh_chan_id(channel));
+    flow->is_opening = false;
+    if (flow->is_dead) {
+        flow_start(flow, channel);
+        pump_abort(&flow->pump);
+    } else if (ops->flow_opened) {
+        ops->flow_opened(flow);
+    } else {
+        flow_start(flow, channel);
+    }
+}
+
+/* The texts by which sshd and others say that a name was not found: for the counters alone. */
+static bool is_lookup_text(const char *text)
+{
+    static const char *const known[] = {"name or service not known", "name resolution",
+                                        "no address associated",     "nodename nor servname",
+                                        "name does not resolve",     "unknown host"};
+    char lower[128];
+    size_t n = 0;
+    for (; text[n] && n < sizeof lower - 1; n++)
+        lower[n] = (char)(text[n] >= 'A' && text[n] <= 'Z' ? text[n] + 32 : text[n]);
+    lower[n] = 0;
+    for (size_t i = 0; i < ADIT_COUNT(known); i++)
+        if (strstr(lower, known[i]))
+            return true;
+    return false;
+}
+
+static void count_refusal(struct session_stats *stats, uint32_t reason, struct span raw, const char *text)
+{
+    if (reason == 1)
+        stats->prohibited++;
+    else if (reason != 2)
+        stats->open_failed++;
+    else if (is_lookup_text(text))
+        stats->resolve++;
+    else if (strstr(text, "imed out") || socks_reply_for_open_failure(reason, raw) == SOCKS_TTL_EXPIRED)
+        stats->timeout++;
+    else
+        stats->refused++;
+}
+
+const char *session_open_failure_name(uint32_t reason)
+{
+    static const char *const names[] = {"administratively prohibited", "connect failed",
+                                        "unknown channel type", "resource shortage"};
+    return reason >= 1 && reason <= ADIT_COUNT(names) ? names[reason - 1] : "unknown reason";
+}
+
+static void on_refused(struct flow *flow, uint32_t reason, struct span raw)
+{
+    struct forwarder *f = flow->forwarder;
+    char text[256], target[FORWARDER_TARGET_CAP];
+    (void)adit_text_clean(text, sizeof text, raw, false);
+    if (f->ops->flow_target)
+        f->ops->flow_target(flow, target);
+    else
+        forwarder_target(f, target);
+    count_refusal(&f->session->stats, reason, raw, text);
+    session_log(f->session, SESSION_INFO, "forward to %s: channel open failed: %s: %s", target,
+                session_open_failure_name(reason), text);
+    flow->channel = NULL;
+    flow->is_opening = false;
+    if (flow->is_dead || !f->ops->flow_refused)
+        flow_end(flow, false);
+    else
+        f->ops->flow_refused(flow, reason, raw);
+}
+
+/* ---- What happens to it
+ * --------------------------------------------------------------------------------------- */
+
+void flow_on_ready(struct flow *flow, struct loop_fd *fd)
+{
+    const struct forwarder_ops *ops = flow->forwarder->ops;
+    if (flow->pump.is_started) {
+        pump_on_ready(&flow->pump);
+        free_if_done(flow);
+    } else if (ops->flow_ready && !flow->is_dead) {
+        ops->flow_ready(flow, fd);
+    }
+}
+
+static void on_closed(struct flow *flow)
+{
+    flow->channel = NULL;
+    if (flow->pump.is_started)
+        pump_on_closed(&flow->pump);
+    else
+        pump_abort(&flow->pump);
+    free_if_done(flow);
+}
+
+static void on_data(struct flow *flow, const struct ssh_event *ev)
+{
+    struct session *s = flow->forwarder->session;
+    /* Extended data has no place in a forwarded connection (RFC 4254 §5.2 knows stderr alone). */
+    if (ev->number != 0 || !flow->pump.is_started)
+        ssh_chan_consumed(s->conn.ssh, ev->channel, ev->data.n, true);
+    else
+        pump_on_data(&flow->pump, ev->data);
+}
+
+void flow_on_event(struct flow *flow, const struct ssh_event *ev)
+{
+    switch (ev->kind) {
+    case SSH_EVENT_CHANNEL_OPENED:
+        on_opened(flow, ev->channel);
+        return;
+    case SSH_EVENT_CHANNEL_OPEN_FAILED:
+        on_refused(flow, ev->number, ev->text);
+        return;
+    case SSH_EVENT_CHANNEL_DATA:
+        on_data(flow, ev);
+        return;
+    case SSH_EVENT_CHANNEL_SPACE:
+        pump_on_space(&flow->pump);
+        return;
+    case SSH_EVENT_CHANNEL_EOF:
+        pump_on_eof(&flow->pump);
+        return;
+    case SSH_EVENT_CHANNEL_CLOSED:
+        on_closed(flow);
+        return;
+    default:
+        return;
+    }
+}

@@ -1,0 +1,119 @@
+/*
+ * internal.h - what session.c, conn.c and flow.c share. No plug-in and nobody outside includes it.
+ */
+#ifndef FORWARD_INTERNAL_H
+#define FORWARD_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "forward/forwarder.h"
+#include "forward/session.h"
+#include "net/resolve.h"
+
+enum {
+    SESSION_DRAIN_MS = 5000,    /* a clean stop waits this long for the open connections */
+    SESSION_FAREWELL_MS = 1000, /* and this long for DISCONNECT to be taken by the kernel */
+    SESSION_STALL_MS = 60000,   /* at the budget, who holds too much without moving has this long */
+    SESSION_LOG_LINE = 1024,
+};
+
+/* What belongs to one connection, and dies with it. */
+struct conn {
+    struct session *session;
+    struct ssh *ssh;
+    struct loop_fd transport;
+    /* Until TCP is up. */
+    struct resolve *resolve;
+    const struct sock_addr *addrs;
+    size_t addr_count, addr_next;
+    bool is_connecting;
+    bool is_literal;       /* the host needed no lookup */
+    uint64_t deadline_ms;  /* of connect_timeout_ms; LOOP_NEVER */
+    struct adit_error why; /* why the last address failed */
+    /* Output: see conn_measure. */
+    size_t bound;            /* unsent bytes aimed at */
+    uint64_t window_us;      /* when the present measurement began */
+    uint64_t window_len;     /* bytes written in it */
+    bool window_was_blocked; /* the socket was full at least once in it */
+    bool has_unread;         /* reading stopped at its quota */
+    bool is_over;            /* ENDED was seen, or no connection was made */
+};
+
+/* In this order. */
+enum session_phase {
+    PHASE_BINDING,
+    PHASE_CONNECTING, /* lookup, TCP */
+    PHASE_HANDSHAKE,  /* version, first key exchange */
+    PHASE_AUTH,       /* the forwarders have begun */
+    PHASE_OPEN,
+    PHASE_DRAINING, /* no new connections */
+    PHASE_FAREWELL, /* the machine is dead, its last bytes go out */
+    PHASE_ENDED,
+};
+
+struct session {
+    struct session_config config;
+    struct session_ops ops;
+    pthread_t thread;
+    struct loop loop;
+    struct mailbox box;
+    struct loop_fd box_fd;
+    struct loop_timer tick_timer;  /* what the machine asked for */
+    struct loop_timer phase_timer; /* connecting, draining, farewell */
+    struct loop_timer stall_timer; /* running while the budget is used up */
+    struct mail stop_mail[2];
+    atomic_uint stop_count;
+    bool stop_waits; /* a stop came while a question is outstanding */
+    enum session_phase phase;
+    struct forwarder *forwarders;
+    bool forwards_are_told; /* ALL_FORWARDS_DONE was said */
+    struct conn conn;
+    struct pump_set pumps;
+    struct session_stats stats;
+    struct adit_error error; /* the first one, or OK */
+    bool is_asking;
+    struct session_question question;
+};
+
+/* ---- session.c */
+
+void session_log(struct session *s, enum session_level level, const char *fmt, ...) ADIT_PRINTF(3, 4);
+/* The first error stays; then the end begins: at once where nothing is open yet, by draining otherwise. */
+void session_finish(struct session *s, const struct adit_error *why);
+/* The connection is over: nothing more can be carried. */
+void session_conn_over(struct session *s);
+/* Forwards, flows or the phase have changed: go on if that is possible now. */
+void session_progress(struct session *s);
+void session_notify_text(struct session *s, enum session_notice_kind kind, const char *text);
+void session_event(struct session *s, const struct ssh_event *ev);
+
+/* ---- conn.c */
+
+void conn_init(struct conn *c, struct session *s);
+void conn_start(struct conn *c);        /* lookup, TCP, machine; or transport_fd */
+void conn_on_resolved(struct conn *c);  /* its letter came */
+void conn_on_transport(struct conn *c); /* readiness */
+void conn_on_timer(struct conn *c);     /* the phase timer, while connecting */
+bool conn_work(struct conn *c);         /* everything that can be done now; true: more at once */
+bool conn_flush(struct conn *c);        /* true: no byte waits, or none can go any more */
+size_t conn_room(const struct conn *c); /* for channel data */
+void conn_wipe(struct conn *c);
+
+/* ---- question.c */
+
+/* Poses the question of an event; false when the event is none. */
+bool question_ask(struct session *s, const struct ssh_event *ev);
+/* The answer came: gives it to the machine (dead: only wipes it). */
+void question_answered(struct session *s, bool is_dead);
+
+/* ---- flow.c */
+
+extern const struct pump_far flow_far;
+/* The loop, a timer or a lookup of a flow. */
+void flow_on_ready(struct flow *flow, struct loop_fd *fd);
+/* A channel event whose owner is a flow. */
+void flow_on_event(struct flow *flow, const struct ssh_event *ev);
+void flow_lost(struct flow *flow); /* the connection has gone; frees it */
+
+#endif

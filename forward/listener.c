@@ -1,0 +1,308 @@
+/*
+ * listener.c - the listening side of -L and -D: binding every address of a forward, and taking clients.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "forward/forwarder.h"
+
+enum {
+    LISTENERS_MAX = 8,    /* addresses of one forward */
+    PORT_TRIES = 32,      /* port 0: other ports tried until one is free on every address */
+    ACCEPTS_A_TURN = 128, /* then others have their turn */
+    /* Out of descriptors: no edge comes for those who wait already, so that we look again; four times a
+     * second costs nothing and is soon enough. */
+    RETRY_MS = 250,
+};
+
+struct listeners {
+    struct loop_fd fds[LISTENERS_MAX];
+    size_t count;
+    struct loop_timer timer; /* accept again */
+    struct resolve *resolve; /* of the bind name */
+    bool is_open;            /* clients are taken */
+    bool limit_is_told;
+};
+
+static struct listeners *listeners_of(struct forwarder *f)
+{
+    return f->own;
+}
+
+/* ---- Binding
+ * ------------------------------------------------------------------------------------------------ */
+
+static void close_all(struct forwarder *f)
+{
+    struct listeners *l = listeners_of(f);
+    for (size_t i = 0; i < l->count; i++) {
+        int fd = l->fds[i].fd;
+        loop_del(forwarder_loop(f), &l->fds[i]);
+        sock_close(&fd);
+    }
+    l->count = 0;
+}
+
+/* Listens on one address; the port is the first one's when that was the kernel's choice. */
+static enum adit_err listen_one(struct forwarder *f, const struct sock_addr *a, bool *is_missing,
+                                struct adit_error *err)
+{
+    struct listeners *l = listeners_of(f);
+    struct loop_fd *slot = &l->fds[l->count];
+    int fd = -1;
+    enum adit_err e = sock_listen(&fd, a, is_missing, err);
+    if (e != ADIT_E_OK)
+        return e;
+    loop_fd_init(slot, SESSION_FD_FORWARDER, f);
+    e = loop_add(forwarder_loop(f), slot, fd, err);
+    if (e == ADIT_E_OK)
+        l->count++;
+    else
+        sock_close(&fd);
+    return e;
+}
+
+static uint16_t first_port(struct forwarder *f)
+{
+    struct sock_addr bound;
+    struct listeners *l = listeners_of(f);
+    return l->count > 0 && sock_local(l->fds[0].fd, &bound) ? sock_addr_port(&bound) : 0;
+}
+
+/* Port 0 on several addresses: the first one's choice for all of them, again while another one has it taken.
+ */
+static bool listen_any_port(struct forwarder *f, const struct sock_addr *addrs, size_t n, bool *missing,
+                            struct adit_error *err)
+{
+    for (int try = 0; try < PORT_TRIES; try++) {
+        bool is_clash = false;
+        err->code = ADIT_E_OK;
+        for (size_t i = 0; i < n && !is_clash; i++) {
+            struct sock_addr a = addrs[i];
+            sock_addr_set_port(&a, first_port(f));
+            missing[i] = false;
+            is_clash = listen_one(f, &a, &missing[i], err) != ADIT_E_OK && !missing[i];
+            if (missing[i])
+                err->code = ADIT_E_OK;
+        }
+        if (!is_clash)
+            return true;
+        if (listeners_of(f)->count == 0)
+            return false; /* not even the first: no other port helps */
+        close_all(f);
+    }
+    return false;
+}
+
+static void tell_bound(struct forwarder *f)
+{
+    struct listeners *l = listeners_of(f);
+    struct sock_addr a;
+    char text[SOCK_TEXT_CAP];
+    for (size_t i = 0; i < l->count; i++) {
+        if (!sock_local(l->fds[i].fd, &a))
+            continue;
+        sock_addr_text(&a, text);
+        forwarder_up(f, i, text, sock_addr_port(&a));
+    }
+}
+
+static void bind_failed(struct forwarder *f, bool all, const struct adit_error *why)
+{
+    struct adit_error err = {ADIT_E_OK, ""};
+    (void)adit_fail(&err, ADIT_E_FORWARD, "%s", why->text);
+    forwarder_failed(f, all, &err);
+}
+
+/* Each address by itself; one whose family this machine lacks is no failure while another one works. */
+static void listen_fixed_port(struct forwarder *f, const struct sock_addr *addrs, size_t n)
+{
+    struct listeners *l = listeners_of(f);
+    struct adit_error errs[LISTENERS_MAX];
+    bool missing[LISTENERS_MAX];
+    size_t failed = 0;
+    memset(errs, 0, sizeof errs);
+    for (size_t i = 0; i < n; i++) {
+        missing[i] = false;
+        (void)!listen_one(f, &addrs[i], &missing[i], &errs[i]);
+        failed += errs[i].code != ADIT_E_OK && !missing[i];
+    }
+    for (size_t i = 0; i < n; i++)
+        if (errs[i].code != ADIT_E_OK && (!missing[i] || (l->count == 0 && failed == 0 && i == 0)))
+            bind_failed(f, l->count == 0, &errs[i]);
+}
+
+static void listen_all(struct forwarder *f, const struct sock_addr *addrs, size_t n)
+{
+    struct adit_error err = {ADIT_E_OK, ""};
+    bool missing[LISTENERS_MAX];
+    f->state = FORWARDER_READY;
+    n = n < LISTENERS_MAX ? n : LISTENERS_MAX;
+    if (f->spec->bind_port != 0) {
+        listen_fixed_port(f, addrs, n);
+    } else if (!listen_any_port(f, addrs, n, missing, &err)) {
+        close_all(f);
+        bind_failed(f, true, &err);
+    } else if (listeners_of(f)->count == 0) {
+        (void)adit_fail(&err, ADIT_E_FORWARD, "this machine has no such address");
+        bind_failed(f, true, &err);
+    }
+    if (listeners_of(f)->count > 0)
+        tell_bound(f);
+}
+
+/* Both families of one meaning, or those that -4 and -6 leave. */
+static void listen_pair(struct forwarder *f, const char *v4, const char *v6)
+{
+    int family = forwarder_config(f)->family;
+    struct sock_addr addrs[2];
+    size_t n = 0;
+    if (family != AF_INET6 && sock_addr_parse(&addrs[n], v4, f->spec->bind_port))
+        n++;
+    if (family != AF_INET && sock_addr_parse(&addrs[n], v6, f->spec->bind_port))
+        n++;
+    listen_all(f, addrs, n);
+}
+
+static void look_up(struct forwarder *f)
+{
+    struct listeners *l = listeners_of(f);
+    struct adit_error err = {ADIT_E_OK, ""};
+    f->state = FORWARDER_BINDING;
+    if (forwarder_resolve(f, NULL, f->spec->bind, f->spec->bind_port, &l->resolve, &err) != ADIT_E_OK)
+        bind_failed(f, true, &err);
+}
+
+void listener_bind(struct forwarder *f)
+{
+    const char *bind = f->spec->bind;
+    struct listeners *l = calloc(1, sizeof *l);
+    struct sock_addr literal;
+    struct adit_error err = {ADIT_E_OK, ""};
+    if (!l) {
+        (void)adit_fail(&err, ADIT_E_MEMORY, "out of memory");
+        forwarder_failed(f, true, &err);
+        return;
+    }
+    f->own = l;
+    loop_timer_init(&l->timer, SESSION_TIMER_FORWARDER, f);
+    if (!bind || strcmp(bind, "localhost") == 0)
+        listen_pair(f, "127.0.0.1", "::1");
+    else if (!*bind || strcmp(bind, "*") == 0)
+        listen_pair(f, "0.0.0.0", "::");
+    else if (sock_addr_parse(&literal, bind, f->spec->bind_port))
+        listen_all(f, &literal, 1);
+    else
+        look_up(f);
+}
+
+void listener_on_resolved(struct forwarder *f, struct resolve *r)
+{
+    struct listeners *l = listeners_of(f);
+    const struct sock_addr *addrs;
+    size_t n = 0;
+    struct adit_error err = {ADIT_E_OK, ""};
+    if (resolve_result(r, &addrs, &n, &err) != ADIT_E_OK)
+        bind_failed(f, true, &err);
+    else
+        listen_all(f, addrs, n);
+    resolve_free(l->resolve);
+    l->resolve = NULL;
+}
+
+/* ---- Taking clients
+ * -------------------------------------------------------------------------------------------- */
+
+static void retry_at(struct forwarder *f, uint64_t after_ms)
+{
+    loop_timer_set(forwarder_loop(f), &listeners_of(f)->timer, loop_now_ms() + after_ms);
+}
+
+static void at_limit(struct forwarder *f)
+{
+    struct listeners *l = listeners_of(f);
+    if (!l->limit_is_told)
+        forwarder_log(f, SESSION_INFO, "out of descriptors or memory: clients of port %u wait",
+                      first_port(f));
+    l->limit_is_told = true;
+    retry_at(f, RETRY_MS);
+}
+
+/* False: no more now. */
+static bool take_one(struct forwarder *f, struct loop_fd *fd)
+{
+    struct sock_addr peer;
+    struct adit_error err = {ADIT_E_OK, ""};
+    int client = -1;
+    switch (sock_accept(fd->fd, &client, &peer, &err)) {
+    case SOCK_ACCEPT_OK:
+        listeners_of(f)->limit_is_told = false;
+        (void)sock_set_nodelay(client, true);
+        f->ops->accepted(f, client, &peer);
+        return true;
+    case SOCK_ACCEPT_IGNORE:
+        return true;
+    case SOCK_ACCEPT_AGAIN:
+        loop_fd_not_readable(fd);
+        return false;
+    case SOCK_ACCEPT_LIMIT:
+        at_limit(f);
+        return false;
+    case SOCK_ACCEPT_FAILED:
+        break;
+    }
+    forwarder_log(f, SESSION_ERROR, "a listener failed: %s", err.text);
+    loop_fd_not_readable(fd);
+    return false;
+}
+
+static void take_clients(struct forwarder *f, struct loop_fd *fd)
+{
+    struct listeners *l = listeners_of(f);
+    int taken = 0;
+    while (l->is_open && fd->can_read && taken < ACCEPTS_A_TURN && take_one(f, fd))
+        taken++;
+    if (taken == ACCEPTS_A_TURN)
+        retry_at(f, 0);
+}
+
+void listener_on_ready(struct forwarder *f, struct loop_fd *fd)
+{
+    take_clients(f, fd);
+}
+
+void listener_on_timer(struct forwarder *f, struct loop_timer *t)
+{
+    struct listeners *l = listeners_of(f);
+    (void)t;
+    for (size_t i = 0; i < l->count; i++)
+        take_clients(f, &l->fds[i]);
+}
+
+/* Those who came while there was no connection wait in the backlog. */
+void listener_begin(struct forwarder *f)
+{
+    listeners_of(f)->is_open = true;
+    listener_on_timer(f, NULL);
+}
+
+void listener_stop(struct forwarder *f)
+{
+    struct listeners *l = listeners_of(f);
+    if (!l)
+        return;
+    l->is_open = false;
+    loop_timer_cancel(forwarder_loop(f), &l->timer);
+    close_all(f);
+}
+
+void listener_free(struct forwarder *f)
+{
+    struct listeners *l = listeners_of(f);
+    if (!l)
+        return;
+    listener_stop(f);
+    resolve_free(l->resolve);
+    free(l);
+    f->own = NULL;
+}

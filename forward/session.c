@@ -1,0 +1,779 @@
+/*
+ * session.c - the life of a session: its thread, its letters, its phases, and who is told what.
+ */
+#include "forward/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "forward/internal.h"
+#include "net/thread.h"
+
+enum {
+    BUDGET = 32 * 1024 * 1024,
+    BUDGET_SMALL = 4 * 1024 * 1024, /* on hosts with less memory than: */
+    SMALL_HOST_MIB = 128,
+    BANNER_CAP = 32 * 1024,
+};
+
+/* ---- Saying
+ * ------------------------------------------------------------------------------------------------ */
+
+static void vlog_line(struct session *s, enum session_level level, const char *fmt, va_list ap)
+{
+    char raw[SESSION_LOG_LINE], line[SESSION_LOG_LINE];
+    if (level > s->config.log_level)
+        return;
+    size_t n = adit_vformat(raw, sizeof raw, fmt, ap);
+    (void)adit_text_clean(line, sizeof line, span_make(raw, n), false);
+    s->ops.log(s->ops.ctx, level, line);
+}
+
+void session_log(struct session *s, enum session_level level, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vlog_line(s, level, fmt, ap);
+    va_end(ap);
+}
+
+void forwarder_log(struct forwarder *f, enum session_level level, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vlog_line(f->session, level, fmt, ap);
+    va_end(ap);
+}
+
+bool forwarder_logs(const struct forwarder *f, enum session_level level)
+{
+    return level <= f->session->config.log_level;
+}
+
+static void notify(struct session *s, const struct session_notice *n)
+{
+    s->ops.notify(s->ops.ctx, n);
+}
+
+void session_notify_text(struct session *s, enum session_notice_kind kind, const char *text)
+{
+    struct session_notice n = {.kind = kind, .text = text};
+    notify(s, &n);
+}
+
+/* ---- What forwarders ask for
+ * ------------------------------------------------------------------------------- */
+
+struct loop *forwarder_loop(struct forwarder *f)
+{
+    return &f->session->loop;
+}
+
+struct ssh *forwarder_ssh(struct forwarder *f)
+{
+    return f->session->conn.ssh;
+}
+
+struct session_stats *forwarder_stats(struct forwarder *f)
+{
+    return &f->session->stats;
+}
+
+const struct session_config *forwarder_config(const struct forwarder *f)
+{
+    return &f->session->config;
+}
+
+void forwarder_target(const struct forwarder *f, char out[static FORWARDER_TARGET_CAP])
+{
+    const struct session_forward *spec = f->spec;
+    if (!spec->host)
+        (void)adit_format(out, FORWARDER_TARGET_CAP, "-");
+    else if (strchr(spec->host, ':'))
+        (void)adit_format(out, FORWARDER_TARGET_CAP, "[%s]:%u", spec->host, spec->port);
+    else
+        (void)adit_format(out, FORWARDER_TARGET_CAP, "%s:%u", spec->host, spec->port);
+}
+
+void forwarder_up(struct forwarder *f, size_t address_index, const char *bound, uint16_t bound_port)
+{
+    char target[FORWARDER_TARGET_CAP];
+    forwarder_target(f, target);
+    f->state = FORWARDER_UP;
+    if (bound) {
+        struct session_notice n = {.kind = SESSION_FORWARD_UP,
+                                   .index = f->index,
+                                   .address_index = address_index,
+                                   .bound = bound,
+                                   .bound_port = bound_port,
+                                   .target = target};
+        session_log(f->session, SESSION_DEBUG1, "forward up: %s to %s", bound, target);
+        notify(f->session, &n);
+    }
+    session_progress(f->session);
+}
+
+void forwarder_remote_port(struct forwarder *f, uint16_t port)
+{
+    char target[FORWARDER_TARGET_CAP];
+    forwarder_target(f, target);
+    struct session_notice n = {
+        .kind = SESSION_REMOTE_PORT, .index = f->index, .bound_port = port, .target = target};
+    notify(f->session, &n);
+}
+
+void forwarder_failed(struct forwarder *f, bool all, const struct adit_error *why)
+{
+    struct session *s = f->session;
+    struct session_notice n = {.kind = SESSION_FORWARD_FAILED, .index = f->index, .error = why};
+    if (all)
+        f->state = FORWARDER_FAILED;
+    session_log(s, s->config.exit_on_forward_failure ? SESSION_DEBUG1 : SESSION_INFO, "%s", why->text);
+    notify(s, &n);
+    if (s->config.exit_on_forward_failure) {
+        struct adit_error err = {ADIT_E_OK, ""};
+        (void)adit_fail(&err, ADIT_E_FORWARD, "%s", why->text);
+        session_finish(s, &err);
+    }
+    session_progress(s);
+}
+
+void forwarder_over(struct forwarder *f, const struct adit_error *why)
+{
+    if (!f->session->config.keep_open)
+        session_finish(f->session, why);
+}
+
+enum adit_err forwarder_resolve(struct forwarder *f, struct flow *flow, const char *host, uint16_t port,
+                                struct resolve **out, struct adit_error *err)
+{
+    struct session *s = f->session;
+    if (flow)
+        return resolve_start(out, host, port, 0, &s->box, SESSION_MAIL_FLOW_RESOLVED, flow, err);
+    return resolve_start(out, host, port, s->config.family, &s->box, SESSION_MAIL_FORWARDER_RESOLVED, f, err);
+}
+
+/* ---- Phases
+ * ----------------------------------------------------------------------------------------------------- */
+
+static bool any_forwarder(const struct session *s, enum forwarder_state state)
+{
+    for (size_t i = 0; i < s->config.forward_count; i++)
+        if (s->forwarders[i].state == state)
+            return true;
+    return false;
+}
+
+static void begin_forwarders(struct session *s)
+{
+    if (s->phase >= PHASE_AUTH)
+        return;
+    s->phase = PHASE_AUTH;
+    for (size_t i = 0; i < s->config.forward_count && s->phase == PHASE_AUTH; i++) {
+        struct forwarder *f = &s->forwarders[i];
+        if (f->state != FORWARDER_FAILED && f->ops->begin)
+            f->ops->begin(f);
+    }
+}
+
+static void stop_forwarders(struct session *s)
+{
+    for (size_t i = 0; i < s->config.forward_count; i++)
+        if (s->forwarders[i].ops->stop)
+            s->forwarders[i].ops->stop(&s->forwarders[i]);
+}
+
+static void farewell(struct session *s)
+{
+    static const uint32_t by_application = 11; /* RFC 4253 §11.1 */
+    s->phase = PHASE_FAREWELL;
+    loop_timer_set(&s->loop, &s->phase_timer, loop_now_ms() + SESSION_FAREWELL_MS);
+    ssh_disconnect(s->conn.ssh, by_application, "disconnected by user");
+}
+
+void session_finish(struct session *s, const struct adit_error *why)
+{
+    bool is_open = s->phase == PHASE_OPEN;
+    if (s->phase >= PHASE_DRAINING)
+        return;
+    if (why && why->code != ADIT_E_OK && s->error.code == ADIT_E_OK)
+        s->error = *why;
+    if (s->is_asking) {
+        s->stop_waits = true;
+        return;
+    }
+    s->phase = PHASE_DRAINING;
+    stop_forwarders(s);
+    if (!s->conn.ssh || s->conn.is_over) {
+        s->phase = PHASE_ENDED;
+    } else if (is_open && s->error.code == ADIT_E_OK && s->stats.open_now > 0) {
+        session_log(s, SESSION_VERBOSE, "waiting for %u open connections", s->stats.open_now);
+        loop_timer_set(&s->loop, &s->phase_timer, loop_now_ms() + SESSION_DRAIN_MS);
+    } else {
+        farewell(s);
+    }
+}
+
+static void tell_forwards_done(struct session *s)
+{
+    struct session_notice n = {.kind = SESSION_ALL_FORWARDS_DONE};
+    for (size_t i = 0; i < s->config.forward_count; i++)
+        n.count += s->forwarders[i].state == FORWARDER_FAILED;
+    s->forwards_are_told = true;
+    notify(s, &n);
+    if (n.count == s->config.forward_count && !s->config.keep_open) {
+        struct adit_error err = {ADIT_E_OK, ""};
+        if (n.count > 0)
+            (void)adit_fail(&err, ADIT_E_FORWARD, "no forward could be set up");
+        session_finish(s, &err);
+    }
+}
+
+void session_progress(struct session *s)
+{
+    if (s->phase == PHASE_OPEN && !s->forwards_are_told && !any_forwarder(s, FORWARDER_ASKED) &&
+        !any_forwarder(s, FORWARDER_READY))
+        tell_forwards_done(s);
+    if (s->phase == PHASE_DRAINING && s->stats.open_now == 0 && !s->conn.is_over && s->conn.ssh)
+        farewell(s);
+}
+
+static void lose_flows(struct session *s)
+{
+    for (size_t i = 0; i < s->config.forward_count; i++)
+        while (s->forwarders[i].flows)
+            flow_lost(s->forwarders[i].flows);
+}
+
+void session_conn_over(struct session *s)
+{
+    const struct adit_error *why = ssh_error(s->conn.ssh);
+    if (s->phase < PHASE_DRAINING && s->error.code == ADIT_E_OK && why->code != ADIT_E_OK)
+        s->error = *why;
+    s->conn.is_over = true;
+    if (s->phase < PHASE_FAREWELL)
+        loop_timer_set(&s->loop, &s->phase_timer, loop_now_ms() + SESSION_FAREWELL_MS);
+    s->phase = PHASE_FAREWELL;
+    stop_forwarders(s);
+    lose_flows(s);
+}
+
+/* ---- The machine's events
+ * ------------------------------------------------------------------------------------ */
+
+static void log_peer(struct session *s, enum session_level level, const char *what, struct span text)
+{
+    char clean[512];
+    if (level > s->config.log_level)
+        return;
+    (void)adit_text_clean(clean, sizeof clean, text, false);
+    session_log(s, level, "%s%s", what, clean);
+}
+
+static void log_algorithms(struct session *s)
+{
+    struct ssh_algorithms a = ssh_algorithms(s->conn.ssh);
+    session_log(s, SESSION_DEBUG1, "kex: algorithm: %s", a.kex);
+    session_log(s, SESSION_DEBUG1, "kex: host key algorithm: %s", a.host_key);
+    session_log(s, SESSION_DEBUG1, "kex: server->client cipher: %s MAC: %s", a.cipher_in, a.mac_in);
+    session_log(s, SESSION_DEBUG1, "kex: client->server cipher: %s MAC: %s", a.cipher_out, a.mac_out);
+    if (a.strict)
+        session_log(s, SESSION_DEBUG2, "kex: strict");
+}
+
+static void on_banner(struct session *s, struct span text)
+{
+    char *clean = malloc(BANNER_CAP);
+    if (!clean)
+        return;
+    (void)adit_text_clean(clean, BANNER_CAP, text, true);
+    session_notify_text(s, SESSION_BANNER, clean);
+    free(clean);
+}
+
+static void on_authenticated(struct session *s, struct span method)
+{
+    char clean[64];
+    (void)adit_text_clean(clean, sizeof clean, method, false);
+    begin_forwarders(s);
+    if (s->phase >= PHASE_DRAINING)
+        return;
+    s->phase = PHASE_OPEN;
+    session_log(s, SESSION_VERBOSE, "Authenticated to %s using \"%s\".", s->config.host, clean);
+    session_notify_text(s, SESSION_AUTHENTICATED, clean);
+    session_progress(s);
+}
+
+static struct forwarder *best_match(struct session *s, const struct ssh_event *ev)
+{
+    struct forwarder *best = NULL;
+    int best_score = 0;
+    bool is_tie = false;
+    for (size_t i = 0; i < s->config.forward_count; i++) {
+        struct forwarder *f = &s->forwarders[i];
+        int score = f->ops->match ? f->ops->match(f, ev) : 0;
+        is_tie = score == best_score ? score > 0 : score > best_score ? false : is_tie;
+        if (score > best_score) {
+            best = f;
+            best_score = score;
+        }
+    }
+    /* By the port alone only when it names one forward. */
+    return is_tie && best_score == 1 ? NULL : best;
+}
+
+static void refuse_open(struct session *s, const struct ssh_event *ev, uint32_t reason, const char *why)
+{
+    char type[64], host[LIMIT_HOST + 1];
+    (void)adit_text_clean(type, sizeof type, ev->names, false);
+    (void)adit_text_clean(host, sizeof host, ev->text, false);
+    session_log(s, SESSION_INFO, "refused a channel of type %s for %s port %u: %s", type, host, ev->number,
+                why);
+    s->stats.denied++;
+    ssh_open_refuse(s->conn.ssh, ev->channel, reason, why);
+}
+
+static void on_requested_open(struct session *s, const struct ssh_event *ev)
+{
+    struct forwarder *f;
+    if (!span_is(ev->names, "forwarded-tcpip"))
+        refuse_open(s, ev, 3, "unknown channel type");
+    else if (s->phase >= PHASE_DRAINING)
+        refuse_open(s, ev, 1, "shutting down");
+    else if (!(f = best_match(s, ev)))
+        refuse_open(s, ev, 1, "this forward was not requested");
+    else
+        f->ops->on_open(f, ev);
+}
+
+static void on_channel_event(struct session *s, const struct ssh_event *ev)
+{
+    struct flow *flow = ev->owner;
+    if (ev->kind == SSH_EVENT_CHANNEL_REQUEST) {
+        if (ev->flag)
+            ssh_chan_request_answer(s->conn.ssh, ev->channel, false);
+    } else if (flow) {
+        flow_on_event(flow, ev);
+    } else if (ev->kind == SSH_EVENT_CHANNEL_DATA) {
+        ssh_chan_consumed(s->conn.ssh, ev->channel, ev->data.n, true);
+    }
+}
+
+static void on_global_reply(const struct ssh_event *ev)
+{
+    struct forwarder *f = ev->owner;
+    if (f && f->ops->on_reply)
+        f->ops->on_reply(f, ev);
+}
+
+static void on_kex_done(struct session *s)
+{
+    s->stats.rekeys = ssh_rekey_count(s->conn.ssh);
+    log_algorithms(s);
+}
+
+/* Before the credential is asked for: the first open then rides with the authentication. */
+static void on_question(struct session *s, const struct ssh_event *ev)
+{
+    if (ev->kind == SSH_EVENT_AUTH)
+        begin_forwarders(s);
+    if (s->phase < PHASE_DRAINING)
+        (void)question_ask(s, ev);
+}
+
+void session_event(struct session *s, const struct ssh_event *ev)
+{
+    switch (ev->kind) {
+    case SSH_EVENT_NONE:
+        return;
+    case SSH_EVENT_IDENT:
+        log_peer(s, SESSION_DEBUG1, "Remote version: ", ev->text);
+        return;
+    case SSH_EVENT_KEX_DONE:
+        on_kex_done(s);
+        return;
+    case SSH_EVENT_HOST_KEY:
+    case SSH_EVENT_SIGN:
+    case SSH_EVENT_AUTH:
+    case SSH_EVENT_KBDINT:
+    case SSH_EVENT_PASSWORD_CHANGE:
+        on_question(s, ev);
+        return;
+    case SSH_EVENT_DEBUG:
+        log_peer(s, ev->flag ? SESSION_INFO : SESSION_DEBUG1, "Remote: ", ev->text);
+        return;
+    case SSH_EVENT_ENDED:
+        session_conn_over(s);
+        return;
+    case SSH_EVENT_BANNER:
+        on_banner(s, ev->text);
+        return;
+    case SSH_EVENT_PK_OK:
+        log_peer(s, SESSION_DEBUG1, "Server accepts key: ", ev->alg);
+        return;
+    case SSH_EVENT_AUTHENTICATED:
+        on_authenticated(s, ev->names);
+        return;
+    case SSH_EVENT_CHANNEL_REQUESTED_OPEN:
+        on_requested_open(s, ev);
+        return;
+    case SSH_EVENT_GLOBAL_REPLY:
+        on_global_reply(ev);
+        return;
+    case SSH_EVENT_GLOBAL_REQUEST:
+        if (ev->flag)
+            ssh_global_answer(s->conn.ssh, false, span_make(NULL, 0));
+        return;
+    case SSH_EVENT_AUTH_REQUEST:
+        return; /* the server role's */
+    case SSH_EVENT_CHANNEL_OPENED:
+    case SSH_EVENT_CHANNEL_OPEN_FAILED:
+    case SSH_EVENT_CHANNEL_DATA:
+    case SSH_EVENT_CHANNEL_SPACE:
+    case SSH_EVENT_CHANNEL_EOF:
+    case SSH_EVENT_CHANNEL_EXIT:
+    case SSH_EVENT_CHANNEL_REQUEST:
+    case SSH_EVENT_CHANNEL_REPLY:
+    case SSH_EVENT_CHANNEL_CLOSED:
+        on_channel_event(s, ev);
+        return;
+    }
+}
+
+/* ---- Letters, timers, descriptors
+ * ------------------------------------------------------------------------------- */
+
+static void stop_now(struct session *s)
+{
+    if (s->conn.ssh && !s->conn.is_over && s->phase < PHASE_FAREWELL) {
+        farewell(s);
+        (void)conn_flush(&s->conn);
+    }
+    s->phase = PHASE_ENDED;
+}
+
+static void on_stop(struct session *s, bool at_once)
+{
+    session_log(s, SESSION_DEBUG1, at_once ? "stopping at once" : "stopping");
+    if (!at_once)
+        session_finish(s, NULL);
+    else if (s->is_asking)
+        s->stop_waits = true;
+    else
+        stop_now(s);
+}
+
+static void on_answer(struct session *s)
+{
+    question_answered(s, s->stop_waits);
+    if (s->stop_waits)
+        session_finish(s, NULL);
+}
+
+static void on_snapshot(struct session *s, struct session_snapshot *snapshot)
+{
+    s->stats.bytes_up = s->pumps.bytes_up;
+    s->stats.bytes_down = s->pumps.bytes_down;
+    s->stats.buffered = s->pumps.buffered;
+    s->stats.rtt_us = s->conn.ssh ? ssh_rtt_us(s->conn.ssh) : 0;
+    snapshot->stats = s->stats;
+    mailbox_post(snapshot->reply_to, &snapshot->mail);
+}
+
+static void on_flow_resolved(struct mail *m)
+{
+    struct flow *flow = m->owner;
+    flow->forwarder->ops->flow_resolved(flow, resolve_of_mail(m));
+}
+
+static void on_forwarder_resolved(struct mail *m)
+{
+    struct forwarder *f = m->owner;
+    f->ops->on_resolved(f, resolve_of_mail(m));
+}
+
+static void on_mail(struct session *s, struct mail *m)
+{
+    switch (m->kind) {
+    case SESSION_MAIL_ANSWER:
+        on_answer(s);
+        return;
+    case SESSION_MAIL_STOP:
+        on_stop(s, m == &s->stop_mail[1]);
+        return;
+    case SESSION_MAIL_SNAPSHOT:
+        on_snapshot(s, m->owner);
+        return;
+    case SESSION_MAIL_RESOLVED:
+        if (s->phase == PHASE_CONNECTING)
+            conn_on_resolved(&s->conn);
+        return;
+    case SESSION_MAIL_FORWARDER_RESOLVED:
+        if (s->phase == PHASE_BINDING)
+            on_forwarder_resolved(m);
+        return;
+    case SESSION_MAIL_FLOW_RESOLVED:
+        on_flow_resolved(m);
+        return;
+    default:
+        return;
+    }
+}
+
+static void on_mailbox(struct session *s)
+{
+    struct mail *m;
+    loop_fd_not_readable(&s->box_fd);
+    while ((m = mailbox_take(&s->box)))
+        on_mail(s, m);
+}
+
+static void on_fd(struct session *s, struct loop_fd *f)
+{
+    struct forwarder *fw = f->owner;
+    switch (f->kind) {
+    case SESSION_FD_TRANSPORT:
+        conn_on_transport(&s->conn);
+        return;
+    case SESSION_FD_MAILBOX:
+        on_mailbox(s);
+        return;
+    case SESSION_FD_FORWARDER:
+        fw->ops->on_ready(fw, f);
+        return;
+    case SESSION_FD_FLOW:
+        flow_on_ready(f->owner, f);
+        return;
+    default:
+        return;
+    }
+}
+
+static void on_phase_timer(struct session *s)
+{
+    if (s->phase == PHASE_CONNECTING)
+        conn_on_timer(&s->conn);
+    else if (s->phase == PHASE_DRAINING)
+        farewell(s);
+    else if (s->phase == PHASE_FAREWELL)
+        s->phase = PHASE_ENDED;
+}
+
+static void on_timer(struct session *s, struct loop_timer *t)
+{
+    struct forwarder *f = t->owner;
+    struct flow *flow = t->owner;
+    if (t == &s->phase_timer)
+        on_phase_timer(s);
+    else if (t->kind == SESSION_TIMER_FORWARDER)
+        f->ops->on_timer(f, t);
+    else if (t->kind == SESSION_TIMER_FLOW)
+        flow->forwarder->ops->flow_timer(flow);
+}
+
+/* At the budget the transport is not read: one that holds it up for everybody must not do so for ever. */
+static void watch_budget(struct session *s)
+{
+    uint64_t now = loop_now_ms();
+    struct pump *p;
+    if (!pump_set_is_full(&s->pumps)) {
+        loop_timer_cancel(&s->loop, &s->stall_timer);
+        return;
+    }
+    while (pump_set_is_full(&s->pumps) && now > SESSION_STALL_MS &&
+           (p = pump_set_stalled(&s->pumps, now - SESSION_STALL_MS))) {
+        session_log(s, SESSION_INFO, "closed a connection whose local side took nothing for %u s",
+                    (unsigned)(SESSION_STALL_MS / 1000));
+        s->stats.stalled++;
+        pump_abort(p);
+    }
+    if (!s->stall_timer.is_set)
+        loop_timer_set(&s->loop, &s->stall_timer, now + 1000);
+}
+
+/* ---- The thread
+ * ---------------------------------------------------------------------------------------------------- */
+
+static const struct forwarder_ops *ops_of(enum session_forward_type type)
+{
+    switch (type) {
+    case SESSION_FORWARD_LOCAL:
+        return &forwarder_local;
+    case SESSION_FORWARD_REMOTE:
+        return &forwarder_remote;
+    case SESSION_FORWARD_DYNAMIC:
+        return &forwarder_dynamic;
+    case SESSION_FORWARD_STDIO:
+        break;
+    }
+    return &forwarder_stdio;
+}
+
+static void bind_forwarders(struct session *s)
+{
+    for (size_t i = 0; i < s->config.forward_count; i++) {
+        struct forwarder *f = &s->forwarders[i];
+        f->ops = ops_of(s->config.forwards[i].type);
+        f->session = s;
+        f->spec = &s->config.forwards[i];
+        f->index = i;
+    }
+    for (size_t i = 0; i < s->config.forward_count && s->phase == PHASE_BINDING; i++)
+        if (s->forwarders[i].ops->bind)
+            s->forwarders[i].ops->bind(&s->forwarders[i]);
+}
+
+static void session_turn(struct session *s)
+{
+    struct adit_error err = {ADIT_E_OK, ""};
+    struct loop_fd *f;
+    struct loop_timer *t;
+    if (s->phase == PHASE_BINDING && !any_forwarder(s, FORWARDER_BINDING))
+        conn_start(&s->conn);
+    bool is_busy = conn_work(&s->conn);
+    watch_budget(s);
+    if (s->phase == PHASE_FAREWELL && s->conn.is_over && conn_flush(&s->conn))
+        s->phase = PHASE_ENDED;
+    if (s->phase == PHASE_ENDED)
+        return;
+    if (loop_wait(&s->loop, is_busy ? 0 : LOOP_NEVER, &err) != ADIT_E_OK) {
+        session_finish(s, &err);
+        s->phase = PHASE_ENDED;
+    }
+    while (s->phase != PHASE_ENDED && (f = loop_next(&s->loop)))
+        on_fd(s, f);
+    uint64_t now = loop_now_ms();
+    while (s->phase != PHASE_ENDED && (t = loop_expired(&s->loop, now)))
+        on_timer(s, t);
+}
+
+static void end_session(struct session *s)
+{
+    struct session_notice n = {.kind = SESSION_ENDED, .error = &s->error};
+    lose_flows(s);
+    for (size_t i = 0; i < s->config.forward_count; i++)
+        if (s->forwarders[i].ops->free)
+            s->forwarders[i].ops->free(&s->forwarders[i]);
+    s->stats.bytes_up = s->pumps.bytes_up;
+    s->stats.bytes_down = s->pumps.bytes_down;
+    conn_wipe(&s->conn);
+    pump_set_wipe(&s->pumps);
+    notify(s, &n);
+}
+
+static void *session_thread(void *arg)
+{
+    struct session *s = arg;
+    bind_forwarders(s);
+    while (s->phase != PHASE_ENDED)
+        session_turn(s);
+    end_session(s);
+    return NULL;
+}
+
+/* ---- From outside
+ * ------------------------------------------------------------------------------------------------------ */
+
+static uint32_t budget_of_host(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page_len = sysconf(_SC_PAGESIZE);
+    if (pages <= 0 || page_len <= 0)
+        return BUDGET_SMALL;
+    return (uint64_t)pages * (uint64_t)page_len / (1024 * 1024) < SMALL_HOST_MIB ? BUDGET_SMALL : BUDGET;
+}
+
+static void session_init(struct session *s, const struct session_config *config,
+                         const struct session_ops *ops)
+{
+    s->config = *config;
+    s->ops = *ops;
+    if (s->config.buffer_budget == 0)
+        s->config.buffer_budget = budget_of_host();
+    loop_fd_init(&s->box_fd, SESSION_FD_MAILBOX, s);
+    loop_timer_init(&s->tick_timer, SESSION_TIMER_SESSION, s);
+    loop_timer_init(&s->phase_timer, SESSION_TIMER_SESSION, s);
+    loop_timer_init(&s->stall_timer, SESSION_TIMER_SESSION, s);
+    atomic_init(&s->stop_count, 0);
+    pump_set_init(&s->pumps, &s->loop, &flow_far, s, s->config.buffer_budget);
+    conn_init(&s->conn, s);
+}
+
+static enum adit_err session_launch(struct session *s, struct adit_error *err)
+{
+    if (loop_init(&s->loop, err) != ADIT_E_OK)
+        return err->code;
+    if (mailbox_init(&s->box, err) != ADIT_E_OK) {
+        loop_wipe(&s->loop);
+        return err->code;
+    }
+    if (loop_add(&s->loop, &s->box_fd, mailbox_fd(&s->box), err) == ADIT_E_OK &&
+        thread_start(&s->thread, THREAD_STACK_SESSION, session_thread, s, err) == ADIT_E_OK)
+        return ADIT_E_OK;
+    mailbox_wipe(&s->box);
+    loop_wipe(&s->loop);
+    return err->code;
+}
+
+static void session_free(struct session *s)
+{
+    adit_wipe(&s->question, sizeof s->question);
+    free(s->forwarders);
+    free(s);
+}
+
+enum adit_err session_start(struct session **out, const struct session_config *config,
+                            const struct session_ops *ops, struct adit_error *err)
+{
+    struct adit_error own = {ADIT_E_OK, ""};
+    struct session *s = calloc(1, sizeof *s);
+    *out = NULL;
+    if (s)
+        s->forwarders = calloc(config->forward_count + 1, sizeof *s->forwarders);
+    if (!s || !s->forwarders) {
+        free(s);
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory for a session");
+    }
+    session_init(s, config, ops);
+    if (session_launch(s, &own) == ADIT_E_OK) {
+        *out = s;
+        return ADIT_E_OK;
+    }
+    session_free(s);
+    return adit_fail(err, own.code, "%s", own.text);
+}
+
+void session_stop(struct session *s)
+{
+    unsigned n = atomic_fetch_add(&s->stop_count, 1);
+    if (n >= ADIT_COUNT(s->stop_mail))
+        return;
+    s->stop_mail[n].kind = SESSION_MAIL_STOP;
+    mailbox_post(&s->box, &s->stop_mail[n]);
+}
+
+void session_snapshot(struct session *s, struct session_snapshot *snapshot)
+{
+    snapshot->request.kind = SESSION_MAIL_SNAPSHOT;
+    snapshot->request.owner = snapshot;
+    mailbox_post(&s->box, &snapshot->request);
+}
+
+enum adit_err session_join(struct session *s, struct adit_error *err, struct session_stats *stats)
+{
+    struct mail *m;
+    (void)pthread_join(s->thread, NULL);
+    enum adit_err code = s->error.code;
+    while ((m = mailbox_take(&s->box)))
+        if (m->kind == SESSION_MAIL_SNAPSHOT)
+            on_snapshot(s, m->owner);
+    if (code != ADIT_E_OK)
+        (void)adit_fail(err, code, "%s", s->error.text);
+    if (stats)
+        *stats = s->stats;
+    loop_del(&s->loop, &s->box_fd);
+    mailbox_wipe(&s->box);
+    loop_wipe(&s->loop);
+    session_free(s);
+    return code;
+}

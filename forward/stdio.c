@@ -1,0 +1,55 @@
+/*
+ * stdio.c - -W: standard input and output as the near end of one direct-tcpip channel.
+ */
+#include "forward/forwarder.h"
+
+struct stdio_flow {
+    struct flow flow;
+    struct loop_fd out;
+};
+
+static void stdio_begin(struct forwarder *f)
+{
+    /* RFC 4254 §7.2 wants an originator; OpenSSH's words for "there is none". */
+    static const uint16_t no_port = 65535;
+    const struct session_config *config = forwarder_config(f);
+    struct adit_error err = {ADIT_E_OK, ""};
+    struct flow *flow = flow_new(f, -1);
+    if (!flow) {
+        (void)adit_fail(&err, ADIT_E_MEMORY, "out of memory");
+        forwarder_over(f, &err);
+        return;
+    }
+    pump_init(&flow->pump, flow->pump.set, &pump_near_shared, SESSION_FD_FLOW, flow,
+              &((struct stdio_flow *)flow)->out);
+    forwarder_up(f, 0, NULL, 0);
+    if (pump_take_fds(&flow->pump, config->stdin_fd, config->stdout_fd, &err) != ADIT_E_OK) {
+        forwarder_over(f, &err);
+        flow_end(flow, false);
+        return;
+    }
+    (void)!flow_open(flow, f->spec->host, f->spec->port, "127.0.0.1", no_port);
+}
+
+static void stdio_refused(struct flow *flow, uint32_t reason, struct span text)
+{
+    struct adit_error err = {ADIT_E_OK, ""};
+    char clean[256];
+    (void)adit_text_clean(clean, sizeof clean, text, false);
+    (void)adit_fail(&err, ADIT_E_CHANNEL, "stdio forwarding failed: %s: %s",
+                    session_open_failure_name(reason), clean);
+    forwarder_over(flow->forwarder, &err);
+    flow_end(flow, false);
+}
+
+static void stdio_over(struct forwarder *f)
+{
+    forwarder_over(f, NULL);
+}
+
+const struct forwarder_ops forwarder_stdio = {
+    .flow_size = sizeof(struct stdio_flow),
+    .begin = stdio_begin,
+    .flow_refused = stdio_refused,
+    .flow_over = stdio_over,
+};
