@@ -92,6 +92,8 @@ const struct mac_alg *mac_alg_find(struct span name);
 
 enum { CIPHER_KEY_MAX = 64, CIPHER_IV_MAX = 16, CIPHER_MACKEY_MAX = 64, CIPHER_TAG_MAX = 64 };
 
+/* May be moved by assignment, also in mid-stream. Whatever memory it is put in must be aligned as
+ * malloc's is. */
 struct cipher {
     const struct cipher_alg *alg; /* NULL: no protection at all (before the first NEWKEYS) */
     const struct mac_alg *mac;    /* NULL with an AEAD */
@@ -193,6 +195,7 @@ bool bcrypt_pbkdf(struct span passphrase, struct span salt, uint32_t rounds, uin
 void aes_ctr_xor(struct span key, const uint8_t iv[16], uint8_t *data, size_t n);     /* 128-bit counter */
 void aes_cbc_decrypt(struct span key, const uint8_t iv[16], uint8_t *data, size_t n); /* n % 16 == 0 */
 void aes_cbc_encrypt(struct span key, const uint8_t iv[16], uint8_t *data, size_t n);
+/* False when the tag is wrong; data is then wiped. */
 bool aes_gcm_open(struct span key, const uint8_t iv[12], struct span aad, uint8_t *data, size_t n,
                   const uint8_t tag[16]) ADIT_MUST_USE;
 void aes_gcm_seal(struct span key, const uint8_t iv[12], struct span aad, uint8_t *data, size_t n,
