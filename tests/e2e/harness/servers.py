@@ -209,7 +209,8 @@ class Relay:
 
 def relay_binary():
     """build/tools/relay, compiled here when make has not done so."""
-    source, binary = ROOT / "tests/tools/relay.c", ROOT / "build/tools/relay"
+    source = ROOT / "tests/tools/relay.c"
+    binary = Path(os.environ.get("ADIT_TOOLS", ROOT / "build/tools")) / "relay"
     if not binary.exists() or binary.stat().st_mtime < source.stat().st_mtime:
         binary.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run(["cc", "-O2", "-std=gnu11", "-D_GNU_SOURCE", "-o", str(binary), str(source)], check=True)
@@ -239,9 +240,8 @@ class SystemUser:
 
 def openssh10_tree():
     """The unpacked OpenSSH 10, or None."""
-    named = os.environ.get("ADIT_OPENSSH10")
-    found = [Path(named)] if named else sorted(p.parents[2] for p in (ROOT / "build").glob("**/usr/sbin/sshd"))
-    return next((str(t) for t in found if (t / "usr/sbin/sshd").exists()), None)
+    tree = Path(os.environ.get("ADIT_OPENSSH10") or ROOT / "build/openssh10").resolve()
+    return str(tree) if (tree / "usr/sbin/sshd").exists() else None
 
 
 if __name__ == "__main__":
