@@ -1,0 +1,496 @@
+#include "tests/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ssh/msg.h"
+#include "tests/pair.h"
+
+static struct pair *new_pair(void)
+{
+    struct pair *p = malloc(sizeof(*p));
+    pair_init(p);
+    return p;
+}
+
+static void free_pair(struct pair *p)
+{
+    pair_free(p);
+    assert_int_equal(p->allocated, 0);
+    free(p);
+}
+
+static struct pair *up(void)
+{
+    struct pair *p = new_pair();
+    pair_start(p);
+    assert_true(pair_run(p));
+    assert_true(pair_is_up(p));
+    return p;
+}
+
+/* ---- birth to authentication ---- */
+
+static void test_connects(void **state)
+{
+    (void)state;
+    struct pair *p = up();
+    assert_true(pair_logged(p, "c authenticated publickey"));
+    assert_true(ssh_algorithms(p->ssh[0]).strict);
+    assert_string_equal(ssh_algorithms(p->ssh[0]).kex, "mlkem768x25519-sha256");
+    assert_true(ssh_server_sig_algs(p->ssh[0]).n > 0);
+    free_pair(p);
+}
+
+static void test_every_method(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {"publickey", "probe", "password", "keyboard-interactive"};
+    for (size_t i = 0; i < ADIT_COUNT(methods); i++) {
+        struct pair *p = new_pair();
+        p->method = methods[i];
+        pair_start(p);
+        assert_true(pair_run(p));
+        assert_true(pair_is_up(p));
+        free_pair(p);
+    }
+}
+
+static void test_wrong_password_ends(void **state)
+{
+    (void)state;
+    struct pair *p = new_pair();
+    p->method = "password";
+    p->password = "wrong";
+    pair_start(p);
+    assert_true(pair_run(p));
+    assert_int_equal(ssh_error(p->ssh[0])->code, ADIT_E_AUTH);
+    free_pair(p);
+}
+
+static void test_forged_host_key_signature(void **state)
+{
+    (void)state;
+    struct pair *p = new_pair();
+    p->host_key_is_wrong = true;
+    pair_start(p);
+    assert_true(pair_run(p));
+    assert_true(ssh_is_ended(p->ssh[0]));
+    assert_int_equal(ssh_error(p->ssh[0])->code, ADIT_E_INTEGRITY);
+    assert_false(pair_logged(p, "c host-key"));
+    free_pair(p);
+}
+
+static void test_every_algorithm(void **state)
+{
+    (void)state;
+    for (int list = 0; list < 3; list++) {
+        static const enum ssh_list kinds[] = {SSH_LIST_KEX, SSH_LIST_CIPHER, SSH_LIST_MAC};
+        struct span names = span_str(ssh_list_default(kinds[list])), name;
+        while (names.n > 0) {
+            const uint8_t *comma = memchr(names.p, ',', names.n);
+            size_t n = comma == NULL ? names.n : (size_t)(comma - names.p);
+            char one[100] = {0};
+            name = span_sub(names, 0, n);
+            memcpy(one, name.p, name.n);
+            names = span_sub(names, n + 1, names.n);
+            struct pair *p = new_pair();
+            if (list == 0)
+                p->config[0].kex = one;
+            else if (list == 1)
+                p->config[0].ciphers = one;
+            else {
+                p->config[0].ciphers = "aes256-ctr";
+                p->config[0].macs = one;
+            }
+            pair_start(p);
+            assert_true(pair_run(p));
+            assert_true(pair_is_up(p));
+            ssh_rekey(p->ssh[list % 2]);
+            assert_true(pair_run(p));
+            assert_true(pair_is_up(p));
+            assert_int_equal(ssh_rekey_count(p->ssh[0]), 1);
+            free_pair(p);
+        }
+    }
+}
+
+static void test_no_common_algorithm_names_both_lists(void **state)
+{
+    (void)state;
+    struct pair *p = new_pair();
+    p->config[0].ciphers = "aes128-ctr";
+    p->config[1].ciphers = "aes256-ctr";
+    pair_start(p);
+    assert_true(pair_run(p));
+    assert_int_equal(ssh_error(p->ssh[0])->code, ADIT_E_NEGOTIATION);
+    assert_non_null(strstr(ssh_error(p->ssh[0])->text, "aes128-ctr"));
+    assert_non_null(strstr(ssh_error(p->ssh[0])->text, "aes256-ctr"));
+    free_pair(p);
+}
+
+static void test_peers_guess(void **state)
+{
+    (void)state;
+    static const char *const kex[] = {"curve25519-sha256", "ecdh-sha2-nistp256,curve25519-sha256"};
+    for (size_t i = 0; i < 2; i++) { /* right, and wrong: the server's first name differs */
+        struct pair *p = new_pair();
+        p->config[0].guess = true;
+        p->config[0].kex = kex[i];
+        p->config[0].host_keys = "ssh-ed25519";
+        p->config[1].kex = "curve25519-sha256";
+        pair_start(p);
+        assert_true(pair_run(p));
+        assert_true(pair_is_up(p));
+        free_pair(p);
+    }
+}
+
+/* ---- the chunking law ---- */
+
+static bool scripted(struct pair *p, enum pair_side side, struct ssh_event *ev)
+{
+    if (side == PAIR_CLIENT && ev->kind == SSH_EVENT_AUTHENTICATED) {
+        assert_non_null(
+            ssh_open_direct_tcpip(p->ssh[0], span_str("db"), 5432, span_str("127.0.0.1"), 1, NULL));
+        assert_true(ssh_forward_request(p->ssh[0], span_str("localhost"), 8080, NULL));
+    }
+    if (side == PAIR_CLIENT && ev->kind == SSH_EVENT_CHANNEL_OPENED) {
+        assert_int_equal(ssh_chan_write(p->ssh[0], ev->channel, span_str("hello, world")), 12);
+        ssh_chan_eof(p->ssh[0], ev->channel);
+    }
+    if (side == PAIR_SERVER && ev->kind == SSH_EVENT_CHANNEL_EOF)
+        ssh_chan_close(p->ssh[1], ev->channel);
+    return false;
+}
+
+static void test_chunking_law(void **state)
+{
+    (void)state;
+    char expected[64 * 1024] = "";
+    for (unsigned seed = 0; seed < 20; seed++) {
+        struct pair *p = new_pair();
+        p->chunks = seed == 0 ? PAIR_ALL : seed == 1 ? PAIR_BYTES : PAIR_RANDOM;
+        p->on_event = scripted;
+        pair_start(p);
+        p->random = seed; /* the keys stay the same, the schedule differs */
+        assert_true(pair_run(p));
+        assert_true(pair_is_up(p));
+        assert_int_equal(p->data_in[1], 12);
+        assert_true(pair_logged(p, "c closed 0"));
+        /* The two sides run side by side: each one's own order is the law. */
+        char own[2][32 * 1024] = {"", ""};
+        for (char *line = strtok(p->log, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+            strcat(own[line[0] == 's'], line);
+            strcat(own[line[0] == 's'], "\n");
+        }
+        strcat(own[0], own[1]);
+        if (seed == 0)
+            strcpy(expected, own[0]);
+        assert_string_equal(own[0], expected);
+        free_pair(p);
+    }
+}
+
+/* ---- data ---- */
+
+struct blast {
+    struct channel *channel;
+    uint64_t left, hash;
+    uint8_t next;
+};
+
+/* Fills all the space there is, with a pattern. */
+static void blast_on(struct pair *p, enum pair_side side, struct blast *b)
+{
+    struct wspan places[8];
+    size_t n;
+    while (b->left > 0 && (n = ssh_chan_space(p->ssh[side], b->channel, places, 8, b->left)) > 0) {
+        size_t total = 0;
+        for (size_t i = 0; i < n; i++)
+            for (size_t k = 0; k < places[i].n; k++) {
+                places[i].p[k] = b->next;
+                b->hash = (b->hash ^ b->next) * 1099511628211u;
+                b->next = (uint8_t)(b->next * 5 + 1);
+                total++;
+            }
+        ssh_chan_commit(p->ssh[side], b->channel, total);
+        b->left -= total;
+    }
+    if (b->left == 0 && b->channel != NULL && !ssh_chan_eof_sent(b->channel))
+        ssh_chan_eof(p->ssh[side], b->channel);
+}
+
+static struct blast blasts[2];
+
+static bool blasting(struct pair *p, enum pair_side side, struct ssh_event *ev)
+{
+    if (side == PAIR_CLIENT && ev->kind == SSH_EVENT_AUTHENTICATED)
+        assert_non_null(ssh_open_direct_tcpip(p->ssh[0], span_str("db"), 1, span_str("me"), 1, NULL));
+    if (ev->kind == SSH_EVENT_CHANNEL_REQUESTED_OPEN) {
+        ssh_open_accept(p->ssh[side], ev->channel, NULL);
+        blasts[side].channel = ev->channel;
+        blast_on(p, side, &blasts[side]);
+        return true;
+    }
+    if (ev->kind == SSH_EVENT_CHANNEL_OPENED) {
+        blasts[side].channel = ev->channel;
+        blast_on(p, side, &blasts[side]);
+    }
+    if (ev->kind == SSH_EVENT_CHANNEL_SPACE)
+        blast_on(p, side, &blasts[side]);
+    return false;
+}
+
+static void blast_both_ways(uint64_t n, uint64_t rekey_bytes, enum pair_chunks chunks)
+{
+    struct pair *p = new_pair();
+    for (int i = 0; i < 2; i++)
+        blasts[i] = (struct blast){.left = n, .next = (uint8_t)(3 + i)};
+    p->config[0].rekey_bytes = rekey_bytes;
+    p->config[1].rekey_bytes = rekey_bytes;
+    p->on_event = blasting;
+    p->chunks = chunks;
+    pair_start(p);
+    assert_true(pair_run(p));
+    assert_true(pair_is_up(p));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(p->data_in[i], n);
+        assert_int_equal(p->data_hash[i], blasts[1 - i].hash);
+    }
+    if (rekey_bytes > 0)
+        assert_true(ssh_rekey_count(p->ssh[0]) >= n / rekey_bytes / 2);
+    assert_true(pair_logged(p, "c eof 0"));
+    free_pair(p);
+}
+
+static void test_data_both_ways(void **state)
+{
+    (void)state;
+    blast_both_ways(3 * 1000 * 1000, 0, PAIR_ALL);
+    blast_both_ways(1, 0, PAIR_BYTES);
+    blast_both_ways(200 * 1000, 0, PAIR_RANDOM);
+}
+
+/* Both sides start exchanges with full buffers in both directions: neither may wait for the other for ever.
+ */
+static void test_data_while_keys_change(void **state)
+{
+    (void)state;
+    blast_both_ways(4 * 1000 * 1000, 64 * 1024, PAIR_ALL);
+    blast_both_ways(300 * 1000, 16 * 1024, PAIR_RANDOM);
+}
+
+/* A peer that does not take its data never has more than the window outstanding. */
+static void test_window_is_kept(void **state)
+{
+    (void)state;
+    struct pair *p = new_pair();
+    blasts[0] = (struct blast){.left = 100 * 1000 * 1000, .next = 1};
+    blasts[1] = (struct blast){.left = 0};
+    p->keep_data = true;
+    p->on_event = blasting;
+    pair_start(p);
+    assert_true(pair_run(p));
+    assert_true(pair_is_up(p));
+    assert_true(p->data_in[1] > 0);
+    assert_true(p->data_in[1] <= WINDOW_FIRST_MAX);
+    assert_int_equal(ssh_chan_receive_window(blasts[1].channel), 0);
+    free_pair(p);
+}
+
+static bool half_closing(struct pair *p, enum pair_side side, struct ssh_event *ev)
+{
+    if (side == PAIR_CLIENT && ev->kind == SSH_EVENT_AUTHENTICATED)
+        assert_non_null(ssh_open_direct_tcpip(p->ssh[0], span_str("db"), 1, span_str("me"), 1, NULL));
+    if (side == PAIR_CLIENT && ev->kind == SSH_EVENT_CHANNEL_OPENED)
+        ssh_chan_eof(p->ssh[0], ev->channel);
+    if (side == PAIR_SERVER && ev->kind == SSH_EVENT_CHANNEL_EOF)
+        assert_int_equal(ssh_chan_write(p->ssh[1], ev->channel, span_str("answer after your EOF")), 21);
+    if (side == PAIR_CLIENT && ev->kind == SSH_EVENT_CHANNEL_DATA && p->data_in[0] + ev->data.n == 21)
+        ssh_chan_close(p->ssh[0], ev->channel);
+    return false;
+}
+
+static void test_half_close(void **state)
+{
+    (void)state;
+    struct pair *p = new_pair();
+    p->on_event = half_closing;
+    pair_start(p);
+    assert_true(pair_run(p));
+    assert_int_equal(p->data_in[0], 21);
+    assert_true(pair_logged(p, "c closed 0") && pair_logged(p, "s closed 0"));
+    free_pair(p);
+}
+
+static bool refusing(struct pair *p, enum pair_side side, struct ssh_event *ev)
+{
+    if (side == PAIR_CLIENT && ev->kind == SSH_EVENT_AUTHENTICATED)
+        for (int i = 0; i < 3; i++)
+            assert_non_null(ssh_open_direct_tcpip(p->ssh[0], span_str("db"), 1, span_str("me"), 1, NULL));
+    if (ev->kind == SSH_EVENT_CHANNEL_REQUESTED_OPEN && ssh_chan_id(ev->channel) == 1) {
+        ssh_open_refuse(p->ssh[side], ev->channel, SSH_OPEN_CONNECT_FAILED, "Connection refused");
+        return true;
+    }
+    return false;
+}
+
+static void test_refused_channel_ends_alone(void **state)
+{
+    (void)state;
+    struct pair *p = new_pair();
+    p->on_event = refusing;
+    pair_start(p);
+    assert_true(pair_run(p));
+    assert_true(pair_is_up(p));
+    assert_true(pair_logged(p, "c open-failed 1 Connection refused"));
+    assert_true(pair_logged(p, "c opened 0") && pair_logged(p, "c opened 2"));
+    free_pair(p);
+}
+
+/* ---- time ---- */
+
+static void test_handshake_timeout(void **state)
+{
+    (void)state;
+    struct pair *p = new_pair();
+    p->config[0].handshake_ms = 5000;
+    p->stalled[0] = true;
+    pair_start(p);
+    assert_true(pair_run(p));
+    assert_false(ssh_is_ended(p->ssh[0]));
+    p->now_us += 6 * 1000 * 1000;
+    assert_true(pair_run(p));
+    assert_int_equal(ssh_error(p->ssh[0])->code, ADIT_E_TIMEOUT);
+    free_pair(p);
+}
+
+static void test_keepalive(void **state)
+{
+    (void)state;
+    struct pair *p = new_pair();
+    p->config[0].alive_interval_s = 15;
+    p->config[0].alive_count_max = 3;
+    pair_start(p);
+    assert_true(pair_run(p));
+    for (int i = 0; i < 10; i++) { /* answered ones keep it alive */
+        p->now_us += 16 * 1000 * 1000;
+        assert_true(pair_run(p));
+        assert_true(pair_is_up(p));
+    }
+    p->stalled[0] = true;
+    for (int i = 0; i < 3; i++) {
+        p->now_us += 15 * 1000 * 1000;
+        assert_true(pair_run(p));
+        assert_false(ssh_is_ended(p->ssh[0]));
+    }
+    p->now_us += 16 * 1000 * 1000;
+    assert_true(pair_run(p));
+    assert_int_equal(ssh_error(p->ssh[0])->code, ADIT_E_TIMEOUT);
+    free_pair(p);
+}
+
+static void test_rekey_by_time(void **state)
+{
+    (void)state;
+    struct pair *p = new_pair();
+    p->config[0].rekey_seconds = 60;
+    pair_start(p);
+    assert_true(pair_run(p));
+    p->now_us += 61 * 1000 * 1000;
+    assert_true(pair_run(p));
+    assert_int_equal(ssh_rekey_count(p->ssh[0]), 1);
+    assert_true(pair_is_up(p));
+    free_pair(p);
+}
+
+/* ---- faults ---- */
+
+static void test_disconnect_is_told(void **state)
+{
+    (void)state;
+    struct pair *p = up();
+    ssh_disconnect(p->ssh[0], SSH_DISCONNECT_BY_APPLICATION, "bye");
+    assert_true(pair_run(p));
+    assert_int_equal(ssh_error(p->ssh[0])->code, ADIT_E_OK);
+    assert_int_equal(ssh_error(p->ssh[1])->code, ADIT_E_DISCONNECTED);
+    assert_non_null(strstr(ssh_error(p->ssh[1])->text, "bye"));
+    free_pair(p);
+}
+
+static void test_flipped_byte_ends_the_session(void **state)
+{
+    (void)state;
+    struct pair *p = up();
+    uint8_t forged[64] = {1, 2, 3};
+    struct wspan in = ssh_in_space(p->ssh[0]);
+    memcpy(in.p, forged, sizeof(forged));
+    ssh_in_commit(p->ssh[0], sizeof(forged));
+    assert_true(pair_run(p));
+    assert_true(ssh_is_ended(p->ssh[0]));
+    free_pair(p);
+}
+
+static void test_eof_ends_the_session(void **state)
+{
+    (void)state;
+    struct pair *p = up();
+    ssh_in_eof(p->ssh[0]);
+    assert_true(pair_run(p));
+    assert_int_equal(ssh_error(p->ssh[0])->code, ADIT_E_CLOSED);
+    free_pair(p);
+}
+
+/* Every allocation fails once: a clear error, nothing leaks. */
+static void test_out_of_memory(void **state)
+{
+    (void)state;
+    for (size_t at = 1; at < 60; at++) {
+        struct pair *p = new_pair();
+        p->fail_at = at;
+        pair_start(p);
+        if (p->ssh[0] != NULL && p->ssh[1] != NULL) {
+            assert_true(pair_run(p));
+            bool is_up = pair_is_up(p);
+            assert_true(is_up || ssh_is_ended(p->ssh[0]) || ssh_is_ended(p->ssh[1]));
+            if (is_up) {
+                size_t used = p->allocations;
+                free_pair(p);
+                assert_true(at > used);
+                return;
+            }
+        }
+        free_pair(p);
+    }
+    fail();
+}
+
+int main(void)
+{
+    if (!crypto_init())
+        return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_connects),
+        cmocka_unit_test(test_every_method),
+        cmocka_unit_test(test_wrong_password_ends),
+        cmocka_unit_test(test_forged_host_key_signature),
+        cmocka_unit_test(test_every_algorithm),
+        cmocka_unit_test(test_no_common_algorithm_names_both_lists),
+        cmocka_unit_test(test_peers_guess),
+        cmocka_unit_test(test_chunking_law),
+        cmocka_unit_test(test_data_both_ways),
+        cmocka_unit_test(test_data_while_keys_change),
+        cmocka_unit_test(test_window_is_kept),
+        cmocka_unit_test(test_half_close),
+        cmocka_unit_test(test_refused_channel_ends_alone),
+        cmocka_unit_test(test_handshake_timeout),
+        cmocka_unit_test(test_keepalive),
+        cmocka_unit_test(test_rekey_by_time),
+        cmocka_unit_test(test_disconnect_is_told),
+        cmocka_unit_test(test_flipped_byte_ends_the_session),
+        cmocka_unit_test(test_eof_ends_the_session),
+        cmocka_unit_test(test_out_of_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
