@@ -5,7 +5,7 @@
  * the same, and RFC 8332 for RSA (ssh-rsa with SHA-1 is neither made nor accepted).
  * Certificates are no keys here: key_parse refuses them.
  *
- * Nothing allocates. Call crypto_init() first.
+ * Nothing allocates. Call crypto_init() first. key.c has the public half, key_secret.c the secret one.
  */
 #ifndef SSH_KEY_H
 #define SSH_KEY_H
