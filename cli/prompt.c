@@ -61,6 +61,6 @@ static void tell(void *ctx, enum log_level level, const char *line)
 
 struct client_prompt prompt_make(void)
 {
-    struct client_prompt prompt = {.ctx = NULL, .ask = ask, .log = tell};
+    struct client_prompt prompt = {.ctx = NULL, .ask = ask, .log = tell, .cancel_fd = signals_fd()};
     return prompt;
 }

@@ -25,6 +25,8 @@ struct client_prompt {
     bool (*ask)(void *ctx, enum prompt_kind kind, const char *text, char *answer, size_t cap);
     /* One clean line that is not an answer to anything. */
     void (*log)(void *ctx, enum log_level level, const char *line);
+    /* Becomes readable when whatever is waited for (an agent) should be given up; -1: never. */
+    int cancel_fd;
 };
 
 #endif

@@ -1,0 +1,121 @@
+#include "client/agent_conn.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/loop.h"
+#include "net/sock.h"
+#include "ssh/agent.h"
+
+struct call {
+    int fd, cancel_fd;
+    const char *path;
+    uint64_t deadline_ms;
+    struct adit_error why; /* the first failure, without the agent's name */
+};
+
+/* Waits for events on the socket. */
+static bool call_wait(struct call *c, short events)
+{
+    struct pollfd fds[2] = {{c->fd, events, 0}, {c->cancel_fd, POLLIN, 0}};
+    for (;;) {
+        uint64_t now = loop_now_ms();
+        int left = now >= c->deadline_ms ? 0 : (int)(c->deadline_ms - now);
+        int n = poll(fds, c->cancel_fd < 0 ? 1 : 2, left);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n > 0 && c->cancel_fd >= 0 && fds[1].revents != 0)
+            (void)adit_fail(&c->why, ADIT_E_AUTH, "cancelled");
+        else if (n <= 0)
+            (void)adit_fail(&c->why, ADIT_E_AUTH, "no answer in time");
+        return c->why.code == ADIT_E_OK;
+    }
+}
+
+static bool call_connect(struct call *c)
+{
+    struct sock_addr to;
+    bool done = false;
+    if (sock_addr_unix(&to, c->path, &c->why) != ADIT_E_OK ||
+        sock_connect_start(&c->fd, &to, NULL, &done, &c->why) != ADIT_E_OK)
+        return false;
+    while (!done)
+        if (!call_wait(c, POLLOUT) || sock_connect_finish(c->fd, &to, &done, &c->why) != ADIT_E_OK)
+            return false;
+    return true;
+}
+
+static bool call_send(struct call *c, struct span request)
+{
+    while (request.n > 0) {
+        size_t n = 0;
+        enum sock_io io = sock_write(c->fd, request.p, request.n, &n, &c->why);
+        if (io == SOCK_IO_OK)
+            request = span_sub(request, n, SIZE_MAX);
+        else if (io != SOCK_IO_AGAIN || !call_wait(c, POLLOUT))
+            return false;
+    }
+    return true;
+}
+
+/* At least `wanted` more bytes. The protocol's parser bounds wanted by LIMIT_AGENT_REPLY. */
+static bool call_read(struct call *c, struct file *in, size_t wanted)
+{
+    if (in->cap - in->n < wanted) {
+        struct file bigger = {.p = malloc(in->n + wanted), .n = in->n, .cap = in->n + wanted};
+        if (bigger.p == NULL)
+            return adit_fail(&c->why, ADIT_E_MEMORY, "out of memory") == ADIT_E_OK;
+        if (in->n > 0)
+            memcpy(bigger.p, in->p, in->n);
+        file_wipe(in);
+        *in = bigger;
+    }
+    size_t end = in->n + wanted;
+    while (in->n < end) {
+        size_t n = 0;
+        enum sock_io io = sock_read(c->fd, in->p + in->n, end - in->n, &n, &c->why);
+        if (io == SOCK_IO_OK)
+            in->n += n;
+        else if (io == SOCK_IO_EOF)
+            return adit_fail(&c->why, ADIT_E_AUTH, "it closed the connection") == ADIT_E_OK;
+        else if (io != SOCK_IO_AGAIN || !call_wait(c, POLLIN))
+            return false;
+    }
+    return true;
+}
+
+static bool call_receive(struct call *c, struct file *reply)
+{
+    struct span message;
+    size_t wanted = 0;
+    for (;;) {
+        switch (agent_frame(span_make(reply->p, reply->n), &message, &wanted, &c->why)) {
+        case AGENT_FRAME_MORE:
+            if (!call_read(c, reply, wanted))
+                return false;
+            break;
+        case AGENT_FRAME_WHOLE:
+            memmove(reply->p, message.p, message.n);
+            reply->n = message.n;
+            return true;
+        case AGENT_FRAME_BAD:
+            return false;
+        }
+    }
+}
+
+enum adit_err agent_call(struct file *reply, const char *path, struct span request, uint32_t timeout_ms,
+                         int cancel_fd, struct adit_error *err)
+{
+    struct call c = {
+        .fd = -1, .cancel_fd = cancel_fd, .path = path, .deadline_ms = loop_now_ms() + timeout_ms};
+    memset(reply, 0, sizeof *reply);
+    bool fine = call_connect(&c) && call_send(&c, request) && call_receive(&c, reply);
+    sock_close(&c.fd);
+    if (fine)
+        return ADIT_E_OK;
+    file_wipe(reply);
+    return adit_fail(err, ADIT_E_AUTH, "agent %s: %s", path, c.why.text);
+}

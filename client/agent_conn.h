@@ -1,0 +1,24 @@
+/*
+ * agent_conn.h - a conversation with the agent behind a Unix socket, with a deadline.
+ *
+ * Each call makes a connection of its own: an agent that hangs or dies costs one request. Blocks its caller
+ * (the thread that answers questions), never a session.
+ */
+#ifndef CLIENT_AGENT_CONN_H
+#define CLIENT_AGENT_CONN_H
+
+#include "adit.h"
+#include "client/files.h"
+
+enum {
+    AGENT_LIST_MS = 10 * 1000,
+    AGENT_SIGN_MS = 120 * 1000, /* somebody may have to confirm, or to touch a token */
+};
+
+/* Sends request to the socket at path and collects one reply (without its length word) in *reply, which the
+ * caller wipes. cancel_fd (-1: none) ends the wait when it becomes readable. ADIT_E_AUTH, so that the next
+ * method is tried, with "agent PATH: reason"; reply is empty then. */
+enum adit_err agent_call(struct file *reply, const char *path, struct span request, uint32_t timeout_ms,
+                         int cancel_fd, struct adit_error *err) ADIT_MUST_USE;
+
+#endif

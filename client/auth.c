@@ -1,0 +1,335 @@
+#include "client/auth.h"
+
+#include <string.h>
+
+#include "client/texts.h"
+#include "ssh/ssh.h"
+
+static const char default_order[] = "publickey,keyboard-interactive,password";
+
+static void say(const struct auth *a, enum log_level level, const char *fmt, ...) ADIT_PRINTF(3, 4);
+
+static void say(const struct auth *a, enum log_level level, const char *fmt, ...)
+{
+    char line[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)adit_vformat(line, sizeof line, fmt, ap);
+    va_end(ap);
+    a->prompt->log(a->prompt->ctx, level, line);
+}
+
+void auth_init(struct auth *a, const struct options *options, const struct client_prompt *prompt,
+               struct identities *ids, const char *user, const char *host)
+{
+    memset(a, 0, sizeof *a);
+    a->options = options;
+    a->prompt = prompt;
+    a->ids = ids;
+    a->user = user;
+    a->host = host;
+}
+
+/* RFC 4251 §5 name-lists and ours are both commas without blanks. */
+static bool list_has(struct span list, struct span name)
+{
+    struct span one;
+    while (text_comma(&list, &one))
+        if (span_eq(one, name))
+            return true;
+    return false;
+}
+
+static bool list_has_text(struct span list, const char *name)
+{
+    return list_has(list, span_str(name));
+}
+
+/* ---- publickey
+ * ---------------------------------------------------------------------------------------------- */
+
+static bool is_accepted_here(const struct auth *a, const char *alg)
+{
+    const char *list = a->options->pubkey_algorithms;
+    return list == NULL || list_has_text(span_str(list), alg);
+}
+
+/* RFC 8332 §3.3: the list tells which RSA signatures the server takes. Without one rsa-sha2-512 is tried
+ * unasked. NULL: none that we make. */
+static const char *rsa_algorithm(const struct auth *a, struct span sig_algs)
+{
+    static const char *const algs[] = {"rsa-sha2-512", "rsa-sha2-256"};
+    for (size_t i = 0; i < ADIT_COUNT(algs); i++)
+        if (is_accepted_here(a, algs[i]) && (sig_algs.n == 0 || list_has_text(sig_algs, algs[i])))
+            return algs[i];
+    return NULL;
+}
+
+static const char *algorithm_for(const struct auth *a, const struct identity *id, struct span sig_algs)
+{
+    if (id->type == KEY_RSA)
+        return rsa_algorithm(a, sig_algs);
+    const char *name = key_type_name(id->type);
+    return is_accepted_here(a, name) ? name : NULL;
+}
+
+static void offer(struct auth *a, struct session_question *q, struct identity *id, const char *alg,
+                  bool probe)
+{
+    char fingerprint[KEY_FINGERPRINT_LEN + 1];
+    key_fingerprint(span_make(id->blob, id->blob_len), fingerprint);
+    say(a, LOG_LEVEL_DEBUG1, "Offering public key: %s %s %s%s%s%s", id->name, key_short_name(id->type),
+        fingerprint, id->is_named ? " explicit" : "", id->in_agent ? " agent" : "", probe ? "" : " signed");
+    q->credential = a->tried = SESSION_CREDENTIAL_PUBLICKEY;
+    q->key_blob = span_make(id->blob, id->blob_len);
+    q->key_alg = span_str(alg);
+    q->probe = probe;
+    a->last = id;
+}
+
+/* The same RSA key once more with SHA-256, for a server that did not say what it takes. */
+static bool offer_again(struct auth *a, struct session_question *q)
+{
+    struct identity *id = a->last;
+    bool again = a->rsa_fallback && id != NULL && !id->is_dead && !id->was_accepted;
+    a->rsa_fallback = false;
+    if (again)
+        offer(a, q, id, "rsa-sha2-256", !identity_needs_no_probe(id));
+    return again;
+}
+
+static bool offer_identity(struct auth *a, struct session_question *q, struct identity *id)
+{
+    const char *alg = algorithm_for(a, id, q->sig_algs);
+    if (id->was_accepted || id->is_dead)
+        return false;
+    if (alg == NULL) {
+        say(a, LOG_LEVEL_DEBUG1, "%s: no signature algorithm in common with the server", id->name);
+        return false;
+    }
+    a->rsa_fallback =
+        q->sig_algs.n == 0 && strcmp(alg, "rsa-sha2-512") == 0 && is_accepted_here(a, "rsa-sha2-256");
+    offer(a, q, id, alg, !identity_needs_no_probe(id));
+    return true;
+}
+
+static bool try_publickey(struct auth *a, struct session_question *q)
+{
+    if (offer_again(a, q))
+        return true;
+    while (a->next < a->ids->count)
+        if (offer_identity(a, q, a->ids->item[a->next++]))
+            return true;
+    return false;
+}
+
+/* ---- Methods that need a person
+ * ------------------------------------------------------------------------------ */
+
+static bool may_ask(const struct auth *a)
+{
+    return !a->options->batch_mode && !a->no_secrets;
+}
+
+static bool try_kbdint(struct auth *a, struct session_question *q)
+{
+    /* A server that takes the method and then asks nothing would go round for ever. */
+    bool asked_nothing = a->kbdints > 0 && !a->kbdint_asked;
+    if (!may_ask(a) || asked_nothing || a->kbdints >= a->options->password_prompts)
+        return false;
+    a->kbdints++;
+    a->kbdint_asked = false;
+    q->credential = a->tried = SESSION_CREDENTIAL_KBDINT;
+    return true;
+}
+
+/* Asks for one secret into the question's own room. False: it was not given, or it does not fit. */
+static bool ask_into(struct auth *a, struct session_question *q, enum prompt_kind kind, const char *text,
+                     struct span *out)
+{
+    char answer[PROMPT_ANSWER_CAP];
+    bool fine = a->prompt->ask(a->prompt->ctx, kind, text, answer, sizeof answer);
+    size_t n = fine ? strlen(answer) : 0;
+    fine = fine && n <= sizeof q->reply - q->reply_len;
+    if (fine) {
+        memcpy(q->reply + q->reply_len, answer, n);
+        *out = span_make(q->reply + q->reply_len, n);
+        q->reply_len += n;
+    }
+    adit_wipe(answer, sizeof answer);
+    return fine;
+}
+
+static bool try_password(struct auth *a, struct session_question *q)
+{
+    char text[LIMIT_USER + LIMIT_HOST + 32];
+    if (!may_ask(a) || a->passwords >= a->options->password_prompts)
+        return false;
+    if (a->passwords++ > 0)
+        say(a, LOG_LEVEL_ERROR, "Permission denied, please try again.");
+    adit_format(text, sizeof text, "%s@%s's password: ", a->user, a->host);
+    if (!ask_into(a, q, PROMPT_SECRET, text, &q->password)) {
+        a->passwords = a->options->password_prompts; /* nobody answers: do not ask again */
+        return false;
+    }
+    q->credential = a->tried = SESSION_CREDENTIAL_PASSWORD;
+    return true;
+}
+
+static void write_title(struct auth *a, struct span text)
+{
+    char clean[PROMPT_TEXT_CAP];
+    adit_text_clean(clean, sizeof clean, text, true);
+    struct span rest = span_str(clean), line;
+    while (text_line(&rest, &line))
+        if (line.n > 0)
+            say(a, LOG_LEVEL_INFO, "%.*s", (int)line.n, (const char *)line.p);
+}
+
+/* RFC 4256 §3.2: prompts are shown as the server words them, under a name that says whose they are. */
+static bool answer_prompt(struct auth *a, struct session_question *q, size_t i)
+{
+    char text[PROMPT_TEXT_CAP];
+    size_t n = adit_format(text, sizeof text, "(%s@%s) ", a->user, a->host);
+    adit_text_clean(text + n, sizeof text - n, q->prompts[i].text, true);
+    return ask_into(a, q, q->prompts[i].echo ? PROMPT_LINE : PROMPT_SECRET, text, &q->answers[i]);
+}
+
+void auth_kbdint(struct auth *a, struct session_question *q)
+{
+    a->kbdint_asked = a->kbdint_asked || q->prompt_count > 0;
+    write_title(a, q->name);
+    write_title(a, q->instruction);
+    q->accept = q->prompt_count == 0 || may_ask(a);
+    for (size_t i = 0; i < q->prompt_count && q->accept; i++)
+        q->accept = answer_prompt(a, q, i);
+    if (!q->accept)
+        (void)adit_fail(&q->why_not, ADIT_E_AUTH, "%s@%s: the server's question was not answered", a->user,
+                        a->host);
+}
+
+/* RFC 4252 §8: the server wants another password. */
+static bool ask_new_password(struct auth *a, struct session_question *q)
+{
+    char text[LIMIT_USER + LIMIT_HOST + 64];
+    struct span again;
+    adit_format(text, sizeof text, "Enter %s@%s's old password: ", a->user, a->host);
+    if (!ask_into(a, q, PROMPT_SECRET, text, &q->old_password))
+        return false;
+    for (uint32_t tries = 0; tries < a->options->password_prompts; tries++) {
+        adit_format(text, sizeof text, "Enter %s@%s's new password: ", a->user, a->host);
+        if (!ask_into(a, q, PROMPT_SECRET, text, &q->password) || q->password.n == 0)
+            return false;
+        adit_format(text, sizeof text, "Retype %s@%s's new password: ", a->user, a->host);
+        if (!ask_into(a, q, PROMPT_SECRET, text, &again))
+            return false;
+        if (span_eq(q->password, again))
+            return true;
+        say(a, LOG_LEVEL_INFO, "Mismatch; try again.");
+    }
+    return false;
+}
+
+void auth_password_change(struct auth *a, struct session_question *q)
+{
+    write_title(a, q->instruction);
+    q->credential = SESSION_CREDENTIAL_GIVE_UP;
+    if (may_ask(a) && ask_new_password(a, q))
+        q->credential = SESSION_CREDENTIAL_PASSWORD;
+    else
+        (void)adit_fail(&q->why_not, ADIT_E_AUTH, "%s@%s: the server wants the password changed", a->user,
+                        a->host);
+}
+
+/* ---- The order
+ * ------------------------------------------------------------------------------------------------ */
+
+static bool method_is_on(const struct auth *a, struct span method)
+{
+    return (span_is(method, "publickey") && a->options->pubkey_auth) ||
+           (span_is(method, "keyboard-interactive") && a->options->kbdint_auth) ||
+           (span_is(method, "password") && a->options->password_auth);
+}
+
+static bool try_method(struct auth *a, struct session_question *q, struct span method)
+{
+    if (span_is(method, "publickey"))
+        return try_publickey(a, q);
+    if (span_is(method, "keyboard-interactive"))
+        return try_kbdint(a, q);
+    return span_is(method, "password") && try_password(a, q);
+}
+
+static struct span preferred(const struct auth *a)
+{
+    return span_str(a->options->preferred_auth != NULL ? a->options->preferred_auth : default_order);
+}
+
+/* Before the server has said what it takes: a signature that nobody is asked for saves a round trip, anything
+ * else waits. */
+static void first_credential(struct auth *a, struct session_question *q)
+{
+    struct span order = preferred(a), method;
+    q->credential = a->tried = SESSION_CREDENTIAL_NONE;
+    while (text_comma(&order, &method) && !method_is_on(a, method)) {
+    }
+    if (!span_is(method, "publickey") || !a->options->pubkey_auth || a->ids->count == 0)
+        return;
+    if (identity_needs_no_probe(a->ids->item[0]) && offer_identity(a, q, a->ids->item[0]))
+        a->next = 1;
+}
+
+/* What the last answer means for the keys. */
+static void learn(struct auth *a, const struct session_question *q)
+{
+    adit_text_clean(a->methods, sizeof a->methods, q->methods, false);
+    if (!q->partial)
+        return;
+    say(a, LOG_LEVEL_VERBOSE, "Authenticated with partial success.");
+    if (a->last != NULL && a->tried == SESSION_CREDENTIAL_PUBLICKEY)
+        a->last->was_accepted = true; /* a server that wants two keys wants another one */
+    a->next = 0;
+    a->rsa_fallback = false;
+    a->passwords = a->kbdints = 0;
+}
+
+static void give_up(struct auth *a, struct session_question *q)
+{
+    q->credential = SESSION_CREDENTIAL_GIVE_UP;
+    (void)adit_fail(&q->why_not, ADIT_E_AUTH, "%s@%s: Permission denied (%s).", a->user, a->host, a->methods);
+}
+
+void auth_credential(struct auth *a, struct session_question *q)
+{
+    struct span order = preferred(a), method;
+    if (q->first) {
+        first_credential(a, q);
+        return;
+    }
+    learn(a, q);
+    say(a, LOG_LEVEL_DEBUG1, "Authentications that can continue: %s", a->methods);
+    while (text_comma(&order, &method)) {
+        if (!method_is_on(a, method) || !list_has(q->methods, method))
+            continue;
+        if (try_method(a, q, method)) {
+            say(a, LOG_LEVEL_DEBUG1, "Next authentication method: %.*s", (int)method.n,
+                (const char *)method.p);
+            return;
+        }
+    }
+    say(a, LOG_LEVEL_DEBUG1, "No more authentication methods to try.");
+    give_up(a, q);
+}
+
+void auth_sign(struct auth *a, struct session_question *q)
+{
+    struct adit_error why = {0};
+    struct identity *id = identities_find(a->ids, q->blob);
+    if (id == NULL)
+        return; /* not a key of ours: no signature */
+    if (identity_sign(a->ids, id, q->alg, q->data, q->reply, &q->reply_len, &why) != ADIT_E_OK) {
+        q->reply_len = 0;
+        a->rsa_fallback = false;
+        say(a, LOG_LEVEL_ERROR, "%s: no signature: %s", id->name, why.text);
+    }
+}

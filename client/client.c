@@ -1,0 +1,313 @@
+#include "client/client.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client/auth.h"
+#include "client/host_keys.h"
+#include "client/secret.h"
+#include "crypto/crypto.h"
+
+enum { HOST_NAME_CAP = 256, LIST_CAP = 4096 };
+
+struct client {
+    const struct options *options;
+    struct client_prompt prompt;
+    struct session_config config;
+    char host[LIMIT_HOST + 1]; /* where to connect to */
+    char user[LIMIT_USER + 1];
+    char host_key_list[LIST_CAP];
+    const struct forward_spec **specs; /* forward_count of both */
+    struct session_forward *forwards;
+    struct host_keys host_keys;
+    struct identities identities;
+    struct auth auth;
+};
+
+enum adit_err client_setup(struct adit_error *err)
+{
+    secret_forbid_core();
+    if (!crypto_init())
+        return adit_fail(err, ADIT_E_SYSTEM, "the cryptographic library refuses to start");
+    return ADIT_E_OK;
+}
+
+/* ---- Names
+ * ---------------------------------------------------------------------------------------------------- */
+
+struct names {
+    struct expand_names expand;
+    char home[EXPAND_PATH_CAP];
+    char local_user[LIMIT_USER + 1];
+    char local_host[HOST_NAME_CAP];
+};
+
+/* HostName may use %h for the name that was given. */
+static enum adit_err choose_host(struct client *c, const char *given, struct names *n, struct adit_error *err)
+{
+    char expanded[EXPAND_PATH_CAP];
+    const char *host = given;
+    n->expand.host = given;
+    if (c->options->host_name != NULL) {
+        enum adit_err e = expand_path(expanded, c->options->host_name, &n->expand, err);
+        if (e != ADIT_E_OK)
+            return e;
+        host = expanded;
+    }
+    if (*host == 0 || adit_format(c->host, sizeof c->host, "%s", host) != strlen(host))
+        return adit_fail(err, ADIT_E_USAGE, "the host name is missing or too long");
+    n->expand.host = c->host;
+    return ADIT_E_OK;
+}
+
+static enum adit_err choose_user(struct client *c, struct names *n, struct adit_error *err)
+{
+    const char *user = c->options->user != NULL ? c->options->user : n->local_user;
+    if (*user == 0)
+        return adit_fail(err, ADIT_E_USAGE, "no user name is known for this process: give user@host or -l");
+    if (adit_format(c->user, sizeof c->user, "%s", user) != strlen(user))
+        return adit_fail(err, ADIT_E_USAGE, "the user name is too long");
+    n->expand.remote_user = c->user;
+    return ADIT_E_OK;
+}
+
+static enum adit_err choose_names(struct client *c, const char *given, struct names *n,
+                                  struct adit_error *err)
+{
+    expand_user(n->home, n->local_user);
+    if (gethostname(n->local_host, sizeof n->local_host - 1) != 0)
+        n->local_host[0] = 0;
+    n->expand = (struct expand_names){.home = n->home,
+                                      .local_user = n->local_user,
+                                      .local_host = n->local_host,
+                                      .given_host = given,
+                                      .port = c->options->port};
+    enum adit_err e = choose_host(c, given, n, err);
+    if (e != ADIT_E_OK)
+        return e;
+    n->expand.host_key = c->options->host_key_alias != NULL ? c->options->host_key_alias : given;
+    return choose_user(c, n, err);
+}
+
+/* ---- Forwards
+ * ------------------------------------------------------------------------------------------------- */
+
+static const char *bind_text(const struct forward_spec *spec, const struct options *o)
+{
+    switch (spec->bind) {
+    case FORWARD_BIND_LOCAL:
+        return "localhost";
+    case FORWARD_BIND_ALL:
+        return "";
+    case FORWARD_BIND_ADDRESS:
+        return spec->address;
+    case FORWARD_BIND_DEFAULT:
+        break;
+    }
+    bool is_local = spec->type == FORWARD_LOCAL || spec->type == FORWARD_DYNAMIC;
+    return is_local && o->gateway_ports ? "" : NULL;
+}
+
+static struct session_forward session_forward_of(const struct forward_spec *spec, const struct options *o)
+{
+    static const enum session_forward_type types[] = {[FORWARD_LOCAL] = SESSION_FORWARD_LOCAL,
+                                                      [FORWARD_REMOTE] = SESSION_FORWARD_REMOTE,
+                                                      [FORWARD_DYNAMIC] = SESSION_FORWARD_DYNAMIC,
+                                                      [FORWARD_STDIO] = SESSION_FORWARD_STDIO};
+    struct session_forward f = {.type = types[spec->type],
+                                .bind = bind_text(spec, o),
+                                .bind_port = spec->port,
+                                .host = spec->type == FORWARD_DYNAMIC ? NULL : spec->host,
+                                .port = spec->host_port};
+    return f;
+}
+
+static enum adit_err make_forwards(struct client *c, const struct forward_spec *stdio, struct adit_error *err)
+{
+    const struct options *o = c->options;
+    size_t given = o->clear_all_forwardings ? 0 : o->forward_count;
+    size_t count = given + (stdio != NULL ? 1 : 0);
+    c->specs = calloc(count + 1, sizeof(const struct forward_spec *));
+    c->forwards = calloc(count + 1, sizeof *c->forwards);
+    if (c->specs == NULL || c->forwards == NULL)
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    for (size_t i = 0; i < count; i++) {
+        c->specs[i] = i < given ? &o->forwards[i] : stdio;
+        c->forwards[i] = session_forward_of(c->specs[i], o);
+    }
+    c->config.forwards = c->forwards;
+    c->config.forward_count = count;
+    return ADIT_E_OK;
+}
+
+/* ---- The configuration
+ * ---------------------------------------------------------------------------------------- */
+
+static int family_of(uint32_t family)
+{
+    return family == FAMILY_INET ? AF_INET : family == FAMILY_INET6 ? AF_INET6 : AF_UNSPEC;
+}
+
+static enum session_level level_of(uint32_t level)
+{
+    static const enum session_level levels[] = {
+        [LOG_LEVEL_QUIET] = SESSION_QUIET,     [LOG_LEVEL_FATAL] = SESSION_QUIET,
+        [LOG_LEVEL_ERROR] = SESSION_ERROR,     [LOG_LEVEL_INFO] = SESSION_INFO,
+        [LOG_LEVEL_VERBOSE] = SESSION_VERBOSE, [LOG_LEVEL_DEBUG1] = SESSION_DEBUG1,
+        [LOG_LEVEL_DEBUG2] = SESSION_DEBUG2,   [LOG_LEVEL_DEBUG3] = SESSION_DEBUG3};
+    return level < ADIT_COUNT(levels) ? levels[level] : SESSION_INFO;
+}
+
+static enum adit_err make_ssh_config(struct client *c, struct adit_error *err)
+{
+    const struct options *o = c->options;
+    const char *list =
+        o->host_key_algorithms != NULL ? o->host_key_algorithms : ssh_list_default(SSH_LIST_HOST_KEY);
+    c->config.ssh = (struct ssh_config){.kex = o->kex,
+                                        .host_keys = list,
+                                        .ciphers = o->ciphers,
+                                        .macs = o->macs,
+                                        .rekey_bytes = o->rekey_bytes,
+                                        .rekey_seconds = o->rekey_seconds,
+                                        .alive_interval_s = o->alive_interval_s,
+                                        .alive_count_max = o->alive_count_max};
+    if (!o->host_key_order_is_free)
+        return ADIT_E_OK;
+    if (!host_keys_order(&c->host_keys, list, c->host_key_list, sizeof c->host_key_list))
+        return adit_fail(err, ADIT_E_CONFIG, "HostKeyAlgorithms: the list is too long");
+    c->config.ssh.host_keys = c->host_key_list;
+    return ADIT_E_OK;
+}
+
+static uint32_t seconds_to_ms(uint32_t seconds)
+{
+    return seconds > UINT32_MAX / 1000 ? UINT32_MAX : seconds * 1000;
+}
+
+static void make_config(struct client *c)
+{
+    const struct options *o = c->options;
+    c->config.host = c->host;
+    c->config.port = o->port;
+    c->config.family = family_of(o->family);
+    c->config.user = c->user;
+    c->config.connect_timeout_ms = seconds_to_ms(o->connect_timeout_s);
+    c->config.tcp_keepalive = o->tcp_keepalive;
+    c->config.transport_fd = -1;
+    c->config.exit_on_forward_failure = o->exit_on_forward_failure;
+    c->config.stdin_fd = STDIN_FILENO;
+    c->config.stdout_fd = STDOUT_FILENO;
+    c->config.log_level = level_of(o->log_level);
+}
+
+static enum adit_err client_fill(struct client *c, const char *host, const struct forward_spec *stdio,
+                                 struct adit_error *err)
+{
+    struct names *names = calloc(1, sizeof *names);
+    if (names == NULL)
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    enum adit_err e = choose_names(c, host, names, err);
+    if (e == ADIT_E_OK)
+        e = host_keys_init(&c->host_keys, c->options, &names->expand, &c->prompt, err);
+    if (e == ADIT_E_OK)
+        e = identities_init(&c->identities, c->options, &names->expand, &c->prompt, err);
+    free(names);
+    if (e != ADIT_E_OK)
+        return e;
+    make_config(c);
+    /* -N stays; -W alone ends with its data. */
+    c->config.keep_open = c->options->no_session && stdio == NULL;
+    auth_init(&c->auth, c->options, &c->prompt, &c->identities, c->user, c->host);
+    e = make_ssh_config(c, err);
+    return e != ADIT_E_OK ? e : make_forwards(c, stdio, err);
+}
+
+enum adit_err client_new(struct client **out, const struct options *options, const char *host,
+                         const struct forward_spec *stdio, const struct client_prompt *prompt,
+                         struct adit_error *err)
+{
+    struct client *c = calloc(1, sizeof *c);
+    *out = NULL;
+    if (c == NULL)
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    c->options = options;
+    c->prompt = *prompt;
+    enum adit_err e = client_fill(c, host, stdio, err);
+    if (e == ADIT_E_OK)
+        *out = c;
+    else
+        client_free(c);
+    return e;
+}
+
+void client_free(struct client *c)
+{
+    if (c == NULL)
+        return;
+    identities_wipe(&c->identities);
+    host_keys_wipe(&c->host_keys);
+    free(c->specs);
+    free(c->forwards);
+    free(c);
+}
+
+struct session_config *client_session_config(struct client *c)
+{
+    return &c->config;
+}
+
+const struct forward_spec *client_forward(const struct client *c, size_t index)
+{
+    return index < c->config.forward_count ? c->specs[index] : NULL;
+}
+
+const char *client_host(const struct client *c)
+{
+    return c->host;
+}
+
+const char *client_user(const struct client *c)
+{
+    return c->user;
+}
+
+/* ---- Answers
+ * ------------------------------------------------------------------------------------------------------ */
+
+static void answer_host_key(struct client *c, struct session_question *q)
+{
+    q->accept = host_keys_check(&c->host_keys, q->blob, &q->why_not) == ADIT_E_OK;
+    c->auth.no_secrets = c->host_keys.was_overridden;
+}
+
+void client_answer(struct client *c, struct session_question *q)
+{
+    switch (q->kind) {
+    case SESSION_ASK_HOST_KEY:
+        answer_host_key(c, q);
+        break;
+    case SESSION_ASK_CREDENTIAL:
+        auth_credential(&c->auth, q);
+        break;
+    case SESSION_ASK_SIGN:
+        auth_sign(&c->auth, q);
+        break;
+    case SESSION_ASK_KBDINT:
+        auth_kbdint(&c->auth, q);
+        break;
+    case SESSION_ASK_PASSWORD_CHANGE:
+        auth_password_change(&c->auth, q);
+        break;
+    }
+    session_answer(q);
+}
+
+void client_refuse(struct client *c, struct session_question *q)
+{
+    (void)c;
+    /* All zero is a refusal of any question. */
+    (void)adit_fail(&q->why_not, ADIT_E_INTERRUPTED, "stopped");
+    session_answer(q);
+}

@@ -1,0 +1,51 @@
+/*
+ * client.h - all that one connection needs to know, and the answers to what its session asks.
+ *
+ * cli/ and the daemon stand on this: options in, a struct session_config out, questions answered. It reads
+ * files and environment variables, and talks to a person only through struct client_prompt. It never prints,
+ * never exits and starts no thread.
+ *
+ *     client_setup(&err);                                    once per process
+ *     client_new(&client, &options, "host", NULL, &prompt, &err);
+ *     session_start(&session, client_session_config(client), &ops, &err);
+ *     ... ops.ask hands q to a thread that may block, and that calls client_answer(client, q) ...
+ *     session_join(session, ...); client_free(client);
+ */
+#ifndef CLIENT_CLIENT_H
+#define CLIENT_CLIENT_H
+
+#include "adit.h"
+#include "client/options.h"
+#include "client/prompt.h"
+#include "forward/session.h"
+
+struct client;
+
+/* Chooses the cryptographic code for this CPU and forbids core files. Once, before anything else. */
+enum adit_err client_setup(struct adit_error *err) ADIT_MUST_USE;
+
+/* host: as the user gave it. stdio: the -W forward, or NULL. options, prompt and stdio are borrowed until
+ * client_free. Reads known_hosts, key files and the agent's list (so it may block for seconds). Fails with
+ * ADIT_E_CONFIG, ADIT_E_USAGE, ADIT_E_MEMORY. */
+enum adit_err client_new(struct client **out, const struct options *options, const char *host,
+                         const struct forward_spec *stdio, const struct client_prompt *prompt,
+                         struct adit_error *err) ADIT_MUST_USE;
+void client_free(struct client *client); /* after session_join; NULL is fine */
+
+/* What the session is to be started with. The caller may set stdin_fd and stdout_fd (0 and 1 otherwise),
+ * transport_fd and seed before session_start; it points into client. */
+struct session_config *client_session_config(struct client *client);
+
+/* The forward of a notice's index, as it was given. */
+const struct forward_spec *client_forward(const struct client *client, size_t index);
+
+const char *client_host(const struct client *client); /* where it connects to */
+const char *client_user(const struct client *client);
+
+/* Answers q (session_answer is called here). May block for as long as a person or an agent takes. Any one
+ * thread at a time, never the session's. */
+void client_answer(struct client *client, struct session_question *q);
+/* Refuses q at once: for a session that is being stopped. */
+void client_refuse(struct client *client, struct session_question *q);
+
+#endif

@@ -1,0 +1,601 @@
+#include "client/identity.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/agent_conn.h"
+#include "client/secret.h"
+#include "client/units.h"
+#include "ssh/agent.h"
+
+#define ENV_KEY "ADIT_KEY"
+
+static void say(const struct identities *ids, enum log_level level, const char *fmt, ...) ADIT_PRINTF(3, 4);
+
+static void say(const struct identities *ids, enum log_level level, const char *fmt, ...)
+{
+    char line[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)adit_vformat(line, sizeof line, fmt, ap);
+    va_end(ap);
+    ids->prompt->log(ids->prompt->ctx, level, line);
+}
+
+/* ---- One identity
+ * ------------------------------------------------------------------------------------------- */
+
+static void identity_free(struct identity *id)
+{
+    if (id == NULL)
+        return;
+    free(id->name);
+    free(id->blob);
+    secret_free(id->secret, sizeof *id->secret);
+    file_wipe(&id->sealed);
+    free(id);
+}
+
+static struct identity *identity_new(const char *name, struct span blob)
+{
+    struct identity *id = calloc(1, sizeof *id);
+    struct key key;
+    if (id == NULL)
+        return NULL;
+    id->name = text_copy(span_str(name));
+    id->blob = malloc(blob.n > 0 ? blob.n : 1);
+    if (id->name == NULL || id->blob == NULL) {
+        identity_free(id);
+        return NULL;
+    }
+    memcpy(id->blob, blob.p, blob.n);
+    id->blob_len = blob.n;
+    id->type = key_parse(&key, blob) ? key.type : KEY_NONE;
+    return id;
+}
+
+static struct span identity_blob(const struct identity *id)
+{
+    return span_make(id->blob, id->blob_len);
+}
+
+struct identity *identities_find(struct identities *ids, struct span blob)
+{
+    for (size_t i = 0; i < ids->count; i++)
+        if (span_eq(identity_blob(ids->item[i]), blob))
+            return ids->item[i];
+    return NULL;
+}
+
+bool identity_needs_no_probe(const struct identity *id)
+{
+    bool is_sk = id->type == KEY_SK_ED25519 || id->type == KEY_SK_ECDSA;
+    return !id->is_dead && !id->was_accepted &&
+           (id->secret != NULL || (id->in_agent && id->is_named && !is_sk));
+}
+
+/* Takes over id; a key that is there already, one of a kind that is not known, and one too many are dropped.
+ */
+static void identities_add(struct identities *ids, struct identity *id)
+{
+    if (id == NULL)
+        say(ids, LOG_LEVEL_ERROR, "out of memory: a key is left out");
+    else if (id->type == KEY_NONE)
+        say(ids, LOG_LEVEL_DEBUG1, "%s: a kind of key that is not supported yet; not offered", id->name);
+    else if (ids->count == IDENTITY_MAX)
+        say(ids, LOG_LEVEL_ERROR, "%s: more than %d keys; not offered", id->name, (int)IDENTITY_MAX);
+    else if (identities_find(ids, identity_blob(id)) == NULL) {
+        ids->item[ids->count++] = id;
+        return;
+    }
+    identity_free(id);
+}
+
+/* ---- Keys as text
+ * ------------------------------------------------------------------------------------------- */
+
+/* Not on the stack: struct keyfile is 4 KiB of secrets. */
+struct parse {
+    struct keyfile file;
+    struct adit_error why;
+};
+
+static enum keyfile_status parse_text(struct parse *p, struct span text, const struct span *passphrase)
+{
+    struct wspan scratch = {malloc(text.n > 0 ? text.n : 1), text.n};
+    memset(&p->why, 0, sizeof p->why);
+    if (scratch.p == NULL) {
+        (void)adit_fail(&p->why, ADIT_E_MEMORY, "out of memory");
+        return KEYFILE_UNSUPPORTED;
+    }
+    enum keyfile_status status = keyfile_parse(&p->file, text, passphrase, scratch, &p->why);
+    free(scratch.p);
+    return status;
+}
+
+static bool keep_secret(struct identity *id, const struct key_secret *secret)
+{
+    id->secret = secret_new(sizeof *id->secret);
+    if (id->secret != NULL)
+        *id->secret = *secret;
+    return id->secret != NULL;
+}
+
+/* Makes an identity of what was parsed. text is taken over when the key is encrypted, else left. */
+static struct identity *identity_of_parse(const struct identities *ids, const char *name,
+                                          const struct parse *p, struct file *text)
+{
+    bool has_secret = p->file.status == KEYFILE_OK, is_sealed = p->file.status == KEYFILE_NEEDS_PASSPHRASE;
+    if (!has_secret && !is_sealed)
+        say(ids, p->file.public_len > 0 ? LOG_LEVEL_DEBUG1 : LOG_LEVEL_ERROR, "Load key \"%s\": %s", name,
+            p->why.text);
+    if (p->file.public_len == 0)
+        return NULL;
+    struct identity *id = identity_new(name, span_make(p->file.public_blob, p->file.public_len));
+    if (id == NULL || (has_secret && !keep_secret(id, &p->file.secret))) {
+        say(ids, LOG_LEVEL_ERROR, "Load key \"%s\": out of memory", name);
+        identity_free(id);
+        return NULL;
+    }
+    id->is_named = true;
+    if (is_sealed) {
+        id->sealed = *text;
+        memset(text, 0, sizeof *text);
+    }
+    return id;
+}
+
+static struct identity *identity_of_text(const struct identities *ids, const char *name, struct file *text)
+{
+    struct parse *p = secret_new(sizeof *p);
+    struct identity *id = NULL;
+    if (p != NULL) {
+        p->file.status = parse_text(p, span_make(text->p, text->n), NULL);
+        id = identity_of_parse(ids, name, p, text);
+        keyfile_wipe(&p->file);
+    }
+    secret_free(p, sizeof *p);
+    return id;
+}
+
+/* Key text without a file: the agent has no part in it, and a .pub line is of no use. */
+static void add_text(struct identities *ids, const char *name, struct file *text)
+{
+    struct identity *id = identity_of_text(ids, name, text);
+    file_wipe(text);
+    if (id == NULL)
+        return;
+    id->is_text = true;
+    if (id->secret == NULL && id->sealed.n == 0) {
+        identity_free(id);
+        say(ids, LOG_LEVEL_ERROR, "Load key \"%s\": it holds no secret key that can be used", name);
+        return;
+    }
+    identities_add(ids, id);
+}
+
+static void add_environment(struct identities *ids, const char *variable, bool must_be_set)
+{
+    char name[256];
+    char *value = secret_take_env(variable);
+    adit_format(name, sizeof name, "$%s", variable);
+    if (value != NULL && *value != 0) {
+        struct file text = {.p = (uint8_t *)value, .n = strlen(value), .cap = strlen(value) + 1};
+        add_text(ids, name, &text);
+        return;
+    }
+    free(value);
+    if (must_be_set)
+        say(ids, LOG_LEVEL_ERROR, "Warning: Identity %s: the variable is not set", name);
+}
+
+static void add_descriptor(struct identities *ids, const char *number)
+{
+    char name[32];
+    struct adit_error why = {0};
+    struct file text;
+    uint32_t fd;
+    adit_format(name, sizeof name, "fd:%s", number);
+    if (!units_number(span_str(number), 0, INT32_MAX, &fd)) {
+        say(ids, LOG_LEVEL_ERROR, "Warning: Identity %s: not the number of a descriptor", name);
+        return;
+    }
+    if (file_read_fd(&text, (int)fd, name, LIMIT_FILE_KEY, &why) != ADIT_E_OK)
+        say(ids, LOG_LEVEL_ERROR, "Warning: Identity %s", why.text);
+    else
+        add_text(ids, name, &text);
+    if (fd > STDERR_FILENO)
+        (void)close((int)fd);
+}
+
+static bool has_prefix(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool is_text_option(const char *option)
+{
+    return has_prefix(option, "env:") || has_prefix(option, "fd:");
+}
+
+static void add_texts(struct identities *ids)
+{
+    const struct texts *given = &ids->options->identity_files;
+    add_environment(ids, ENV_KEY, false);
+    for (size_t i = 0; i < given->count; i++) {
+        if (has_prefix(given->item[i], "env:"))
+            add_environment(ids, given->item[i] + 4, true);
+        else if (has_prefix(given->item[i], "fd:"))
+            add_descriptor(ids, given->item[i] + 3);
+    }
+}
+
+/* ---- Key files
+ * ---------------------------------------------------------------------------------------------- */
+
+/* The keys of files, before they are put in order with the agent's. */
+struct found {
+    struct identity *item[IDENTITY_MAX];
+    size_t count;
+};
+
+static void found_add(struct found *found, struct identity *id)
+{
+    for (size_t i = 0; id != NULL && i < found->count; i++) {
+        if (!span_eq(identity_blob(found->item[i]), identity_blob(id)))
+            continue;
+        identity_free(id);
+        return;
+    }
+    if (id != NULL && found->count < IDENTITY_MAX)
+        found->item[found->count++] = id;
+    else
+        identity_free(id);
+}
+
+/* A .pub file's first line; NULL when text is none. */
+static struct identity *identity_of_pub(const char *name, const struct file *text)
+{
+    struct span rest = span_make(text->p, text->n), line = {NULL, 0};
+    struct pubkey_line pub;
+    if (!text_line(&rest, &line) || line.n > 2 * LIMIT_KEY_BLOB)
+        return NULL;
+    struct wspan buffer = {malloc(line.n + 1), line.n + 1};
+    struct identity *id = NULL;
+    if (buffer.p != NULL && pubkey_line_parse(&pub, line, buffer))
+        id = identity_new(name, pub.blob);
+    if (id != NULL)
+        id->is_named = true;
+    free(buffer.p);
+    return id;
+}
+
+/* ssh's rule: our own file that anybody else may touch is not used. (Another's file, as in a container where
+ * root owns a mounted secret, is that one's business.) */
+static bool is_exposed(const struct identities *ids, const char *path, const struct stat *status)
+{
+    if (status->st_uid != getuid() || (status->st_mode & 077) == 0)
+        return false;
+    unsigned mode = (unsigned)(status->st_mode & 0777);
+    say(ids, LOG_LEVEL_ERROR, "WARNING: UNPROTECTED PRIVATE KEY FILE!");
+    say(ids, LOG_LEVEL_ERROR,
+        "Permissions 0%u%u%u for '%s' are too open: a private key file must be readable by its owner alone.",
+        mode >> 6, mode >> 3 & 7, mode & 7, path);
+    say(ids, LOG_LEVEL_ERROR, "This private key will be ignored. (chmod 600 '%s' mends it.)", path);
+    return true;
+}
+
+/* PATH.pub beside a key that cannot be read or used here: an agent may have it. */
+static struct identity *identity_of_sibling(const char *path)
+{
+    char pub[EXPAND_PATH_CAP];
+    struct file text;
+    struct identity *id = NULL;
+    if (adit_format(pub, sizeof pub, "%s.pub", path) != strlen(path) + 4)
+        return NULL;
+    if (file_read(&text, pub, LIMIT_FILE_KEY, NULL, NULL, NULL) == ADIT_E_OK)
+        id = identity_of_pub(path, &text);
+    file_wipe(&text);
+    return id;
+}
+
+static void find_file(const struct identities *ids, struct found *found, const char *path, bool is_default)
+{
+    struct adit_error why = {0};
+    struct stat status;
+    struct file text;
+    bool missing = false;
+    struct identity *id = NULL;
+    if (file_read(&text, path, LIMIT_FILE_KEY, &status, &missing, &why) != ADIT_E_OK) {
+        id = identity_of_sibling(path);
+        if (id == NULL && !(is_default && missing))
+            say(ids, LOG_LEVEL_ERROR, "Warning: Identity file %s not accessible: %s", path,
+                missing ? "No such file or directory" : why.text);
+    } else if ((id = identity_of_pub(path, &text)) == NULL) {
+        id = is_exposed(ids, path, &status) ? NULL : identity_of_text(ids, path, &text);
+        if (id == NULL)
+            id = identity_of_sibling(path);
+    }
+    file_wipe(&text);
+    found_add(found, id);
+}
+
+static enum adit_err find_files(const struct identities *ids, const struct expand_names *names,
+                                struct found *found, struct adit_error *err)
+{
+    static const char *const defaults[] = {"~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa",
+                                           "~/.ssh/id_ed25519_sk", "~/.ssh/id_ecdsa_sk"};
+    const struct texts *given = &ids->options->identity_files;
+    char path[EXPAND_PATH_CAP];
+    for (size_t i = 0; i < given->count; i++) {
+        if (is_text_option(given->item[i]) || strcmp(given->item[i], "none") == 0)
+            continue;
+        enum adit_err e = expand_path(path, given->item[i], names, err);
+        if (e != ADIT_E_OK)
+            return e;
+        find_file(ids, found, path, false);
+    }
+    /* A key that was handed in as text is the one that is meant: no default besides it. */
+    for (size_t i = 0; given->count == 0 && ids->count == 0 && i < ADIT_COUNT(defaults); i++)
+        if (expand_path(path, defaults[i], names, NULL) == ADIT_E_OK)
+            find_file(ids, found, path, true);
+    return ADIT_E_OK;
+}
+
+/* ---- The agent
+ * ---------------------------------------------------------------------------------------------- */
+
+static enum adit_err find_agent(struct identities *ids, const struct expand_names *names,
+                                struct adit_error *err)
+{
+    const char *option = ids->options->identity_agent;
+    char path[EXPAND_PATH_CAP];
+    if (option != NULL && strcmp(option, "none") == 0)
+        return ADIT_E_OK;
+    if (option == NULL || strcmp(option, "SSH_AUTH_SOCK") == 0)
+        option = getenv("SSH_AUTH_SOCK");
+    else if (option[0] == '$' && option[1] != '{')
+        option = getenv(option + 1);
+    else {
+        enum adit_err e = expand_path(path, option, names, err);
+        if (e != ADIT_E_OK)
+            return e;
+        option = path;
+    }
+    if (option == NULL || *option == 0)
+        return ADIT_E_OK;
+    ids->agent_path = text_copy(span_str(option));
+    return ids->agent_path != NULL ? ADIT_E_OK : adit_fail(err, ADIT_E_MEMORY, "out of memory");
+}
+
+static bool agent_list(const struct identities *ids, struct file *reply, struct agent_keys *keys)
+{
+    uint8_t request[8];
+    struct wr w = wr_init(request, sizeof request);
+    struct adit_error why = {0};
+    agent_write_list(&w);
+    if (agent_call(reply, ids->agent_path, wr_done(&w), AGENT_LIST_MS, ids->prompt->cancel_fd, &why) ==
+            ADIT_E_OK &&
+        agent_keys_init(keys, span_make(reply->p, reply->n), &why) == ADIT_E_OK)
+        return true;
+    say(ids, LOG_LEVEL_VERBOSE, "The agent is not used: %s", why.text);
+    return false;
+}
+
+/* Takes the file's key that this agent key is out of found; NULL: none. */
+static struct identity *found_take(struct found *found, struct span blob)
+{
+    for (size_t i = 0; i < found->count; i++) {
+        struct identity *id = found->item[i];
+        if (id == NULL || !span_eq(identity_blob(id), blob))
+            continue;
+        found->item[i] = NULL;
+        return id;
+    }
+    return NULL;
+}
+
+static struct identity *identity_of_agent(const struct agent_key *key)
+{
+    char name[256];
+    if (key->blob.n == 0 || key->blob.n > LIMIT_KEY_BLOB)
+        return NULL;
+    size_t n = adit_text_clean(name, sizeof name, key->comment, false);
+    struct identity *id = identity_new(n > 0 ? name : "agent key", key->blob);
+    if (id != NULL)
+        id->in_agent = true;
+    return id;
+}
+
+/* named: the keys that files name too; otherwise the rest. */
+static void add_agent_keys(struct identities *ids, struct found *found, struct span reply, bool named)
+{
+    struct agent_keys keys;
+    struct agent_key key;
+    if (agent_keys_init(&keys, reply, NULL) != ADIT_E_OK)
+        return;
+    while (agent_keys_next(&keys, &key)) {
+        struct identity *id = named ? found_take(found, key.blob) : NULL;
+        if (id != NULL)
+            id->in_agent = true;
+        else if (!named && identities_find(ids, key.blob) == NULL)
+            id = identity_of_agent(&key);
+        if (id != NULL)
+            identities_add(ids, id);
+    }
+}
+
+static void add_agent(struct identities *ids, struct found *found)
+{
+    struct file reply = {0};
+    struct agent_keys keys;
+    if (ids->agent_path == NULL)
+        return;
+    if (agent_list(ids, &reply, &keys)) {
+        struct span list = span_make(reply.p, reply.n);
+        add_agent_keys(ids, found, list, true);
+        if (!ids->options->identities_only)
+            add_agent_keys(ids, found, list, false);
+    }
+    file_wipe(&reply);
+}
+
+/* A public key without its secret half is of use only in an agent. */
+static void add_files(struct identities *ids, struct found *found)
+{
+    for (size_t i = 0; i < found->count; i++) {
+        struct identity *id = found->item[i];
+        if (id != NULL && (id->secret != NULL || id->sealed.n > 0))
+            identities_add(ids, id);
+        else if (id != NULL) {
+            say(ids, LOG_LEVEL_DEBUG1, "%s: no secret key in the file and none in the agent; not offered",
+                id->name);
+            identity_free(id);
+        }
+        found->item[i] = NULL;
+    }
+}
+
+enum adit_err identities_init(struct identities *ids, const struct options *options,
+                              const struct expand_names *names, const struct client_prompt *prompt,
+                              struct adit_error *err)
+{
+    memset(ids, 0, sizeof *ids);
+    ids->options = options;
+    ids->prompt = prompt;
+    if (!options->pubkey_auth)
+        return ADIT_E_OK;
+    add_texts(ids);
+    enum adit_err e = find_agent(ids, names, err);
+    struct found *found = e == ADIT_E_OK ? calloc(1, sizeof *found) : NULL;
+    if (found == NULL)
+        return e != ADIT_E_OK ? e : adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    e = find_files(ids, names, found, err);
+    if (e == ADIT_E_OK)
+        add_agent(ids, found);
+    add_files(ids, found);
+    free(found);
+    return e;
+}
+
+void identities_wipe(struct identities *ids)
+{
+    for (size_t i = 0; i < ids->count; i++)
+        identity_free(ids->item[i]);
+    free(ids->agent_path);
+    memset(ids, 0, sizeof *ids);
+}
+
+/* ---- Signing
+ * ------------------------------------------------------------------------------------------------ */
+
+static enum adit_err sign_by_agent(const struct identities *ids, const struct identity *id, struct span alg,
+                                   struct span data, uint8_t out[static LIMIT_SIGNATURE], size_t *len,
+                                   struct adit_error *err)
+{
+    size_t cap = id->blob_len + data.n + 32;
+    uint8_t *request = malloc(cap);
+    struct file reply = {0};
+    struct span signature;
+    if (request == NULL)
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    struct wr w = wr_init(request, cap);
+    agent_write_sign(&w, identity_blob(id), data, agent_sign_flags(alg));
+    enum adit_err e =
+        agent_call(&reply, ids->agent_path, wr_done(&w), AGENT_SIGN_MS, ids->prompt->cancel_fd, err);
+    if (e == ADIT_E_OK)
+        e = agent_signature(span_make(reply.p, reply.n), alg, &signature, err);
+    if (e == ADIT_E_OK) { /* at most LIMIT_SIGNATURE bytes: agent.h */
+        memcpy(out, signature.p, signature.n);
+        *len = signature.n;
+    }
+    file_wipe(&reply);
+    free(request);
+    return e;
+}
+
+static enum adit_err sign_by_secret(const struct identity *id, struct span alg, struct span data,
+                                    uint8_t out[static LIMIT_SIGNATURE], size_t *len, struct adit_error *err)
+{
+    struct wr w = wr_init(out, LIMIT_SIGNATURE);
+    enum adit_err e = key_sign(id->secret, alg, data, &w, err);
+    *len = e == ADIT_E_OK ? wr_done(&w).n : 0;
+    return e;
+}
+
+/* One passphrase. True when the key is open now. */
+static bool unlock_with(struct identity *id, struct parse *p, const char *answer)
+{
+    struct span passphrase = span_str(answer);
+    enum keyfile_status status = parse_text(p, span_make(id->sealed.p, id->sealed.n), &passphrase);
+    bool fine = status == KEYFILE_OK && keep_secret(id, &p->file.secret);
+    keyfile_wipe(&p->file);
+    return fine;
+}
+
+static enum adit_err unlock_ask(const struct identities *ids, struct identity *id, struct parse *p,
+                                struct adit_error *err)
+{
+    char text[512], answer[PROMPT_ANSWER_CAP];
+    adit_format(text, sizeof text, "Enter passphrase for key '%s': ", id->name);
+    for (uint32_t i = 0; i < ids->options->password_prompts && id->secret == NULL; i++) {
+        /* Without a passphrase there is nothing to try: the next key is the answer, as in ssh. */
+        bool given =
+            ids->prompt->ask(ids->prompt->ctx, PROMPT_SECRET, text, answer, sizeof answer) && answer[0] != 0;
+        bool open = given && unlock_with(id, p, answer);
+        adit_wipe(answer, sizeof answer);
+        if (!given)
+            return adit_fail(err, ADIT_E_AUTH, "%s: no passphrase was given", id->name);
+        if (!open)
+            say(ids, LOG_LEVEL_INFO, "Load key \"%s\": %s", id->name, p->why.text);
+    }
+    if (id->secret == NULL)
+        return adit_fail(err, ADIT_E_AUTH, "%s: no right passphrase was given", id->name);
+    file_wipe(&id->sealed);
+    return ADIT_E_OK;
+}
+
+static enum adit_err unlock(const struct identities *ids, struct identity *id, struct adit_error *err)
+{
+    if (ids->options->batch_mode)
+        return adit_fail(err, ADIT_E_AUTH, "%s: it is encrypted and nobody can be asked (BatchMode)",
+                         id->name);
+    struct parse *p = secret_new(sizeof *p);
+    if (p == NULL)
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    enum adit_err e = unlock_ask(ids, id, p, err);
+    secret_free(p, sizeof *p);
+    return e;
+}
+
+static bool has_file_key(const struct identity *id)
+{
+    return id->secret != NULL || id->sealed.n > 0;
+}
+
+static enum adit_err sign_by_file(const struct identities *ids, struct identity *id, struct span alg,
+                                  struct span data, uint8_t out[static LIMIT_SIGNATURE], size_t *len,
+                                  struct adit_error *err)
+{
+    memset(err, 0, sizeof *err); /* what the agent said counts no more */
+    enum adit_err e = id->secret != NULL ? ADIT_E_OK : unlock(ids, id, err);
+    return e != ADIT_E_OK ? e : sign_by_secret(id, alg, data, out, len, err);
+}
+
+enum adit_err identity_sign(struct identities *ids, struct identity *id, struct span alg, struct span data,
+                            uint8_t out[static LIMIT_SIGNATURE], size_t *len, struct adit_error *err)
+{
+    struct adit_error why = {0};
+    enum adit_err e = ADIT_E_AUTH;
+    *len = 0;
+    if (id->in_agent) {
+        e = sign_by_agent(ids, id, alg, data, out, len, &why);
+        id->in_agent = e == ADIT_E_OK;
+    }
+    if (!id->in_agent && has_file_key(id)) /* also where the agent has failed */
+        e = sign_by_file(ids, id, alg, data, out, len, &why);
+    id->is_dead = e != ADIT_E_OK;
+    return e == ADIT_E_OK ? e : adit_fail(err, e, "%s", why.text);
+}

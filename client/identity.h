@@ -1,0 +1,68 @@
+/*
+ * identity.h - the keys that we may offer: from files, from the environment, from the agent.
+ *
+ * Order: keys given as text ($ADIT_KEY, then -i env: and fd:), agent keys that an IdentityFile names too,
+ * the other agent keys (not with IdentitiesOnly), then the files' keys, all as ssh orders them. Without an
+ * IdentityFile the default files ~/.ssh/id_ed25519, id_ecdsa and id_rsa are looked at (and the .pub files of
+ * the -sk ones, whose keys only an agent can use).
+ *
+ * Passphrases are asked for only when a signature is wanted, that is after the server has said that the key
+ * would do.
+ */
+#ifndef CLIENT_IDENTITY_H
+#define CLIENT_IDENTITY_H
+
+#include "adit.h"
+#include "client/expand.h"
+#include "client/files.h"
+#include "client/options.h"
+#include "client/prompt.h"
+#include "ssh/keyfile.h"
+
+enum { IDENTITY_MAX = 128 }; /* more keys than any server lets us try */
+
+struct identity {
+    char *name;    /* a path, "$ADIT_KEY", or the agent's comment, cleaned */
+    uint8_t *blob; /* the public key */
+    size_t blob_len;
+    enum key_type type;
+    bool in_agent;
+    bool is_named;             /* an IdentityFile or a .pub names it */
+    bool is_text;              /* came as text, not as a file */
+    struct key_secret *secret; /* secret_new memory; NULL: in the agent, or still encrypted */
+    struct file sealed;        /* the text of an encrypted key, while there is no secret */
+    /* for whoever walks the list */
+    bool was_accepted; /* by the server, in a partial success: not offered again */
+    bool is_dead;      /* cannot sign: not offered again */
+};
+
+struct identities {
+    const struct options *options; /* borrowed, as prompt is */
+    const struct client_prompt *prompt;
+    char *agent_path; /* NULL: no agent */
+    size_t count;
+    struct identity *item[IDENTITY_MAX];
+};
+
+/* Reads files and asks the agent; what cannot be used is a warning in the prompt's log (a missing default
+ * file not even that). ADIT_E_CONFIG for an option that cannot be expanded, ADIT_E_MEMORY. */
+enum adit_err identities_init(struct identities *ids, const struct options *options,
+                              const struct expand_names *names, const struct client_prompt *prompt,
+                              struct adit_error *err) ADIT_MUST_USE;
+void identities_wipe(struct identities *ids);
+
+/* NULL when there is none. */
+struct identity *identities_find(struct identities *ids, struct span blob);
+
+/* May be signed with before the server was asked: nobody has to unlock, confirm or touch anything, and the
+ * key was meant for this (an unencrypted file, or an agent key that is named and is no sk-* one). */
+bool identity_needs_no_probe(const struct identity *id);
+
+/* Makes an SSH signature blob over data. Asks for a passphrase when the key is encrypted, as often as
+ * NumberOfPasswordPrompts says. *len: what was written to out (LIMIT_SIGNATURE bytes). ADIT_E_AUTH with the
+ * reason; the identity is dead then. */
+enum adit_err identity_sign(struct identities *ids, struct identity *id, struct span alg, struct span data,
+                            uint8_t out[static LIMIT_SIGNATURE], size_t *len,
+                            struct adit_error *err) ADIT_MUST_USE;
+
+#endif
