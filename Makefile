@@ -83,7 +83,7 @@ HARD += -ftrivial-auto-var-init=$(if $(IS_CLANG),pattern,zero)
 
 # The release is compiled against musl's headers by naming them: musl-gcc wraps gcc alone and hides the
 # kernel's headers. $(BUILD)/linux-headers shows these, and nothing else of glibc's.
-CC_INCLUDE  := $(if $(IS_CLANG),$(shell $(CC) -print-resource-dir)/include,$(shell $(CC) -print-file-name=include))
+CC_INCLUDE  := $(if $(IS_CLANG),$(shell $(CC) -print-resource-dir 2>/dev/null)/include,$(shell $(CC) -print-file-name=include 2>/dev/null))
 MUSL_CFLAGS := -nostdinc -isystem /usr/include/$(MUSL) -isystem $(CC_INCLUDE) -isystem $(BUILD)/linux-headers
 # And linked by name: musl-gcc's specs know no static PIE.
 MUSL_LIB    := /usr/lib/$(MUSL)

@@ -29,11 +29,23 @@ apt_mirror()
     echo "$site"
 }
 
+# Fetches the lists. Where the mirror's signed list is older than its own date of expiry (a frozen or slow mirror),
+# it is taken all the same and APT_STALE is set: the caller may use then what it can check by itself.
 apt_update()
 {
-    apt-get $APT_OPTIONS update >"$APT_DIR/update.log" 2>&1 && ! grep -q '^[WE]:' "$APT_DIR/update.log" ||
-        die "the package mirror cannot be reached: $(grep '^[WE]:' "$APT_DIR/update.log" | head -1)" \
-            "- check the network and the mirror in /etc/apt"
+    APT_STALE=
+    apt_update_once && return
+    if grep -q 'is expired' "$APT_DIR/update.log"; then
+        APT_STALE=1
+        apt_update_once -o Acquire::Check-Valid-Until=false && return
+    fi
+    die "the package mirror gives no lists: $(grep '^[WE]:' "$APT_DIR/update.log" | head -1)" \
+        "- check the network and the mirror in /etc/apt"
+}
+
+apt_update_once()
+{
+    apt-get $APT_OPTIONS "$@" update >"$APT_DIR/update.log" 2>&1 && ! grep -q '^[WE]:' "$APT_DIR/update.log"
 }
 
 # apt_source_files PACKAGE: lines "version sha256 file" of every version that the signed index lists.
