@@ -159,6 +159,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             break;
         channels_flush(&t.channels, &t.pk, true);
         packet_out_consume(&t.pk, packet_out(&t.pk).n);
+        channels_reap(&t.channels);
         (void)channels_unblocked(&t.channels, &t.pk);
         check(&t.channels);
         /* A message never buys more than one channel's worth of memory. */

@@ -97,7 +97,7 @@ void channels_wipe(struct channels *t)
     t->memory->release(t->memory->ctx, t->slots, t->slot_count * sizeof(*t->slots));
     t->slots = NULL;
     t->slot_count = 0;
-    t->due = t->due_tail = t->blocked = t->blocked_tail = NULL;
+    t->due = t->due_tail = t->blocked = t->blocked_tail = t->gone = NULL;
 }
 
 /* ---- lists of what waits ---- */
@@ -118,7 +118,7 @@ static void due(struct channels *t, struct channel *ch, uint8_t what)
 
 static void blocked(struct channels *t, struct channel *ch)
 {
-    if (ch->in_blocked)
+    if (ch->in_blocked || ch->is_gone)
         return;
     ch->in_blocked = true;
     ch->next_blocked = NULL;
@@ -376,9 +376,21 @@ void channels_flush(struct channels *t, struct packet *pk, bool may_open)
         bool is_waiting = ch->state == CHANNEL_OPENING && (ch->due & DUE_OPEN) == 0;
         if (!is_waiting && !send_due(t, pk, ch, may_open))
             due(t, ch, ch->due);
-        else if (ch->is_gone && ch->due == 0)
-            channel_free(t, ch);
+        else if (ch->is_gone && ch->due == 0) {
+            unlink_blocked(t, ch);
+            ch->next_due = t->gone;
+            t->gone = ch;
+        }
         ch = next;
+    }
+}
+
+void channels_reap(struct channels *t)
+{
+    while (t->gone != NULL) {
+        struct channel *ch = t->gone;
+        t->gone = ch->next_due;
+        channel_free(t, ch);
     }
 }
 
@@ -488,7 +500,7 @@ void channel_gone(struct channels *t, struct channel *ch)
     ch->owner = NULL;
     ch->is_gone = true;
     if (!ch->in_due)
-        due(t, ch, ch->due); /* freed by the next flush */
+        due(t, ch, ch->due); /* moved to the gone by the next flush */
 }
 
 bool channel_request(struct packet *pk, struct channel *ch, const char *type, struct span extra,

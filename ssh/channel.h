@@ -50,7 +50,7 @@ struct channel {
     uint8_t state, due;
     bool in_due, in_blocked, wants_window;
     bool eof_sent, eof_received, close_sent, close_received;
-    bool is_gone; /* its end was told to the owner: freed as soon as nothing is due */
+    bool is_gone; /* its end was told to the owner: freed when nothing is due */
 };
 
 struct channel_slot {
@@ -63,6 +63,7 @@ struct channels {
     struct channel_slot *slots;
     uint32_t slot_count, first_free, used;
     struct channel *due, *due_tail;
+    struct channel *gone; /* ended, told, nothing due: freed by channels_reap */
     struct channel *blocked,
         *blocked_tail; /* waiting for room in the output, or for the end of a re-exchange */
     uint64_t granted;  /* sum of rx_max */
@@ -97,6 +98,8 @@ void channel_gone(struct channels *t, struct channel *ch);
 
 /* Sends what is due. may_open: CHANNEL_OPEN may go too. */
 void channels_flush(struct channels *t, struct packet *pk, bool may_open);
+/* Frees the channels whose end was told before the last flush. Not between an event and its handling. */
+void channels_reap(struct channels *t);
 /* The next channel that channel_space had nothing for and has now; NULL: none. */
 struct channel *channels_unblocked(struct channels *t, const struct packet *pk);
 /* UNIMPLEMENTED came for packet seq: an open that was sent with it is due again. True if there was one. */

@@ -781,14 +781,14 @@ static bool step(struct ssh *ssh, struct ssh_event *event)
         return true;
     }
     start_rekey_if_due(ssh);
-    flush(ssh);
     return true;
 }
 
 bool ssh_next(struct ssh *ssh, struct ssh_event *event)
 {
-    flush(ssh);
+    channels_reap(&ssh->channels);
     for (;;) {
+        flush(ssh);
         *event = (struct ssh_event){0};
         if (ssh->phase == PHASE_ENDED)
             return next_ended(ssh, event);
