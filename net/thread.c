@@ -1,6 +1,6 @@
 #include "net/thread.h"
 
-#include <limits.h>
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,8 +22,6 @@ static size_t stack_round(size_t len)
     long min = sysconf(_SC_THREAD_STACK_MIN);
     size_t page = 64u * 1024; /* a multiple of every page size in use */
 
-    if (len > SIZE_MAX / 2 / STACK_FACTOR)
-        return SIZE_MAX / 2; /* refused by the system */
     len *= STACK_FACTOR;
     if (min > 0 && len < (size_t)min)
         len = (size_t)min;
@@ -32,7 +30,7 @@ static size_t stack_round(size_t len)
 
 static int attr_init(pthread_attr_t *attr, size_t stack_len, bool detached)
 {
-    int why = pthread_attr_init(attr);
+    int why = stack_len > THREAD_STACK_MAX ? EINVAL : pthread_attr_init(attr);
 
     if (why != 0)
         return why;

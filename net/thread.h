@@ -13,6 +13,7 @@ enum {
     THREAD_STACK_SESSION = 256 * 1024,
     /* A name lookup: libc's resolver keeps a few KiB of answers on the stack. */
     THREAD_STACK_RESOLVE = 128 * 1024,
+    THREAD_STACK_MAX = 64 * 1024 * 1024, /* more is a mistake, and an error */
 };
 
 /* Starts run(arg) on a stack of stack_len bytes (raised to the system's minimum) with every signal blocked:

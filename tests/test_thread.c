@@ -62,7 +62,7 @@ static void too_large_is_an_error(void **state)
     int unused;
 
     (void)state;
-    assert_int_equal(thread_start(&thread, SIZE_MAX / 2, look_at_mask, &unused, &err), ADIT_E_SYSTEM);
+    assert_int_equal(thread_start(&thread, THREAD_STACK_MAX + 1, look_at_mask, &unused, &err), ADIT_E_SYSTEM);
     assert_non_null(strstr(err.text, "cannot start a thread"));
 }
 
