@@ -596,8 +596,8 @@ void pump_on_eof(struct pump *p)
 
 void pump_on_closed(struct pump *p)
 {
+    p->channel = NULL; /* first: it is gone, what was collected is delivered without giving it back */
     flush_own(p);
-    p->channel = NULL;
     p->far_gone = true;
     run_remove(p);
     settle(p);
@@ -605,8 +605,8 @@ void pump_on_closed(struct pump *p)
 
 void pump_on_lost(struct pump *p)
 {
-    flush_own(p);
     p->channel = NULL;
+    flush_own(p);
     p->far_gone = true;
     run_remove(p);
     if (p->far_eof)

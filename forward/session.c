@@ -5,9 +5,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "forward/internal.h"
+#include "net/host.h"
 #include "net/thread.h"
 
 enum {
@@ -677,10 +677,7 @@ static void *session_thread(void *arg)
 
 static uint32_t budget_of_host(void)
 {
-    long pages = sysconf(_SC_PHYS_PAGES), page_len = sysconf(_SC_PAGESIZE);
-    if (pages <= 0 || page_len <= 0)
-        return BUDGET_SMALL;
-    return (uint64_t)pages * (uint64_t)page_len / (1024 * 1024) < SMALL_HOST_MIB ? BUDGET_SMALL : BUDGET;
+    return host_memory_mib() < SMALL_HOST_MIB ? BUDGET_SMALL : BUDGET;
 }
 
 static void session_init(struct session *s, const struct session_config *config,
