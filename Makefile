@@ -259,8 +259,7 @@ check-clang: $(SRC:%.c=$(BUILD)/clang/%.o) $(TESTS:%=$(BUILD)/clang/tests/%.o) $
 	@echo "check-clang: $(words $^) objects compiled by clang without a warning"
 
 check-vectors: $(VECTOR_RUNS:%=$(BUILD)/unit/tests/%)
-	@[ -d "$(VECTORS)" ] || { echo "check-vectors: VECTORS must name the folder of vectors"; exit 1; }
-	@status=0; for p in $^; do $$p "$(VECTORS)" || { echo "FAILED: $$p"; status=1; }; done; exit $$status
+	@scripts/run-vectors '$(VECTORS)' $^
 
 define arch_check
 .PHONY: check-arch-$1
