@@ -547,12 +547,12 @@ static enum adit_err unlock_ask(const struct identities *ids, struct identity *i
         bool open = given && unlock_with(id, p, answer);
         adit_wipe(answer, sizeof answer);
         if (!given)
-            return adit_fail(err, ADIT_E_AUTH, "%s: no passphrase was given", id->name);
+            return adit_fail(err, ADIT_E_AUTH, "no passphrase was given");
         if (!open)
             say(ids, LOG_LEVEL_INFO, "Load key \"%s\": %s", id->name, p->why.text);
     }
     if (id->secret == NULL)
-        return adit_fail(err, ADIT_E_AUTH, "%s: no right passphrase was given", id->name);
+        return adit_fail(err, ADIT_E_AUTH, "no right passphrase was given");
     file_wipe(&id->sealed);
     return ADIT_E_OK;
 }
@@ -560,8 +560,7 @@ static enum adit_err unlock_ask(const struct identities *ids, struct identity *i
 static enum adit_err unlock(const struct identities *ids, struct identity *id, struct adit_error *err)
 {
     if (ids->options->batch_mode)
-        return adit_fail(err, ADIT_E_AUTH, "%s: it is encrypted and nobody can be asked (BatchMode)",
-                         id->name);
+        return adit_fail(err, ADIT_E_AUTH, "it is encrypted and nobody can be asked (BatchMode)");
     struct parse *p = secret_new(sizeof *p);
     if (p == NULL)
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
