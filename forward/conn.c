@@ -227,6 +227,7 @@ void conn_start(struct conn *c)
     if (s->config.connect_timeout_ms > 0)
         c->deadline_ms = loop_now_ms() + s->config.connect_timeout_ms;
     s->phase = PHASE_CONNECTING;
+    c->is_begun = true;
     if (s->config.transport_fd >= 0) {
         conn_given(c);
         return;
@@ -441,4 +442,6 @@ void conn_wipe(struct conn *c)
         discard_input(c->transport.fd);
         conn_close(c);
     }
+    if (!c->is_begun)
+        sock_close(&c->session->config.transport_fd);
 }

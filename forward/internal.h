@@ -37,6 +37,7 @@ struct conn {
     uint64_t window_len;     /* bytes written in it */
     bool window_was_blocked; /* the socket was full at least once in it */
     bool has_unread;         /* reading stopped at its quota */
+    bool is_begun;           /* conn_start was called: transport_fd is ours */
     bool is_over;            /* ENDED was seen, or no connection was made */
 };
 

@@ -73,8 +73,9 @@ struct session_config {
                      * session ends by itself then */
     uint32_t buffer_budget;  /* bytes held for slow local sockets and granted as windows; 0: 32 MiB, 4 MiB on
                               * hosts with less than 128 MiB of memory */
-    int stdin_fd, stdout_fd; /* for the stdio forward, else ignored. Never made non-blocking; the session
-                              * closes them: stdout_fd at the end of the data, so that its reader sees it */
+    int stdin_fd, stdout_fd; /* for the stdio forward, else ignored. Never made non-blocking. From the
+                                authentication on they are the session's, which closes them: stdout_fd at the
+                                end of the data, so that its reader sees it */
     enum session_level log_level; /* lines above it are not even made */
     const uint8_t *seed;          /* 32 bytes, for runs that can be repeated; NULL: the kernel's randomness */
 };

@@ -1,0 +1,827 @@
+/*
+ * A real session over a socketpair against adit's own server role, which runs in a thread of its own: the
+ * forwards are real loopback sockets.
+ */
+#include "tests/test.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "crypto/crypto.h"
+#include "forward/session.h"
+#include "net/loop.h"
+#include "net/sock.h"
+#include "ssh/key.h"
+#include "ssh/ssh.h"
+
+/* ---- The server: echoes ("echo"), sends for ever ("source"), refuses ("refuse", "forbid") ----------------
+ */
+
+enum { REMOTE_PORT = 4242, CHANNELS = 64, ECHO_CAP = 9 * 1024 * 1024 /* more than any window */ };
+
+struct server_channel {
+    struct channel *ch;
+    bool is_source, eof, eof_sent;
+    uint8_t *buf;
+    size_t from, to;
+};
+
+struct server {
+    int fd;
+    pthread_t thread;
+    struct ssh *ssh;
+    struct key_secret host_key;
+    struct server_channel channels[CHANNELS];
+    atomic_bool die;          /* close the transport without a word */
+    atomic_bool open_remote;  /* open a forwarded-tcpip for what was asked */
+    atomic_bool open_foreign; /* open one nobody asked for */
+    atomic_uint cancels, remote_echoed, remote_refused;
+    atomic_bool had_disconnect;
+    char asked_address[64];
+};
+
+/* cmocka's assertions belong to the main thread. */
+static void must(bool ok)
+{
+    if (!ok)
+        abort();
+}
+
+static void *plain_alloc(void *ctx, size_t n)
+{
+    (void)ctx;
+    return malloc(n);
+}
+
+static void plain_release(void *ctx, void *p, size_t n)
+{
+    (void)ctx;
+    (void)n;
+    free(p);
+}
+
+static const struct adit_alloc plain = {NULL, plain_alloc, plain_release};
+
+static struct server_channel *server_channel(struct server *v, struct channel *ch)
+{
+    for (size_t i = 0; i < CHANNELS; i++)
+        if (v->channels[i].ch == ch)
+            return &v->channels[i];
+    return NULL;
+}
+
+static void server_move(struct server *v, struct server_channel *c)
+{
+    static const uint8_t zeros[32768];
+    if (!c->ch)
+        return;
+    if (c->is_source) {
+        while (ssh_chan_write(v->ssh, c->ch, span_make(zeros, sizeof zeros)) == sizeof zeros)
+            ;
+        return;
+    }
+    if (c->from < c->to) {
+        size_t n = ssh_chan_write(v->ssh, c->ch, span_make(c->buf + c->from, c->to - c->from));
+        c->from += n;
+        ssh_chan_consumed(v->ssh, c->ch, n, true);
+    }
+    if (c->from == c->to) {
+        c->from = c->to = 0;
+        if (c->eof && !c->eof_sent) {
+            c->eof_sent = true;
+            ssh_chan_eof(v->ssh, c->ch);
+            ssh_chan_close(v->ssh, c->ch);
+        }
+    }
+}
+
+static void server_add(struct server *v, struct channel *ch, bool is_source)
+{
+    struct server_channel *c = server_channel(v, NULL);
+    must(c != NULL);
+    memset(c, 0, sizeof *c);
+    c->ch = ch;
+    c->is_source = is_source;
+    c->buf = malloc(ECHO_CAP);
+    ssh_chan_set_owner(ch, c);
+}
+
+static void server_open(struct server *v, const struct ssh_event *ev)
+{
+    if (span_is(ev->text, "refuse")) {
+        ssh_open_refuse(v->ssh, ev->channel, 2, "Connection refused");
+    } else if (span_is(ev->text, "forbid")) {
+        ssh_open_refuse(v->ssh, ev->channel, 1, "\033[31mopen failed\033[0m");
+    } else {
+        ssh_open_accept(v->ssh, ev->channel, NULL);
+        server_add(v, ev->channel, span_is(ev->text, "source"));
+    }
+}
+
+static void server_global(struct server *v, const struct ssh_event *ev)
+{
+    uint8_t port[4] = {0, 0, REMOTE_PORT >> 8, REMOTE_PORT & 255};
+    if (span_is(ev->names, "cancel-tcpip-forward"))
+        atomic_fetch_add(&v->cancels, 1);
+    else
+        (void)adit_format(v->asked_address, sizeof v->asked_address, "%.*s", (int)ev->text.n,
+                          (const char *)ev->text.p);
+    if (ev->flag)
+        ssh_global_answer(v->ssh, ev->number != 7,
+                          span_make(port, span_is(ev->names, "tcpip-forward") && ev->number == 0 ? 4 : 0));
+}
+
+static void server_sign(struct server *v, const struct ssh_event *ev)
+{
+    uint8_t signature[KEY_SIGNATURE_MAX];
+    struct adit_error err = {ADIT_E_OK, ""};
+    struct wr w = wr_init(signature, sizeof signature);
+    must(key_sign(&v->host_key, ev->alg, ev->data, &w, &err) == ADIT_E_OK);
+    ssh_sign_answer(v->ssh, wr_done(&w));
+}
+
+static void server_data(struct server *v, const struct ssh_event *ev)
+{
+    struct server_channel *c = ev->owner;
+    if (c->to + ev->data.n > ECHO_CAP) {
+        memmove(c->buf, c->buf + c->from, c->to - c->from);
+        c->to -= c->from;
+        c->from = 0;
+    }
+    must(c->to + ev->data.n <= ECHO_CAP); /* flow control */
+    memcpy(c->buf + c->to, ev->data.p, ev->data.n);
+    c->to += ev->data.n;
+    server_move(v, c);
+}
+
+static void server_event(struct server *v, const struct ssh_event *ev)
+{
+    struct server_channel *c = ev->owner;
+    static const struct span methods = SPAN_LIT("password");
+    switch (ev->kind) {
+    case SSH_EVENT_SIGN:
+        server_sign(v, ev);
+        break;
+    case SSH_EVENT_AUTH_REQUEST:
+        ssh_auth_request_answer(v->ssh, span_is(ev->names, "password") && span_is(ev->data, "secret"), false,
+                                methods);
+        break;
+    case SSH_EVENT_CHANNEL_REQUESTED_OPEN:
+        server_open(v, ev);
+        break;
+    case SSH_EVENT_GLOBAL_REQUEST:
+        server_global(v, ev);
+        break;
+    case SSH_EVENT_CHANNEL_OPENED: /* our forwarded-tcpip */
+        server_add(v, ev->channel, false);
+        (void)!ssh_chan_write(v->ssh, ev->channel, span_str("hello"));
+        break;
+    case SSH_EVENT_CHANNEL_OPEN_FAILED:
+        atomic_fetch_add(&v->remote_refused, 1);
+        break;
+    case SSH_EVENT_CHANNEL_DATA:
+        server_data(v, ev);
+        break;
+    case SSH_EVENT_CHANNEL_EOF:
+        c->eof = true;
+        server_move(v, c);
+        break;
+    case SSH_EVENT_CHANNEL_SPACE:
+        if (c)
+            server_move(v, c);
+        break;
+    case SSH_EVENT_CHANNEL_CLOSED:
+        free(c->buf);
+        memset(c, 0, sizeof *c);
+        break;
+    case SSH_EVENT_ENDED:
+        atomic_store(&v->had_disconnect, ssh_error(v->ssh)->code == ADIT_E_DISCONNECTED);
+        break;
+    default:
+        break;
+    }
+}
+
+static void server_commands(struct server *v)
+{
+    struct span where = span_str(v->asked_address), from = SPAN_LIT("192.0.2.7");
+    if (atomic_exchange(&v->open_remote, false))
+        (void)!ssh_open_forwarded_tcpip(v->ssh, where, REMOTE_PORT, from, 999, NULL);
+    if (atomic_exchange(&v->open_foreign, false))
+        (void)!ssh_open_forwarded_tcpip(v->ssh, where, 9, from, 999, NULL);
+}
+
+static void *server_thread(void *arg)
+{
+    struct server *v = arg;
+    struct ssh_event ev;
+    uint8_t seed[32] = {3};
+    uint8_t blob[KEY_PUBLIC_MAX];
+    struct ssh_config config = {.host_keys = "ssh-ed25519"};
+    struct wr w = wr_init(blob, sizeof blob);
+    v->ssh = ssh_new(&ssh_server, &config, &plain, seed);
+    must(key_secret_public(&v->host_key, &w));
+    must(ssh_server_host_key(v->ssh, wr_done(&w)));
+    while (!ssh_is_ended(v->ssh) && !atomic_load(&v->die)) {
+        (void)ssh_tick(v->ssh, loop_now_us());
+        server_commands(v);
+        while (ssh_next(v->ssh, &ev))
+            server_event(v, &ev);
+        for (size_t i = 0; i < CHANNELS; i++)
+            server_move(v, &v->channels[i]);
+        struct span out = ssh_out(v->ssh);
+        struct wspan in = ssh_in_space(v->ssh);
+        struct pollfd p = {v->fd, (short)((out.n ? POLLOUT : 0) | (in.n ? POLLIN : 0)), 0};
+        if (poll(&p, 1, 5) <= 0)
+            continue;
+        ssize_t n = out.n ? send(v->fd, out.p, out.n, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+        if (n > 0)
+            ssh_out_consume(v->ssh, (size_t)n);
+        in = ssh_in_space(v->ssh);
+        n = in.n ? recv(v->fd, in.p, in.n, MSG_DONTWAIT) : -1;
+        if (n > 0)
+            ssh_in_commit(v->ssh, (size_t)n);
+        else if (n == 0)
+            ssh_in_eof(v->ssh);
+    }
+    while (ssh_next(v->ssh, &ev))
+        server_event(v, &ev);
+    close(v->fd);
+    for (size_t i = 0; i < CHANNELS; i++)
+        free(v->channels[i].buf);
+    ssh_free(v->ssh);
+    return NULL;
+}
+
+/* ---- The client's side
+ * --------------------------------------------------------------------------------------- */
+
+enum { FORWARDS = 4 };
+
+struct fixture {
+    struct server server;
+    struct session *session;
+    struct session_config config;
+    struct session_forward forwards[FORWARDS];
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    uint16_t port[FORWARDS], remote_port;
+    size_t addresses[FORWARDS];
+    bool is_done, is_ended, refuse_host_key, hold_question;
+    size_t failed;
+    struct session_question *held;
+    const char *password;
+    char log[64 * 1024];
+    size_t log_n;
+};
+
+static void on_ask(void *ctx, struct session_question *q)
+{
+    struct fixture *f = ctx;
+    q->accept = !f->refuse_host_key;
+    must(q->kind != SESSION_ASK_HOST_KEY || q->blob.n > 30);
+    if (q->kind == SESSION_ASK_CREDENTIAL && q->first) {
+        q->credential = SESSION_CREDENTIAL_PASSWORD;
+        q->reply_len = strlen(f->password);
+        memcpy(q->reply, f->password, q->reply_len);
+        q->password = span_make(q->reply, q->reply_len);
+    } else if (q->kind == SESSION_ASK_CREDENTIAL) {
+        q->credential = SESSION_CREDENTIAL_GIVE_UP;
+        (void)adit_fail(&q->why_not, ADIT_E_AUTH, "nothing else to try");
+    }
+    pthread_mutex_lock(&f->lock);
+    bool hold = f->hold_question;
+    if (hold)
+        f->held = q;
+    pthread_cond_broadcast(&f->changed);
+    pthread_mutex_unlock(&f->lock);
+    if (!hold)
+        session_answer(q);
+}
+
+static void on_notify(void *ctx, const struct session_notice *n)
+{
+    struct fixture *f = ctx;
+    pthread_mutex_lock(&f->lock);
+    if (n->kind == SESSION_FORWARD_UP) {
+        f->port[n->index] = n->bound_port;
+        f->addresses[n->index]++;
+    }
+    if (n->kind == SESSION_REMOTE_PORT)
+        f->remote_port = n->bound_port;
+    if (n->kind == SESSION_ALL_FORWARDS_DONE) {
+        f->is_done = true;
+        f->failed = n->count;
+    }
+    if (n->kind == SESSION_ENDED)
+        f->is_ended = true;
+    pthread_cond_broadcast(&f->changed);
+    pthread_mutex_unlock(&f->lock);
+}
+
+static void on_log(void *ctx, enum session_level level, const char *line)
+{
+    struct fixture *f = ctx;
+    pthread_mutex_lock(&f->lock);
+    if (level <= SESSION_VERBOSE && f->log_n + strlen(line) + 2 < sizeof f->log)
+        f->log_n += (size_t)snprintf(f->log + f->log_n, sizeof f->log - f->log_n, "%s\n", line);
+    pthread_mutex_unlock(&f->lock);
+}
+
+static bool logged(struct fixture *f, const char *what)
+{
+    pthread_mutex_lock(&f->lock);
+    bool found = strstr(f->log, what) != NULL;
+    pthread_mutex_unlock(&f->lock);
+    return found;
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    struct drbg random;
+    uint8_t seed[32] = {9};
+    int fds[2];
+    assert_true(crypto_init());
+    drbg_init(&random, seed);
+    assert_true(key_generate(KEY_ED25519, &random, &f->server.host_key));
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    f->server.fd = fds[0];
+    f->password = "secret";
+    f->config = (struct session_config){.host = "server.example",
+                                        .port = 22,
+                                        .user = "alice",
+                                        .transport_fd = fds[1],
+                                        .forwards = f->forwards,
+                                        .keep_open = true,
+                                        .stdin_fd = -1,
+                                        .stdout_fd = -1,
+                                        .log_level = SESSION_DEBUG3};
+    pthread_mutex_init(&f->lock, NULL);
+    pthread_cond_init(&f->changed, NULL);
+    assert_int_equal(pthread_create(&f->server.thread, NULL, server_thread, &f->server), 0);
+    *state = f;
+    return 0;
+}
+
+static void start(struct fixture *f, size_t forwards)
+{
+    struct session_ops ops = {f, on_ask, on_notify, on_log};
+    struct adit_error err = {ADIT_E_OK, ""};
+    f->config.forward_count = forwards;
+    assert_int_equal(session_start(&f->session, &f->config, &ops, &err), ADIT_E_OK);
+}
+
+static void wait_until(struct fixture *f, const bool *what)
+{
+    pthread_mutex_lock(&f->lock);
+    while (!*what && !f->is_ended)
+        pthread_cond_wait(&f->changed, &f->lock);
+    bool came = *what;
+    pthread_mutex_unlock(&f->lock);
+    assert_true(came);
+}
+
+static enum adit_err join(struct fixture *f, struct session_stats *stats, struct adit_error *err)
+{
+    enum adit_err e = session_join(f->session, err, stats);
+    f->session = NULL;
+    return e;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    struct adit_error err = {ADIT_E_OK, ""};
+    if (f->session) {
+        session_stop(f->session);
+        session_stop(f->session);
+        (void)session_join(f->session, &err, NULL);
+    }
+    atomic_store(&f->server.die, true);
+    pthread_join(f->server.thread, NULL);
+    key_secret_wipe(&f->server.host_key);
+    pthread_mutex_destroy(&f->lock);
+    pthread_cond_destroy(&f->changed);
+    free(f);
+    return 0;
+}
+
+static void stop_cleanly(struct fixture *f, struct session_stats *stats)
+{
+    struct adit_error err = {ADIT_E_OK, ""};
+    session_stop(f->session);
+    assert_int_equal(join(f, stats, &err), ADIT_E_OK);
+}
+
+static int dial(int family, uint16_t port)
+{
+    struct sock_addr a;
+    struct timeval limit = {20, 0};
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(sock_addr_parse(&a, family == AF_INET ? "127.0.0.1" : "::1", port));
+    assert_int_equal(connect(fd, (struct sockaddr *)&a.storage, a.len), 0);
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    return fd;
+}
+
+static size_t read_all(int fd, uint8_t *buf, size_t cap)
+{
+    size_t got = 0;
+    ssize_t n;
+    while (got < cap && (n = read(fd, buf + got, cap - got)) > 0)
+        got += (size_t)n;
+    return got;
+}
+
+struct writer {
+    int fd;
+    const uint8_t *p;
+    size_t n;
+};
+
+static void *writer_thread(void *arg)
+{
+    struct writer *w = arg;
+    size_t done = 0;
+    while (done < w->n) {
+        ssize_t n = send(w->fd, w->p + done, w->n - done, MSG_NOSIGNAL);
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    shutdown(w->fd, SHUT_WR);
+    return NULL;
+}
+
+/* n bytes there and back, half-closed behind the last one. */
+static void check_echo(int fd, size_t n)
+{
+    uint8_t *sent = malloc(n + 1), *got = malloc(n + 1);
+    pthread_t thread;
+    struct writer w = {fd, sent, n};
+    for (size_t i = 0; i < n; i++)
+        sent[i] = (uint8_t)(i * 31 + i / 251);
+    pthread_create(&thread, NULL, writer_thread, &w);
+    assert_int_equal(read_all(fd, got, n + 1), n); /* and then its end */
+    assert_memory_equal(sent, got, n);
+    pthread_join(thread, NULL);
+    free(sent);
+    free(got);
+    close(fd);
+}
+
+/* ---- Tests
+ * ---------------------------------------------------------------------------------------------------- */
+
+static void test_local(void **state)
+{
+    struct fixture *f = *state;
+    struct session_stats stats;
+    f->forwards[0] = (struct session_forward){.type = SESSION_FORWARD_LOCAL, .host = "echo", .port = 7};
+    start(f, 1);
+    wait_until(f, &f->is_done);
+    assert_int_equal(f->failed, 0);
+    check_echo(dial(AF_INET, f->port[0]), 3 * 1024 * 1024);
+    if (f->addresses[0] == 2)
+        check_echo(dial(AF_INET6, f->port[0]), 10);
+    check_echo(dial(AF_INET, f->port[0]), 0);
+    stop_cleanly(f, &stats);
+    assert_int_equal(stats.opened, 1 + f->addresses[0]);
+    assert_int_equal(stats.open_now, 0);
+    assert_true(stats.bytes_up >= 3 * 1024 * 1024 && stats.bytes_up == stats.bytes_down);
+    assert_int_equal(stats.peer_reset, 0);
+}
+
+static void test_many_at_once(void **state)
+{
+    struct fixture *f = *state;
+    int fds[CHANNELS - 4];
+    uint8_t got[4];
+    f->forwards[0] = (struct session_forward){.type = SESSION_FORWARD_LOCAL, .host = "echo", .port = 7};
+    start(f, 1);
+    wait_until(f, &f->is_done);
+    for (size_t i = 0; i < ADIT_COUNT(fds); i++) {
+        fds[i] = dial(AF_INET, f->port[0]);
+        assert_int_equal(write(fds[i], "ping", 4), 4);
+    }
+    for (size_t i = 0; i < ADIT_COUNT(fds); i++)
+        assert_int_equal(read_all(fds[i], got, 4), 4);
+    for (size_t i = 0; i < ADIT_COUNT(fds); i++)
+        close(fds[i]);
+    stop_cleanly(f, NULL);
+}
+
+static void test_refused_and_resets(void **state)
+{
+    struct fixture *f = *state;
+    struct session_stats stats;
+    struct linger reset = {1, 0};
+    uint8_t got[8];
+    f->forwards[0] = (struct session_forward){.type = SESSION_FORWARD_LOCAL, .host = "refuse", .port = 7};
+    f->forwards[1] = (struct session_forward){.type = SESSION_FORWARD_LOCAL, .host = "forbid", .port = 7};
+    f->forwards[2] = (struct session_forward){.type = SESSION_FORWARD_LOCAL, .host = "echo", .port = 7};
+    start(f, 3);
+    wait_until(f, &f->is_done);
+    for (int i = 0; i < 3; i++) {
+        int fd = dial(AF_INET, f->port[i % 2]);
+        assert_int_equal(read_all(fd, got, sizeof got), 0);
+        close(fd);
+    }
+    for (int i = 0; i < 10; i++) {
+        int fd = dial(AF_INET, f->port[2]);
+        assert_int_equal(write(fd, "x", 1), 1);
+        assert_int_equal(read_all(fd, got, 1), 1);
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        close(fd);
+    }
+    check_echo(dial(AF_INET, f->port[2]), 1000);
+    stop_cleanly(f, &stats);
+    assert_int_equal(stats.refused, 2);
+    assert_int_equal(stats.prohibited, 1);
+    assert_int_equal(stats.peer_reset, 10);
+    assert_true(logged(f, "channel open failed: connect failed: Connection refused"));
+    assert_true(logged(f, "channel open failed: administratively prohibited: open failed"));
+    assert_false(logged(f, "reset"));
+}
+
+static void test_dynamic(void **state)
+{
+    struct fixture *f = *state;
+    static const uint8_t ok[] = {5, 1, 0, 5, 1, 0, 3, 4, 'e', 'c', 'h', 'o', 0, 7, 'h', 'i'};
+    static const uint8_t bad[] = {5, 1, 0, 5, 1, 0, 3, 6, 'r', 'e', 'f', 'u', 's', 'e', 0, 7};
+    uint8_t got[32];
+    f->forwards[0] = (struct session_forward){.type = SESSION_FORWARD_DYNAMIC};
+    start(f, 1);
+    wait_until(f, &f->is_done);
+    for (int bytewise = 0; bytewise < 2; bytewise++) {
+        int fd = dial(AF_INET, f->port[0]);
+        for (size_t i = 0; i < sizeof ok; i += bytewise ? 1 : sizeof ok)
+            assert_true(write(fd, ok + i, bytewise ? 1 : sizeof ok) > 0);
+        shutdown(fd, SHUT_WR);
+        assert_int_equal(read_all(fd, got, sizeof got), 14); /* 2 + 10 + "hi", and the end */
+        assert_memory_equal(got, ((uint8_t[]){5, 0, 5, 0}), 4);
+        assert_memory_equal(got + 12, "hi", 2);
+        close(fd);
+    }
+    int fd = dial(AF_INET, f->port[0]);
+    assert_int_equal(write(fd, bad, sizeof bad), sizeof bad);
+    assert_int_equal(read_all(fd, got, sizeof got), 12);
+    assert_int_equal(got[3], 5);
+    close(fd);
+    fd = dial(AF_INET, f->port[0]);
+    assert_int_equal(write(fd, "GET / HTTP/1.0\r\n", 16), 16);
+    assert_int_equal(read_all(fd, got, sizeof got), 0);
+    close(fd);
+    stop_cleanly(f, NULL);
+}
+
+static int listen_here(uint16_t *port)
+{
+    struct sock_addr a;
+    struct adit_error err = {ADIT_E_OK, ""};
+    int fd = -1;
+    assert_true(sock_addr_parse(&a, "127.0.0.1", 0));
+    assert_int_equal(sock_listen(&fd, &a, NULL, &err), ADIT_E_OK);
+    assert_true(sock_local(fd, &a));
+    assert_true(sock_set_nonblock(fd, false));
+    *port = sock_addr_port(&a);
+    return fd;
+}
+
+static void test_remote(void **state)
+{
+    struct fixture *f = *state;
+    struct session_stats stats;
+    uint16_t port;
+    uint8_t got[8];
+    int listener = listen_here(&port);
+    f->forwards[0] =
+        (struct session_forward){.type = SESSION_FORWARD_REMOTE, .host = "localhost", .port = port};
+    start(f, 1);
+    wait_until(f, &f->is_done);
+    assert_int_equal(f->remote_port, REMOTE_PORT);
+    atomic_store(&f->server.open_remote, true);
+    int fd = accept(listener, NULL, NULL);
+    assert_true(fd >= 0);
+    assert_int_equal(read_all(fd, got, 5), 5);
+    assert_memory_equal(got, "hello", 5);
+    check_echo(fd, 100000);
+    atomic_store(&f->server.open_foreign, true);
+    while (atomic_load(&f->server.remote_refused) < 1)
+        usleep(1000);
+    close(listener); /* the target goes down: only that channel is refused */
+    atomic_store(&f->server.open_remote, true);
+    while (atomic_load(&f->server.remote_refused) < 2)
+        usleep(1000);
+    stop_cleanly(f, &stats);
+    assert_int_equal(stats.denied, 1);
+    assert_int_equal(stats.local_refused, 1);
+    assert_true(logged(f, "no local service for localhost:"));
+    while (!atomic_load(&f->server.had_disconnect))
+        usleep(1000);
+    assert_int_equal(atomic_load(&f->server.cancels), 1);
+    assert_string_equal(f->server.asked_address, "localhost");
+}
+
+static void test_remote_refused_ends(void **state)
+{
+    struct fixture *f = *state;
+    struct adit_error err = {ADIT_E_OK, ""};
+    f->forwards[0] = (struct session_forward){
+        .type = SESSION_FORWARD_REMOTE, .bind_port = 7, .host = "localhost", .port = 1};
+    f->config.exit_on_forward_failure = true;
+    start(f, 1);
+    assert_int_equal(join(f, NULL, &err), ADIT_E_FORWARD);
+    assert_non_null(strstr(err.text, "listen port 7"));
+}
+
+static void test_stdio(void **state)
+{
+    struct fixture *f = *state;
+    int in[2], out[2];
+    uint8_t got[16];
+    struct adit_error err = {ADIT_E_OK, ""};
+    assert_int_equal(pipe(in), 0);
+    assert_int_equal(pipe(out), 0);
+    f->forwards[0] = (struct session_forward){.type = SESSION_FORWARD_STDIO, .host = "echo", .port = 7};
+    f->config.stdin_fd = in[0];
+    f->config.stdout_fd = out[1];
+    f->config.keep_open = false;
+    start(f, 1);
+    assert_int_equal(write(in[1], "over there", 10), 10);
+    assert_int_equal(read_all(out[0], got, 10), 10);
+    close(in[1]);
+    assert_int_equal(read_all(out[0], got, 1), 0);
+    assert_int_equal(join(f, NULL, &err), ADIT_E_OK);
+    close(out[0]);
+}
+
+static void test_stdio_refused(void **state)
+{
+    struct fixture *f = *state;
+    int in[2], out[2];
+    struct adit_error err = {ADIT_E_OK, ""};
+    assert_int_equal(pipe(in), 0);
+    assert_int_equal(pipe(out), 0);
+    f->forwards[0] = (struct session_forward){.type = SESSION_FORWARD_STDIO, .host = "refuse", .port = 7};
+    f->config.stdin_fd = in[0];
+    f->config.stdout_fd = out[1];
+    f->config.keep_open = false;
+    start(f, 1);
+    assert_int_equal(join(f, NULL, &err), ADIT_E_CHANNEL);
+    assert_non_null(strstr(err.text, "connect failed: Connection refused"));
+    close(in[1]);
+    close(out[0]);
+}
+
+/* A reader that does not read stalls its own channel alone, and what is held for it is bounded by its window.
+ */
+static void test_slow_reader(void **state)
+{
+    struct fixture *f = *state;
+    struct mailbox box;
+    struct session_snapshot snapshot = {.reply_to = &box};
+    struct adit_error err = {ADIT_E_OK, ""};
+    uint8_t byte;
+    assert_int_equal(mailbox_init(&box, &err), ADIT_E_OK);
+    f->forwards[0] = (struct session_forward){.type = SESSION_FORWARD_LOCAL, .host = "source", .port = 7};
+    f->forwards[1] = (struct session_forward){.type = SESSION_FORWARD_LOCAL, .host = "echo", .port = 7};
+    start(f, 2);
+    wait_until(f, &f->is_done);
+    int slow = dial(AF_INET, f->port[0]);
+    assert_int_equal(read_all(slow, &byte, 1), 1);
+    check_echo(dial(AF_INET, f->port[1]), 8 * 1024 * 1024);
+    session_snapshot(f->session, &snapshot);
+    struct pollfd p = {mailbox_fd(&box), POLLIN, 0};
+    assert_int_equal(poll(&p, 1, 10000), 1);
+    assert_non_null(mailbox_take(&box));
+    assert_true(snapshot.stats.buffered > 0 && snapshot.stats.buffered <= 8 * 1024 * 1024);
+    assert_int_equal(snapshot.stats.open_now, 1);
+    close(slow);
+    stop_cleanly(f, NULL);
+    mailbox_wipe(&box);
+}
+
+static void test_server_dies(void **state)
+{
+    struct fixture *f = *state;
+    struct adit_error err = {ADIT_E_OK, ""};
+    uint8_t buf[4096];
+    ssize_t n;
+    f->forwards[0] = (struct session_forward){.type = SESSION_FORWARD_LOCAL, .host = "source", .port = 7};
+    start(f, 1);
+    wait_until(f, &f->is_done);
+    int fd = dial(AF_INET, f->port[0]);
+    assert_int_equal(read_all(fd, buf, sizeof buf), sizeof buf);
+    atomic_store(&f->server.die, true);
+    while ((n = read(fd, buf, sizeof buf)) > 0)
+        ;
+    assert_true(n < 0 && errno == ECONNRESET); /* not an end of file: bytes are missing */
+    close(fd);
+    assert_int_equal(join(f, NULL, &err), ADIT_E_CLOSED);
+}
+
+static void test_wrong_password(void **state)
+{
+    struct fixture *f = *state;
+    struct adit_error err = {ADIT_E_OK, ""};
+    f->password = "wrong";
+    start(f, 0);
+    assert_int_equal(join(f, NULL, &err), ADIT_E_AUTH);
+    assert_non_null(strstr(err.text, "nothing else to try"));
+}
+
+static void test_host_key_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct adit_error err = {ADIT_E_OK, ""};
+    f->refuse_host_key = true;
+    start(f, 0);
+    assert_int_equal(join(f, NULL, &err), ADIT_E_HOST_KEY);
+}
+
+static void test_stop_while_asking(void **state)
+{
+    struct fixture *f = *state;
+    struct adit_error err = {ADIT_E_OK, ""};
+    f->hold_question = true;
+    start(f, 0);
+    pthread_mutex_lock(&f->lock);
+    while (!f->held)
+        pthread_cond_wait(&f->changed, &f->lock);
+    pthread_mutex_unlock(&f->lock);
+    session_stop(f->session);
+    session_answer(f->held);
+    assert_int_equal(join(f, NULL, &err), ADIT_E_OK);
+}
+
+/* A busy address fails before a connection is made. */
+static void test_bind_failure(void **state)
+{
+    struct fixture *f = *state;
+    struct adit_error err = {ADIT_E_OK, ""};
+    uint16_t port;
+    int listener = listen_here(&port);
+    f->forwards[0] =
+        (struct session_forward){.type = SESSION_FORWARD_LOCAL, .bind_port = port, .host = "echo", .port = 7};
+    f->config.exit_on_forward_failure = true;
+    start(f, 1);
+    assert_int_equal(join(f, NULL, &err), ADIT_E_FORWARD);
+    assert_false(f->is_done);
+    close(listener);
+}
+
+static void test_second_stop_is_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct adit_error err = {ADIT_E_OK, ""};
+    uint8_t byte;
+    f->forwards[0] = (struct session_forward){.type = SESSION_FORWARD_LOCAL, .host = "echo", .port = 7};
+    start(f, 1);
+    wait_until(f, &f->is_done);
+    int fd = dial(AF_INET, f->port[0]);
+    assert_int_equal(write(fd, "x", 1), 1);
+    assert_int_equal(read_all(fd, &byte, 1), 1);
+    uint64_t began = loop_now_ms();
+    session_stop(f->session);
+    session_stop(f->session);
+    assert_int_equal(join(f, NULL, &err), ADIT_E_OK);
+    assert_true(loop_now_ms() - began < 3000);
+    close(fd);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_local),
+        TEST(test_many_at_once),
+        TEST(test_refused_and_resets),
+        TEST(test_dynamic),
+        TEST(test_remote),
+        TEST(test_remote_refused_ends),
+        TEST(test_stdio),
+        TEST(test_stdio_refused),
+        TEST(test_slow_reader),
+        TEST(test_server_dies),
+        TEST(test_wrong_password),
+        TEST(test_host_key_refused),
+        TEST(test_stop_while_asking),
+        TEST(test_bind_failure),
+        TEST(test_second_stop_is_at_once),
+    };
+    signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
