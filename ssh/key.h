@@ -56,7 +56,7 @@ bool key_parse_shape(struct key *k, struct span blob) ADIT_MUST_USE;
 unsigned key_bits(const struct key *k);
 
 /* "SHA256:" and 43 base64 characters, as ssh-keygen -l prints it; zero-terminated. */
-enum { KEY_FINGERPRINT_LEN = 51 };
+enum { KEY_FINGERPRINT_LEN = 50 };
 void key_fingerprint(struct span blob, char out[static KEY_FINGERPRINT_LEN + 1]);
 
 /* ---- Signatures ---------------------------------------------------------------------------------- */
