@@ -246,6 +246,12 @@ static void answer(struct pair *p, enum pair_side side, struct ssh_event *ev)
     }
 }
 
+void pair_answer(struct pair *p, enum pair_side side, struct ssh_event *event)
+{
+    if (p->on_event == NULL || !p->on_event(p, side, event))
+        answer(p, side, event);
+}
+
 /* ---- the scheduler ---- */
 
 static bool pull(struct pair *p, enum pair_side side)
@@ -255,8 +261,7 @@ static bool pull(struct pair *p, enum pair_side side)
     while (ssh_next(p->ssh[side], &ev)) {
         any = true;
         log_event(p, side, &ev);
-        if (p->on_event == NULL || !p->on_event(p, side, &ev))
-            answer(p, side, &ev);
+        pair_answer(p, side, &ev);
     }
     return any;
 }
@@ -304,8 +309,10 @@ bool pair_run(struct pair *p)
             moved |= carry(p, side);
         }
         if (p->chunks == PAIR_RANDOM && !moved) /* the dice may have named one side twice */
-            moved =
-                pull(p, PAIR_CLIENT) | pull(p, PAIR_SERVER) | carry(p, PAIR_CLIENT) | carry(p, PAIR_SERVER);
+            for (int i = 0; i < 2; i++) {
+                moved |= pull(p, (enum pair_side)i);
+                moved |= carry(p, (enum pair_side)i);
+            }
         if (!moved)
             return true;
     }

@@ -45,6 +45,8 @@ void pair_start(struct pair *p);
 void pair_free(struct pair *p);
 /* Until nothing moves. Time passes by 1 ms a round. False: it did not come to rest. */
 bool pair_run(struct pair *p);
+/* What the pair itself does about an event, on_event first. */
+void pair_answer(struct pair *p, enum pair_side side, struct ssh_event *event);
 bool pair_is_up(const struct pair *p); /* both sides authenticated and alive */
 bool pair_logged(const struct pair *p, const char *line);
 
