@@ -1,6 +1,7 @@
 """Fixtures of the end-to-end tests. Every server and client is a process of its own in a temporary folder;
 nothing under the real home folder is read or written. ADIT names another client binary, ADIT_OPENSSH10 the
 folder of an unpacked OpenSSH 10."""
+import itertools
 import os
 import shutil
 import sys
@@ -52,13 +53,13 @@ def user_key(key_folder):
 def start(base, key_folder, user_key):
     """Starts servers: start(Class, ..., authorized=[...]). Equal calls share one server for the whole run unless
     fresh=True."""
-    running, shared = [], {}
+    running, shared, count = [], {}, itertools.count()
 
     def starter(cls, *args, authorized=None, fresh=False, **kw):
         mark = repr((cls, args, authorized, sorted(kw.items())))
         if not fresh and mark in shared and shared[mark].proc.poll() is None:
             return shared[mark]
-        folder = base / f"server{len(running)}"
+        folder = base / f"server{next(count)}"
         folder.mkdir()
         if cls is servers.Dropbear:
             server = cls(folder, *args, **kw)

@@ -117,7 +117,8 @@ class Sshd(Server):
             os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
         argv = [self.binary, "-D", "-e", "-f", str(self.folder / "sshd_config")]
         self.launch(self._own_hosts(argv, hosts) if hosts else argv)
-        self.wait_up(r"Server listening on 127.0.0.1")
+        wait_until(lambda: self.proc.poll() is not None or traffic.listeners(self.port), 20, self.text)
+        assert self.proc.poll() is None, f"sshd ended at once:\n{self.text()}"
 
     def _write(self, authorized, options, log_level):
         keys_file = self.folder / "authorized_keys"
