@@ -81,6 +81,9 @@ IS_CLANG := $(findstring clang,$(shell $(CC) --version 2>/dev/null))
 # clang 14 has zero-initialisation of locals only behind a switch that says it will go away.
 HARD += -ftrivial-auto-var-init=$(if $(IS_CLANG),pattern,zero)
 
+# Nothing unwinds at run time; a debugger finds its tables in build/adit.debug.
+HARD += -fno-asynchronous-unwind-tables -fno-unwind-tables
+
 # The release is compiled against musl's headers by naming them: musl-gcc wraps gcc alone and hides the
 # kernel's headers. $(BUILD)/linux-headers shows these, and nothing else of glibc's.
 CC_INCLUDE  := $(if $(IS_CLANG),$(shell $(CC) -print-resource-dir 2>/dev/null)/include,$(shell $(CC) -print-file-name=include 2>/dev/null))
