@@ -10,6 +10,7 @@ enum {
     EXTENDED_PREFIX = 13, /* CHANNEL_EXTENDED_DATA: and the type code */
     NO_SLOT = UINT16_MAX,
     RTT_LEAST_US = 100,
+    GRANT_LEAST = 128 * 1024,
 };
 
 void channels_init(struct channels *t, const struct adit_alloc *memory, uint32_t budget)
@@ -186,11 +187,14 @@ static void window_adapt(struct channels *t, struct channel *ch, uint32_t n, boo
     }
 }
 
-/* What may be granted now; nothing is worth a message below a quarter of the window. */
+/* What may be granted now. A window given back in large lumps is a window that much smaller on a long link,
+ * one given back in small ones costs messages: a sixteenth, but not below 128 KiB nor above a quarter. */
 static uint32_t window_to_grant(const struct channel *ch)
 {
-    uint32_t out = ch->rx_window + ch->rx_held;
-    if (out >= ch->rx_max || ch->rx_max - out < ch->rx_max / 4)
+    uint32_t out = ch->rx_window + ch->rx_held, least = ch->rx_max / 16;
+    if (least < GRANT_LEAST)
+        least = ch->rx_max / 4 < GRANT_LEAST ? ch->rx_max / 4 : GRANT_LEAST;
+    if (out >= ch->rx_max || ch->rx_max - out < least)
         return 0;
     return ch->rx_max - out;
 }
