@@ -384,9 +384,11 @@ static void conn_input(struct conn *c)
     (void)conn_events(c);
 }
 
-static void conn_tick(struct conn *c)
+void conn_tick(struct conn *c)
 {
     struct session *s = c->session;
+    if (!c->ssh || c->is_over)
+        return;
     uint64_t at_us = ssh_tick(c->ssh, loop_now_us());
     loop_timer_set(&s->loop, &s->tick_timer, at_us == UINT64_MAX ? LOOP_NEVER : at_us / 1000 + 1);
 }
@@ -415,8 +417,7 @@ bool conn_work(struct conn *c)
     conn_tick(c);
     conn_input(c);
     conn_output(c);
-    if (!c->is_over)
-        conn_tick(c);
+    conn_tick(c);
     return !c->is_over && (c->has_unread || pump_set_has_work(&s->pumps));
 }
 

@@ -96,6 +96,7 @@ void conn_start(struct conn *c);        /* lookup, TCP, machine; or transport_fd
 void conn_on_resolved(struct conn *c);  /* its letter came */
 void conn_on_transport(struct conn *c); /* readiness */
 void conn_on_timer(struct conn *c);     /* the phase timer, while connecting */
+void conn_tick(struct conn *c);         /* tells the machine the time */
 bool conn_work(struct conn *c);         /* everything that can be done now; true: more at once */
 bool conn_flush(struct conn *c);        /* true: no byte waits, or none can go any more */
 size_t conn_room(const struct conn *c); /* for channel data */

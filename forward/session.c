@@ -641,6 +641,7 @@ static void session_turn(struct session *s)
         session_finish(s, &err);
         s->phase = PHASE_ENDED;
     }
+    conn_tick(&s->conn); /* what follows is measured and timed by it */
     while (s->phase != PHASE_ENDED && (f = loop_next(&s->loop)))
         on_fd(s, f);
     uint64_t now = loop_now_ms();
