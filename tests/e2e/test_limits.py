@@ -123,7 +123,7 @@ def test_beside_a_slow_consumer(kit, sshd, service, adit_only):
 def test_small_channel_beside_a_bulk_download(kit, sshd, service, echo):
     """While a bulk download runs, a small connection is answered all the time."""
     client = kit.connect(sshd, "-N", "-L", f"0:{service(traffic.endless).target}", "-L", f"0:{echo.target}")
-    bulk, small = client.listening(4)[0], client.listening(4)[2]
+    bulk, small = client.listening(2)[0], client.listening(2)[1]
     stop, got = threading.Event(), [0]
 
     def drain():
@@ -329,7 +329,7 @@ def test_long_path_keeps_the_hash(kit, sshd, relay, service):
 def test_connections_refused_by_the_dozen(kit, sshd, echo, adit_only):
     """200 refused channels in a row leave descriptors and memory as they were."""
     client = kit.connect(sshd, "-N", "-L", f"0:127.0.0.1:{traffic.free_port()}", "-L", f"0:{echo.target}")
-    bad, good = client.listening(4)[0], client.listening(4)[2]
+    bad, good = client.listening(2)[0], client.listening(2)[1]
     assert traffic.ask(good.addr) == b"ping"
     wait_until(lambda: echo.active == 0, 10, "closed")
     fds = client.fds()

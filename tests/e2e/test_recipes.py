@@ -119,7 +119,7 @@ def test_data_bases(bench, title, host, port):
     """The service's own protocol begins on the local port."""
     bench.at(host, port, f"I am {title}")
     command, = only(title)
-    bench.tunnel(bench.local(command), 2)
+    bench.tunnel(bench.local(command), 1)
     assert traffic.greeting(("127.0.0.1", int(bench.own_port(str(port))))) == f"I am {title}"
 
 
@@ -128,7 +128,7 @@ def test_web(bench):
     bench.at("web.internal", 80, "plain")
     bench.at("web.internal", 443, "tls")
     command, = only("A web server, plain and TLS")
-    bench.tunnel(bench.local(command), 4)
+    bench.tunnel(bench.local(command), 2)
     assert traffic.greeting(("127.0.0.1", int(bench.own_port("8080")))) == "plain"
     assert traffic.greeting(("::1", int(bench.own_port("8443")))) == "tls"
 
@@ -158,7 +158,7 @@ def test_proxy(bench):
     """curl, as the recipe has it, reaches a name that only the server knows."""
     bench.service(traffic.http, b"wiki page", host=HOSTS["wiki.internal"], port=80)
     tunnel, first, second = only("A proxy for everything", 1, 2, 3)
-    bench.tunnel(bench.local(tunnel), 2)
+    bench.tunnel(bench.local(tunnel), 1)
     assert bench.sh(bench.local(first)) == "wiki page"
     assert bench.sh(bench.local(second)) == "wiki page"
 
@@ -174,7 +174,7 @@ def test_ci(bench):
     shutil.rmtree(bench.kit.home / ".ssh")
     bench.at("db.internal", 5432, "data")
     command, = only("In a CI job, with nothing on disk")
-    bench.tunnel(bench.local(command), 2, {"DEPLOY_KEY": bench.key.read_text(),
+    bench.tunnel(bench.local(command), 1, {"DEPLOY_KEY": bench.key.read_text(),
                                            "DEPLOY_KNOWN_HOSTS": bench.server.known_hosts_lines()})
     assert traffic.greeting(("127.0.0.1", int(bench.own_port("5432")))) == "data"
     assert not (bench.kit.home / ".ssh").exists()
@@ -188,7 +188,7 @@ def test_pinned(bench):
     refused = Client(["bash", "-c", "exec " + bench.local(command)], bench.env())
     assert refused.finish() == 255
     right = re.sub(r"SHA256:\S+", keys.fingerprint(bench.server.host_keys[0]), bench.local(command))
-    bench.tunnel(right, 2)
+    bench.tunnel(right, 1)
     assert traffic.greeting(("127.0.0.1", int(bench.own_port("5432")))) == "data"
 
 

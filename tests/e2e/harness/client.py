@@ -189,7 +189,7 @@ class Kit:
                 number = traffic.free_port_both()
                 real[i] = re.sub(r"^0", str(number), arg)
                 line = f"listening {real[i - 1][1]} 127.0.0.1:{number} {real[i].partition(':')[2] or '-'}"
-                fixed += [Listener(line), Listener(line.replace("127.0.0.1", "[::1]", 1))]
+                fixed.append(Listener(line))
         client = self.run(*self.base(key, known_hosts, batch), "-p", str(port or server.port), "-l", server.user, *real,
                           host, env=env, wrap=wrap, **popen)
         client.fixed = fixed
@@ -198,11 +198,11 @@ class Kit:
     def local(self, server, service, *args, **kw):
         """-N -L of a free port to service; returns (client, address)."""
         client = self.connect(server, "-N", "-L", f"0:{service.target}", *args, **kw)
-        return client, client.listening(2)[0].addr
+        return client, client.listening(1)[0].addr
 
     def dynamic(self, server, *args, **kw):
         client = self.connect(server, "-N", "-D", "0", *args, **kw)
-        return client, client.listening(2)[0].addr
+        return client, client.listening(1)[0].addr
 
     def remote(self, server, service, *args, **kw):
         """-N -R of a port that the server picks to service; returns (client, address at the server)."""
