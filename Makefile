@@ -277,7 +277,7 @@ TOOLS := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(wildcard tests/tools/*.c)
 $(BUILD)/tools/%: tests/tools/%.c
 	@mkdir -p $(@D)
 	$(call say,CC $@)
-	$Q$(CC) -O2 $(BASE) -MF $@.d -pthread -o $@ $<
+	$Q$(CC) -O2 $(BASE) -D_GNU_SOURCE= -MF $@.d -pthread -o $@ $<
 
 # E2E: more words for pytest.
 .PHONY: check-e2e-quick
