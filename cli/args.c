@@ -20,7 +20,7 @@ struct parse {
     struct adit_error *err;
     unsigned verbose;
     bool quiet, no_session;
-    bool has_host, has_command;
+    bool has_command;
 };
 
 /* The failure is in p->err already, and parsing goes on. */
@@ -325,8 +325,8 @@ static void words_take(struct parse *p, int argc, char *const argv[])
             i++;
         } else if (!flags_over && argv[i][0] == '-' && argv[i][1] != 0) {
             i += flags_take(p, argv[i], i + 1 < argc ? argv[i + 1] : NULL);
-        } else if (!p->has_host) {
-            p->has_host = true;
+        } else if (!p->args->has_destination) {
+            p->args->has_destination = true;
             noted(args_destination(p->args, argv[i++], p->err));
         } else {
             p->has_command = true; /* all that follows is the command's */
@@ -369,7 +369,7 @@ enum adit_err args_parse(struct args *args, int argc, char *const argv[], struct
     defaults_choose(&p);
     if (args->wants_help || args->wants_version || err->code != ADIT_E_OK)
         return err->code;
-    if (!p.has_host)
+    if (!args->has_destination)
         return adit_fail(err, ADIT_E_USAGE, "no destination: adit [options] [user@]host");
     if (p.has_command)
         return adit_fail(err, ADIT_E_UNSUPPORTED,

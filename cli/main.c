@@ -22,7 +22,7 @@ static int usage_error(const struct args *args, const struct adit_error *err)
 {
     log_set_level(LOG_LEVEL_INFO); /* -q hides what a connection says, not this */
     log_format(LOG_LEVEL_FATAL, "adit: %s", err->text);
-    if (args->host[0] == 0)
+    if (!args->has_destination)
         (void)log_write_all(STDERR_FILENO, args_usage, strlen(args_usage));
     return run_exit_status(args->options.exit_codes, err->code, 0);
 }
