@@ -1,0 +1,154 @@
+#include "test.h"
+
+#include <string.h>
+
+#include "client/forward_spec.h"
+
+struct good {
+    enum forward_type type;
+    const char *text;
+    enum forward_bind bind;
+    const char *address;
+    uint16_t port;
+    const char *host;
+    uint16_t host_port;
+};
+
+static void check_good(const struct good *g)
+{
+    struct forward_spec s;
+    struct adit_error err = {0};
+    enum adit_err e = forward_spec_parse(&s, g->type, g->text, true, &err);
+    if (e != ADIT_E_OK)
+        print_error("%s: %s\n", g->text, err.text);
+    assert_int_equal(e, ADIT_E_OK);
+    assert_int_equal(s.type, g->type);
+    assert_int_equal(s.bind, g->bind);
+    assert_string_equal(s.address, g->address);
+    assert_int_equal(s.port, g->port);
+    assert_string_equal(s.host, g->host);
+    assert_int_equal(s.host_port, g->host_port);
+}
+
+static void test_good(void **state)
+{
+    (void)state;
+    static const struct good rows[] = {
+        {FORWARD_LOCAL, "8080:h:80", FORWARD_BIND_DEFAULT, "", 8080, "h", 80},
+        {FORWARD_LOCAL, "0:h:80", FORWARD_BIND_DEFAULT, "", 0, "h", 80},
+        {FORWARD_LOCAL, "8080:80", FORWARD_BIND_DEFAULT, "", 8080, "localhost", 80},
+        {FORWARD_LOCAL, ":8080:h:80", FORWARD_BIND_ALL, "", 8080, "h", 80},
+        {FORWARD_LOCAL, "*:8080:h:80", FORWARD_BIND_ALL, "", 8080, "h", 80},
+        {FORWARD_LOCAL, "localhost:8080:h:80", FORWARD_BIND_LOCAL, "", 8080, "h", 80},
+        {FORWARD_LOCAL, "127.0.0.1:8080:h:80", FORWARD_BIND_ADDRESS, "127.0.0.1", 8080, "h", 80},
+        {FORWARD_LOCAL, "[::1]:8080:[2001:db8::1]:80", FORWARD_BIND_ADDRESS, "::1", 8080, "2001:db8::1", 80},
+        {FORWARD_LOCAL, "8080:[h]:80", FORWARD_BIND_DEFAULT, "", 8080, "h", 80},
+        {FORWARD_LOCAL, "65535:h:65535", FORWARD_BIND_DEFAULT, "", 65535, "h", 65535},
+        {FORWARD_REMOTE, "0:h:80", FORWARD_BIND_DEFAULT, "", 0, "h", 80},
+        {FORWARD_REMOTE, "0.0.0.0:9000:h:80", FORWARD_BIND_ADDRESS, "0.0.0.0", 9000, "h", 80},
+        {FORWARD_DYNAMIC, "1080", FORWARD_BIND_DEFAULT, "", 1080, "", 0},
+        {FORWARD_DYNAMIC, "0", FORWARD_BIND_DEFAULT, "", 0, "", 0},
+        {FORWARD_DYNAMIC, "*:1080", FORWARD_BIND_ALL, "", 1080, "", 0},
+        {FORWARD_DYNAMIC, "[::1]:1080", FORWARD_BIND_ADDRESS, "::1", 1080, "", 0},
+        {FORWARD_STDIO, "h:80", FORWARD_BIND_DEFAULT, "", 0, "h", 80},
+        {FORWARD_STDIO, "[::1]:80", FORWARD_BIND_DEFAULT, "", 0, "::1", 80},
+    };
+    for (size_t i = 0; i < ADIT_COUNT(rows); i++)
+        check_good(&rows[i]);
+}
+
+static void refused(enum forward_type type, const char *text, bool short_form, enum adit_err wanted)
+{
+    struct forward_spec s;
+    struct adit_error err = {0};
+    enum adit_err e = forward_spec_parse(&s, type, text, short_form, &err);
+    if (e != wanted)
+        print_error("%s: %s\n", text, err.text);
+    assert_int_equal(e, wanted);
+    assert_int_equal(err.code, wanted);
+    assert_true(strchr(err.text, "LRDW"[type]) != NULL); /* says which option */
+}
+
+static void test_bad(void **state)
+{
+    (void)state;
+    static const char *const local[] = {"",
+                                        "8080",
+                                        "8080:",
+                                        "8080:h:0",
+                                        "8080:h:80:",
+                                        "70000:h:80",
+                                        "-1:h:80",
+                                        "8080::80",
+                                        "::1:80:h:80",
+                                        "8080:::1:80",
+                                        "[::1:8080:h:80",
+                                        "[]:8080:h:80",
+                                        "[::1]x:80:h:1",
+                                        "x y:80:h:1",
+                                        "8080: h:80",
+                                        "8080:h h:80",
+                                        "1:2:3:4:5",
+                                        "8080:h:99999",
+                                        "8080:nosuchservice:h",
+                                        "8080:h:nosuchservice"};
+    for (size_t i = 0; i < ADIT_COUNT(local); i++)
+        refused(FORWARD_LOCAL, local[i], true, ADIT_E_USAGE);
+    refused(FORWARD_LOCAL, "8080:80", false, ADIT_E_USAGE); /* the short form is asked for */
+    refused(FORWARD_DYNAMIC, "a:b:1080", true, ADIT_E_USAGE);
+    refused(FORWARD_DYNAMIC, "", true, ADIT_E_USAGE);
+    refused(FORWARD_STDIO, "h", true, ADIT_E_USAGE);
+    refused(FORWARD_STDIO, "80", true, ADIT_E_USAGE);
+    refused(FORWARD_STDIO, ":80", true, ADIT_E_USAGE);
+    refused(FORWARD_STDIO, "h:0", true, ADIT_E_USAGE);
+}
+
+static void test_not_yet(void **state)
+{
+    (void)state;
+    refused(FORWARD_LOCAL, "/run/s:h:80", true, ADIT_E_UNSUPPORTED);
+    refused(FORWARD_LOCAL, "8080:/run/s", true, ADIT_E_UNSUPPORTED);
+    refused(FORWARD_REMOTE, "/run/s:h:80", true, ADIT_E_UNSUPPORTED);
+    refused(FORWARD_REMOTE, "8080", true, ADIT_E_UNSUPPORTED);
+    refused(FORWARD_REMOTE, "h:8080", true, ADIT_E_UNSUPPORTED);
+    refused(FORWARD_STDIO, "/run/s", true, ADIT_E_UNSUPPORTED);
+}
+
+static void test_long_host(void **state)
+{
+    (void)state;
+    char text[LIMIT_HOST + 32];
+    struct forward_spec s;
+    for (size_t n = LIMIT_HOST; n <= LIMIT_HOST + 1; n++) {
+        struct adit_error err = {0};
+        memcpy(text, "80:", 3);
+        memset(text + 3, 'h', n);
+        memcpy(text + 3 + n, ":80", 4);
+        enum adit_err e = forward_spec_parse(&s, FORWARD_LOCAL, text, false, &err);
+        assert_int_equal(e, n == LIMIT_HOST ? ADIT_E_OK : ADIT_E_USAGE);
+    }
+}
+
+static void test_target(void **state)
+{
+    (void)state;
+    struct forward_spec s = {.type = FORWARD_LOCAL, .host = "h", .host_port = 80};
+    char out[FORWARD_TARGET_CAP];
+    forward_spec_target(&s, out);
+    assert_string_equal(out, "h:80");
+    memcpy(s.host, "::1", 4);
+    forward_spec_target(&s, out);
+    assert_string_equal(out, "[::1]:80");
+    s.type = FORWARD_DYNAMIC;
+    forward_spec_target(&s, out);
+    assert_string_equal(out, "-");
+    assert_int_equal(forward_spec_letter(FORWARD_DYNAMIC), 'D');
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_good), cmocka_unit_test(test_bad),
+                                       cmocka_unit_test(test_not_yet), cmocka_unit_test(test_long_host),
+                                       cmocka_unit_test(test_target)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
