@@ -487,7 +487,7 @@ size_t channel_write(struct channels *t, struct packet *pk, struct channel *ch, 
 
 void channel_eof(struct channels *t, struct channel *ch)
 {
-    if (ch->eof_sent || ch->close_sent || (ch->due & DUE_CLOSE) != 0)
+    if (ch->is_gone || ch->eof_sent || ch->close_sent || (ch->due & DUE_CLOSE) != 0)
         return;
     ch->eof_sent = true;
     due(t, ch, DUE_EOF);
@@ -495,14 +495,14 @@ void channel_eof(struct channels *t, struct channel *ch)
 
 void channel_close(struct channels *t, struct channel *ch)
 {
-    if (!ch->close_sent)
+    if (!ch->is_gone && !ch->close_sent)
         due(t, ch, DUE_CLOSE);
 }
 
 void channel_gone(struct channels *t, struct channel *ch)
 {
-    ch->owner = NULL;
     ch->is_gone = true;
+    unlink_blocked(t, ch);
     if (!ch->in_due)
         due(t, ch, ch->due); /* moved to the gone by the next flush */
 }
@@ -548,7 +548,7 @@ static struct channel *opening(struct channels *t, struct rd *r, const char *msg
     (void)rd_u8(r);
     uint32_t id = rd_u32(r);
     struct channel *ch = rd_ok(r) && id < t->slot_count ? t->slots[id].channel : NULL;
-    if (ch == NULL || ch->state != CHANNEL_OPENING || ch->opening == NULL || !ch->opening->is_sent) {
+    if (ch == NULL || ch->is_gone || ch->state != CHANNEL_OPENING || !ch->opening->is_sent) {
         adit_fail(err, ADIT_E_PROTOCOL, "%s for channel %lu, which is not being opened (RFC 4254 §5.1)", msg,
                   (unsigned long)id);
         return NULL;

@@ -314,6 +314,8 @@ uint64_t ssh_tick(struct ssh *ssh, uint64_t now_us)
     next = earlier(next, tick_rekey(ssh));
     next = earlier(next, tick_idle(ssh));
     flush(ssh);
+    if (ssh->rekey_is_wanted)
+        ssh_rekey(ssh);
     return next;
 }
 
@@ -415,6 +417,7 @@ static enum adit_err on_newkeys(struct ssh *ssh, struct span payload, struct ssh
     if (result != ADIT_E_OK)
         return result;
     ssh->kex_done_us = ssh->now_us;
+    ssh->rekey_is_wanted = false;
     event->kind = SSH_EVENT_KEX_DONE;
     if (is_first) {
         ssh->phase = PHASE_SERVICE;
@@ -709,7 +712,12 @@ static enum packet_status next_packet(struct ssh *ssh, struct span *payload)
 void ssh_take_ext_info(struct ssh *ssh)
 {
     struct ssh_event none = {0};
-    if (ssh->has_held || packet_next(&ssh->packet, &ssh->held, &ssh->error) != PACKET_READY)
+    if (ssh->has_held)
+        return;
+    enum packet_status status = packet_next(&ssh->packet, &ssh->held, &ssh->error);
+    if (status == PACKET_BAD)
+        ssh_check(ssh, ssh->error.code);
+    if (status != PACKET_READY)
         return;
     if (ssh->held.p[0] == SSH_MSG_EXT_INFO)
         ssh_check(ssh, dispatch(ssh, ssh->held, &none));
@@ -739,7 +747,9 @@ static bool next_ident(struct ssh *ssh, struct ssh_event *event)
 
 static void start_rekey_if_due(struct ssh *ssh)
 {
-    if (may_send(ssh) && kex_is_due(&ssh->kex, &ssh->packet, ssh->config.rekey_bytes))
+    if (!may_send(ssh) || ssh->kex.peer_started || must_drain(ssh)) /* it must fit: later, then */
+        return;
+    if (ssh->rekey_is_wanted || kex_is_due(&ssh->kex, &ssh->packet, ssh->config.rekey_bytes))
         ssh_check(ssh, kex_start(&ssh->kex, &ssh->packet, &ssh->error));
 }
 
@@ -817,8 +827,10 @@ bool ssh_next(struct ssh *ssh, struct ssh_event *event)
 
 void ssh_rekey(struct ssh *ssh)
 {
-    if (may_send(ssh) && !ssh->kex.peer_started)
-        ssh_check(ssh, kex_start(&ssh->kex, &ssh->packet, &ssh->error));
+    if (ssh->phase == PHASE_ENDED || ssh->kex.self_started || ssh->kex.peer_started)
+        return;
+    ssh->rekey_is_wanted = true;
+    start_rekey_if_due(ssh);
 }
 
 void ssh_sign_answer(struct ssh *ssh, struct span signature)
@@ -1035,7 +1047,8 @@ bool ssh_chan_request(struct ssh *ssh, struct channel *ch, const char *type, str
 
 void ssh_chan_request_answer(struct ssh *ssh, struct channel *ch, bool success)
 {
-    if (ssh->phase == PHASE_ENDED)
+    /* RFC 4254 §5.3: nothing follows a CLOSE. */
+    if (ssh->phase == PHASE_ENDED || ch->close_sent)
         return;
     uint8_t msg = success ? SSH_MSG_CHANNEL_SUCCESS : SSH_MSG_CHANNEL_FAILURE;
     ssh_check(ssh, reply(ssh, (struct reply){.msg = msg, .channel = ch->peer_id}));

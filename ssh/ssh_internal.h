@@ -67,6 +67,7 @@ struct ssh {
     bool is_asked; /* the event for the current want was delivered */
     bool in_eof;
     bool end_is_told;
+    bool rekey_is_wanted; /* as soon as the phase and the room in the output allow it */
     bool is_authenticated;
     bool answer_is_due; /* a GLOBAL_REQUEST event waits for ssh_global_answer */
     bool has_held;      /* held: a packet that was looked at and not yet dispatched */
