@@ -9,14 +9,15 @@ void expand_user(char home[static EXPAND_PATH_CAP], char user[static LIMIT_USER 
 {
     char room[2048];
     struct passwd entry, *found = NULL;
-    const char *dir = NULL, *name = NULL;
+    const char *dir = getenv("HOME"), *name = NULL;
+    bool has_dir = dir != NULL && dir[0] == '/';
     if (getpwuid_r(getuid(), &entry, room, sizeof room, &found) == 0 && found != NULL) {
-        dir = found->pw_dir;
+        dir = has_dir ? dir : found->pw_dir;
+        has_dir = has_dir || dir != NULL;
         name = found->pw_name;
     }
-    dir = dir != NULL ? dir : getenv("HOME");
     name = name != NULL ? name : getenv("USER");
-    adit_format(home, EXPAND_PATH_CAP, "%s", dir != NULL ? dir : "");
+    adit_format(home, EXPAND_PATH_CAP, "%s", has_dir ? dir : "");
     adit_format(user, LIMIT_USER + 1, "%s", name != NULL ? name : "");
 }
 

@@ -21,8 +21,8 @@ struct expand_names {
     uint16_t port;           /* %p */
 };
 
-/* The user's home and name: from the passwd database as ssh does, else $HOME and $USER (a container whose
- * user number has no entry). Empty texts when nothing is known. */
+/* The user's home: $HOME when it is an absolute path, else the passwd database's. The name: the passwd
+ * database's, else $USER (a container whose user number has no entry). Empty texts when nothing is known. */
 void expand_user(char home[static EXPAND_PATH_CAP], char user[static LIMIT_USER + 1]);
 
 /* ADIT_E_CONFIG: an unknown token, a variable that is not set, or too long. */

@@ -176,11 +176,10 @@ static void add_text(struct identities *ids, const char *name, struct file *text
     identities_add(ids, id);
 }
 
-static void add_environment(struct identities *ids, const char *variable, bool must_be_set)
+/* name: how messages call it. */
+static void add_environment(struct identities *ids, const char *name, const char *variable, bool must_be_set)
 {
-    char name[256];
     char *value = secret_take_env(variable);
-    adit_format(name, sizeof name, "$%s", variable);
     if (value != NULL && *value != 0) {
         struct file text = {.p = (uint8_t *)value, .n = strlen(value), .cap = strlen(value) + 1};
         add_text(ids, name, &text);
@@ -188,7 +187,7 @@ static void add_environment(struct identities *ids, const char *variable, bool m
     }
     free(value);
     if (must_be_set)
-        say(ids, LOG_LEVEL_ERROR, "Warning: Identity %s: the variable is not set", name);
+        say(ids, LOG_LEVEL_ERROR, "Warning: Identity %s: the variable is not set or empty", name);
 }
 
 static void add_descriptor(struct identities *ids, const char *number)
@@ -223,10 +222,10 @@ static bool is_text_option(const char *option)
 static void add_texts(struct identities *ids)
 {
     const struct texts *given = &ids->options->identity_files;
-    add_environment(ids, ENV_KEY, false);
+    add_environment(ids, "$" ENV_KEY, ENV_KEY, false);
     for (size_t i = 0; i < given->count; i++) {
         if (has_prefix(given->item[i], "env:"))
-            add_environment(ids, given->item[i] + 4, true);
+            add_environment(ids, given->item[i], given->item[i] + 4, true);
         else if (has_prefix(given->item[i], "fd:"))
             add_descriptor(ids, given->item[i] + 3);
     }
