@@ -400,7 +400,7 @@ static void test_speaking_to_ended_channels(void **state)
     for (unsigned port = 1; port <= 2; port++)
         assert_non_null(ssh_open_direct_tcpip(p->ssh[0], span_str("db"), port, span_str("me"), 1, p));
     run(p);
-    ssh_chan_close(p->ssh[1], p->ssh[1]->channels.slots[1].channel);
+    ssh_chan_close(p->ssh[1], p->ssh[1]->channels.slots[0].channel);
     run(p);
     assert_true(pair_logged(p, "c open-failed 0 no"));
     assert_true(pair_logged(p, "c closed 1"));
