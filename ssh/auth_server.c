@@ -1,5 +1,7 @@
 #include "ssh/auth_server.h"
 
+#include <string.h>
+
 #include "ssh/key.h"
 #include "ssh/msg.h"
 #include "ssh/wire.h"
@@ -78,11 +80,14 @@ enum adit_err auth_on_request(struct auth_server *a, struct packet *pk, struct s
 {
     struct rd r = rd_init(payload);
     (void)rd_u8(&r);
-    a->user = rd_string_max(&r, LIMIT_USER);
+    struct span user = rd_string_max(&r, LIMIT_USER);
+    if (user.n > 0)
+        memcpy(a->user_bytes, user.p, user.n);
+    a->user = (struct span){a->user_bytes, user.n};
     struct span service = rd_string_max(&r, 64);
     a->method = rd_string_max(&r, 64);
     a->kind = AUTH_REQUEST_NONE;
-    a->blob = a->data = (struct span){0};
+    a->blob = a->alg = a->data = (struct span){0};
     a->wants_verdict = true;
     a->awaits_answers = false; /* RFC 4256 §3.1: a new request abandons the one in progress */
     if (!rd_ok(&r) || !span_is(service, "ssh-connection"))
@@ -112,6 +117,8 @@ enum adit_err auth_on_info_response(struct auth_server *a, struct span payload, 
         return bad(err, "USERAUTH_INFO_RESPONSE without a request (RFC 4256 §3.4)");
     a->awaits_answers = false;
     a->kind = AUTH_REQUEST_KBDINT_ANSWERS;
+    a->method = span_str("keyboard-interactive");
+    a->blob = a->alg = (struct span){0};
     a->data = span_sub(payload, 1, payload.n);
     a->wants_verdict = true;
     return ADIT_E_OK;

@@ -23,7 +23,10 @@ struct auth_server {
     enum auth_request_kind kind;
     bool awaits_answers; /* an INFO_REQUEST is out */
     uint32_t tries;
-    struct span user, method, blob, alg, data; /* inside the packet that is being answered */
+    uint8_t user_bytes[LIMIT_USER]; /* the answers to prompts come in a later packet without the name */
+    struct span user;               /* in user_bytes */
+    struct span method;             /* these: in the packet that is being answered */
+    struct span blob, alg, data;
 };
 
 void auth_server_init(struct auth_server *a);

@@ -173,7 +173,7 @@ static enum adit_err note_markers(struct kex *kex, const struct packet *pk, cons
         return ADIT_E_OK;
     kex->peer_has_ext_info = algo_has_marker(peer, kex->side->peer_ext_info);
     kex->is_strict = kex->offers_strict && algo_has_marker(peer, kex->side->peer_strict);
-    if (kex->is_strict && pk->last_seq != 0)
+    if (kex->is_strict && pk->rx.packets > 1) /* sequence numbers wrap, this does not */
         return adit_fail(
             err, ADIT_E_PROTOCOL,
             "strict key exchange: KEXINIT was not the peer's first packet (OpenSSH PROTOCOL §1.9)");

@@ -61,6 +61,7 @@ struct ssh *ssh_new(const struct ssh_role *role, const struct ssh_config *config
     ssh->kex.lists[1] = list_of(ssh, 1, config->host_keys, ALGO_HOST_KEY);
     ssh->kex.lists[2] = list_of(ssh, 2, config->ciphers, ALGO_CIPHER);
     ssh->kex.lists[3] = list_of(ssh, 3, config->macs, ALGO_MAC);
+    ssh->config.sig_algs = list_of(ssh, 4, config->sig_algs, ALGO_PUBKEY);
     /* Version line and KEXINIT go out together: one round trip less (RFC 4253 §4.2 allows it). */
     ssh_check(ssh, send_ident(ssh));
     if (ssh->phase != PHASE_ENDED)
@@ -630,20 +631,20 @@ static const struct message_row common_rows[] = {
     {SSH_MSG_EXT_INFO, PHASE_SERVICE | PHASE_AUTH, on_ext_info},
     {SSH_MSG_KEXINIT, PHASE_KEX | PHASE_STRICT | ANY_KEYS | PHASE_REKEX, on_kexinit},
     {SSH_MSG_NEWKEYS, ANY_KEX, on_newkeys},
-    {SSH_MSG_GLOBAL_REQUEST, PHASE_OPEN, on_global_request},
-    {SSH_MSG_REQUEST_SUCCESS, PHASE_OPEN, on_global_reply},
-    {SSH_MSG_REQUEST_FAILURE, PHASE_OPEN, on_global_reply},
-    {SSH_MSG_CHANNEL_OPEN, PHASE_OPEN, on_channel_open},
-    {SSH_MSG_CHANNEL_OPEN_CONFIRMATION, PHASE_OPEN, on_open_confirmation},
-    {SSH_MSG_CHANNEL_OPEN_FAILURE, PHASE_OPEN, on_open_failure},
-    {SSH_MSG_CHANNEL_WINDOW_ADJUST, PHASE_OPEN, on_window_adjust},
-    {SSH_MSG_CHANNEL_DATA, PHASE_OPEN, on_data},
-    {SSH_MSG_CHANNEL_EXTENDED_DATA, PHASE_OPEN, on_data},
-    {SSH_MSG_CHANNEL_EOF, PHASE_OPEN, on_eof},
-    {SSH_MSG_CHANNEL_CLOSE, PHASE_OPEN, on_close},
-    {SSH_MSG_CHANNEL_REQUEST, PHASE_OPEN, on_channel_request},
-    {SSH_MSG_CHANNEL_SUCCESS, PHASE_OPEN, on_channel_reply},
-    {SSH_MSG_CHANNEL_FAILURE, PHASE_OPEN, on_channel_reply},
+    {SSH_MSG_GLOBAL_REQUEST, CONNECTED, on_global_request},
+    {SSH_MSG_REQUEST_SUCCESS, CONNECTED, on_global_reply},
+    {SSH_MSG_REQUEST_FAILURE, CONNECTED, on_global_reply},
+    {SSH_MSG_CHANNEL_OPEN, CONNECTED, on_channel_open},
+    {SSH_MSG_CHANNEL_OPEN_CONFIRMATION, CONNECTED, on_open_confirmation},
+    {SSH_MSG_CHANNEL_OPEN_FAILURE, CONNECTED, on_open_failure},
+    {SSH_MSG_CHANNEL_WINDOW_ADJUST, CONNECTED, on_window_adjust},
+    {SSH_MSG_CHANNEL_DATA, CONNECTED, on_data},
+    {SSH_MSG_CHANNEL_EXTENDED_DATA, CONNECTED, on_data},
+    {SSH_MSG_CHANNEL_EOF, CONNECTED, on_eof},
+    {SSH_MSG_CHANNEL_CLOSE, CONNECTED, on_close},
+    {SSH_MSG_CHANNEL_REQUEST, CONNECTED, on_channel_request},
+    {SSH_MSG_CHANNEL_SUCCESS, CONNECTED, on_channel_reply},
+    {SSH_MSG_CHANNEL_FAILURE, CONNECTED, on_channel_reply},
     {0, 0, NULL},
 };
 

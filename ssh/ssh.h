@@ -11,9 +11,10 @@
  *         read(fd, ssh_in_space(ssh)); ssh_in_commit(ssh, got);
  *     }
  *
- * Lifetimes. A span inside an event (data, texts, blobs) lives until the next ssh_in_space, across
- * further ssh_next and commands. A struct channel lives until the event that ends it (CHANNEL_CLOSED,
- * CHANNEL_OPEN_FAILED) or ssh_free; the caller drops its pointer when it sees that event.
+ * Lifetimes. A span inside an event (data, texts, blobs) lives until the next ssh_in_space or ssh_tick,
+ * across further ssh_next and commands; that of an event which must be answered, until it is. A struct
+ * channel lives until the event that ends it (CHANNEL_CLOSED, CHANNEL_OPEN_FAILED) or ssh_free; the caller
+ * drops its pointer when it sees that event.
  *
  * Errors. The first one stays (ssh_error); the machine sends DISCONNECT where it still can, delivers
  * SSH_EVENT_ENDED once, and is dead from then on: no further events, every command is harmless.

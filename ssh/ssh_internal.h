@@ -86,7 +86,7 @@ struct ssh {
     char ident_peer[LIMIT_IDENT_LINE + 1];
     size_t sig_algs_n;
     uint8_t sig_algs[SIG_ALGS_MAX];
-    char lists[4][LIST_TEXT_MAX]; /* the caller's algorithm lists */
+    char lists[5][LIST_TEXT_MAX]; /* the caller's algorithm lists */
     size_t host_key_count;        /* server */
     struct span host_keys[HOST_KEYS_MAX];
 };

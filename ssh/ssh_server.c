@@ -38,7 +38,7 @@ static enum adit_err on_kex_init(struct ssh *ssh, struct span payload, struct ss
 static enum adit_err server_sign(struct ssh *ssh, struct span signature)
 {
     bool is_first = !ssh->kex.is_first_done;
-    const char *sig_algs = ssh->config.sig_algs != NULL ? ssh->config.sig_algs : algo_default(ALGO_PUBKEY);
+    const char *sig_algs = ssh->config.sig_algs;
     if (ssh->kex.want != KEX_WANT_SIGNATURE)
         return ADIT_E_OK;
     ssh->is_asked = false;
@@ -79,6 +79,8 @@ static enum adit_err on_service_request(struct ssh *ssh, struct span payload, st
 static enum adit_err on_auth_request(struct ssh *ssh, struct span payload, struct ssh_event *event)
 {
     (void)event;
+    if (ssh->is_authenticated) /* RFC 4252 §5.1: further requests SHOULD be silently ignored */
+        return ADIT_E_OK;
     return auth_on_request(&ssh->auth_server, &ssh->packet, ssh_session_id(ssh), payload, &ssh->error);
 }
 
@@ -149,7 +151,7 @@ void ssh_send_banner(struct ssh *ssh, struct span text)
 static const struct message_row server_rows[] = {
     {SSH_MSG_SERVICE_REQUEST, PHASE_SERVICE, on_service_request},
     {SSH_MSG_KEX_ECDH_INIT, PHASE_KEX | PHASE_STRICT | PHASE_REKEX, on_kex_init},
-    {SSH_MSG_USERAUTH_REQUEST, PHASE_AUTH, on_auth_request},
+    {SSH_MSG_USERAUTH_REQUEST, PHASE_AUTH | PHASE_OPEN, on_auth_request},
     {SSH_MSG_USERAUTH_INFO_RESPONSE, PHASE_AUTH, on_info_response},
     {0, 0, NULL},
 };
