@@ -167,8 +167,10 @@ uint8_t ssh_phase(const struct ssh *ssh)
 {
     if (ssh->phase == PHASE_KEX)
         return ssh->kex.peer_started && ssh->kex.is_strict ? PHASE_STRICT : PHASE_KEX;
+    /* RFC 4253 §7.1: between its KEXINIT and its NEWKEYS a peer MUST NOT send messages of the connection protocol.
+     * asyncssh does (2.10, at each re-exchange) and OpenSSH takes them; the old keys protect them: we take them. */
     if (ssh->phase != PHASE_ENDED && ssh->kex.is_first_done && ssh->kex.peer_started)
-        return PHASE_REKEX;
+        return ssh->phase == PHASE_OPEN ? PHASE_REKEX | PHASE_OPEN : PHASE_REKEX;
     return ssh->phase;
 }
 
@@ -631,20 +633,20 @@ static const struct message_row common_rows[] = {
     {SSH_MSG_EXT_INFO, PHASE_SERVICE | PHASE_AUTH, on_ext_info},
     {SSH_MSG_KEXINIT, PHASE_KEX | PHASE_STRICT | ANY_KEYS | PHASE_REKEX, on_kexinit},
     {SSH_MSG_NEWKEYS, ANY_KEX, on_newkeys},
-    {SSH_MSG_GLOBAL_REQUEST, CONNECTED, on_global_request},
-    {SSH_MSG_REQUEST_SUCCESS, CONNECTED, on_global_reply},
-    {SSH_MSG_REQUEST_FAILURE, CONNECTED, on_global_reply},
-    {SSH_MSG_CHANNEL_OPEN, CONNECTED, on_channel_open},
-    {SSH_MSG_CHANNEL_OPEN_CONFIRMATION, CONNECTED, on_open_confirmation},
-    {SSH_MSG_CHANNEL_OPEN_FAILURE, CONNECTED, on_open_failure},
-    {SSH_MSG_CHANNEL_WINDOW_ADJUST, CONNECTED, on_window_adjust},
-    {SSH_MSG_CHANNEL_DATA, CONNECTED, on_data},
-    {SSH_MSG_CHANNEL_EXTENDED_DATA, CONNECTED, on_data},
-    {SSH_MSG_CHANNEL_EOF, CONNECTED, on_eof},
-    {SSH_MSG_CHANNEL_CLOSE, CONNECTED, on_close},
-    {SSH_MSG_CHANNEL_REQUEST, CONNECTED, on_channel_request},
-    {SSH_MSG_CHANNEL_SUCCESS, CONNECTED, on_channel_reply},
-    {SSH_MSG_CHANNEL_FAILURE, CONNECTED, on_channel_reply},
+    {SSH_MSG_GLOBAL_REQUEST, PHASE_OPEN, on_global_request},
+    {SSH_MSG_REQUEST_SUCCESS, PHASE_OPEN, on_global_reply},
+    {SSH_MSG_REQUEST_FAILURE, PHASE_OPEN, on_global_reply},
+    {SSH_MSG_CHANNEL_OPEN, PHASE_OPEN, on_channel_open},
+    {SSH_MSG_CHANNEL_OPEN_CONFIRMATION, PHASE_OPEN, on_open_confirmation},
+    {SSH_MSG_CHANNEL_OPEN_FAILURE, PHASE_OPEN, on_open_failure},
+    {SSH_MSG_CHANNEL_WINDOW_ADJUST, PHASE_OPEN, on_window_adjust},
+    {SSH_MSG_CHANNEL_DATA, PHASE_OPEN, on_data},
+    {SSH_MSG_CHANNEL_EXTENDED_DATA, PHASE_OPEN, on_data},
+    {SSH_MSG_CHANNEL_EOF, PHASE_OPEN, on_eof},
+    {SSH_MSG_CHANNEL_CLOSE, PHASE_OPEN, on_close},
+    {SSH_MSG_CHANNEL_REQUEST, PHASE_OPEN, on_channel_request},
+    {SSH_MSG_CHANNEL_SUCCESS, PHASE_OPEN, on_channel_reply},
+    {SSH_MSG_CHANNEL_FAILURE, PHASE_OPEN, on_channel_reply},
     {0, 0, NULL},
 };
 

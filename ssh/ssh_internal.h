@@ -23,7 +23,7 @@ enum phase {
     PHASE_SERVICE = 8, /* keys are in use, SERVICE_ACCEPT not seen or sent */
     PHASE_AUTH = 16,
     PHASE_OPEN = 32,  /* the connection protocol */
-    PHASE_REKEX = 64, /* the peer's KEXINIT came and its NEWKEYS did not: only 1-49 may come */
+    PHASE_REKEX = 64, /* the peer's KEXINIT came and its NEWKEYS did not: see ssh_phase */
     PHASE_ENDED = 128,
 };
 
