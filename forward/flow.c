@@ -115,11 +115,13 @@ void flow_end(struct flow *flow, bool reset)
         flow_free(flow);
 }
 
-void flow_lost(struct flow *flow)
+void flow_lost(struct flow *flow, bool is_by_us)
 {
     flow->channel = NULL;
     flow->is_opening = false;
-    if (flow->pump.is_started)
+    if (flow->pump.is_started && is_by_us && !flow->pump.ring)
+        pump_on_closed(&flow->pump);
+    else if (flow->pump.is_started)
         pump_on_lost(&flow->pump);
     else
         pump_abort(&flow->pump);

@@ -116,6 +116,8 @@ extern const struct pump_far flow_far;
 void flow_on_ready(struct flow *flow, struct loop_fd *fd);
 /* A channel event whose owner is a flow. */
 void flow_on_event(struct flow *flow, const struct ssh_event *ev);
-void flow_lost(struct flow *flow); /* the connection has gone; frees it */
+/* The connection has gone; frees it. by_us: it was ended here, in order, and a local side to which nothing is
+ * owed sees an end; otherwise bytes are missing and it sees a reset. */
+void flow_lost(struct flow *flow, bool is_by_us);
 
 #endif

@@ -243,7 +243,7 @@ static void lose_flows(struct session *s)
 {
     for (size_t i = 0; i < s->config.forward_count; i++)
         while (s->forwarders[i].flows)
-            flow_lost(s->forwarders[i].flows);
+            flow_lost(s->forwarders[i].flows, s->error.code == ADIT_E_OK);
 }
 
 void session_conn_over(struct session *s)
@@ -292,6 +292,15 @@ static void on_banner(struct session *s, struct span text)
     free(clean);
 }
 
+/* What takes over this connection cannot run a command with it then. Only OpenSSH knows the request. */
+static void tell_no_more_sessions(struct session *s)
+{
+    static const struct span nothing = {NULL, 0};
+    struct span prefix = span_sub(ssh_peer_ident(s->conn.ssh), 0, 15);
+    if (!s->config.may_open_sessions && span_is(prefix, "SSH-2.0-OpenSSH"))
+        (void)!ssh_global_request(s->conn.ssh, "no-more-sessions@openssh.com", nothing, false, NULL);
+}
+
 static void on_authenticated(struct session *s, struct span method)
 {
     char clean[64];
@@ -300,6 +309,7 @@ static void on_authenticated(struct session *s, struct span method)
     if (s->phase >= PHASE_DRAINING)
         return;
     s->phase = PHASE_OPEN;
+    tell_no_more_sessions(s);
     session_log(s, SESSION_VERBOSE, "Authenticated to %s using \"%s\".", s->config.host, clean);
     session_notify_text(s, SESSION_AUTHENTICATED, clean);
     session_progress(s);

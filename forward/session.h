@@ -71,6 +71,8 @@ struct session_config {
     bool exit_on_forward_failure; /* end with ADIT_E_FORWARD when any address of any forward cannot be had */
     bool keep_open; /* stay without any forward, and when the stdio forward is over (-N); otherwise the
                      * session ends by itself then */
+    bool may_open_sessions;  /* false: an OpenSSH server is told that no shell or command will be asked for
+                              * (no-more-sessions@openssh.com) */
     uint32_t buffer_budget;  /* bytes held for slow local sockets and granted as windows; 0: 32 MiB, 4 MiB on
                               * hosts with less than 128 MiB of memory */
     int stdin_fd, stdout_fd; /* for the stdio forward, else ignored. Never made non-blocking. From the
