@@ -12,8 +12,7 @@ const char args_usage[] =
     "       -N  carry the forwards and nothing else; -L 8080:80 is short for -L 8080:localhost:80\n"
     "       See adit(1).\n";
 
-/* ---- Flags ----------------------------------------------------------------------------------------------
- */
+/* ---- Flags ---- */
 
 struct parse {
     struct args *args;
@@ -197,8 +196,7 @@ static int flags_take(struct parse *p, const char *flags, const char *next)
     return 1;
 }
 
-/* ---- The destination
- * ---------------------------------------------------------------------------------------- */
+/* ---- The destination ---- */
 
 /* What may stand in a name that ends up in logs, and later perhaps in a command. */
 static bool is_name(struct span s, size_t max)
@@ -313,8 +311,7 @@ enum adit_err args_destination(struct args *args, const char *text, struct adit_
     return is_uri ? uri_host(args, rest, err) : set_host(args, rest, err);
 }
 
-/* ---- All of it
- * ---------------------------------------------------------------------------------------------- */
+/* ---- All of it ---- */
 
 static void words_take(struct parse *p, int argc, char *const argv[])
 {

@@ -13,7 +13,7 @@
 struct args {
     struct options options; /* user, port and forwards from the flags and the destination included */
     char host[LIMIT_HOST + 1];
-    bool has_destination; /* a word that was to be one */
+    bool has_destination;      /* a word that was to be one */
     struct forward_spec stdio; /* -W */
     bool has_stdio;
     bool stdin_null; /* -n */

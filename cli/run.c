@@ -37,8 +37,7 @@ int run_exit_status(bool exit_codes, enum adit_err e, int signal_number)
     return exit_codes ? adit_err_exit(e) : EXIT_SSH_FAILURE;
 }
 
-/* ---- What the session says: on its thread
- * ----------------------------------------------------------------------- */
+/* ---- What the session says: on its thread ---- */
 
 static void on_ask(void *ctx, struct session_question *q)
 {
@@ -108,8 +107,7 @@ static void on_notice(void *ctx, const struct session_notice *n)
     }
 }
 
-/* ---- The main thread
- * ------------------------------------------------------------------------------------------- */
+/* ---- The main thread ---- */
 
 static void answer(struct run *run, struct session_question *q)
 {

@@ -45,8 +45,7 @@ static bool list_has_text(struct span list, const char *name)
     return list_has(list, span_str(name));
 }
 
-/* ---- publickey
- * ---------------------------------------------------------------------------------------------- */
+/* ---- publickey ---- */
 
 static bool is_accepted_here(const struct auth *a, const char *alg)
 {
@@ -123,8 +122,7 @@ static bool try_publickey(struct auth *a, struct session_question *q)
     return false;
 }
 
-/* ---- Methods that need a person
- * ------------------------------------------------------------------------------ */
+/* ---- Methods that need a person ---- */
 
 static bool may_ask(const struct auth *a)
 {
@@ -241,8 +239,7 @@ void auth_password_change(struct auth *a, struct session_question *q)
                         a->host);
 }
 
-/* ---- The order
- * ------------------------------------------------------------------------------------------------ */
+/* ---- The order ---- */
 
 static bool method_is_on(const struct auth *a, struct span method)
 {

@@ -34,8 +34,7 @@ enum adit_err client_setup(struct adit_error *err)
     return ADIT_E_OK;
 }
 
-/* ---- Names
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- Names ---- */
 
 struct names {
     struct expand_names expand;
@@ -91,8 +90,7 @@ static enum adit_err choose_names(struct client *c, const char *given, struct na
     return choose_user(c, n, err);
 }
 
-/* ---- Forwards
- * ------------------------------------------------------------------------------------------------- */
+/* ---- Forwards ---- */
 
 static const char *bind_text(const struct forward_spec *spec, const struct options *o)
 {
@@ -142,8 +140,7 @@ static enum adit_err make_forwards(struct client *c, const struct forward_spec *
     return ADIT_E_OK;
 }
 
-/* ---- The configuration
- * ---------------------------------------------------------------------------------------- */
+/* ---- The configuration ---- */
 
 static int family_of(uint32_t family)
 {
@@ -273,8 +270,7 @@ const char *client_user(const struct client *c)
     return c->user;
 }
 
-/* ---- Answers
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Answers ---- */
 
 static void answer_host_key(struct client *c, struct session_question *q)
 {

@@ -10,8 +10,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-/* ---- Reading --------------------------------------------------------------------------------------------
- */
+/* ---- Reading ---- */
 
 static enum adit_err system_error(struct adit_error *err, const char *name)
 {
@@ -86,8 +85,7 @@ enum adit_err file_read(struct file *file, const char *path, size_t max, struct 
     return e;
 }
 
-/* ---- Adding lines -----------------------------------------------------------------------------------------
- */
+/* ---- Adding lines ---- */
 
 /* The name that rename() must replace: where the chain of symbolic links at path ends, also when there is
  * nothing yet. */

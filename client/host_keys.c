@@ -23,8 +23,7 @@ static void say(const struct host_keys *h, enum log_level level, const char *fmt
     h->prompt->log(h->prompt->ctx, level, line);
 }
 
-/* ---- Reading ----------------------------------------------------------------------------------------------
- */
+/* ---- Reading ---- */
 
 static enum adit_err add_file(struct host_keys *h, const char *path, struct file text, struct adit_error *err)
 {
@@ -121,8 +120,7 @@ void host_keys_wipe(struct host_keys *h)
     memset(h, 0, sizeof *h);
 }
 
-/* ---- The order of the algorithms
- * ------------------------------------------------------------------------------ */
+/* ---- The order of the algorithms ---- */
 
 static struct span file_span(const struct host_keys *h, size_t i)
 {
@@ -175,8 +173,7 @@ bool host_keys_order(const struct host_keys *h, const char *list, char *out, siz
     return append_types(out, cap, &n, list, types, true) && append_types(out, cap, &n, list, types, false);
 }
 
-/* ---- The verdict
- * -------------------------------------------------------------------------------------------- */
+/* ---- The verdict ---- */
 
 struct offer {
     struct span blob;
@@ -257,8 +254,7 @@ static enum adit_err on_changed(struct host_keys *h, const struct known_hosts_ch
     return ADIT_E_OK;
 }
 
-/* ---- Unknown keys
- * ------------------------------------------------------------------------------------------- */
+/* ---- Unknown keys ---- */
 
 static bool write_line(const struct host_keys *h, struct wr *w, struct span blob, struct adit_error *err)
 {

@@ -24,8 +24,7 @@ static void say(const struct identities *ids, enum log_level level, const char *
     ids->prompt->log(ids->prompt->ctx, level, line);
 }
 
-/* ---- One identity
- * ------------------------------------------------------------------------------------------- */
+/* ---- One identity ---- */
 
 static void identity_free(struct identity *id)
 {
@@ -93,8 +92,7 @@ static void identities_add(struct identities *ids, struct identity *id)
     identity_free(id);
 }
 
-/* ---- Keys as text
- * ------------------------------------------------------------------------------------------- */
+/* ---- Keys as text ---- */
 
 /* Not on the stack: struct keyfile is 4 KiB of secrets. */
 struct parse {
@@ -231,8 +229,7 @@ static void add_texts(struct identities *ids)
     }
 }
 
-/* ---- Key files
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Key files ---- */
 
 /* The keys of files, before they are put in order with the agent's. */
 struct found {
@@ -343,8 +340,7 @@ static enum adit_err find_files(const struct identities *ids, const struct expan
     return ADIT_E_OK;
 }
 
-/* ---- The agent
- * ---------------------------------------------------------------------------------------------- */
+/* ---- The agent ---- */
 
 static enum adit_err find_agent(struct identities *ids, const struct expand_names *names,
                                 struct adit_error *err)
@@ -487,8 +483,7 @@ void identities_wipe(struct identities *ids)
     memset(ids, 0, sizeof *ids);
 }
 
-/* ---- Signing
- * ------------------------------------------------------------------------------------------------ */
+/* ---- Signing ---- */
 
 static enum adit_err sign_by_agent(const struct identities *ids, const struct identity *id, struct span alg,
                                    struct span data, uint8_t out[static LIMIT_SIGNATURE], size_t *len,

@@ -8,8 +8,7 @@
 
 enum { WORD_CAP = 4096, LIST_CAP = 4096, SPEC_CAP = 2 * LIMIT_HOST + 16 };
 
-/* ---- The table ------------------------------------------------------------------------------------------
- */
+/* ---- The table ---- */
 
 struct row;
 typedef enum adit_err setter(struct options *o, const struct row *row, const char *value,
@@ -216,8 +215,7 @@ static size_t row_mark(const struct row *row)
     return (size_t)(row - rows);
 }
 
-/* ---- Values ----------------------------------------------------------------------------------------------
- */
+/* ---- Values ---- */
 
 static void *field(struct options *o, const struct row *row)
 {
@@ -549,8 +547,7 @@ static enum adit_err set_later(struct options *o, const struct row *row, const c
     return adit_fail(err, ADIT_E_UNSUPPORTED, "%s is not supported yet", row->name);
 }
 
-/* ---- The interface
- * ----------------------------------------------------------------------------------------- */
+/* ---- The interface ---- */
 
 void options_init(struct options *o)
 {

@@ -20,8 +20,7 @@ enum {
     MEASURE_US = 20 * 1000,
 };
 
-/* ---- Making it
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Making it ---- */
 
 static void *memory_alloc(void *ctx, size_t n)
 {
@@ -250,8 +249,7 @@ void conn_on_transport(struct conn *c)
         conn_up(c);
 }
 
-/* ---- Output
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- Output ---- */
 
 /* How fast the line drains, from what it took in the last 20 ms or more. A window in which the socket was
  * never full says only "at least that much", and may only raise the bound. */
@@ -316,8 +314,7 @@ bool conn_flush(struct conn *c)
     return out.n == 0;
 }
 
-/* ---- Input
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Input ---- */
 
 static bool conn_events(struct conn *c)
 {

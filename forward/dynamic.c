@@ -46,8 +46,7 @@ static void handshake_free(struct flow *flow)
     ((struct dynamic_flow *)flow)->handshake = NULL;
 }
 
-/* ---- The steps of a handshake: each is false when it must wait, or when the flow has ended ----------------
- */
+/* ---- The steps of a handshake: each is false when it must wait, or when the flow has ended ---- */
 
 static bool step_send(struct flow *flow)
 {
@@ -156,8 +155,7 @@ static void dynamic_run(struct flow *flow)
         ;
 }
 
-/* ---- What happens
- * ------------------------------------------------------------------------------------------ */
+/* ---- What happens ---- */
 
 static void dynamic_accepted(struct forwarder *f, int fd, const struct sock_addr *peer)
 {

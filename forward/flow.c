@@ -46,8 +46,7 @@ static size_t far_room(void *ctx)
 
 const struct pump_far flow_far = {far_space, far_commit, far_consumed, far_eof, far_close, far_room};
 
-/* ---- Life ------------------------------------------------------------------------------------------------
- */
+/* ---- Life ---- */
 
 struct flow *flow_new(struct forwarder *f, int fd)
 {
@@ -128,8 +127,7 @@ void flow_lost(struct flow *flow, bool is_by_us)
     flow_free(flow);
 }
 
-/* ---- Opening
- * ----------------------------------------------------------------------------------------------- */
+/* ---- Opening ---- */
 
 bool flow_open(struct flow *flow, const char *host, uint16_t port, const char *originator,
                uint16_t originator_port)
@@ -229,8 +227,7 @@ static void on_refused(struct flow *flow, uint32_t reason, struct span raw)
         f->ops->flow_refused(flow, reason, raw);
 }
 
-/* ---- What happens to it
- * --------------------------------------------------------------------------------------- */
+/* ---- What happens to it ---- */
 
 void flow_on_ready(struct flow *flow, struct loop_fd *fd)
 {

@@ -29,8 +29,7 @@ static struct listeners *listeners_of(struct forwarder *f)
     return f->own;
 }
 
-/* ---- Binding
- * ------------------------------------------------------------------------------------------------ */
+/* ---- Binding ---- */
 
 static void close_all(struct forwarder *f)
 {
@@ -210,8 +209,7 @@ void listener_on_resolved(struct forwarder *f, struct resolve *r)
     l->resolve = NULL;
 }
 
-/* ---- Taking clients
- * -------------------------------------------------------------------------------------------- */
+/* ---- Taking clients ---- */
 
 static void retry_at(struct forwarder *f, uint64_t after_ms)
 {

@@ -82,8 +82,7 @@ static void run_if_able(struct pump *p)
         run_push(p);
 }
 
-/* ---- The ring ---------------------------------------------------------------------------------------------
- */
+/* ---- The ring ---- */
 
 static struct pump_chunk *chunk_new(struct pump_set *set)
 {
@@ -210,8 +209,7 @@ static void ring_consume(struct pump *p, size_t n)
     }
 }
 
-/* ---- The ends of the ends
- * ----------------------------------------------------------------------------------- */
+/* ---- The ends of the ends ---- */
 
 static void give_back(struct pump *p, size_t n, bool prompt)
 {
@@ -298,8 +296,7 @@ static void out_failed(struct pump *p)
     run_if_able(p);
 }
 
-/* ---- Down: the far end's bytes to the near end
- * -------------------------------------------------------------- */
+/* ---- Down: the far end's bytes to the near end ---- */
 
 /* Writes what it can; *n bytes went. False when the near end failed (the pump is told). */
 static bool near_write(struct pump *p, const struct iovec *iov, int count, size_t len, size_t *n)
@@ -396,8 +393,7 @@ void pump_on_data(struct pump *p, struct span data)
     set->gather[set->gather_count++] = data;
 }
 
-/* ---- Up: the near end's bytes to the far end
- * ---------------------------------------------------------------- */
+/* ---- Up: the near end's bytes to the far end ---- */
 
 static void commit(struct pump *p, size_t n)
 {
@@ -478,8 +474,7 @@ bool pump_set_has_work(const struct pump_set *set)
     return set->run_first && set->far->room(set->far_ctx) > 0;
 }
 
-/* ---- The set
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- The set ---- */
 
 void pump_set_init(struct pump_set *set, struct loop *loop, const struct pump_far *far, void *far_ctx,
                    size_t budget)
@@ -512,8 +507,7 @@ struct pump *pump_set_stalled(const struct pump_set *set, uint64_t before_ms)
     return fullest ? fullest->pump : NULL;
 }
 
-/* ---- One pump
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- One pump ---- */
 
 void pump_init(struct pump *p, struct pump_set *set, const struct pump_near *near, int kind, void *owner,
                struct loop_fd *out)

@@ -73,8 +73,7 @@ void session_answer(struct session_question *q)
     mailbox_post(&s->box, &q->mail);
 }
 
-/* ---- The answer
- * --------------------------------------------------------------------------------------------- */
+/* ---- The answer ---- */
 
 static void give_up(struct session *s)
 {

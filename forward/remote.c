@@ -19,8 +19,7 @@ struct remote_flow {
     size_t next;
 };
 
-/* ---- The listener at the server -------------------------------------------------------------------------
- */
+/* ---- The listener at the server ---- */
 
 /* RFC 4254 §7.1: "" is every address of every family, "localhost" the loopback ones of every family. */
 static const char *asked_address(const struct forwarder *f)
@@ -102,8 +101,7 @@ static int remote_match(struct forwarder *f, const struct ssh_event *ev)
     return span_is(ev->text, asked_address(f)) ? 2 : 1;
 }
 
-/* ---- A connection to the target ---------------------------------------------------------------------------
- */
+/* ---- A connection to the target ---- */
 
 static struct remote_flow *remote_of(struct flow *flow)
 {

@@ -17,8 +17,7 @@ enum {
     BANNER_CAP = 32 * 1024,
 };
 
-/* ---- Saying
- * ------------------------------------------------------------------------------------------------ */
+/* ---- Saying ---- */
 
 static void vlog_line(struct session *s, enum session_level level, const char *fmt, va_list ap)
 {
@@ -62,8 +61,7 @@ void session_notify_text(struct session *s, enum session_notice_kind kind, const
     notify(s, &n);
 }
 
-/* ---- What forwarders ask for
- * ------------------------------------------------------------------------------- */
+/* ---- What forwarders ask for ---- */
 
 struct loop *forwarder_loop(struct forwarder *f)
 {
@@ -154,8 +152,7 @@ enum adit_err forwarder_resolve(struct forwarder *f, struct flow *flow, const ch
     return resolve_start(out, host, port, s->config.family, &s->box, SESSION_MAIL_FORWARDER_RESOLVED, f, err);
 }
 
-/* ---- Phases
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- Phases ---- */
 
 static bool any_forwarder(const struct session *s, enum forwarder_state state)
 {
@@ -259,8 +256,7 @@ void session_conn_over(struct session *s)
     lose_flows(s);
 }
 
-/* ---- The machine's events
- * ------------------------------------------------------------------------------------ */
+/* ---- The machine's events ---- */
 
 static void log_peer(struct session *s, enum session_level level, const char *what, struct span text)
 {
@@ -451,8 +447,7 @@ void session_event(struct session *s, const struct ssh_event *ev)
     }
 }
 
-/* ---- Letters, timers, descriptors
- * ------------------------------------------------------------------------------- */
+/* ---- Letters, timers, descriptors ---- */
 
 static void stop_now(struct session *s)
 {
@@ -602,8 +597,7 @@ static void watch_budget(struct session *s)
         loop_timer_set(&s->loop, &s->stall_timer, now + 1000);
 }
 
-/* ---- The thread
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- The thread ---- */
 
 static const struct forwarder_ops *ops_of(enum session_forward_type type)
 {
@@ -683,8 +677,7 @@ static void *session_thread(void *arg)
     return NULL;
 }
 
-/* ---- From outside
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- From outside ---- */
 
 static uint32_t budget_of_host(void)
 {

@@ -205,8 +205,7 @@ struct session_snapshot {
 };
 void session_snapshot(struct session *s, struct session_snapshot *snapshot);
 
-/* ---- Life ------------------------------------------------------------------------------------------------
- */
+/* ---- Life ---- */
 
 /* Makes a session and starts its thread. Everything later, bad forwards included, is told by notices. The
  * process must ignore SIGPIPE when a stdio forward writes to a pipe. ADIT_E_MEMORY, ADIT_E_SYSTEM. */

@@ -358,7 +358,8 @@ static bool send_one(struct channels *t, struct packet *pk, struct channel *ch, 
 /* An open that may not go yet holds nothing else up: what is due behind it has no peer number. */
 static bool send_due(struct channels *t, struct packet *pk, struct channel *ch, bool may_open)
 {
-    for (uint8_t what = DUE_OPEN; what <= DUE_CLOSE; what = (uint8_t)(what << 1)) {
+    for (unsigned bit = DUE_OPEN; bit <= DUE_CLOSE; bit <<= 1) {
+        uint8_t what = (uint8_t)bit;
         if ((ch->due & what) == 0)
             continue;
         if ((what == DUE_OPEN && !may_open) || !send_one(t, pk, ch, what))

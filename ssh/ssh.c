@@ -167,8 +167,9 @@ uint8_t ssh_phase(const struct ssh *ssh)
 {
     if (ssh->phase == PHASE_KEX)
         return ssh->kex.peer_started && ssh->kex.is_strict ? PHASE_STRICT : PHASE_KEX;
-    /* RFC 4253 §7.1: between its KEXINIT and its NEWKEYS a peer MUST NOT send messages of the connection protocol.
-     * asyncssh does (2.10, at each re-exchange) and OpenSSH takes them; the old keys protect them: we take them. */
+    /* RFC 4253 §7.1: between its KEXINIT and its NEWKEYS a peer MUST NOT send messages of the connection
+     * protocol. asyncssh does (2.10, at each re-exchange) and OpenSSH takes them; the old keys protect them:
+     * we take them. */
     if (ssh->phase != PHASE_ENDED && ssh->kex.is_first_done && ssh->kex.peer_started)
         return ssh->phase == PHASE_OPEN ? PHASE_REKEX | PHASE_OPEN : PHASE_REKEX;
     return ssh->phase;

@@ -13,8 +13,7 @@
 
 #include "forward/pump.h"
 
-/* ---- A far end that keeps what it is given --------------------------------------------------------------
- */
+/* ---- A far end that keeps what it is given ---- */
 
 enum { FAR_CAP = 8 * 1024 * 1024, PLACE = 32 * 1024 };
 
@@ -166,8 +165,7 @@ static void assert_peer_eof(struct bench *b)
     assert_true(eof);
 }
 
-/* ---- Half-close -------------------------------------------------------------------------------------------
- */
+/* ---- Half-close ---- */
 
 static void test_up_ends_first(void **state)
 {
@@ -252,8 +250,7 @@ static void test_closed_drains(void **state)
     bench_wipe(&b);
 }
 
-/* ---- Resets
- * -------------------------------------------------------------------------------------------------- */
+/* ---- Resets ---- */
 
 /* The socketpair has no reset: unread data at its close stands in for it (the reader gets ECONNRESET). */
 static void test_near_reset_closes_far(void **state)
@@ -324,8 +321,7 @@ static void test_lost_and_abort(void **state)
     }
 }
 
-/* ---- Flow control
- * ------------------------------------------------------------------------------------------------ */
+/* ---- Flow control ---- */
 
 static void test_slow_consumer_is_counted(void **state)
 {
@@ -465,8 +461,7 @@ static void test_gather_is_one_order(void **state)
     bench_wipe(&b);
 }
 
-/* ---- Shared descriptors
- * ---------------------------------------------------------------------------------------- */
+/* ---- Shared descriptors ---- */
 
 static void test_pipes_stay_blocking(void **state)
 {

@@ -24,8 +24,7 @@
 #include "ssh/key.h"
 #include "ssh/ssh.h"
 
-/* ---- The server: echoes ("echo"), sends for ever ("source"), refuses ("refuse", "forbid") ----------------
- */
+/* ---- The server: echoes ("echo"), sends for ever ("source"), refuses ("refuse", "forbid") ---- */
 
 enum { REMOTE_PORT = 4242, CHANNELS = 64, ECHO_CAP = 9 * 1024 * 1024 /* more than any window */ };
 
@@ -263,8 +262,7 @@ static void *server_thread(void *arg)
     return NULL;
 }
 
-/* ---- The client's side
- * --------------------------------------------------------------------------------------- */
+/* ---- The client's side ---- */
 
 enum { FORWARDS = 4 };
 
@@ -481,8 +479,7 @@ static void check_echo(int fd, size_t n)
     close(fd);
 }
 
-/* ---- Tests
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- Tests ---- */
 
 static void test_local(void **state)
 {

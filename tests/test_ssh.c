@@ -205,7 +205,7 @@ static void blast_on(struct pair *p, enum pair_side side, struct blast *b)
 {
     struct wspan places[8];
     size_t n;
-    while (b->left > 0 && (n = ssh_chan_space(p->ssh[side], b->channel, places, 8, b->left)) > 0) {
+    while (b->left > 0 && (n = ssh_chan_space(p->ssh[side], b->channel, places, 8, (size_t)b->left)) > 0) {
         size_t total = 0;
         for (size_t i = 0; i < n; i++)
             for (size_t k = 0; k < places[i].n; k++) {
