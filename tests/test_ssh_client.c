@@ -257,7 +257,6 @@ static void test_known_message_out_of_place(void **state)
     assert_ends(up(), message("b", SSH_MSG_REQUEST_SUCCESS), ADIT_E_PROTOCOL);
 }
 
-/* RFC 4253 §7.1: after its KEXINIT the peer may send 1 to 49 only. */
 static struct pair *in_rekex(void)
 {
     struct pair *p = up();
@@ -268,18 +267,23 @@ static struct pair *in_rekex(void)
     return p;
 }
 
-static void test_rekex_takes_1_to_49(void **state)
+/* RFC 4253 §7.1: after its KEXINIT the peer may send 1 to 49 only; what asyncssh sends of the connection
+ * protocol is taken too, and answered when the keys are new. */
+static void test_rekex_takes_messages(void **state)
 {
     (void)state;
     struct pair *p = in_rekex();
     voice(p, message("bs", SSH_MSG_IGNORE, "x")); /* legal in a re-exchange, strict or not */
     voice(p, message("btss", SSH_MSG_DEBUG, 1, "hm", ""));
     voice(p, message("b", 192));
+    voice(p, message("bst", SSH_MSG_GLOBAL_REQUEST, "keepalive@openssh.com", 1));
     run(p);
     assert_false(ssh_is_ended(p->ssh[0]));
     assert_true(pair_logged(p, "c debug hm yes"));
+    assert_int_equal(p->ssh[0]->replies.count, 1);
     free_pair(p);
-    assert_ends(in_rekex(), message("bst", SSH_MSG_GLOBAL_REQUEST, "x", 0), ADIT_E_PROTOCOL);
+    assert_ends(in_rekex(), message("b", SSH_MSG_USERAUTH_SUCCESS), ADIT_E_PROTOCOL);
+    assert_ends(in_rekex(), message("bs", SSH_MSG_SERVICE_ACCEPT, "ssh-userauth"), ADIT_E_PROTOCOL);
     assert_ends(in_rekex(), message("bu", SSH_MSG_EXT_INFO, 0u), ADIT_E_PROTOCOL);
     assert_ends(in_rekex(), message("b", SSH_MSG_NEWKEYS), ADIT_E_PROTOCOL);
     assert_ends(in_rekex(), message("b", SSH_MSG_KEXINIT), ADIT_E_PROTOCOL);
@@ -640,7 +644,7 @@ int main(void)
         cmocka_unit_test(test_damage_behind_newkeys),
         cmocka_unit_test(test_unknown_message_is_named),
         cmocka_unit_test(test_known_message_out_of_place),
-        cmocka_unit_test(test_rekex_takes_1_to_49),
+        cmocka_unit_test(test_rekex_takes_messages),
         cmocka_unit_test(test_host_key_may_not_change),
         cmocka_unit_test(test_sequence_numbers_wrap),
         cmocka_unit_test(test_rekey_by_packets),
