@@ -1,0 +1,181 @@
+#include "test.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/files.h"
+
+static char folder[] = "/tmp/adit-test-files.XXXXXX";
+
+static const char *at(const char *name)
+{
+    static _Thread_local char path[2][PATH_MAX];
+    static _Thread_local size_t turn;
+    char *p = path[turn++ % 2];
+    snprintf(p, PATH_MAX, "%s/%s", folder, name);
+    return p;
+}
+
+static void put(const char *path, const char *text, mode_t mode)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    assert_int_equal(fchmod(fd, mode), 0);
+    close(fd);
+}
+
+static void check(const char *path, const char *text, mode_t mode)
+{
+    struct file f;
+    struct stat status;
+    struct adit_error err = {0};
+    assert_int_equal(file_read(&f, path, 1 << 20, &status, NULL, &err), ADIT_E_OK);
+    assert_int_equal(f.n, strlen(text));
+    assert_memory_equal(f.p, text, f.n);
+    assert_int_equal(status.st_mode & 07777, mode);
+    file_wipe(&f);
+}
+
+static enum adit_err append(const char *path, const char *text, struct adit_error *err)
+{
+    return file_append(path, span_str(text), 1 << 20, err);
+}
+
+static void test_read(void **state)
+{
+    (void)state;
+    struct file f;
+    bool missing = false;
+    struct adit_error err = {0};
+    assert_int_equal(file_read(&f, at("nothing"), 10, NULL, &missing, &err), ADIT_E_SYSTEM);
+    assert_true(missing && f.p == NULL);
+    assert_non_null(strstr(err.text, "nothing"));
+    put(at("ten"), "0123456789", 0600);
+    memset(&err, 0, sizeof err);
+    assert_int_equal(file_read(&f, at("ten"), 10, NULL, &missing, &err), ADIT_E_OK);
+    assert_false(missing);
+    file_wipe(&f);
+    assert_int_equal(file_read(&f, at("ten"), 9, NULL, &missing, &err), ADIT_E_LIMIT);
+    memset(&err, 0, sizeof err);
+    assert_int_equal(file_read(&f, folder, 9, NULL, &missing, &err), ADIT_E_SYSTEM);
+    assert_non_null(strstr(err.text, "directory"));
+}
+
+static void test_append(void **state)
+{
+    (void)state;
+    struct adit_error err = {0};
+    assert_int_equal(append(at("new/known"), "a\n", &err), ADIT_E_OK);
+    check(at("new/known"), "a\n", 0600);
+    struct stat status;
+    assert_int_equal(stat(at("new"), &status), 0);
+    assert_int_equal(status.st_mode & 07777, 0700);
+    put(at("known"), "x\nno end", 0640);
+    assert_int_equal(append(at("known"), "b\n", &err), ADIT_E_OK);
+    check(at("known"), "x\nno end\nb\n", 0640);
+}
+
+static void test_append_through_links(void **state)
+{
+    (void)state;
+    struct adit_error err = {0};
+    struct stat status;
+    put(at("target"), "t\n", 0644);
+    assert_int_equal(symlink("target", at("link1")), 0);
+    assert_int_equal(symlink(at("link1"), at("link2")), 0);
+    assert_int_equal(append(at("link2"), "u\n", &err), ADIT_E_OK);
+    check(at("target"), "t\nu\n", 0644);
+    assert_int_equal(lstat(at("link1"), &status), 0);
+    assert_true(S_ISLNK(status.st_mode));
+    assert_int_equal(symlink("not there yet", at("dangling")), 0);
+    assert_int_equal(append(at("dangling"), "v\n", &err), ADIT_E_OK);
+    check(at("not there yet"), "v\n", 0600);
+    assert_int_equal(symlink("loop", at("loop")), 0);
+    assert_int_equal(append(at("loop"), "w\n", &err), ADIT_E_SYSTEM);
+}
+
+static void test_device_is_not_replaced(void **state)
+{
+    (void)state;
+    struct adit_error err = {0};
+    struct stat status;
+    assert_int_equal(append("/dev/null", "x\n", &err), ADIT_E_OK);
+    assert_int_equal(stat("/dev/null", &status), 0);
+    assert_true(S_ISCHR(status.st_mode));
+}
+
+static void test_no_folder(void **state)
+{
+    (void)state;
+    struct adit_error err = {0};
+    assert_int_equal(append(at("a/b/c"), "x\n", &err), ADIT_E_SYSTEM);
+    assert_non_null(strstr(err.text, "a/b/c"));
+}
+
+enum { WRITERS = 4, LINES = 25 };
+
+static void *writer(void *arg)
+{
+    char line[16];
+    for (int i = 0; i < LINES; i++) {
+        snprintf(line, sizeof line, "%c%02d\n", (char)('a' + *(int *)arg), i);
+        struct adit_error err = {0};
+        if (append(at("many"), line, &err) != ADIT_E_OK)
+            return NULL;
+    }
+    return arg;
+}
+
+/* Several at once: no line is lost, none is cut, nothing is left behind. */
+static void test_writers_at_once(void **state)
+{
+    (void)state;
+    pthread_t threads[WRITERS];
+    int numbers[WRITERS];
+    put(at("many"), "", 0600);
+    for (int i = 0; i < WRITERS; i++) {
+        numbers[i] = i;
+        assert_int_equal(pthread_create(&threads[i], NULL, writer, &numbers[i]), 0);
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        void *result;
+        pthread_join(threads[i], &result);
+        assert_non_null(result);
+    }
+    struct file f;
+    assert_int_equal(file_read(&f, at("many"), 1 << 20, NULL, NULL, NULL), ADIT_E_OK);
+    assert_int_equal(f.n, WRITERS * LINES * 4);
+    file_wipe(&f);
+    assert_int_equal(system("test -z \"$(ls /tmp/adit-test-files.*/*.?????? 2>/dev/null)\""), 0);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) == NULL;
+}
+
+static int teardown(void **state)
+{
+    char command[64 + sizeof folder];
+    (void)state;
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    return system(command);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_read),
+                                       cmocka_unit_test(test_append),
+                                       cmocka_unit_test(test_append_through_links),
+                                       cmocka_unit_test(test_device_is_not_replaced),
+                                       cmocka_unit_test(test_no_folder),
+                                       cmocka_unit_test(test_writers_at_once)};
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,343 @@
+#include "test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/host_keys.h"
+#include "fake_prompt.h"
+
+static const char ed[] = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO+Axu8qDvlykcNZuMoq24W6z4kmMXWw55ZB+BFflTE4";
+static const char other[] =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIOvt4GdW2rsrtsS4cUv1XjdWpaWlna/rqIFjxCP8DoZ";
+static const char fingerprint[] = "SHA256:icSle8SDPwH/ChdT2speFwQ1ZQG0bqv+Sy2bqokDmTM";
+static char folder[] = "/tmp/adit-test-host.XXXXXX";
+static char path[64];
+
+struct fixture {
+    struct options options;
+    struct fake_prompt fake;
+    struct host_keys keys;
+    struct expand_names names;
+    struct adit_error err;
+};
+static struct fixture f;
+
+static void option(const char *line)
+{
+    assert_int_equal(options_set_line(&f.options, line, &f.err), ADIT_E_OK);
+}
+
+static int setup(void **state)
+{
+    char line[128];
+    (void)state;
+    memset(&f, 0, sizeof f);
+    fake_prompt_init(&f.fake);
+    options_init(&f.options);
+    unsetenv("ADIT_KNOWN_HOSTS");
+    snprintf(line, sizeof line, "UserKnownHostsFile %s", path);
+    option(line);
+    option("GlobalKnownHostsFile none");
+    (void)unlink(path);
+    f.names = (struct expand_names){.home = folder, .host = "h.example", .given_host = "h", .port = 22};
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    host_keys_wipe(&f.keys);
+    options_wipe(&f.options);
+    return 0;
+}
+
+static void put(const char *prefix, const char *key)
+{
+    FILE *out = fopen(path, "a");
+    assert_non_null(out);
+    fprintf(out, "%s%s\n", prefix, key);
+    fclose(out);
+}
+
+/* The verdict about the key `ed`. */
+static enum adit_err check(void)
+{
+    uint8_t blob[256];
+    struct known_hosts_reader reader;
+    struct known_host_line line;
+    char text[256];
+    snprintf(text, sizeof text, "x %s", ed);
+    known_hosts_reader_init(&reader, span_str(text));
+    assert_true(known_hosts_next(&reader, &line));
+    assert_int_equal(line.status, KNOWN_HOST_OK);
+    memcpy(blob, line.blob.p, line.blob.n);
+    host_keys_wipe(&f.keys);
+    memset(&f.err, 0, sizeof f.err);
+    assert_int_equal(host_keys_init(&f.keys, &f.options, &f.names, &f.fake.prompt, &f.err), ADIT_E_OK);
+    return host_keys_check(&f.keys, span_make(blob, line.blob.n), &f.err);
+}
+
+static void file_is(const char *text)
+{
+    struct file file;
+    assert_int_equal(file_read(&file, path, 1 << 20, NULL, NULL, NULL), ADIT_E_OK);
+    assert_int_equal(file.n, strlen(text));
+    assert_memory_equal(file.p, text, file.n);
+    file_wipe(&file);
+}
+
+static void test_known(void **state)
+{
+    (void)state;
+    put("h.example ", ed);
+    option("StrictHostKeyChecking yes");
+    assert_int_equal(check(), ADIT_E_OK);
+    assert_int_equal(f.fake.asked, 0);
+    assert_string_equal(f.fake.log, "");
+}
+
+static void test_unknown_and_strict(void **state)
+{
+    (void)state;
+    option("StrictHostKeyChecking yes");
+    assert_int_equal(check(), ADIT_E_HOST_KEY);
+    assert_non_null(strstr(f.fake.log, fingerprint));
+    assert_int_equal(access(path, F_OK), -1);
+}
+
+static void test_batch_does_not_ask(void **state)
+{
+    (void)state;
+    option("BatchMode yes");
+    assert_int_equal(check(), ADIT_E_HOST_KEY);
+    assert_int_equal(f.fake.asked, 0);
+}
+
+static void test_ask(void **state)
+{
+    (void)state;
+    f.fake.answers[0] = "maybe";
+    f.fake.answers[1] = "yes";
+    assert_int_equal(check(), ADIT_E_OK);
+    assert_int_equal(f.fake.asked, 2);
+    assert_non_null(strstr(f.fake.questions, "h.example"));
+    assert_non_null(strstr(f.fake.questions, fingerprint));
+    assert_int_equal(f.fake.kinds[0], PROMPT_LINE);
+    char line[256];
+    snprintf(line, sizeof line, "h.example %s\n", ed);
+    file_is(line);
+}
+
+static void test_ask_refused(void **state)
+{
+    (void)state;
+    f.fake.answers[0] = "no";
+    assert_int_equal(check(), ADIT_E_HOST_KEY);
+    f.fake.asked = 0;
+    f.fake.answers[0] = NULL; /* nobody there */
+    assert_int_equal(check(), ADIT_E_HOST_KEY);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
+static void test_ask_by_fingerprint(void **state)
+{
+    (void)state;
+    f.fake.answers[0] = "SHA256:AcSle8SDPwH/ChdT2speFwQ1ZQG0bqv+Sy2bqokDmTM";
+    f.fake.answers[1] = fingerprint;
+    assert_int_equal(check(), ADIT_E_OK);
+    assert_int_equal(f.fake.asked, 2);
+}
+
+static void test_accept_new(void **state)
+{
+    (void)state;
+    f.names.port = 2222;
+    option("StrictHostKeyChecking accept-new");
+    assert_int_equal(check(), ADIT_E_OK);
+    char line[256];
+    snprintf(line, sizeof line, "[h.example]:2222 %s\n", ed);
+    file_is(line);
+    assert_int_equal(check(), ADIT_E_OK);
+    file_is(line); /* once */
+}
+
+static void test_hashed(void **state)
+{
+    (void)state;
+    struct file file;
+    option("StrictHostKeyChecking accept-new");
+    option("HashKnownHosts yes");
+    assert_int_equal(check(), ADIT_E_OK);
+    assert_int_equal(file_read(&file, path, 4096, NULL, NULL, NULL), ADIT_E_OK);
+    assert_memory_equal(file.p, "|1|", 3);
+    file_wipe(&file);
+    f.options.strict_host_key = STRICT_YES;
+    assert_int_equal(check(), ADIT_E_OK);
+}
+
+static void test_changed(void **state)
+{
+    (void)state;
+    put("# a comment\nh.example ", other);
+    static const char *const modes[] = {"yes", "ask", "accept-new"};
+    static const uint32_t values[] = {STRICT_YES, STRICT_ASK, STRICT_ACCEPT_NEW};
+    for (size_t i = 0; i < ADIT_COUNT(modes); i++) {
+        f.options.strict_host_key = values[i];
+        f.fake.log[0] = 0;
+        assert_int_equal(check(), ADIT_E_HOST_KEY);
+        char place[80];
+        snprintf(place, sizeof place, "%s:2", path);
+        assert_non_null(strstr(f.fake.log, place));
+        assert_non_null(strstr(f.err.text, place));
+        assert_false(f.keys.was_overridden);
+    }
+    assert_int_equal(f.fake.asked, 0);
+}
+
+static void test_changed_and_not_strict(void **state)
+{
+    (void)state;
+    put("h.example ", other);
+    option("StrictHostKeyChecking no");
+    assert_int_equal(check(), ADIT_E_OK);
+    assert_true(f.keys.was_overridden); /* no password goes there */
+    assert_non_null(strstr(f.fake.log, "CHANGED"));
+}
+
+static void test_revoked(void **state)
+{
+    (void)state;
+    put("h.example ", ed);
+    put("@revoked * ", ed);
+    option("StrictHostKeyChecking no");
+    assert_int_equal(check(), ADIT_E_HOST_KEY);
+    assert_non_null(strstr(f.fake.log, "REVOKED"));
+}
+
+static void test_revoked_without_port(void **state)
+{
+    (void)state;
+    f.names.port = 2222;
+    put("@revoked h.example ", ed);
+    option("StrictHostKeyChecking no");
+    assert_int_equal(check(), ADIT_E_HOST_KEY);
+}
+
+static void test_port_falls_back(void **state)
+{
+    (void)state;
+    f.names.port = 2222;
+    put("h.example ", ed);
+    option("StrictHostKeyChecking yes");
+    assert_int_equal(check(), ADIT_E_OK);
+}
+
+static void test_alias(void **state)
+{
+    (void)state;
+    f.names.port = 2222;
+    put("theirs ", ed);
+    option("HostKeyAlias theirs");
+    option("StrictHostKeyChecking yes");
+    assert_int_equal(check(), ADIT_E_OK);
+}
+
+static void test_environment(void **state)
+{
+    (void)state;
+    char text[256];
+    snprintf(text, sizeof text, "h.example %s", ed);
+    setenv("ADIT_KNOWN_HOSTS", text, 1);
+    option("StrictHostKeyChecking yes");
+    assert_int_equal(check(), ADIT_E_OK);
+}
+
+static void test_pin(void **state)
+{
+    (void)state;
+    char line[128];
+    put("h.example ", other); /* not looked at */
+    snprintf(line, sizeof line, "AditHostKeyFingerprint %s", fingerprint);
+    option(line);
+    assert_int_equal(check(), ADIT_E_OK);
+    options_wipe(&f.options);
+    options_init(&f.options);
+    put("h.example ", ed);
+    option("AditHostKeyFingerprint SHA256:AcSle8SDPwH/ChdT2speFwQ1ZQG0bqv+Sy2bqokDmTM");
+    option("StrictHostKeyChecking no");
+    assert_int_equal(check(), ADIT_E_HOST_KEY);
+}
+
+static void test_bad_line_is_a_warning(void **state)
+{
+    (void)state;
+    put("h.example ", "ssh-ed25519 AAAA");
+    put("h.example ", ed);
+    option("StrictHostKeyChecking yes");
+    assert_int_equal(check(), ADIT_E_OK);
+    char place[80];
+    snprintf(place, sizeof place, "%s:1", path);
+    assert_non_null(strstr(f.fake.log, place));
+}
+
+static void test_malformed_key(void **state)
+{
+    (void)state;
+    uint8_t junk[] = {0, 0, 0, 3, 'a', 'b', 'c'};
+    assert_int_equal(host_keys_init(&f.keys, &f.options, &f.names, &f.fake.prompt, &f.err), ADIT_E_OK);
+    assert_int_equal(host_keys_check(&f.keys, span_make(junk, sizeof junk), &f.err), ADIT_E_HOST_KEY);
+    assert_int_equal(f.fake.asked, 0);
+}
+
+static void test_order(void **state)
+{
+    (void)state;
+    char out[128], small[8];
+    put("h.example ", ed);
+    assert_int_equal(check(), ADIT_E_OK);
+    assert_true(host_keys_order(&f.keys, "rsa-sha2-512,ssh-ed25519,ecdsa-sha2-nistp256", out, sizeof out));
+    assert_string_equal(out, "ssh-ed25519,rsa-sha2-512,ecdsa-sha2-nistp256");
+    assert_false(host_keys_order(&f.keys, "rsa-sha2-512", small, sizeof small));
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    bool fine = crypto_init() && mkdtemp(folder) != NULL;
+    snprintf(path, sizeof path, "%s/known", folder);
+    return !fine;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    (void)unlink(path);
+    return rmdir(folder);
+}
+
+int main(void)
+{
+#define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+    const struct CMUnitTest tests[] = {T(test_known),
+                                       T(test_unknown_and_strict),
+                                       T(test_batch_does_not_ask),
+                                       T(test_ask),
+                                       T(test_ask_refused),
+                                       T(test_ask_by_fingerprint),
+                                       T(test_accept_new),
+                                       T(test_hashed),
+                                       T(test_changed),
+                                       T(test_changed_and_not_strict),
+                                       T(test_revoked),
+                                       T(test_revoked_without_port),
+                                       T(test_port_falls_back),
+                                       T(test_alias),
+                                       T(test_environment),
+                                       T(test_pin),
+                                       T(test_bad_line_is_a_warning),
+                                       T(test_malformed_key),
+                                       T(test_order)};
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}

@@ -1,0 +1,378 @@
+#include "test.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/identity.h"
+#include "fake_prompt.h"
+#include "fake_agent.h"
+
+static char folder[] = "/tmp/adit-test-identity.XXXXXX";
+
+struct fixture {
+    struct options options;
+    struct fake_prompt fake;
+    struct identities ids;
+    struct expand_names names;
+    struct adit_error err;
+};
+static struct fixture f;
+
+static void option(const char *line)
+{
+    assert_int_equal(options_set_line(&f.options, line, &f.err), ADIT_E_OK);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(&f, 0, sizeof f);
+    fake_prompt_init(&f.fake);
+    options_init(&f.options);
+    unsetenv("SSH_AUTH_SOCK");
+    unsetenv("ADIT_KEY");
+    f.names = (struct expand_names){.home = folder, .host = "h", .given_host = "h", .port = 22};
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    char command[128];
+    (void)state;
+    identities_wipe(&f.ids);
+    options_wipe(&f.options);
+    snprintf(command, sizeof command, "rm -rf '%s'/* '%s'/.ssh", folder, folder);
+    return system(command);
+}
+
+/* Copies a file of tests/keys into the folder. */
+static void key(const char *name, const char *as, unsigned mode)
+{
+    char command[512];
+    snprintf(command, sizeof command, "install -D -m %o 'tests/keys/%s' '%s/%s'", mode, name, folder, as);
+    assert_int_equal(system(command), 0);
+}
+
+static void init(void)
+{
+    memset(&f.err, 0, sizeof f.err);
+    assert_int_equal(identities_init(&f.ids, &f.options, &f.names, &f.fake.prompt, &f.err), ADIT_E_OK);
+}
+
+static enum adit_err sign(struct identity *id)
+{
+    uint8_t out[LIMIT_SIGNATURE];
+    size_t len = 0;
+    struct key public;
+    struct span data = span_str("to be signed");
+    struct span alg = span_str(key_type_name(id->type));
+    struct span blob = span_make(id->blob, id->blob_len);
+    if (id->type == KEY_RSA)
+        alg = span_str("rsa-sha2-512");
+    memset(&f.err, 0, sizeof f.err);
+    enum adit_err e = identity_sign(&f.ids, id, alg, data, out, &len, &f.err);
+    if (e == ADIT_E_OK) {
+        assert_true(key_parse(&public, blob));
+        assert_int_equal(key_verify(&public, alg, span_make(out, len), data, &f.err), ADIT_E_OK);
+    }
+    return e;
+}
+
+static void test_files_in_order(void **state)
+{
+    (void)state;
+    key("rsa", "b", 0600);
+    key("ed25519", "a", 0600);
+    option("IdentityFile ~/b");
+    option("IdentityFile %d/a");
+    init();
+    assert_int_equal(f.ids.count, 2);
+    assert_int_equal(f.ids.item[0]->type, KEY_RSA);
+    assert_int_equal(f.ids.item[1]->type, KEY_ED25519);
+    assert_true(identity_needs_no_probe(f.ids.item[0]));
+    assert_int_equal(sign(f.ids.item[0]), ADIT_E_OK);
+    assert_int_equal(sign(f.ids.item[1]), ADIT_E_OK);
+    assert_string_equal(f.fake.log, "");
+}
+
+static void test_default_files(void **state)
+{
+    (void)state;
+    key("ecdsa256", ".ssh/id_ecdsa", 0600);
+    init();
+    assert_int_equal(f.ids.count, 1);
+    assert_int_equal(f.ids.item[0]->type, KEY_ECDSA_P256);
+    assert_string_equal(f.fake.log, ""); /* the missing ones are no news */
+}
+
+static void test_missing_file(void **state)
+{
+    (void)state;
+    option("IdentityFile ~/nothing");
+    init();
+    assert_int_equal(f.ids.count, 0);
+    assert_non_null(strstr(f.fake.log, "nothing"));
+}
+
+static void test_none(void **state)
+{
+    (void)state;
+    key("ecdsa256", ".ssh/id_ecdsa", 0600);
+    option("IdentityFile none");
+    init();
+    assert_int_equal(f.ids.count, 0);
+    assert_string_equal(f.fake.log, "");
+}
+
+static void test_exposed_file(void **state)
+{
+    (void)state;
+    static const unsigned modes[] = {0644, 0640, 0604, 0620, 0601};
+    for (size_t i = 0; i < ADIT_COUNT(modes); i++) {
+        key("ed25519", "open", modes[i]);
+        option("IdentityFile ~/open");
+        f.fake.log[0] = 0;
+        init();
+        assert_int_equal(f.ids.count, 0);
+        assert_non_null(strstr(f.fake.log, "too open"));
+        identities_wipe(&f.ids);
+    }
+}
+
+static void test_corrupt_file(void **state)
+{
+    (void)state;
+    FILE *out;
+    char path[64];
+    snprintf(path, sizeof path, "%s/bad", folder);
+    out = fopen(path, "w");
+    fputs("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n", out);
+    fclose(out);
+    assert_int_equal(chmod(path, 0600), 0);
+    key("ed25519", "good", 0600);
+    option("IdentityFile ~/bad");
+    option("IdentityFile ~/good");
+    init();
+    assert_int_equal(f.ids.count, 1); /* and on it goes */
+    assert_non_null(strstr(f.fake.log, path));
+}
+
+static void test_same_key_twice(void **state)
+{
+    (void)state;
+    key("ed25519", "a", 0600);
+    key("ed25519", "b", 0600);
+    option("IdentityFile ~/a");
+    option("IdentityFile ~/b");
+    init();
+    assert_int_equal(f.ids.count, 1);
+}
+
+static void test_passphrase(void **state)
+{
+    (void)state;
+    key("ed25519_ctr", "sealed", 0600);
+    option("IdentityFile ~/sealed");
+    f.fake.answers[0] = "wrong";
+    f.fake.answers[1] = "open sesame";
+    init();
+    assert_int_equal(f.ids.count, 1);
+    assert_int_equal(f.fake.asked, 0); /* not before a signature is wanted */
+    assert_false(identity_needs_no_probe(f.ids.item[0]));
+    assert_int_equal(sign(f.ids.item[0]), ADIT_E_OK);
+    assert_int_equal(f.fake.asked, 2);
+    assert_int_equal(f.fake.kinds[0], PROMPT_SECRET);
+    assert_null(strstr(f.fake.log, "sesame"));
+    assert_int_equal(sign(f.ids.item[0]), ADIT_E_OK); /* open now */
+    assert_int_equal(f.fake.asked, 2);
+}
+
+static void test_no_passphrase(void **state)
+{
+    (void)state;
+    key("ed25519_ctr", "sealed", 0600);
+    option("IdentityFile ~/sealed");
+    option("NumberOfPasswordPrompts 2");
+    f.fake.answers[0] = "wrong";
+    f.fake.answers[1] = "wrong";
+    init();
+    assert_int_equal(sign(f.ids.item[0]), ADIT_E_AUTH);
+    assert_int_equal(f.fake.asked, 2);
+    assert_true(f.ids.item[0]->is_dead);
+}
+
+static void test_batch_mode(void **state)
+{
+    (void)state;
+    key("ed25519_ctr", "sealed", 0600);
+    option("IdentityFile ~/sealed");
+    option("BatchMode yes");
+    init();
+    assert_int_equal(sign(f.ids.item[0]), ADIT_E_AUTH);
+    assert_int_equal(f.fake.asked, 0);
+}
+
+static char *contents(const char *name)
+{
+    static char text[8192];
+    char path[128];
+    snprintf(path, sizeof path, "tests/keys/%s", name);
+    FILE *in = fopen(path, "r");
+    assert_non_null(in);
+    text[fread(text, 1, sizeof text - 1, in)] = 0;
+    fclose(in);
+    return text;
+}
+
+static void test_environment(void **state)
+{
+    (void)state;
+    key("ecdsa256", ".ssh/id_ecdsa", 0600);
+    setenv("ADIT_KEY", contents("ed25519"), 1);
+    setenv("MINE", contents("ecdsa384"), 1);
+    option("IdentityFile env:MINE");
+    init();
+    assert_int_equal(f.ids.count, 2);
+    assert_int_equal(f.ids.item[0]->type, KEY_ED25519);
+    assert_int_equal(f.ids.item[1]->type, KEY_ECDSA_P384);
+    assert_null(getenv("ADIT_KEY"));
+    assert_null(getenv("MINE"));
+    assert_int_equal(sign(f.ids.item[0]), ADIT_E_OK);
+}
+
+static void test_descriptor(void **state)
+{
+    (void)state;
+    char line[64];
+    int fd = open("tests/keys/ed25519", O_RDONLY);
+    assert_true(fd > 2);
+    snprintf(line, sizeof line, "IdentityFile fd:%d", fd);
+    option(line);
+    option("IdentityFile fd:x");
+    option("IdentityFile env:NOT_SET_AT_ALL");
+    init();
+    assert_int_equal(f.ids.count, 1);
+    assert_non_null(strstr(f.fake.log, "fd:x"));
+    assert_non_null(strstr(f.fake.log, "env:NOT_SET_AT_ALL"));
+}
+
+/* ---- With an agent that holds ed25519, ecdsa256 and rsa, in this order -------------------------------- */
+
+static const char *const held[] = {"ed25519", "ecdsa256", "rsa"};
+
+static void agent_start(struct fake_agent *agent)
+{
+    char path[80];
+    snprintf(path, sizeof path, "%s/agent", folder);
+    fake_agent_start(agent, path, held, ADIT_COUNT(held));
+    setenv("SSH_AUTH_SOCK", path, 1);
+}
+
+static void test_agent(void **state)
+{
+    (void)state;
+    struct fake_agent agent;
+    agent_start(&agent);
+    option("IdentityFile none");
+    init();
+    assert_int_equal(f.ids.count, 3);
+    assert_true(f.ids.item[0]->in_agent && !f.ids.item[0]->is_named);
+    assert_false(identity_needs_no_probe(f.ids.item[0])); /* it may be meant for another host */
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(sign(f.ids.item[i]), ADIT_E_OK);
+    fake_agent_stop(&agent);
+}
+
+static void test_agent_and_files(void **state)
+{
+    (void)state;
+    struct fake_agent agent;
+    agent_start(&agent);
+    key("ecdsa384", "file", 0600);
+    key("rsa.pub", "held.pub", 0644);
+    option("IdentityFile ~/file");
+    option("IdentityFile ~/held.pub");
+    init();
+    assert_int_equal(f.ids.count, 4);
+    assert_int_equal(f.ids.item[0]->type, KEY_RSA); /* named and held */
+    assert_true(identity_needs_no_probe(f.ids.item[0]));
+    assert_int_equal(f.ids.item[1]->type, KEY_ED25519); /* the agent's others */
+    assert_int_equal(f.ids.item[2]->type, KEY_ECDSA_P256);
+    assert_int_equal(f.ids.item[3]->type, KEY_ECDSA_P384); /* the file */
+    fake_agent_stop(&agent);
+}
+
+static void test_identities_only(void **state)
+{
+    (void)state;
+    struct fake_agent agent;
+    agent_start(&agent);
+    key("ed25519_ctr", "sealed", 0600);
+    key("rsa.pub", "held.pub", 0644);
+    key("ecdsa521.pub", "nowhere.pub", 0644);
+    option("IdentitiesOnly yes");
+    option("IdentityFile ~/sealed");
+    option("IdentityFile ~/held.pub");
+    option("IdentityFile ~/nowhere.pub");
+    init();
+    assert_int_equal(f.ids.count, 2);
+    assert_int_equal(f.ids.item[0]->type, KEY_RSA);
+    assert_false(f.ids.item[1]->in_agent);
+    fake_agent_stop(&agent);
+}
+
+static void test_agent_gone(void **state)
+{
+    (void)state;
+    struct fake_agent agent;
+    agent_start(&agent);
+    key("ed25519", "file", 0600);
+    option("IdentityFile ~/file");
+    option("IdentitiesOnly yes");
+    init();
+    fake_agent_stop(&agent);
+    assert_int_equal(f.ids.count, 1);
+    assert_true(f.ids.item[0]->in_agent);
+    assert_int_equal(sign(f.ids.item[0]), ADIT_E_OK); /* by the file */
+}
+
+static void test_agent_refused(void **state)
+{
+    (void)state;
+    setenv("SSH_AUTH_SOCK", "/nonexistent/agent", 1);
+    key("ed25519", "file", 0600);
+    option("IdentityFile ~/file");
+    init();
+    assert_int_equal(f.ids.count, 1);
+    option("IdentityAgent none");
+    identities_wipe(&f.ids);
+    init();
+    assert_null(f.ids.agent_path);
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    return !(crypto_init() && mkdtemp(folder) != NULL);
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    return rmdir(folder);
+}
+
+int main(void)
+{
+#define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(test_files_in_order), T(test_default_files),   T(test_missing_file),    T(test_none),
+        T(test_exposed_file),   T(test_corrupt_file),    T(test_same_key_twice),  T(test_passphrase),
+        T(test_no_passphrase),  T(test_batch_mode),      T(test_environment),     T(test_descriptor),
+        T(test_agent),          T(test_agent_and_files), T(test_identities_only), T(test_agent_gone),
+        T(test_agent_refused)};
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
