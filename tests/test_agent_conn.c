@@ -1,0 +1,157 @@
+#include "test.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "client/agent_conn.h"
+#include "net/loop.h"
+
+/* A server that answers each connection with the same bytes, perhaps none, and keeps it open or not. */
+struct server {
+    int listener;
+    pthread_t thread;
+    const char *bytes;
+    size_t n;
+    bool keeps_open;
+};
+
+static char folder[] = "/tmp/adit-test-agent.XXXXXX";
+static char path[64];
+
+static void *serve(void *arg)
+{
+    struct server *s = arg;
+    int fd = accept(s->listener, NULL, NULL);
+    char request[64];
+    if (fd < 0)
+        return NULL;
+    if (read(fd, request, sizeof request) > 0 && s->n > 0 && write(fd, s->bytes, s->n) < 0)
+        abort();
+    while (s->keeps_open && read(fd, request, sizeof request) > 0) {
+    }
+    close(fd);
+    return NULL;
+}
+
+static void start(struct server *s, const char *bytes, size_t n, bool keeps_open)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    *s = (struct server){.bytes = bytes, .n = n, .keeps_open = keeps_open};
+    (void)unlink(path);
+    strcpy(to.sun_path, path);
+    s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(s->listener, (struct sockaddr *)&to, sizeof to), 0);
+    assert_int_equal(listen(s->listener, 1), 0);
+    assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
+}
+
+static void stop(struct server *s)
+{
+    pthread_join(s->thread, NULL);
+    close(s->listener);
+}
+
+static enum adit_err call(struct file *reply, uint32_t timeout_ms, int cancel_fd, struct adit_error *err)
+{
+    memset(err, 0, sizeof *err);
+    return agent_call(reply, path, span_make("\0\0\0\1\x0b", 5), timeout_ms, cancel_fd, err);
+}
+
+static enum adit_err answer(const char *bytes, size_t n, bool keeps_open, uint32_t timeout_ms,
+                            struct file *reply)
+{
+    struct server s;
+    struct adit_error err;
+    start(&s, bytes, n, keeps_open);
+    enum adit_err e = call(reply, timeout_ms, -1, &err);
+    stop(&s);
+    if (e != ADIT_E_OK)
+        assert_non_null(strstr(err.text, path));
+    return e;
+}
+
+static void test_reply(void **state)
+{
+    (void)state;
+    struct file reply;
+    assert_int_equal(answer("\0\0\0\3abc", 7, true, 5000, &reply), ADIT_E_OK);
+    assert_int_equal(reply.n, 3);
+    assert_memory_equal(reply.p, "abc", 3);
+    file_wipe(&reply);
+}
+
+static void test_bad_replies(void **state)
+{
+    (void)state;
+    struct file reply;
+    assert_int_equal(answer("", 0, false, 5000, &reply), ADIT_E_AUTH);                 /* nothing */
+    assert_int_equal(answer("\0\0", 2, false, 5000, &reply), ADIT_E_AUTH);             /* half a length */
+    assert_int_equal(answer("\0\0\0\5ab", 6, false, 5000, &reply), ADIT_E_AUTH);       /* half a reply */
+    assert_int_equal(answer("\0\0\0\0", 4, false, 5000, &reply), ADIT_E_AUTH);         /* empty */
+    assert_int_equal(answer("\xff\xff\xff\xff", 4, false, 5000, &reply), ADIT_E_AUTH); /* endless */
+    assert_null(reply.p);
+}
+
+static void test_deadline(void **state)
+{
+    (void)state;
+    struct file reply;
+    uint64_t begin = loop_now_ms();
+    assert_int_equal(answer("\0\0\0\5ab", 6, true, 200, &reply), ADIT_E_AUTH);
+    assert_in_range(loop_now_ms() - begin, 190, 3000);
+}
+
+static void test_cancel(void **state)
+{
+    (void)state;
+    struct server s;
+    struct file reply;
+    struct adit_error err;
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    start(&s, "", 0, true);
+    assert_int_equal(call(&reply, 60000, fds[0], &err), ADIT_E_AUTH);
+    assert_non_null(strstr(err.text, "cancelled"));
+    stop(&s);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void test_nobody(void **state)
+{
+    (void)state;
+    struct file reply;
+    struct adit_error err;
+    (void)unlink(path);
+    assert_int_equal(call(&reply, 1000, -1, &err), ADIT_E_AUTH);
+    assert_non_null(strstr(err.text, path));
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    bool fine = mkdtemp(folder) != NULL;
+    snprintf(path, sizeof path, "%s/agent", folder);
+    return !fine;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    (void)unlink(path);
+    return rmdir(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reply), cmocka_unit_test(test_bad_replies),
+                                       cmocka_unit_test(test_deadline), cmocka_unit_test(test_cancel),
+                                       cmocka_unit_test(test_nobody)};
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
