@@ -68,6 +68,7 @@ struct session {
     bool stop_waits; /* a stop came while a question is outstanding */
     enum session_phase phase;
     struct forwarder *forwarders;
+    bool sessions_are_told; /* no-more-sessions@openssh.com was sent, or is not due */
     bool forwards_are_told; /* ALL_FORWARDS_DONE was said */
     struct conn conn;
     struct pump_set pumps;

@@ -195,7 +195,7 @@ static void ring_consume(struct pump *p, size_t n)
     r->len -= n;
     p->set->buffered -= n;
     r->progress_ms = loop_now_ms();
-    while (n > 0) {
+    while (n > 0 && r->first) {
         struct pump_chunk *c = r->first;
         size_t part = n < c->to - c->from ? n : c->to - c->from;
         c->from += part;

@@ -227,11 +227,35 @@ static void tell_forwards_done(struct session *s)
     }
 }
 
+static bool any_opening(const struct session *s)
+{
+    for (size_t i = 0; i < s->config.forward_count; i++)
+        for (const struct flow *f = s->forwarders[i].flows; f; f = f->next)
+            if (f->is_opening)
+                return true;
+    return false;
+}
+
+/* What takes over this connection cannot run a command with it then. Only OpenSSH knows the request. It waits
+ * until what was asked for in the authentication's flight is answered: nobody waits for it. */
+static void tell_no_more_sessions(struct session *s)
+{
+    static const struct span nothing = {NULL, 0};
+    struct span prefix = span_sub(ssh_peer_ident(s->conn.ssh), 0, 15);
+    if (s->sessions_are_told || any_opening(s))
+        return;
+    s->sessions_are_told = true;
+    if (!s->config.may_open_sessions && span_is(prefix, "SSH-2.0-OpenSSH"))
+        (void)!ssh_global_request(s->conn.ssh, "no-more-sessions@openssh.com", nothing, false, NULL);
+}
+
 void session_progress(struct session *s)
 {
     if (s->phase == PHASE_OPEN && !s->forwards_are_told && !any_forwarder(s, FORWARDER_ASKED) &&
         !any_forwarder(s, FORWARDER_READY))
         tell_forwards_done(s);
+    if (s->phase == PHASE_OPEN && s->forwards_are_told)
+        tell_no_more_sessions(s);
     if (s->phase == PHASE_DRAINING && s->stats.open_now == 0 && !s->conn.is_over && s->conn.ssh)
         farewell(s);
 }
@@ -288,15 +312,6 @@ static void on_banner(struct session *s, struct span text)
     free(clean);
 }
 
-/* What takes over this connection cannot run a command with it then. Only OpenSSH knows the request. */
-static void tell_no_more_sessions(struct session *s)
-{
-    static const struct span nothing = {NULL, 0};
-    struct span prefix = span_sub(ssh_peer_ident(s->conn.ssh), 0, 15);
-    if (!s->config.may_open_sessions && span_is(prefix, "SSH-2.0-OpenSSH"))
-        (void)!ssh_global_request(s->conn.ssh, "no-more-sessions@openssh.com", nothing, false, NULL);
-}
-
 static void on_authenticated(struct session *s, struct span method)
 {
     char clean[64];
@@ -305,7 +320,6 @@ static void on_authenticated(struct session *s, struct span method)
     if (s->phase >= PHASE_DRAINING)
         return;
     s->phase = PHASE_OPEN;
-    tell_no_more_sessions(s);
     session_log(s, SESSION_VERBOSE, "Authenticated to %s using \"%s\".", s->config.host, clean);
     session_notify_text(s, SESSION_AUTHENTICATED, clean);
     session_progress(s);
