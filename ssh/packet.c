@@ -173,6 +173,10 @@ enum packet_status packet_next(struct packet *pk, struct span *payload, struct a
     size_t n = (size_t)length + 4;
     if (have < n + rx->cipher.tag_len)
         return PACKET_NONE;
+    /* RFC 4344 §3.1: a sequence number MUST NOT be used twice with one key. We ask for new keys at half of
+     * that; this peer did not give them. */
+    if (rx->packets > UINT32_MAX)
+        return packet_bad(err, ADIT_E_PROTOCOL, "New keys are overdue: packet", rx->seq);
     if (!cipher_open(&rx->cipher, rx->seq, p, n))
         return packet_bad(err, ADIT_E_INTEGRITY, "Corrupted MAC on input: packet", rx->seq);
     uint8_t padding = p[4];

@@ -1,0 +1,416 @@
+#include "tests/talk.h"
+
+/* Binary packets: RFC 4253 §6. */
+
+static void keys_both(struct talk *t, const struct cipher_alg *alg, const struct mac_alg *mac)
+{
+    uint8_t key[CIPHER_KEY_MAX] = {1}, iv[CIPHER_IV_MAX] = {2}, mackey[CIPHER_MACKEY_MAX] = {3};
+    packet_set_keys(&t->pk.tx, alg, mac, key, iv, mackey);
+    packet_set_keys(&t->ear.rx, alg, mac, key, iv, mackey);
+}
+
+/* Bytes as they stand into the ear. */
+static void feed(struct talk *t, const void *p, size_t n)
+{
+    struct wspan in = packet_in_space(&t->ear);
+    assert_true(in.n >= n);
+    memcpy(in.p, p, n);
+    packet_in_commit(&t->ear, n);
+}
+
+static enum packet_status next(struct talk *t, struct span *payload)
+{
+    t->err = (struct adit_error){0};
+    return packet_next(&t->ear, payload, &t->err);
+}
+
+/* ---- round trips ---- */
+
+static void test_lengths(struct talk *t)
+{
+    static const size_t lengths[] = {1,  2,  3,  7,   8,   9,    15,        16,   17,
+                                     31, 32, 33, 255, 256, 4095, 32768 + 9, 60000};
+    static uint8_t body[60000];
+    memset(body, 0x5a, sizeof(body));
+    for (size_t i = 0; i < ADIT_COUNT(lengths); i++) {
+        size_t before = packet_out(&t->pk).n;
+        say(&t->pk, (struct span){body, lengths[i]});
+        size_t wire = packet_out(&t->pk).n - before;
+        const struct cipher *c = &t->pk.tx.cipher;
+        size_t padded = wire - c->tag_len - (c->length_is_clear ? 4 : 0);
+        assert_int_equal(padded % c->block_len, 0); /* §6: a multiple of the block, 8 or larger */
+        assert_true(wire - c->tag_len >= 16 || c->length_is_clear);
+        assert_true(wire - c->tag_len >= lengths[i] + 5 + 4); /* at least 4 bytes of padding */
+        assert_says(t, ((struct span){body, lengths[i]}));
+    }
+}
+
+static void test_every_cipher(void **state)
+{
+    (void)state;
+    struct talk t;
+    talk_init(&t);
+    test_lengths(&t);
+    talk_wipe(&t);
+    for (const struct cipher_alg *alg = cipher_algs; alg->name != NULL; alg++)
+        for (const struct mac_alg *mac = mac_algs; mac->name != NULL; mac++) {
+            talk_init(&t);
+            keys_both(&t, alg, alg->tag_len != 0 ? NULL : mac);
+            test_lengths(&t);
+            talk_wipe(&t);
+            if (alg->tag_len != 0)
+                break;
+        }
+}
+
+/* One byte after the other, and all of several packets at once, give the same payloads. */
+static void test_chunks(void **state)
+{
+    (void)state;
+    struct talk t;
+    struct span payload = {0};
+    talk_init(&t);
+    keys_both(&t, cipher_alg_find(span_str("chacha20-poly1305@openssh.com")), NULL);
+    for (int i = 0; i < 3; i++)
+        say(&t.pk, message("bu", 94, (unsigned)i));
+    struct span out = packet_out(&t.pk);
+    for (size_t at = 0, got = 0; at < out.n; at++) {
+        feed(&t, out.p + at, 1);
+        bool is_whole = (at + 1) % (out.n / 3) == 0;
+        assert_int_equal(next(&t, &payload), is_whole ? PACKET_READY : PACKET_NONE);
+        if (is_whole)
+            assert_true(span_eq(payload, message("bu", 94, (unsigned)got++)));
+    }
+    assert_int_equal(t.ear.last_seq, 2);
+    packet_out_consume(&t.pk, out.n);
+    talk_wipe(&t);
+}
+
+/* ---- what is refused ---- */
+
+static void assert_bad(const uint8_t *p, size_t n, enum adit_err code)
+{
+    struct talk t;
+    struct span payload;
+    talk_init(&t);
+    feed(&t, p, n);
+    assert_int_equal(next(&t, &payload), PACKET_BAD);
+    assert_int_equal(t.err.code, code);
+    talk_wipe(&t);
+}
+
+static void test_bad_lengths(void **state)
+{
+    (void)state;
+    /* too short for padding_length, one byte and four of padding; not a multiple of 8; too long; wrapping */
+    static const uint32_t lengths[] = {
+        0, 1, 4, 5, 11, 13, LIMIT_PACKET - 3, LIMIT_PACKET + 4, 0x7ffffffc, 0xfffffffc, 0xffffffff};
+    uint8_t head[4];
+    for (size_t i = 0; i < ADIT_COUNT(lengths); i++) {
+        put_u32(head, lengths[i]);
+        assert_bad(head, 4, ADIT_E_PROTOCOL);
+    }
+    struct talk t;
+    struct span payload;
+    talk_init(&t);
+    put_u32(head, LIMIT_PACKET - 4); /* the largest: waited for, and there is room for it */
+    feed(&t, head, 4);
+    assert_int_equal(next(&t, &payload), PACKET_NONE);
+    assert_true(packet_in_space(&t.ear).n >= LIMIT_PACKET - 4);
+    talk_wipe(&t);
+}
+
+static void test_bad_padding(void **state)
+{
+    (void)state;
+    uint8_t packet[16] = {0, 0, 0, 12};
+    for (unsigned padding = 0; padding < 256; padding++) {
+        packet[4] = (uint8_t)padding;
+        if (padding >= 4 && padding <= 10) /* 12 = 1 + payload + padding, with a payload */
+            continue;
+        assert_bad(packet, 16, ADIT_E_PROTOCOL);
+    }
+    struct talk t;
+    struct span payload;
+    talk_init(&t);
+    packet[4] = 10;
+    packet[5] = 0x2a;
+    feed(&t, packet, 16);
+    assert_int_equal(next(&t, &payload), PACKET_READY);
+    assert_int_equal(payload.n, 1);
+    assert_int_equal(payload.p[0], 0x2a);
+    talk_wipe(&t);
+}
+
+static void test_damage(void **state)
+{
+    (void)state;
+    for (const struct cipher_alg *alg = cipher_algs; alg->name != NULL; alg++) {
+        struct talk t;
+        struct span payload = {0};
+        talk_init(&t);
+        keys_both(&t, alg, mac_alg_find(span_str("hmac-sha2-256-etm@openssh.com")));
+        say(&t.pk, message("bs", 2, "payload"));
+        struct span out = packet_out(&t.pk);
+        t.pk.out.p[t.pk.out.start + out.n - 1] ^= 0x80;
+        carry(&t.pk, &t.ear);
+        assert_int_equal(next(&t, &payload), PACKET_BAD);
+        assert_int_equal(t.err.code, ADIT_E_INTEGRITY);
+        talk_wipe(&t);
+    }
+}
+
+/* A packet cannot be replayed or dropped: the number is part of what is protected. */
+static void test_order(void **state)
+{
+    (void)state;
+    struct talk t;
+    struct span payload = {0};
+    talk_init(&t);
+    keys_both(&t, cipher_alg_find(span_str("chacha20-poly1305@openssh.com")), NULL);
+    say(&t.pk, message("bs", 2, "one"));
+    packet_out_consume(&t.pk, packet_out(&t.pk).n);
+    say(&t.pk, message("bs", 2, "two"));
+    carry(&t.pk, &t.ear);
+    assert_int_not_equal(next(&t, &payload), PACKET_READY);
+    talk_wipe(&t);
+}
+
+/* §6.4: numbers start at 0, wrap after 2^32 - 1 and are never reset. */
+static void test_sequence_wraps(void **state)
+{
+    (void)state;
+    struct talk t;
+    talk_init(&t);
+    keys_both(&t, cipher_alg_find(span_str("aes128-ctr")), mac_alg_find(span_str("hmac-sha2-256")));
+    t.pk.tx.seq = t.ear.rx.seq = UINT32_MAX - 1;
+    for (unsigned i = 0; i < 4; i++) {
+        say(&t.pk, message("bu", 2, i));
+        assert_says(&t, message("bu", 2, i));
+        assert_int_equal(t.ear.last_seq, (uint32_t)(UINT32_MAX - 1 + i));
+    }
+    assert_int_equal(t.pk.tx.seq, 2);
+    assert_int_equal(t.ear.rx.packets, 4);
+    talk_wipe(&t);
+}
+
+/* With one key no number is used twice, whatever the peer does (RFC 4344 §3.1). */
+static void test_too_many_packets_with_one_key(void **state)
+{
+    (void)state;
+    struct talk t;
+    struct span payload = {0};
+    talk_init(&t);
+    keys_both(&t, cipher_alg_find(span_str("chacha20-poly1305@openssh.com")), NULL);
+    t.ear.rx.packets = UINT32_MAX;
+    say(&t.pk, message("b", 2));
+    carry(&t.pk, &t.ear);
+    assert_int_equal(next(&t, &payload), PACKET_READY);
+    say(&t.pk, message("b", 2));
+    carry(&t.pk, &t.ear);
+    assert_int_equal(next(&t, &payload), PACKET_BAD);
+    assert_int_equal(t.err.code, ADIT_E_PROTOCOL);
+    talk_wipe(&t);
+}
+
+/* ---- buffers ---- */
+
+static void test_in_buffer(void **state)
+{
+    (void)state;
+    struct talk t;
+    struct span payload;
+    talk_init(&t);
+    assert_true(packet_in_space(&t.ear).n >= BUFFER_START);
+    assert_int_equal(packet_in_raw(&t.ear).n, 0);
+    feed(&t, "SSH-2.0-x\r\nrest", 15);
+    packet_in_skip(&t.ear, 11);
+    assert_true(span_is(packet_in_raw(&t.ear), "rest"));
+    packet_in_skip(&t.ear, 4);
+    packet_idle(&t.ear); /* empty: given back */
+    assert_int_equal(t.memory.now, 0);
+    feed(&t, "\0\0\0", 3);
+    packet_idle(&t.ear); /* not empty: kept */
+    assert_true(t.memory.now > 0);
+    assert_int_equal(next(&t, &payload), PACKET_NONE);
+    talk_wipe(&t);
+}
+
+/* A peer that fills every offer makes it grow, to the limit and no further. */
+static void test_in_buffer_is_bounded(void **state)
+{
+    (void)state;
+    struct talk t;
+    talk_init(&t);
+    size_t had = 0;
+    for (;;) {
+        struct wspan in = packet_in_space(&t.ear);
+        if (in.n == 0)
+            break;
+        memset(in.p, 0, in.n);
+        packet_in_commit(&t.ear, in.n);
+        had += in.n;
+    }
+    assert_int_equal(had, LIMIT_IN_BUFFER);
+    assert_int_equal(t.memory.now, LIMIT_IN_BUFFER);
+    talk_wipe(&t);
+}
+
+static void test_out_buffer_is_bounded(void **state)
+{
+    (void)state;
+    struct talk t;
+    talk_init(&t);
+    size_t count = 0;
+    while (packet_reserve(&t.pk, 1000).n == 1000) {
+        packet_seal(&t.pk, 1000);
+        count++;
+    }
+    assert_true(count > 200);
+    assert_true(packet_out(&t.pk).n <= LIMIT_OUT_BUFFER);
+    assert_true(t.memory.now <= LIMIT_OUT_BUFFER);
+    assert_int_equal(packet_reserve(&t.pk, LIMIT_PACKET + 1).n, 0);
+    assert_false(packet_has_room(&t.pk, 1000, 0));
+    packet_out_consume(&t.pk, packet_out(&t.pk).n);
+    assert_true(packet_has_room(&t.pk, 1000, 0));
+    assert_false(packet_has_room(&t.pk, 1000, LIMIT_OUT_BUFFER - 1000));
+    packet_out_raw(&t.pk, span_str("raw"));
+    assert_true(span_is(packet_out(&t.pk), "raw"));
+    packet_out_consume(&t.pk, 3);
+    packet_idle(&t.pk);
+    assert_int_equal(t.memory.now, 0);
+    talk_wipe(&t);
+}
+
+/* A reserved region that is sealed with less than was reserved. */
+static void test_seal_less(void **state)
+{
+    (void)state;
+    struct talk t;
+    talk_init(&t);
+    struct wspan to = packet_reserve(&t.pk, 100);
+    assert_int_equal(to.n, 100);
+    to.p[0] = 7;
+    packet_seal(&t.pk, 1);
+    assert_int_equal(packet_out(&t.pk).n, packet_wire_len(&t.pk, 1));
+    assert_says(&t, message("b", 7));
+    talk_wipe(&t);
+}
+
+/* ---- places ---- */
+
+/* Filled in place, then reserved and sealed packet by packet: what was written is what arrives, whatever the
+ * part, the total and the cipher are. */
+static void places_round(struct talk *t, size_t part, size_t total, size_t use)
+{
+    enum { PREFIX = 9, KEEP = 8192 };
+    struct wspan places[8];
+    size_t count = packet_places(&t->pk, PREFIX, part, total, KEEP, places, 8), offered = 0;
+    assert_true(count >= 1);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(places[i].n <= part && places[i].n > 0);
+        memset(places[i].p, (int)(i + 1), places[i].n);
+        offered += places[i].n;
+    }
+    assert_true(offered <= total);
+    size_t n = use < offered ? use : offered;
+    packet_places_used(&t->pk, n);
+    for (size_t i = 0; n > 0; i++) {
+        size_t take = n < part ? n : part;
+        struct wspan to = packet_reserve(&t->pk, PREFIX + take);
+        assert_ptr_equal(to.p + PREFIX, places[i].p);
+        memset(to.p, 0xee, PREFIX);
+        packet_seal(&t->pk, PREFIX + take);
+        n -= take;
+    }
+    assert_true(packet_out(&t->pk).n + KEEP <= t->pk.out.cap);
+    n = use < offered ? use : offered;
+    for (size_t i = 0; n > 0; i++) {
+        size_t take = n < part ? n : part;
+        struct span heard = hear(t);
+        assert_int_equal(heard.n, PREFIX + take);
+        for (size_t k = PREFIX; k < heard.n; k++)
+            assert_int_equal(heard.p[k], (uint8_t)(i + 1));
+        n -= take;
+    }
+    assert_silent(t);
+}
+
+static void test_places(void **state)
+{
+    (void)state;
+    static const size_t parts[] = {1, 2, 7, 1000, 32767, 32768},
+                        totals[] = {1, 5, 32767, 32768, 32769, 200000, 1000000};
+    for (const struct cipher_alg *alg = cipher_algs; alg->name != NULL; alg++) {
+        struct talk t;
+        talk_init(&t);
+        keys_both(&t, alg, mac_alg_find(span_str("hmac-sha2-512")));
+        for (size_t i = 0; i < ADIT_COUNT(parts); i++)
+            for (size_t k = 0; k < ADIT_COUNT(totals); k++) {
+                places_round(&t, parts[i], totals[k], SIZE_MAX);
+                places_round(&t, parts[i], totals[k], totals[k] / 2 + 1);
+            }
+        talk_wipe(&t);
+    }
+}
+
+static void test_places_leave_the_reserve(void **state)
+{
+    (void)state;
+    struct talk t;
+    struct wspan place;
+    talk_init(&t);
+    assert_int_equal(packet_places(&t.pk, 9, 32768, 0, 8192, &place, 1), 0);
+    assert_int_equal(packet_places(&t.pk, 9, 32768, 1, 8192, &place, 0), 0);
+    while (packet_places(&t.pk, 9, 32768, 1000000, 8192, &place, 1) == 1) {
+        (void)packet_reserve(&t.pk, 9 + place.n);
+        packet_seal(&t.pk, 9 + place.n);
+        packet_places_used(&t.pk, place.n);
+    }
+    assert_false(packet_can_place(&t.pk, 9 + 32768, 8192));
+    assert_true(packet_out(&t.pk).n <= LIMIT_OUT_BUFFER - 8192);
+    assert_true(packet_reserve(&t.pk, 4000).n == 4000); /* there is room for what is not data */
+    packet_out_consume(&t.pk, packet_out(&t.pk).n);
+    assert_true(packet_can_place(&t.pk, 9 + 32768, 8192));
+    talk_wipe(&t);
+}
+
+static void test_out_of_memory(void **state)
+{
+    (void)state;
+    struct talk t;
+    talk_init(&t);
+    t.memory.fail_at = 1;
+    (void)packet_in_space(&t.pk);
+    assert_true(t.pk.out_of_memory); /* it ends the session, also when a smaller buffer was to be had */
+    talk_wipe(&t);
+    talk_init(&t);
+    t.memory.fail_at = 1;
+    assert_int_equal(packet_reserve(&t.pk, 10).n, 0);
+    assert_true(t.pk.out_of_memory);
+    talk_wipe(&t);
+}
+
+int main(void)
+{
+    if (!crypto_init())
+        return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_cipher),
+        cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_bad_lengths),
+        cmocka_unit_test(test_bad_padding),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_sequence_wraps),
+        cmocka_unit_test(test_too_many_packets_with_one_key),
+        cmocka_unit_test(test_in_buffer),
+        cmocka_unit_test(test_in_buffer_is_bounded),
+        cmocka_unit_test(test_out_buffer_is_bounded),
+        cmocka_unit_test(test_seal_less),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_places_leave_the_reserve),
+        cmocka_unit_test(test_out_of_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
