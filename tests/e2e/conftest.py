@@ -57,7 +57,7 @@ def start(base, key_folder, user_key):
 
     def starter(cls, *args, authorized=None, fresh=False, **kw):
         mark = repr((cls, args, authorized, sorted(kw.items())))
-        if not fresh and mark in shared and shared[mark].proc.poll() is None:
+        if not fresh and mark in shared and shared[mark].is_up():
             return shared[mark]
         folder = base / f"server{next(count)}"
         folder.mkdir()

@@ -75,13 +75,10 @@ def works(kit, server, echo, *args, **kw):
 
 @pytest.mark.parametrize("name", [*keys.HOST_TYPES, "rsa3072", "rsa4096"])
 def test_each_key_type(kit, all_keys, user_keys, echo, name):
-    """Every type of key logs in; RSA signs with SHA-2."""
+    """Every type of key logs in (RSA with SHA-2: this sshd takes no other signature)."""
     mark = all_keys.mark()
     works(kit, all_keys, echo, key=user_keys[name])
-    log = all_keys.text(mark)
-    assert "Accepted publickey" in log
-    if name.startswith("rsa"):
-        assert re.search(r"rsa-sha2-(256|512)", log)
+    assert "Accepted publickey" in all_keys.text(mark)
 
 
 @pytest.mark.quick
@@ -321,4 +318,4 @@ def test_user_forms(kit, sshd, echo):
         port = traffic.free_port()
         kit.run(*[a.format(port) for a in common], *form)
         wait_until(lambda: traffic.listeners(port), 10, f"listener for {form}")
-    assert sshd.text(mark).count(f"Accepted publickey for {sshd.user} ") == 3
+    sshd.wait_log(rf"Accepted publickey for {sshd.user} ", mark, count=3)

@@ -192,7 +192,7 @@ def test_bad_sources(kit, sshd, spec, adit_only):
     """A variable or descriptor that is not there is named."""
     client = kit.connect(sshd, "-N", "-i", spec, "-o", "IdentitiesOnly=yes", key=False)
     assert client.finish() == 255
-    assert spec in client.err.text
+    assert f"Identity {spec}" in client.err.text
 
 
 def test_default_files_of_home(kit, sshd, echo, user_key, adit_only):

@@ -3,12 +3,14 @@ import os
 import resource
 import signal
 import socket
+import statistics
 import threading
 import time
 
 import pytest
 
 from harness import servers, traffic
+from harness.client import Kit
 from harness.wait import holds_for, wait_until
 
 
@@ -112,12 +114,13 @@ def test_beside_a_slow_consumer(kit, sshd, service, adit_only):
     source = service(traffic.endless)
     _, addr = kit.local(sshd, source)
     alone, beside = [], []
-    for _ in range(5):  # alternating, so that other load on the machine falls on both alike
+    for _ in range(7):  # alternating, so that other load on the machine falls on both alike
         alone.append(rate(addr))
         with traffic.connect(addr) as stalled:
             assert stalled.recv(1)
             beside.append(rate(addr))
-    assert max(beside) >= 0.9 * max(alone), f"alone {max(alone):.3g} B/s, beside {max(beside):.3g} B/s"
+    alone, beside = statistics.median(alone), statistics.median(beside)
+    assert beside >= 0.9 * alone, f"alone {alone:.3g} B/s, beside {beside:.3g} B/s"
 
 
 def test_small_channel_beside_a_bulk_download(kit, sshd, service, echo):
@@ -210,10 +213,24 @@ def test_lost_transport_has_its_exit_code(kit, sshd, relay, service, adit_only):
     assert client.finish() == 5
 
 
-@pytest.mark.parametrize("at", [10, 500, 1200, 2000, 2600, 3100])
-def test_cut_during_the_handshake(kit, sshd, relay, at):
+@pytest.fixture(scope="module")
+def handshake_bytes(sshd, tmp_path_factory, user_key):
+    """How many bytes the server sends until a tunnel of nothing is authenticated."""
+    kit, trace = Kit(tmp_path_factory.mktemp("count"), user_key), tmp_path_factory.mktemp("trace") / "trace"
+    path = servers.Relay(sshd.port, trace=trace)
+    mark = sshd.mark()
+    kit.connect(sshd, "-N", port=path.port)
+    sshd.wait_log(r"Accepted publickey", mark)
+    total = sum(int(line.split()[1]) for line in trace.read_text().splitlines() if line.startswith("S "))
+    kit.close()
+    path.stop()
+    return total
+
+
+@pytest.mark.parametrize("share", [0.005, 0.2, 0.45, 0.6, 0.75, 0.9])
+def test_cut_during_the_handshake(kit, sshd, relay, handshake_bytes, share):
     """The connection breaks at some byte of the handshake: exit 255 and a message, no hang."""
-    cut = relay(sshd.port, "-c", str(at))
+    cut = relay(sshd.port, "-c", str(max(int(handshake_bytes * share), 1)))
     client = kit.connect(sshd, "-N", port=cut.port)
     assert client.finish() == 255
     assert client.err.text != ""

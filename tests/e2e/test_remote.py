@@ -170,14 +170,6 @@ def test_download_and_upload_keep_their_hash(kit, sshd, service):
     assert traffic.upload(addr, size, 6) == (size, traffic.pattern_sha(size, 6))
 
 
-def test_short_target_form_of_the_own_face(kit, sshd, echo, adit_only):
-    """-R 8080:3000 means localhost:3000 on this side, as -L 8080:80 does at the server."""
-    client = kit.connect(sshd, "-N", "-R", f"0:{echo.port}")
-    line = client.listening(1)[0]
-    assert line.target == f"localhost:{echo.port}"
-    assert traffic.ask(("127.0.0.1", line.port)) == b"ping"
-
-
 def test_an_unasked_forward_is_refused(kit, start, echo, adit_only):
     """A forwarded-tcpip for a port that we never asked for is refused; the session goes on."""
     server = start(servers.Asyncssh, unasked=[["127.0.0.1", 4242]])

@@ -55,7 +55,10 @@ def test_draining_takes_five_seconds_at_most(kit, sshd, echo, adit_only):
         start = time.monotonic()
         client.stop(timeout=8)
         assert 4 < time.monotonic() - start < 7
-        assert s.recv(1) == b""
+        try:
+            assert s.recv(1) == b""
+        except ConnectionResetError:
+            pass
 
 
 @pytest.mark.quick

@@ -4,6 +4,7 @@ import os
 import pwd
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -76,6 +77,9 @@ class Server:
                    lambda: f"server start: {self.text()}")
         assert self.proc.poll() is None, f"the server ended at once:\n{self.text()}"
 
+    def is_up(self):
+        return self.proc is not None and self.proc.poll() is None
+
     def sessions(self):
         """Processes below the listening one."""
         return descendants(self.proc.pid)
@@ -144,6 +148,45 @@ class Sshd(Server):
         path = self.folder / "hosts"
         path.write_text("127.0.0.1 localhost\n::1 localhost\n" + "".join(f"{ip} {n}\n" for n, ip in hosts.items()))
         return ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(path), *argv]
+
+
+class IsolatedSshd(Sshd):
+    """An sshd for each connection (sshd -i) in a network namespace of its own: loopback, a network without a route to
+    its hosts (10.1.0.0/16), and nothing else. The connection itself is handed in from outside."""
+
+    ROUTES = "ip link set lo up && ip route add unreachable 10.1.0.0/16"
+
+    def __init__(self, folder, key_folder, authorized, **kw):
+        Server.__init__(self, folder)
+        self.tree, self.children = None, []
+        self.host_keys = [keys.make(key_folder, "ed25519")]
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self._write(authorized, {}, "DEBUG1")
+        os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
+        self.log = open(self.log_path, "ab")
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def is_up(self):
+        return True
+
+    def _serve(self):
+        command = ["unshare", "-n", "sh", "-c", f'{self.ROUTES} && exec "$@"', "sh", "/usr/sbin/sshd", "-i", "-e", "-f",
+                   str(self.folder / "sshd_config")]
+        while True:
+            try:
+                conn, _ = self.listener.accept()
+            except OSError:
+                return
+            self.proc = subprocess.Popen(command, stdin=conn, stdout=conn, stderr=self.log, start_new_session=True)
+            self.children.append(self.proc)
+            conn.close()
+
+    def stop(self):
+        self.listener.close()
+        for child in self.children:
+            kill_tree(child)
+        self.log.close()
 
 
 class Dropbear(Server):
