@@ -152,7 +152,6 @@ void flow_start(struct flow *flow, struct channel *channel)
     flow->is_opening = false;
     flow->forwarder->session->stats.opened++;
     pump_start(&flow->pump, channel);
-    session_progress(flow->forwarder->session);
 }
 
 static void on_opened(struct flow *flow, struct channel *channel)

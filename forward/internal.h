@@ -15,6 +15,7 @@ enum {
     SESSION_DRAIN_MS = 5000,    /* a clean stop waits this long for the open connections */
     SESSION_FAREWELL_MS = 1000, /* and this long for DISCONNECT to be taken by the kernel */
     SESSION_STALL_MS = 60000,   /* at the budget, who holds too much without moving has this long */
+    SESSION_QUIET_MS = 1000,    /* what nobody waits for is said this long after the authentication */
     SESSION_LOG_LINE = 1024,
 };
 
@@ -60,15 +61,15 @@ struct session {
     struct loop loop;
     struct mailbox box;
     struct loop_fd box_fd;
-    struct loop_timer tick_timer;  /* what the machine asked for */
-    struct loop_timer phase_timer; /* connecting, draining, farewell */
-    struct loop_timer stall_timer; /* running while the budget is used up */
+    struct loop_timer tick_timer;     /* what the machine asked for */
+    struct loop_timer phase_timer;    /* connecting, draining, farewell */
+    struct loop_timer stall_timer;    /* running while the budget is used up */
+    struct loop_timer sessions_timer; /* no-more-sessions@openssh.com is due */
     struct mail stop_mail[2];
     atomic_uint stop_count;
     bool stop_waits; /* a stop came while a question is outstanding */
     enum session_phase phase;
     struct forwarder *forwarders;
-    bool sessions_are_told; /* no-more-sessions@openssh.com was sent, or is not due */
     bool forwards_are_told; /* ALL_FORWARDS_DONE was said */
     struct conn conn;
     struct pump_set pumps;

@@ -421,7 +421,7 @@ static void carry_early(struct pump *p, const struct wspan *places, size_t count
 static void carry_read(struct pump *p, const struct wspan *places, size_t count)
 {
     struct adit_error err = {ADIT_E_OK, ""};
-    struct iovec iov[PUMP_PLACES];
+    struct iovec iov[PUMP_PLACES] = {{0}};
     size_t asked = 0, n = 0;
     for (size_t i = 0; i < count; i++) {
         iov[i].iov_base = places[i].p;

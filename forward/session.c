@@ -236,17 +236,22 @@ static bool any_opening(const struct session *s)
     return false;
 }
 
-/* What takes over this connection cannot run a command with it then. Only OpenSSH knows the request. It waits
- * until what was asked for in the authentication's flight is answered: nobody waits for it. */
+/* What takes over this connection cannot run a command with it then. Only OpenSSH knows the request. */
 static void tell_no_more_sessions(struct session *s)
 {
     static const struct span nothing = {NULL, 0};
     struct span prefix = span_sub(ssh_peer_ident(s->conn.ssh), 0, 15);
-    if (s->sessions_are_told || any_opening(s))
-        return;
-    s->sessions_are_told = true;
-    if (!s->config.may_open_sessions && span_is(prefix, "SSH-2.0-OpenSSH"))
+    if (s->phase == PHASE_OPEN && !s->config.may_open_sessions && span_is(prefix, "SSH-2.0-OpenSSH"))
         (void)!ssh_global_request(s->conn.ssh, "no-more-sessions@openssh.com", nothing, false, NULL);
+}
+
+/* It must not stand in the way of a connection that waits to be opened, or of its first words. */
+static void plan_no_more_sessions(struct session *s)
+{
+    if (any_opening(s))
+        loop_timer_set(&s->loop, &s->sessions_timer, loop_now_ms() + SESSION_QUIET_MS);
+    else
+        tell_no_more_sessions(s);
 }
 
 void session_progress(struct session *s)
@@ -254,8 +259,6 @@ void session_progress(struct session *s)
     if (s->phase == PHASE_OPEN && !s->forwards_are_told && !any_forwarder(s, FORWARDER_ASKED) &&
         !any_forwarder(s, FORWARDER_READY))
         tell_forwards_done(s);
-    if (s->phase == PHASE_OPEN && s->forwards_are_told)
-        tell_no_more_sessions(s);
     if (s->phase == PHASE_DRAINING && s->stats.open_now == 0 && !s->conn.is_over && s->conn.ssh)
         farewell(s);
 }
@@ -321,6 +324,7 @@ static void on_authenticated(struct session *s, struct span method)
         return;
     s->phase = PHASE_OPEN;
     session_log(s, SESSION_VERBOSE, "Authenticated to %s using \"%s\".", s->config.host, clean);
+    plan_no_more_sessions(s);
     session_notify_text(s, SESSION_AUTHENTICATED, clean);
     session_progress(s);
 }
@@ -585,6 +589,8 @@ static void on_timer(struct session *s, struct loop_timer *t)
     struct flow *flow = t->owner;
     if (t == &s->phase_timer)
         on_phase_timer(s);
+    else if (t == &s->sessions_timer)
+        tell_no_more_sessions(s);
     else if (t->kind == SESSION_TIMER_FORWARDER)
         f->ops->on_timer(f, t);
     else if (t->kind == SESSION_TIMER_FLOW)
@@ -709,6 +715,7 @@ static void session_init(struct session *s, const struct session_config *config,
     loop_timer_init(&s->tick_timer, SESSION_TIMER_SESSION, s);
     loop_timer_init(&s->phase_timer, SESSION_TIMER_SESSION, s);
     loop_timer_init(&s->stall_timer, SESSION_TIMER_SESSION, s);
+    loop_timer_init(&s->sessions_timer, SESSION_TIMER_SESSION, s);
     atomic_init(&s->stop_count, 0);
     pump_set_init(&s->pumps, &s->loop, &flow_far, s, s->config.buffer_budget);
     conn_init(&s->conn, s);
