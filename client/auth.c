@@ -308,11 +308,9 @@ void auth_credential(struct auth *a, struct session_question *q)
     while (text_comma(&order, &method)) {
         if (!method_is_on(a, method) || !list_has(q->methods, method))
             continue;
-        if (try_method(a, q, method)) {
-            say(a, LOG_LEVEL_DEBUG1, "Next authentication method: %.*s", (int)method.n,
-                (const char *)method.p);
+        say(a, LOG_LEVEL_DEBUG1, "Next authentication method: %.*s", (int)method.n, (const char *)method.p);
+        if (try_method(a, q, method))
             return;
-        }
     }
     say(a, LOG_LEVEL_DEBUG1, "No more authentication methods to try.");
     give_up(a, q);

@@ -69,13 +69,14 @@ enum adit_err file_read(struct file *file, const char *path, size_t max, struct 
                         struct adit_error *err)
 {
     struct stat own;
+    status = status != NULL ? status : &own;
+    memset(status, 0, sizeof *status);
     memset(file, 0, sizeof *file);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (missing != NULL)
         *missing = fd < 0 && (errno == ENOENT || errno == ENOTDIR);
     if (fd < 0)
         return system_error(err, path);
-    status = status != NULL ? status : &own;
     enum adit_err e = fstat(fd, status) != 0 ? system_error(err, path) : ADIT_E_OK;
     if (e == ADIT_E_OK && S_ISDIR(status->st_mode))
         e = adit_fail(err, ADIT_E_SYSTEM, "%s: is a directory", path);
