@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("adit_only")
 def turns_to(kit, server, relay, target, data, expected, *args, key=True):
     """Round trips from connect to the first answer of target: those the relay counted, and one for TCP itself."""
     trace = kit.folder / "trace"
-    path = relay(server.port, "-d", "40", trace=trace)
+    path = relay(server.port, "-d", "60", trace=trace)
     client = kit.connect(server, *args, "-W", target.target, port=path.port, stdin=subprocess.PIPE, key=key)
     client.proc.stdin.write(data)
     client.proc.stdin.flush()
@@ -48,14 +48,15 @@ def test_refused_first_key_still_works(kit, sshd, relay, service, key_folder):
     assert 4 < turns <= 7
 
 
-@pytest.mark.parametrize("name", ["asyncssh", "dropbear"])
-def test_other_servers_are_not_rushed(kit, start, relay, service, request, name):
-    """asyncssh and dropbear do not bear an early open: they get it after the authentication, one round trip more."""
+@pytest.mark.parametrize("name, turns", [("asyncssh", 5), ("dropbear", 4)])
+def test_other_servers_are_not_rushed(kit, start, relay, service, request, name, turns):
+    """asyncssh and dropbear do not bear an early open: they get it after the authentication, one round trip later.
+    (dropbear sends its KEXINIT unasked, which saves one elsewhere.)"""
     if name == "asyncssh":
         server = start(servers.Asyncssh)
     else:
         server = start(servers.Dropbear, request.getfixturevalue("system_user"))
-    assert turns_to(kit, server, relay, service(traffic.greeter, "hello"), b"", "hello") in (5, 6)
+    assert turns_to(kit, server, relay, service(traffic.greeter, "hello"), b"", "hello") == turns
 
 
 def test_password_never_rides_with_an_open(kit, start, system_user, relay, service):

@@ -125,7 +125,7 @@ def test_prohibited(kit, start, request, tree, adit_only):
         assert code == socks.PROHIBITED
 
 
-@pytest.mark.parametrize("host, code", [("10.1.2.3", socks.HOST), ("192.0.2.1", socks.NET),
+@pytest.mark.parametrize("host, code", [("10.9.1.1", socks.HOST), ("192.0.2.1", socks.NET),
                                         ("127.0.0.1", socks.REFUSED)])
 def test_unreachable(kit, start, needs_root, host, code, adit_only):
     """What sshd says of an address that it cannot reach becomes the reply: host 04, network 03."""

@@ -6,8 +6,8 @@
  *     -d MS     hold every byte for MS milliseconds in each direction (round trip: twice that)
  *     -k BYTES  hand on at most BYTES at a time (1: a byte at a time)
  *     -c BYTES  reset both sides once BYTES have gone from the server to the client
- *     -t FILE   trace, a line an event as the client sees it: "C n" it sent n bytes, "S n" it was sent n
- *     -p PORT   listen on this port of 127.0.0.1 (default: any free one)
+ *     -t FILE   trace, a line an event as the client sees it: "C n t" it sent n bytes at t microseconds, "S n
+ * t" it was sent n -p PORT   listen on this port of 127.0.0.1 (default: any free one)
  *
  * Prints the port it listens on, then serves until SIGTERM. SIGUSR1 freezes every connection (nothing is
  * read, written or closed: a black hole), SIGUSR2 thaws them. HOST is an IPv4 address. For tests alone.
@@ -78,7 +78,7 @@ static void trace(char who, size_t n)
 {
     if (relay.trace == NULL)
         return;
-    fprintf(relay.trace, "%c %zu\n", who, n);
+    fprintf(relay.trace, "%c %zu %llu\n", who, n, (unsigned long long)now_us());
     fflush(relay.trace);
 }
 

@@ -151,10 +151,19 @@ class Sshd(Server):
 
 
 class IsolatedSshd(Sshd):
-    """An sshd for each connection (sshd -i) in a network namespace of its own: loopback, a network without a route to
-    its hosts (10.1.0.0/16), and nothing else. The connection itself is handed in from outside."""
+    """An sshd for each connection (sshd -i) in a network of its own, behind a router of its own that answers what it
+    cannot reach: 10.9.0.0/16 with "host unreachable", everything else with "network unreachable". The connection
+    itself is handed in from outside. Network namespaces: root alone can make them."""
 
-    ROUTES = "ip link set lo up && ip route add unreachable 10.1.0.0/16"
+    SET_UP = """
+unshare -n sleep 600 >/dev/null 2>&1 & router=$!
+until [ "$(readlink /proc/$router/ns/net)" != "$(readlink /proc/$$/ns/net)" ]; do :; done
+ip link set lo up && ip link add v0 type veth peer name v1 && ip link set v1 netns $router
+ip address add 10.1.0.1/24 dev v0 && ip link set v0 up && ip route add default via 10.1.0.2
+nsenter -t $router -n sh -c 'ip address add 10.1.0.2/24 dev v1; ip link set v1 up; ip link set lo up
+    echo 1 >/proc/sys/net/ipv4/ip_forward; ip route add unreachable 10.9.0.0/16'
+exec "$@"
+"""
 
     def __init__(self, folder, key_folder, authorized, **kw):
         Server.__init__(self, folder)
@@ -171,7 +180,7 @@ class IsolatedSshd(Sshd):
         return True
 
     def _serve(self):
-        command = ["unshare", "-n", "sh", "-c", f'{self.ROUTES} && exec "$@"', "sh", "/usr/sbin/sshd", "-i", "-e", "-f",
+        command = ["unshare", "-n", "sh", "-c", self.SET_UP, "sh", "/usr/sbin/sshd", "-i", "-e", "-f",
                    str(self.folder / "sshd_config")]
         while True:
             try:
@@ -185,6 +194,10 @@ class IsolatedSshd(Sshd):
     def stop(self):
         self.listener.close()
         for child in self.children:
+            try:
+                os.killpg(child.pid, signal.SIGKILL)  # the router's sleep is no child of sshd any more
+            except ProcessLookupError:
+                pass
             kill_tree(child)
         self.log.close()
 
@@ -233,6 +246,7 @@ class Relay:
         self.proc = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
         self.port = int(self.proc.stdout.readline())
         self.trace = trace
+        self.delay_ms = int(args[args.index("-d") + 1]) if "-d" in args else 0
 
     def freeze(self):
         self.proc.send_signal(signal.SIGUSR1)
@@ -241,9 +255,16 @@ class Relay:
         self.proc.send_signal(signal.SIGUSR2)
 
     def turns(self):
-        """How many times the server answered after the client had spoken: the round trips of the trace."""
-        seen = "".join(line[0] for line in self.trace.read_text().splitlines() if line)
-        return len(re.findall(r"C+S+", seen))
+        """How many round trips the trace holds: a word of the client, and what it was told a full round trip later or
+        more. (What comes sooner was on its way already and is no answer.)"""
+        count, asked = 0, None
+        for line in self.trace.read_text().splitlines():
+            who, _, at = line.split()
+            if who == "C" and asked is None:
+                asked = int(at)
+            if who == "S" and asked is not None and int(at) - asked >= 2000 * self.delay_ms:
+                count, asked = count + 1, None
+        return count
 
     def stop(self):
         self.proc.kill()
