@@ -117,18 +117,26 @@ static void bind_failed(struct forwarder *f, bool all, const struct adit_error *
 static void listen_fixed_port(struct forwarder *f, const struct sock_addr *addrs, size_t n)
 {
     struct listeners *l = listeners_of(f);
-    struct adit_error errs[LISTENERS_MAX];
-    bool missing[LISTENERS_MAX];
+    struct adit_error err, missing_err = {ADIT_E_OK, ""};
     size_t failed = 0;
-    memset(errs, 0, sizeof errs);
     for (size_t i = 0; i < n; i++) {
-        missing[i] = false;
-        (void)!listen_one(f, &addrs[i], &missing[i], &errs[i]);
-        failed += errs[i].code != ADIT_E_OK && !missing[i];
+        bool is_missing = false;
+        err.code = ADIT_E_OK;
+        if (listen_one(f, &addrs[i], &is_missing, &err) == ADIT_E_OK)
+            continue;
+        if (is_missing) {
+            (void)adit_fail(&missing_err, err.code, "%s", err.text);
+            continue;
+        }
+        failed++;
+        bind_failed(f, false, &err);
     }
-    for (size_t i = 0; i < n; i++)
-        if (errs[i].code != ADIT_E_OK && (!missing[i] || (l->count == 0 && failed == 0 && i == 0)))
-            bind_failed(f, l->count == 0, &errs[i]);
+    if (l->count > 0)
+        return;
+    if (failed > 0)
+        f->state = FORWARDER_FAILED; /* told already, address by address */
+    else
+        bind_failed(f, true, &missing_err);
 }
 
 static void listen_all(struct forwarder *f, const struct sock_addr *addrs, size_t n)
