@@ -68,7 +68,7 @@ enum adit_err file_read_fd(struct file *file, int fd, const char *name, size_t m
 enum adit_err file_read(struct file *file, const char *path, size_t max, struct stat *status, bool *missing,
                         struct adit_error *err)
 {
-    struct stat own;
+    struct stat own = {0};
     status = status != NULL ? status : &own;
     memset(status, 0, sizeof *status);
     memset(file, 0, sizeof *file);

@@ -177,7 +177,7 @@ static bool is_lookup_text(const char *text)
                                         "name does not resolve",     "unknown host"};
     char lower[128];
     size_t n = 0;
-    for (; text[n] && n < sizeof lower - 1; n++)
+    for (; n < sizeof lower - 1 && text[n]; n++)
         lower[n] = (char)(text[n] >= 'A' && text[n] <= 'Z' ? text[n] + 32 : text[n]);
     lower[n] = 0;
     for (size_t i = 0; i < ADIT_COUNT(known); i++)
