@@ -14,7 +14,6 @@ enum {
     BUDGET = 32 * 1024 * 1024,
     BUDGET_SMALL = 4 * 1024 * 1024, /* on hosts with less memory than: */
     SMALL_HOST_MIB = 128,
-    BANNER_CAP = 32 * 1024,
 };
 
 /* ---- Saying ---- */
@@ -299,18 +298,21 @@ static void log_algorithms(struct session *s)
     struct ssh_algorithms a = ssh_algorithms(s->conn.ssh);
     session_log(s, SESSION_DEBUG1, "kex: algorithm: %s", a.kex);
     session_log(s, SESSION_DEBUG1, "kex: host key algorithm: %s", a.host_key);
-    session_log(s, SESSION_DEBUG1, "kex: server->client cipher: %s MAC: %s", a.cipher_in, a.mac_in);
-    session_log(s, SESSION_DEBUG1, "kex: client->server cipher: %s MAC: %s", a.cipher_out, a.mac_out);
+    session_log(s, SESSION_DEBUG1, "kex: server->client cipher: %s MAC: %s compression: none", a.cipher_in,
+                a.mac_in);
+    session_log(s, SESSION_DEBUG1, "kex: client->server cipher: %s MAC: %s compression: none", a.cipher_out,
+                a.mac_out);
     if (a.strict)
         session_log(s, SESSION_DEBUG2, "kex: strict");
 }
 
 static void on_banner(struct session *s, struct span text)
 {
-    char *clean = malloc(BANNER_CAP);
+    size_t cap = text.n + 1; /* at most a packet; cleaning never makes a text longer */
+    char *clean = malloc(cap);
     if (!clean)
         return;
-    (void)adit_text_clean(clean, BANNER_CAP, text, true);
+    (void)adit_text_clean(clean, cap, text, true);
     session_notify_text(s, SESSION_BANNER, clean);
     free(clean);
 }
