@@ -126,7 +126,7 @@ static bool try_publickey(struct auth *a, struct session_question *q)
 
 static bool may_ask(const struct auth *a)
 {
-    return !a->options->batch_mode && !a->no_secrets;
+    return !a->options->batch_mode;
 }
 
 static bool try_kbdint(struct auth *a, struct session_question *q)

@@ -19,7 +19,6 @@ struct auth {
     const struct client_prompt *prompt;
     struct identities *ids;
     const char *user, *host; /* for questions: "user@host's password: " */
-    bool no_secrets;         /* neither password nor keyboard-interactive */
 
     size_t next;           /* the identity to offer next */
     struct identity *last; /* the one offered last, while the answer is open */

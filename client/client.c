@@ -275,7 +275,6 @@ const char *client_user(const struct client *c)
 static void answer_host_key(struct client *c, struct session_question *q)
 {
     q->accept = host_keys_check(&c->host_keys, q->blob, &q->why_not) == ADIT_E_OK;
-    c->auth.no_secrets = c->host_keys.was_overridden;
 }
 
 void client_answer(struct client *c, struct session_question *q)

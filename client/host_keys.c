@@ -239,19 +239,15 @@ static void warn_changed(const struct host_keys *h, const struct known_hosts_che
         "connect again.");
 }
 
-static enum adit_err on_changed(struct host_keys *h, const struct known_hosts_check *check,
+/* Whatever StrictHostKeyChecking says: ssh goes on without forwards when it is off, and then there is nothing
+ * left to go on for. */
+static enum adit_err on_changed(const struct host_keys *h, const struct known_hosts_check *check,
                                 const struct offer *offer, struct adit_error *err)
 {
     warn_changed(h, check, offer);
-    if (h->options->strict_host_key != STRICT_NO)
-        return adit_fail(err, ADIT_E_HOST_KEY,
-                         "Host key verification failed for %s: the %s key has changed (%s:%zu)",
-                         h->query.name, offer->type, place(h, check), check->line_number);
-    h->was_overridden = true;
-    say(h, LOG_LEVEL_ERROR,
-        "StrictHostKeyChecking is off: going on, but without password and "
-        "keyboard-interactive authentication.");
-    return ADIT_E_OK;
+    return adit_fail(err, ADIT_E_HOST_KEY,
+                     "Host key verification failed for %s: the %s key has changed (%s:%zu)", h->query.name,
+                     offer->type, place(h, check), check->line_number);
 }
 
 /* ---- Unknown keys ---- */

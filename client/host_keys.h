@@ -28,9 +28,7 @@ struct host_keys {
         char *path;
         struct file text; /* empty for a missing file */
     } files[HOST_KEYS_FILES_MAX];
-    char *add_to;        /* where new keys go: the first user file; NULL: nowhere */
-    bool was_overridden; /* a changed key was accepted because of StrictHostKeyChecking=no: no secret that the
-                          * user types may go to this server */
+    char *add_to; /* where new keys go: the first user file; NULL: nowhere */
 };
 
 /* Reads the files. names->host_key is the name to look for (HostKeyAlias, then without the port). A missing

@@ -134,14 +134,6 @@ static void test_batch_mode(void **state)
     assert_int_equal(f.fake.asked, 0);
 }
 
-static void test_overridden_host_key(void **state)
-{
-    (void)state;
-    f.auth.no_secrets = true;
-    assert_int_equal(ask("password,keyboard-interactive"), SESSION_CREDENTIAL_GIVE_UP);
-    assert_int_equal(f.fake.asked, 0);
-}
-
 static void test_password_tries(void **state)
 {
     (void)state;
@@ -292,7 +284,6 @@ int main(void)
                                        T(test_preferred),
                                        T(test_methods_that_are_off),
                                        T(test_batch_mode),
-                                       T(test_overridden_host_key),
                                        T(test_password_tries),
                                        T(test_password_not_given),
                                        T(test_partial_success),
