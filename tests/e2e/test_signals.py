@@ -122,7 +122,7 @@ def test_no_more_sessions(kit, sshd, echo):
     mark = sshd.mark()
     _, addr = kit.local(sshd, echo)
     assert traffic.ask(addr) == b"ping"
-    assert "no-more-sessions@openssh.com" in sshd.text(mark)
+    sshd.wait_log("no-more-sessions@openssh.com", mark)
 
 
 def test_server_that_disconnects_with_words(kit, start, adit_only):
