@@ -112,6 +112,20 @@ enum adit_err global_on_reply(struct globals *g, struct span payload, struct glo
     return ADIT_E_OK;
 }
 
+bool global_on_unimplemented(struct globals *g, uint32_t seq, struct global_answer *answer)
+{
+    for (struct global_request **at = &g->first; *at != NULL; at = &(*at)->next) {
+        const struct global_request *q = *at;
+        if (!q->is_sent || q->seq != seq)
+            continue;
+        *answer = (struct global_answer){
+            .kind = q->kind, .owner = q->owner, .port = q->port, .sent_us = q->sent_us};
+        drop_first(g, at);
+        return true;
+    }
+    return false;
+}
+
 enum adit_err global_on_request(struct span payload, struct span *type, bool *want_reply, struct span *extra,
                                 struct adit_error *err)
 {

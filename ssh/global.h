@@ -52,6 +52,9 @@ struct global_answer {
 /* REQUEST_SUCCESS or REQUEST_FAILURE: whose answer it is. */
 enum adit_err global_on_reply(struct globals *g, struct span payload, struct global_answer *answer,
                               struct adit_error *err);
+/* UNIMPLEMENTED came for packet seq once authenticated: the peer does not know that request and will not
+ * answer it. True if it was one of these; it has gone from the queue. */
+bool global_on_unimplemented(struct globals *g, uint32_t seq, struct global_answer *answer);
 /* GLOBAL_REQUEST of the peer. */
 enum adit_err global_on_request(struct span payload, struct span *type, bool *want_reply, struct span *extra,
                                 struct adit_error *err);

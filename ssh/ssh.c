@@ -376,17 +376,31 @@ static enum adit_err on_debug(struct ssh *ssh, struct span payload, struct ssh_e
     return ADIT_E_OK;
 }
 
-/* An answer to something that rode along with the authentication is expected: it is sent again afterwards. */
+static void global_event(const struct global_answer *answer, bool success, struct ssh_event *event)
+{
+    if (answer->kind == GLOBAL_KEEPALIVE)
+        return;
+    event->kind = SSH_EVENT_GLOBAL_REPLY;
+    event->owner = answer->owner;
+    event->number = answer->port;
+    event->data = answer->rest;
+    event->flag = success;
+}
+
+/* An answer to something that rode along with the authentication is expected: it is sent again afterwards.
+ * Later on it stands for a refusal. */
 static enum adit_err on_unimplemented(struct ssh *ssh, struct span payload, struct ssh_event *event)
 {
     struct rd r = rd_init(payload);
-    (void)event;
     (void)rd_u8(&r);
     uint32_t seq = rd_u32(&r);
     if (!rd_done(&r))
         return bad(ssh, "UNIMPLEMENTED: wrong length (RFC 4253 §11.4)");
     if (ssh->phase != PHASE_OPEN && !channels_unsent(&ssh->channels, seq))
         (void)globals_unsent(&ssh->globals, seq);
+    struct global_answer answer;
+    if (ssh->phase == PHASE_OPEN && global_on_unimplemented(&ssh->globals, seq, &answer))
+        global_event(&answer, false, event);
     return ADIT_E_OK;
 }
 
@@ -609,13 +623,7 @@ static enum adit_err on_global_reply(struct ssh *ssh, struct span payload, struc
     if (global_on_reply(&ssh->globals, payload, &answer, &ssh->error) != ADIT_E_OK)
         return ssh->error.code;
     ssh_note_rtt(ssh, answer.sent_us);
-    if (answer.kind == GLOBAL_KEEPALIVE)
-        return ADIT_E_OK;
-    event->kind = SSH_EVENT_GLOBAL_REPLY;
-    event->owner = answer.owner;
-    event->number = answer.port;
-    event->data = answer.rest;
-    event->flag = payload.p[0] == SSH_MSG_REQUEST_SUCCESS;
+    global_event(&answer, payload.p[0] == SSH_MSG_REQUEST_SUCCESS, event);
     return ADIT_E_OK;
 }
 
@@ -991,6 +999,8 @@ size_t ssh_chan_space(struct ssh *ssh, struct channel *ch, struct wspan *places,
 
 void ssh_chan_commit(struct ssh *ssh, struct channel *ch, size_t n)
 {
+    if (ssh->phase == PHASE_ENDED)
+        return;
     ssh->idle_since_us = ssh->now_us;
     channel_commit(&ssh->packet, ch, n);
     start_rekey_if_due(ssh);

@@ -158,6 +158,24 @@ static void test_unsent(void **state)
     assert_ptr_equal(s->answer.owner, &s->owners[0]);
 }
 
+/* Taken out of the middle: the answers of the others keep their order. */
+static void test_unimplemented(void **state)
+{
+    struct scene *s = *state;
+    for (int i = 0; i < 3; i++)
+        assert_true(add(s, GLOBAL_FORWARD, "tcpip-forward", true, (uint32_t)i + 1, i));
+    assert_false(global_on_unimplemented(&s->g, 0, &s->answer)); /* not sent */
+    flush(s);
+    assert_true(global_on_unimplemented(&s->g, 1, &s->answer));
+    assert_ptr_equal(s->answer.owner, &s->owners[1]);
+    assert_int_equal(s->answer.port, 2);
+    assert_false(global_on_unimplemented(&s->g, 1, &s->answer));
+    assert_int_equal(answer(s, message("b", 81)), ADIT_E_OK);
+    assert_ptr_equal(s->answer.owner, &s->owners[0]);
+    assert_int_equal(answer(s, message("b", 81)), ADIT_E_OK);
+    assert_ptr_equal(s->answer.owner, &s->owners[2]);
+}
+
 static void test_peers_request(void **state)
 {
     struct scene *s = *state;
@@ -183,8 +201,9 @@ static void test_peers_request(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_answers_in_order), TEST(test_bound_port), TEST(test_without_reply), TEST(test_limits),
-        TEST(test_full_output),      TEST(test_unsent),     TEST(test_peers_request),
+        TEST(test_answers_in_order), TEST(test_bound_port),    TEST(test_without_reply),
+        TEST(test_limits),           TEST(test_full_output),   TEST(test_unsent),
+        TEST(test_unimplemented),    TEST(test_peers_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -436,6 +436,94 @@ static void test_owner_until_the_end(void **state)
     free_pair(p);
 }
 
+/* ssh.h: after the end every command is harmless, and nothing follows the DISCONNECT. */
+static void test_dead_machine(void **state)
+{
+    (void)state;
+    struct pair *p = up();
+    struct ssh *ssh = p->ssh[0];
+    struct channel *ch = open_one(p);
+    struct wspan place;
+    struct ssh_event ev;
+    struct span x = SPAN_LIT("x");
+    bool echo;
+    run(p);
+    assert_int_equal(ssh_chan_space(ssh, ch, &place, 1, 100), 1);
+    ssh_disconnect(ssh, SSH_DISCONNECT_BY_APPLICATION, "bye");
+    size_t n = ssh_out(ssh).n;
+    ssh_chan_commit(ssh, ch, 10);
+    assert_int_equal(ssh_chan_space(ssh, ch, &place, 1, 100), 0);
+    assert_int_equal(ssh_chan_write(ssh, ch, x) + ssh_chan_write_stderr(ssh, ch, x), 0);
+    ssh_chan_consumed(ssh, ch, 1000, true);
+    ssh_chan_eof(ssh, ch);
+    ssh_chan_close(ssh, ch);
+    assert_false(ssh_chan_request(ssh, ch, "x", x, true));
+    ssh_chan_request_answer(ssh, ch, true);
+    assert_null(ssh_open(ssh, "session", x, NULL));
+    assert_null(ssh_open_direct_tcpip(ssh, x, 1, x, 1, NULL));
+    assert_false(ssh_global_request(ssh, "x", x, true, NULL));
+    assert_false(ssh_forward_request(ssh, x, 1, NULL) || ssh_forward_cancel(ssh, x, 1, NULL));
+    ssh_global_answer(ssh, true, x);
+    ssh_host_key_answer(ssh, true, NULL);
+    ssh_sign_answer(ssh, x);
+    ssh_rekey(ssh);
+    ssh_ignore(ssh, x);
+    ssh_auth_none(ssh);
+    ssh_auth_password(ssh, x);
+    ssh_auth_password_change(ssh, x, x);
+    ssh_auth_publickey(ssh, x, x, true);
+    ssh_auth_kbdint(ssh, x);
+    ssh_auth_kbdint_answer(ssh, &x, 1);
+    assert_int_equal(ssh_kbdint_count(ssh) + ssh_kbdint_prompt(ssh, 0, &echo).n, 0);
+    ssh_auth_give_up(ssh, "x");
+    ssh_send_banner(ssh, x);
+    ssh_fail(ssh, ADIT_E_TIMEOUT, "x");
+    ssh_disconnect(ssh, 2, "again");
+    ssh_in_eof(ssh);
+    assert_int_equal(ssh_in_space(ssh).n, 0);
+    assert_int_equal(ssh_tick(ssh, p->now_us + 1000000000), UINT64_MAX);
+    assert_int_equal(ssh_out(ssh).n, n);
+    assert_int_equal(ssh_error(ssh)->code, ADIT_E_OK);
+    assert_true(ssh_next(ssh, &ev) && ev.kind == SSH_EVENT_ENDED);
+    assert_false(ssh_next(ssh, &ev));
+    free_pair(p);
+}
+
+/* RFC 4253 §11.4: who answers UNIMPLEMENTED has not done it, and says no more about it. */
+static void test_unimplemented_request_is_refused(void **state)
+{
+    (void)state;
+    struct pair *p = new_pair();
+    p->config[0].alive_interval_s = 15;
+    p->config[0].alive_count_max = 3;
+    pair_start(p);
+    run(p);
+    struct ssh *client = p->ssh[0];
+    p->stalled[1] = true; /* the server says only what we put into its mouth */
+    assert_true(ssh_forward_request(client, span_str("localhost"), 1, p));
+    assert_true(ssh_forward_request(client, span_str("localhost"), 2, p));
+    unsigned seq = client->globals.first->seq;
+    voice(p, message("bu", SSH_MSG_UNIMPLEMENTED, seq + 1));
+    voice(p, message("bu", SSH_MSG_UNIMPLEMENTED, seq + 1));
+    voice(p, message("bu", SSH_MSG_UNIMPLEMENTED, 12345u));
+    run(p);
+    assert_int_equal(client->globals.count, 1);
+    assert_true(pair_logged(p, "c global-reply"));
+    voice(p, message("b", SSH_MSG_REQUEST_SUCCESS));
+    run(p);
+    assert_true(pair_logged(p, "c global-reply yes"));
+    for (int i = 0; i < 300; i++) { /* keepalives do not pile up with such a server */
+        p->now_us += 15 * 1000 * 1000;
+        run(p);
+        assert_int_equal(client->globals.count, 1);
+        voice(p, message("bu", SSH_MSG_UNIMPLEMENTED, client->globals.first->seq));
+        run(p);
+        ssh_out_consume(client, ssh_out(client).n);
+    }
+    assert_false(ssh_is_ended(client));
+    free_pair(p);
+}
+
 /* A number is used again once both sides have closed. */
 static void test_numbers_are_used_again(void **state)
 {
@@ -651,6 +739,8 @@ int main(void)
         cmocka_unit_test(test_answers_after_a_refusal),
         cmocka_unit_test(test_speaking_to_ended_channels),
         cmocka_unit_test(test_owner_until_the_end),
+        cmocka_unit_test(test_dead_machine),
+        cmocka_unit_test(test_unimplemented_request_is_refused),
         cmocka_unit_test(test_numbers_are_used_again),
         cmocka_unit_test(test_no_answer_behind_close),
         cmocka_unit_test(test_answers_wait_for_the_keys),
