@@ -167,7 +167,7 @@ static bool on_event(struct pair *p, enum pair_side side, struct ssh_event *ev)
     case SSH_EVENT_CHANNEL_SPACE:
         assert_false(l->closed[side]);
         if (f->is_ending)
-            write_some(p, f, i, side);
+            write_some(p, f, i, (int)side);
         break;
     case SSH_EVENT_CHANNEL_EOF:
         assert_false(l->eof_heard[side]);
@@ -200,7 +200,7 @@ static void finish(struct pair *p, struct traffic *f)
         for (size_t i = 0; i < CHANNELS; i++)
             for (int side = 0; side < 2; side++) {
                 consume_some(p, f, i, side);
-                write_some(p, f, i, side);
+                write_some(p, f, i, (int)side);
                 close_if_done(p, &f->lines[i], side);
             }
         assert_true(pair_run(p));
@@ -266,8 +266,8 @@ static void play(uint32_t seed, enum pair_chunks chunks, uint64_t bytes, size_t 
 static void test_all_at_once(void **state)
 {
     (void)state;
-    for (uint32_t seed = 1; seed <= 20; seed++)
-        play(seed, PAIR_ALL, 300000, STEPS);
+    for (uint32_t seed = 1; seed <= 12; seed++)
+        play(seed, PAIR_ALL, 200000, STEPS);
 }
 
 static void test_in_random_chunks(void **state)
