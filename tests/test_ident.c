@@ -47,7 +47,7 @@ static void test_other_protocols(void **state)
     assert_int_equal(one("GET / HTTP/1.1\r\n", false, &line), IDENT_BAD);
     struct ident id = {0};
     size_t used;
-    struct adit_error err;
+    struct adit_error err = {0};
     static const uint8_t nul[] = "SSH-2.0-a\0b\r\n";
     assert_int_equal(ident_next(&id, (struct span){nul, sizeof(nul) - 1}, true, &used, &line, &err),
                      IDENT_BAD);
