@@ -200,7 +200,7 @@ static void finish(struct pair *p, struct traffic *f)
         for (size_t i = 0; i < CHANNELS; i++)
             for (int side = 0; side < 2; side++) {
                 consume_some(p, f, i, side);
-                write_some(p, f, i, (int)side);
+                write_some(p, f, i, side);
                 close_if_done(p, &f->lines[i], side);
             }
         assert_true(pair_run(p));
@@ -266,21 +266,21 @@ static void play(uint32_t seed, enum pair_chunks chunks, uint64_t bytes, size_t 
 static void test_all_at_once(void **state)
 {
     (void)state;
-    for (uint32_t seed = 1; seed <= 12; seed++)
+    for (uint32_t seed = 1; seed <= 6; seed++)
         play(seed, PAIR_ALL, 200000, STEPS);
 }
 
 static void test_in_random_chunks(void **state)
 {
     (void)state;
-    for (uint32_t seed = 101; seed <= 130; seed++)
+    for (uint32_t seed = 101; seed <= 115; seed++)
         play(seed, PAIR_RANDOM, 20000, STEPS);
 }
 
 static void test_byte_by_byte(void **state)
 {
     (void)state;
-    for (uint32_t seed = 201; seed <= 205; seed++)
+    for (uint32_t seed = 201; seed <= 203; seed++)
         play(seed, PAIR_BYTES, 1000, STEPS / 2);
 }
 
