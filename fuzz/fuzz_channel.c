@@ -134,7 +134,7 @@ static void begin(struct table *t, const struct adit_alloc *alloc, struct drbg *
     t->last = channel_open(&t->channels, "direct-tcpip", span_str("host"), NULL);
     ALWAYS(channel_open(&t->channels, "direct-tcpip", span_str("host"), NULL) != NULL);
     ALWAYS(globals_add(&t->globals, GLOBAL_FORWARD, "tcpip-forward", span_str("x"), true, 0, NULL));
-    globals_flush(&t->globals, &t->pk, 1);
+    globals_flush(&t->globals, &t->pk, false, 1);
     channels_flush(&t->channels, &t->pk, true);
     ALWAYS(channel_on_confirmation(&t->channels, span_make(confirm, sizeof(confirm)), &err) == t->last);
 }

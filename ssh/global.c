@@ -67,13 +67,13 @@ static bool send_request(struct global_request *q, struct packet *pk, uint64_t n
     return true;
 }
 
-void globals_flush(struct globals *g, struct packet *pk, uint64_t now_us)
+void globals_flush(struct globals *g, struct packet *pk, bool may_come_back, uint64_t now_us)
 {
     struct global_request **at = &g->first;
     while (*at != NULL) {
         if (!(*at)->is_sent && !send_request(*at, pk, now_us))
             return;
-        if ((*at)->want_reply)
+        if ((*at)->want_reply || may_come_back)
             at = &(*at)->next;
         else
             drop_first(g, at);

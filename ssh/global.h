@@ -37,8 +37,9 @@ void globals_wipe(struct globals *g);
 /* False: no memory, LIMIT_GLOBAL_WAITING, or too long. */
 bool globals_add(struct globals *g, enum global_kind kind, const char *type, struct span extra,
                  bool want_reply, uint32_t port, void *owner);
-/* Sends what was not sent yet, in order, as far as there is room. */
-void globals_flush(struct globals *g, struct packet *pk, uint64_t now_us);
+/* Sends what was not sent yet, in order, as far as there is room. may_come_back: what wants no reply is kept
+ * all the same, because UNIMPLEMENTED may still come for it (see globals_unsent). */
+void globals_flush(struct globals *g, struct packet *pk, bool may_come_back, uint64_t now_us);
 /* UNIMPLEMENTED came for packet seq: it is to be sent again. True if it was one of these. */
 bool globals_unsent(struct globals *g, uint32_t seq);
 

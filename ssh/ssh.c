@@ -189,7 +189,7 @@ static void flush(struct ssh *ssh)
     if (!may_send(ssh) && !is_early)
         return;
     replies_flush(&ssh->replies, &ssh->packet);
-    globals_flush(&ssh->globals, &ssh->packet, ssh->now_us);
+    globals_flush(&ssh->globals, &ssh->packet, is_early, ssh->now_us);
     channels_flush(&ssh->channels, &ssh->packet, true);
     ssh_check(ssh, ADIT_E_OK);
 }

@@ -38,7 +38,7 @@ static bool add(struct scene *s, enum global_kind kind, const char *type, bool w
 
 static void flush(struct scene *s)
 {
-    globals_flush(&s->g, &s->t.pk, 5000);
+    globals_flush(&s->g, &s->t.pk, false, 5000);
 }
 
 static enum adit_err answer(struct scene *s, struct span payload)
@@ -158,6 +158,22 @@ static void test_unsent(void **state)
     assert_ptr_equal(s->answer.owner, &s->owners[0]);
 }
 
+/* What wants no reply is not lost either. */
+static void test_unsent_without_reply(void **state)
+{
+    struct scene *s = *state;
+    assert_true(add(s, GLOBAL_PLAIN, "quiet", false, 1, 0));
+    for (unsigned i = 0; i < 3; i++) {
+        globals_flush(&s->g, &s->t.pk, true, 1);
+        assert_says(&s->t, message("bstsu", 80, "quiet", 0, "host", 1u));
+        if (i < 2)
+            assert_true(globals_unsent(&s->g, i));
+    }
+    flush(s); /* authenticated: it arrived */
+    assert_silent(&s->t);
+    assert_int_equal(s->g.count, 0);
+}
+
 /* Taken out of the middle: the answers of the others keep their order. */
 static void test_unimplemented(void **state)
 {
@@ -201,9 +217,11 @@ static void test_peers_request(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_answers_in_order), TEST(test_bound_port),    TEST(test_without_reply),
-        TEST(test_limits),           TEST(test_full_output),   TEST(test_unsent),
-        TEST(test_unimplemented),    TEST(test_peers_request),
+        TEST(test_answers_in_order),     TEST(test_bound_port),
+        TEST(test_without_reply),        TEST(test_limits),
+        TEST(test_full_output),          TEST(test_unsent),
+        TEST(test_unsent_without_reply), TEST(test_unimplemented),
+        TEST(test_peers_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

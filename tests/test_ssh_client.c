@@ -628,6 +628,7 @@ static bool as_openssh(struct pair *p, enum pair_side side, struct ssh_event *ev
         if (ev->first) {
             (void)open_one(p);
             assert_true(ssh_forward_request(ssh, span_str("localhost"), 8080, NULL));
+            assert_true(ssh_forward_cancel(ssh, span_str("localhost"), 8080, NULL));
         }
         ssh_auth_user(ssh, span_str("alice"));
         if (strcmp(p->method, "password") == 0)
@@ -656,9 +657,10 @@ static bool as_openssh(struct pair *p, enum pair_side side, struct ssh_event *ev
     return true;
 }
 
-static struct pair *ride(struct openssh *o, const char *method, const char *ident)
+static struct pair *ride_in(struct openssh *o, const char *method, const char *ident, enum pair_chunks chunks)
 {
     struct pair *p = new_pair();
+    p->chunks = chunks;
     p->config[1].ident = ident;
     p->method = method;
     p->context = o;
@@ -673,14 +675,23 @@ static struct pair *ride(struct openssh *o, const char *method, const char *iden
     return p;
 }
 
+static struct pair *ride(struct openssh *o, const char *method, const char *ident)
+{
+    return ride_in(o, method, ident, PAIR_ALL);
+}
+
 static void test_opens_ride_along(void **state)
 {
     (void)state;
-    struct openssh none = {0};
-    struct pair *p = ride(&none, "publickey", "OpenSSH_9.9");
-    /* On the server's side they stood in the flight of the request: nothing else came between. */
-    assert_true(strstr(p->log, "s requested-open") < strstr(p->log, "c authenticated"));
-    free_pair(p);
+    static const enum pair_chunks chunks[] = {PAIR_ALL, PAIR_RANDOM, PAIR_BYTES};
+    for (size_t i = 0; i < 3; i++) {
+        struct openssh none = {0};
+        struct pair *p = ride_in(&none, "publickey", "OpenSSH_9.9", chunks[i]);
+        /* On the server's side they stood in the flight of the request: nothing else came between. */
+        if (chunks[i] == PAIR_ALL)
+            assert_true(strstr(p->log, "s requested-open") < strstr(p->log, "c authenticated"));
+        free_pair(p);
+    }
 }
 
 static void test_opens_are_sent_again(void **state)
@@ -690,7 +701,7 @@ static void test_opens_are_sent_again(void **state)
         for (int partial = 0; partial < 2; partial++) {
             struct openssh o = {.refuse = refusals, .partial = partial != 0};
             struct pair *p = ride(&o, "publickey", "OpenSSH_9.9p1 Debian-3");
-            assert_int_equal(o.seen_early, 2 * refusals);
+            assert_int_equal(o.seen_early, 3 * refusals);
             free_pair(p);
         }
 }
