@@ -67,9 +67,8 @@ static enum adit_err send_request(struct auth_client *a, struct packet *pk, cons
 {
     if (++a->tries > LIMIT_AUTH_TRIES)
         return adit_fail(err, ADIT_E_AUTH, "gave up after %d authentication requests", (int)LIMIT_AUTH_TRIES);
-    if (!wr_ok(w))
+    if (!packet_send(pk, w))
         return adit_fail(err, ADIT_E_LIMIT, "an authentication request does not fit into a packet");
-    packet_seal(pk, w->used);
     a->method = method;
     a->want = AUTH_WANT_NOTHING;
     a->in_flight = true;
@@ -118,16 +117,14 @@ enum adit_err auth_answer_kbdint(struct auth_client *a, struct packet *pk, const
     size_t n = 16;
     for (size_t i = 0; i < count; i++)
         n += 4 + answers[i].n;
-    struct wspan to = packet_reserve(pk, n);
-    struct wr w = wr_init(to.p, to.n);
-    wr_u8(&w, SSH_MSG_USERAUTH_INFO_RESPONSE);
+    struct wr w = packet_begin(pk, SSH_MSG_USERAUTH_INFO_RESPONSE, n);
     wr_u32(&w, (uint32_t)count);
     for (size_t i = 0; i < count; i++)
         wr_string(&w, answers[i]);
-    if (!wr_ok(&w) || count != a->prompt_count) /* RFC 4256 §3.4: as many responses as prompts */
+    /* RFC 4256 §3.4: as many responses as prompts */
+    if (count != a->prompt_count || !packet_send(pk, &w))
         return adit_fail(err, ADIT_E_LIMIT, "the answers to %lu prompts do not fit",
                          (unsigned long)a->prompt_count);
-    packet_seal(pk, w.used);
     a->want = AUTH_WANT_NOTHING;
     a->in_flight = true;
     return ADIT_E_OK;

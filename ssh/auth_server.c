@@ -11,29 +11,20 @@ void auth_server_init(struct auth_server *a)
     *a = (struct auth_server){0};
 }
 
-static enum adit_err seal(struct packet *pk, const struct wr *w, struct adit_error *err)
+static enum adit_err send(struct packet *pk, const struct wr *w, struct adit_error *err)
 {
-    if (!wr_ok(w))
-        return adit_fail(err, ADIT_E_LIMIT, "an authentication message does not fit");
-    packet_seal(pk, w->used);
-    return ADIT_E_OK;
-}
-
-static struct wr begin(struct packet *pk, uint8_t msg, size_t max)
-{
-    struct wspan to = packet_reserve(pk, max);
-    struct wr w = wr_init(to.p, to.n);
-    wr_u8(&w, msg);
-    return w;
+    if (packet_send(pk, w))
+        return ADIT_E_OK;
+    return adit_fail(err, ADIT_E_LIMIT, "an authentication message does not fit");
 }
 
 static enum adit_err send_failure(struct packet *pk, struct span methods, bool partial,
                                   struct adit_error *err)
 {
-    struct wr w = begin(pk, SSH_MSG_USERAUTH_FAILURE, methods.n + 6);
+    struct wr w = packet_begin(pk, SSH_MSG_USERAUTH_FAILURE, methods.n + 6);
     wr_string(&w, methods);
     wr_bool(&w, partial);
-    return seal(pk, &w, err);
+    return send(pk, &w, err);
 }
 
 static enum adit_err bad(struct adit_error *err, const char *what)
@@ -130,16 +121,16 @@ enum adit_err auth_verdict(struct auth_server *a, struct packet *pk, bool succes
     a->wants_verdict = false;
     *done = false;
     if (success && a->kind == AUTH_REQUEST_PROBE) {
-        struct wr w = begin(pk, SSH_MSG_USERAUTH_PK_OK, a->alg.n + a->blob.n + 16);
+        struct wr w = packet_begin(pk, SSH_MSG_USERAUTH_PK_OK, a->alg.n + a->blob.n + 16);
         wr_string(&w, a->alg);
         wr_string(&w, a->blob);
-        return seal(pk, &w, err);
+        return send(pk, &w, err);
     }
     if (!success)
         return send_failure(pk, methods, partial, err);
-    struct wr w = begin(pk, SSH_MSG_USERAUTH_SUCCESS, 1);
+    struct wr w = packet_begin(pk, SSH_MSG_USERAUTH_SUCCESS, 1);
     *done = true;
-    return seal(pk, &w, err);
+    return send(pk, &w, err);
 }
 
 enum adit_err auth_prompt(struct auth_server *a, struct packet *pk, const struct span *prompts, size_t count,
@@ -148,7 +139,7 @@ enum adit_err auth_prompt(struct auth_server *a, struct packet *pk, const struct
     size_t n = 64;
     for (size_t i = 0; i < count; i++)
         n += prompts[i].n + 5;
-    struct wr w = begin(pk, SSH_MSG_USERAUTH_INFO_REQUEST, n);
+    struct wr w = packet_begin(pk, SSH_MSG_USERAUTH_INFO_REQUEST, n);
     wr_cstring(&w, "");
     wr_cstring(&w, "");
     wr_cstring(&w, "");
@@ -159,13 +150,13 @@ enum adit_err auth_prompt(struct auth_server *a, struct packet *pk, const struct
     }
     a->wants_verdict = false;
     a->awaits_answers = true;
-    return seal(pk, &w, err);
+    return send(pk, &w, err);
 }
 
 enum adit_err auth_send_banner(struct packet *pk, struct span text, struct adit_error *err)
 {
-    struct wr w = begin(pk, SSH_MSG_USERAUTH_BANNER, text.n + 16);
+    struct wr w = packet_begin(pk, SSH_MSG_USERAUTH_BANNER, text.n + 16);
     wr_string(&w, text);
     wr_cstring(&w, "");
-    return seal(pk, &w, err);
+    return send(pk, &w, err);
 }

@@ -259,34 +259,18 @@ void channel_refuse(struct channels *t, struct channel *ch, uint32_t reason, str
 
 /* ---- senders: false means that there is no room now ---- */
 
-static bool seal(struct packet *pk, const struct wr *w)
-{
-    if (!wr_ok(w))
-        return false;
-    packet_seal(pk, w->used);
-    return true;
-}
-
-static struct wr begin(struct packet *pk, uint8_t msg, size_t max)
-{
-    struct wspan to = packet_reserve(pk, max);
-    struct wr w = wr_init(to.p, to.n);
-    wr_u8(&w, msg);
-    return w;
-}
-
 static bool send_open(struct channels *t, struct packet *pk, struct channel *ch)
 {
     struct channel_opening *o = ch->opening;
     struct rd r = rd_init((struct span){o->bytes, o->n});
-    struct wr w = begin(pk, SSH_MSG_CHANNEL_OPEN, o->n + 16);
+    struct wr w = packet_begin(pk, SSH_MSG_CHANNEL_OPEN, o->n + 16);
     wr_string(&w, rd_string(&r));
     wr_u32(&w, ch->id);
     wr_u32(&w, ch->rx_window);
     wr_u32(&w, LIMIT_CHANNEL_PACKET);
     wr_bytes(&w, rd_rest(&r));
     uint32_t seq = pk->tx.seq;
-    if (!seal(pk, &w))
+    if (!packet_send(pk, &w))
         return false;
     o->is_sent = true;
     o->seq = seq;
@@ -296,23 +280,23 @@ static bool send_open(struct channels *t, struct packet *pk, struct channel *ch)
 
 static bool send_confirm(struct packet *pk, const struct channel *ch)
 {
-    struct wr w = begin(pk, SSH_MSG_CHANNEL_OPEN_CONFIRMATION, 17);
+    struct wr w = packet_begin(pk, SSH_MSG_CHANNEL_OPEN_CONFIRMATION, 17);
     wr_u32(&w, ch->peer_id);
     wr_u32(&w, ch->id);
     wr_u32(&w, ch->rx_window);
     wr_u32(&w, LIMIT_CHANNEL_PACKET);
-    return seal(pk, &w);
+    return packet_send(pk, &w);
 }
 
 static bool send_refuse(struct packet *pk, const struct channel *ch)
 {
     const struct channel_opening *o = ch->opening;
-    struct wr w = begin(pk, SSH_MSG_CHANNEL_OPEN_FAILURE, 300);
+    struct wr w = packet_begin(pk, SSH_MSG_CHANNEL_OPEN_FAILURE, 300);
     wr_u32(&w, ch->peer_id);
     wr_u32(&w, o == NULL ? SSH_OPEN_RESOURCE_SHORTAGE : o->reason);
     wr_string(&w, o == NULL ? (struct span){0} : (struct span){o->bytes, o->n});
     wr_cstring(&w, "");
-    return seal(pk, &w);
+    return packet_send(pk, &w);
 }
 
 static bool send_adjust(struct packet *pk, struct channel *ch)
@@ -320,10 +304,10 @@ static bool send_adjust(struct packet *pk, struct channel *ch)
     uint32_t n = ch->eof_received ? 0 : window_to_grant(ch);
     if (n == 0)
         return true;
-    struct wr w = begin(pk, SSH_MSG_CHANNEL_WINDOW_ADJUST, 9);
+    struct wr w = packet_begin(pk, SSH_MSG_CHANNEL_WINDOW_ADJUST, 9);
     wr_u32(&w, ch->peer_id);
     wr_u32(&w, n);
-    if (!seal(pk, &w))
+    if (!packet_send(pk, &w))
         return false;
     ch->rx_window += n;
     return true;
@@ -331,9 +315,9 @@ static bool send_adjust(struct packet *pk, struct channel *ch)
 
 static bool send_number(struct packet *pk, uint8_t msg, const struct channel *ch)
 {
-    struct wr w = begin(pk, msg, 5);
+    struct wr w = packet_begin(pk, msg, 5);
     wr_u32(&w, ch->peer_id);
-    return seal(pk, &w);
+    return packet_send(pk, &w);
 }
 
 static bool send_one(struct channels *t, struct packet *pk, struct channel *ch, uint8_t what)
@@ -514,12 +498,12 @@ bool channel_request(struct packet *pk, struct channel *ch, const char *type, st
     if (ch->state != CHANNEL_OPEN || ch->close_sent || ch->close_received ||
         (ch->due & (DUE_CONFIRM | DUE_CLOSE)) != 0)
         return false;
-    struct wr w = begin(pk, SSH_MSG_CHANNEL_REQUEST, 16 + span_str(type).n + extra.n);
+    struct wr w = packet_begin(pk, SSH_MSG_CHANNEL_REQUEST, 16 + span_str(type).n + extra.n);
     wr_u32(&w, ch->peer_id);
     wr_cstring(&w, type);
     wr_bool(&w, want_reply);
     wr_bytes(&w, extra);
-    return seal(pk, &w);
+    return packet_send(pk, &w);
 }
 
 /* ---- the peer's messages ---- */

@@ -54,17 +54,12 @@ bool globals_add(struct globals *g, enum global_kind kind, const char *type, str
 
 static bool send_request(struct global_request *q, struct packet *pk, uint64_t now_us)
 {
-    struct wspan to = packet_reserve(pk, 1 + q->n);
-    struct wr w = wr_init(to.p, to.n);
-    wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
+    struct wr w = packet_begin(pk, SSH_MSG_GLOBAL_REQUEST, 1 + q->n);
     wr_bytes(&w, (struct span){q->bytes, q->n});
-    if (!wr_ok(&w))
-        return false;
     q->seq = pk->tx.seq;
     q->sent_us = now_us;
-    q->is_sent = true;
-    packet_seal(pk, w.used);
-    return true;
+    q->is_sent = packet_send(pk, &w);
+    return q->is_sent;
 }
 
 void globals_flush(struct globals *g, struct packet *pk, bool may_come_back, uint64_t now_us)

@@ -60,19 +60,11 @@ static enum adit_err run_new(struct kex *kex, struct adit_error *err)
     return ADIT_E_OK;
 }
 
-/* Sends a payload that was written into a reserved region. */
-static enum adit_err send_written(struct packet *pk, const struct wr *w, struct adit_error *err)
+static enum adit_err send(struct packet *pk, const struct wr *w, struct adit_error *err)
 {
-    if (!wr_ok(w))
-        return adit_fail(err, ADIT_E_LIMIT, "no room for a key exchange message in the output buffer");
-    packet_seal(pk, w->used);
-    return ADIT_E_OK;
-}
-
-static struct wr begin_message(struct packet *pk, size_t max)
-{
-    struct wspan to = packet_reserve(pk, max);
-    return wr_init(to.p, to.n);
+    if (packet_send(pk, w))
+        return ADIT_E_OK;
+    return adit_fail(err, ADIT_E_LIMIT, "no room for a key exchange message in the output buffer");
 }
 
 /* ---- KEXINIT ---- */
@@ -104,10 +96,9 @@ static enum adit_err send_init(struct kex *kex, struct packet *pk, const struct 
     struct kex_run *run = kex->run;
     run->method = method;
     run->share_len = agree_begin(method, kex->random, &run->secret, run->share);
-    struct wr w = begin_message(pk, 5 + run->share_len);
-    wr_u8(&w, SSH_MSG_KEX_ECDH_INIT);
+    struct wr w = packet_begin(pk, SSH_MSG_KEX_ECDH_INIT, 5 + run->share_len);
     wr_string(&w, (struct span){run->share, run->share_len});
-    return send_written(pk, &w, err);
+    return send(pk, &w, err);
 }
 
 static const struct agree_method *first_method(const struct kex *kex)
@@ -136,9 +127,9 @@ enum adit_err kex_start(struct kex *kex, struct packet *pk, struct adit_error *e
     if (!wr_ok(&w) || init.lists[KEXINIT_KEX].n == 0)
         return adit_fail(err, ADIT_E_CONFIG, "the algorithm lists are too long for KEXINIT");
     run->init_len = w.used;
-    struct wr out = begin_message(pk, run->init_len);
-    wr_bytes(&out, wr_done(&w));
-    if (send_written(pk, &out, err) != ADIT_E_OK)
+    struct wr out = packet_begin(pk, SSH_MSG_KEXINIT, run->init_len);
+    wr_bytes(&out, span_sub(wr_done(&w), 1, run->init_len));
+    if (send(pk, &out, err) != ADIT_E_OK)
         return err->code;
     kex->self_started = true;
     return guess == NULL ? ADIT_E_OK : send_init(kex, pk, guess, err);
@@ -294,9 +285,8 @@ static void end_if_done(struct kex *kex)
 
 static enum adit_err send_newkeys(struct kex *kex, struct packet *pk, struct adit_error *err)
 {
-    struct wr w = begin_message(pk, 1);
-    wr_u8(&w, SSH_MSG_NEWKEYS);
-    if (send_written(pk, &w, err) != ADIT_E_OK)
+    struct wr w = packet_begin(pk, SSH_MSG_NEWKEYS, 1);
+    if (send(pk, &w, err) != ADIT_E_OK)
         return err->code;
     take_keys(kex, &pk->tx, true);
     kex->self_started = false;
@@ -413,12 +403,12 @@ enum adit_err kex_give_signature(struct kex *kex, struct packet *pk, struct span
     kex->want = KEX_WANT_NOTHING;
     if (signature.n == 0)
         return adit_fail(err, ADIT_E_HOST_KEY, "the host key could not sign");
-    struct wr w = begin_message(pk, 13 + run->host_key_len + run->share_len + signature.n);
-    wr_u8(&w, SSH_MSG_KEX_ECDH_REPLY);
+    struct wr w =
+        packet_begin(pk, SSH_MSG_KEX_ECDH_REPLY, 13 + run->host_key_len + run->share_len + signature.n);
     wr_string(&w, (struct span){run->host_key, run->host_key_len});
     wr_string(&w, (struct span){run->share, run->share_len});
     wr_string(&w, signature);
-    if (send_written(pk, &w, err) != ADIT_E_OK)
+    if (send(pk, &w, err) != ADIT_E_OK)
         return err->code;
     return send_newkeys(kex, pk, err);
 }

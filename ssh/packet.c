@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "ssh/wire.h"
-
 enum { HEAD_LEN = 5 /* packet_length, padding_length */, PADDING_MIN = 4 /* RFC 4253 §6 */ };
 
 /* ---- buffers ---- */
@@ -248,6 +246,21 @@ void packet_seal(struct packet *pk, size_t n)
     tx->seq++;
     tx->packets++;
     tx->bytes += len;
+}
+
+struct wr packet_begin(struct packet *pk, uint8_t msg, size_t max)
+{
+    struct wspan to = packet_reserve(pk, max);
+    struct wr w = wr_init(to.p, to.n);
+    wr_u8(&w, msg);
+    return w;
+}
+
+bool packet_send(struct packet *pk, const struct wr *w)
+{
+    if (wr_ok(w))
+        packet_seal(pk, w->used);
+    return wr_ok(w);
 }
 
 void packet_out_raw(struct packet *pk, struct span bytes)

@@ -11,6 +11,7 @@
 
 #include "adit.h"
 #include "crypto/crypto.h"
+#include "ssh/wire.h"
 
 struct packet_side {
     struct cipher cipher;
@@ -70,6 +71,10 @@ bool packet_has_room(struct packet *pk, size_t payload_len, size_t keep);
 struct wspan packet_reserve(struct packet *pk, size_t n);
 /* Seals the reserved region with the first n bytes as its payload. */
 void packet_seal(struct packet *pk, size_t n);
+/* The usual way to send: a writer over a reserved region whose first byte is the message's number, then
+ * packet_send seals what was written. False: it did not fit, and nothing goes out. */
+struct wr packet_begin(struct packet *pk, uint8_t msg, size_t max);
+bool packet_send(struct packet *pk, const struct wr *w) ADIT_MUST_USE;
 void packet_out_raw(struct packet *pk, struct span bytes); /* the identification string */
 struct span packet_out(const struct packet *pk);
 void packet_out_consume(struct packet *pk, size_t n);

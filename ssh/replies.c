@@ -19,9 +19,7 @@ void replies_wipe(struct replies *q)
 
 static bool reply_send(struct packet *pk, const struct reply *reply)
 {
-    struct wspan to = packet_reserve(pk, REPLY_LEN_MAX);
-    struct wr w = wr_init(to.p, to.n);
-    wr_u8(&w, reply->msg);
+    struct wr w = packet_begin(pk, reply->msg, REPLY_LEN_MAX);
     if (reply->msg >= SSH_MSG_CHANNEL_OPEN)
         wr_u32(&w, reply->channel);
     if (reply->msg == SSH_MSG_CHANNEL_OPEN_FAILURE) {
@@ -31,10 +29,7 @@ static bool reply_send(struct packet *pk, const struct reply *reply)
     }
     if (reply->has_extra)
         wr_u32(&w, reply->number);
-    if (!wr_ok(&w))
-        return false;
-    packet_seal(pk, w.used);
-    return true;
+    return packet_send(pk, &w);
 }
 
 enum adit_err replies_add(struct replies *q, struct packet *pk, bool may_send, struct reply reply,

@@ -87,14 +87,11 @@ void ssh_free(struct ssh *ssh)
 
 static void send_disconnect(struct ssh *ssh, uint32_t reason, const char *text)
 {
-    struct wspan to = packet_reserve(&ssh->packet, 512);
-    struct wr w = wr_init(to.p, to.n);
-    wr_u8(&w, SSH_MSG_DISCONNECT);
+    struct wr w = packet_begin(&ssh->packet, SSH_MSG_DISCONNECT, 512);
     wr_u32(&w, reason);
     wr_string(&w, span_sub(span_str(text), 0, 400));
     wr_cstring(&w, "");
-    if (wr_ok(&w))
-        packet_seal(&ssh->packet, w.used);
+    (void)!packet_send(&ssh->packet, &w); /* no room: the peer sees the end all the same */
 }
 
 static uint32_t disconnect_reason(enum adit_err code)
@@ -681,14 +678,11 @@ static enum adit_err on_unknown(struct ssh *ssh, uint8_t number)
         return adit_fail(&ssh->error, ADIT_E_PROTOCOL, "message %d is out of place here (RFC 4253 §7.1, §11)",
                          number);
     /* RFC 4253 §11.4: an unrecognised message MUST be answered with UNIMPLEMENTED and otherwise ignored. */
-    struct wspan to = packet_reserve(&ssh->packet, 5);
-    struct wr w = wr_init(to.p, to.n);
-    wr_u8(&w, SSH_MSG_UNIMPLEMENTED);
+    struct wr w = packet_begin(&ssh->packet, SSH_MSG_UNIMPLEMENTED, 5);
     wr_u32(&w, ssh->packet.last_seq);
-    if (!wr_ok(&w))
+    if (!packet_send(&ssh->packet, &w))
         return adit_fail(&ssh->error, ADIT_E_LIMIT,
                          "the peer sends more unknown messages than can be answered");
-    packet_seal(&ssh->packet, w.used);
     return ADIT_E_OK;
 }
 
@@ -853,26 +847,21 @@ void ssh_sign_answer(struct ssh *ssh, struct span signature)
 
 void ssh_ignore(struct ssh *ssh, struct span data)
 {
-    struct wspan to =
-        ssh->phase == PHASE_ENDED ? (struct wspan){0} : packet_reserve(&ssh->packet, 5 + data.n);
-    struct wr w = wr_init(to.p, to.n);
-    wr_u8(&w, SSH_MSG_IGNORE);
+    if (ssh->phase == PHASE_ENDED)
+        return;
+    struct wr w = packet_begin(&ssh->packet, SSH_MSG_IGNORE, 5 + data.n);
     wr_string(&w, data);
-    if (wr_ok(&w))
-        packet_seal(&ssh->packet, w.used);
+    (void)!packet_send(&ssh->packet, &w); /* padding may be left out */
 }
 
 enum adit_err ssh_send_ext_info(struct ssh *ssh, const char *sig_algs)
 {
-    struct wspan to = packet_reserve(&ssh->packet, 64 + SIG_ALGS_MAX);
-    struct wr w = wr_init(to.p, to.n);
-    wr_u8(&w, SSH_MSG_EXT_INFO);
+    struct wr w = packet_begin(&ssh->packet, SSH_MSG_EXT_INFO, 64 + SIG_ALGS_MAX);
     wr_u32(&w, 1);
     wr_cstring(&w, "server-sig-algs");
     wr_cstring(&w, sig_algs);
-    if (!wr_ok(&w))
+    if (!packet_send(&ssh->packet, &w))
         return adit_fail(&ssh->error, ADIT_E_LIMIT, "no room for EXT_INFO");
-    packet_seal(&ssh->packet, w.used);
     return ADIT_E_OK;
 }
 

@@ -17,13 +17,10 @@ static enum adit_err on_kex_reply(struct ssh *ssh, struct span payload, struct s
 /* RFC 4253 §10. Goes out with our NEWKEYS; the first authentication request follows in the same flight. */
 static enum adit_err send_service_request(struct ssh *ssh)
 {
-    struct wspan to = packet_reserve(&ssh->packet, 32);
-    struct wr w = wr_init(to.p, to.n);
-    wr_u8(&w, SSH_MSG_SERVICE_REQUEST);
+    struct wr w = packet_begin(&ssh->packet, SSH_MSG_SERVICE_REQUEST, 32);
     wr_cstring(&w, "ssh-userauth");
-    if (!wr_ok(&w))
+    if (!packet_send(&ssh->packet, &w))
         return adit_fail(&ssh->error, ADIT_E_LIMIT, "no room for SERVICE_REQUEST");
-    packet_seal(&ssh->packet, w.used);
     return ADIT_E_OK;
 }
 

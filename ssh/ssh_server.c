@@ -65,13 +65,10 @@ static enum adit_err on_service_request(struct ssh *ssh, struct span payload, st
     if (!rd_done(&r) || !span_is(service, "ssh-userauth"))
         return adit_fail(&ssh->error, ADIT_E_PROTOCOL,
                          "SERVICE_REQUEST for an unknown service (RFC 4253 §10)");
-    struct wspan to = packet_reserve(&ssh->packet, 32);
-    struct wr w = wr_init(to.p, to.n);
-    wr_u8(&w, SSH_MSG_SERVICE_ACCEPT);
+    struct wr w = packet_begin(&ssh->packet, SSH_MSG_SERVICE_ACCEPT, 32);
     wr_string(&w, service);
-    if (!wr_ok(&w))
+    if (!packet_send(&ssh->packet, &w))
         return adit_fail(&ssh->error, ADIT_E_LIMIT, "no room for SERVICE_ACCEPT");
-    packet_seal(&ssh->packet, w.used);
     ssh->phase = PHASE_AUTH;
     return ADIT_E_OK;
 }
