@@ -4,6 +4,7 @@ folder of an unpacked OpenSSH 10."""
 import itertools
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -16,11 +17,22 @@ import pytest  # noqa: E402
 from harness import client, keys, servers, traffic  # noqa: E402
 
 
+# A run that is told to stop ends its servers and clients too.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 def pytest_collection_modifyitems(items):
     """What makes no sense for another client than adit is marked so by the fixture `adit_only`."""
     for item in items:
         if client.IS_SSH and "adit_only" in item.fixturenames:
             item.add_marker(pytest.mark.skip(reason="of adit alone"))
+
+
+@pytest.fixture
+def release():
+    """For budgets of memory and size: those of the product, not of a sanitizer's build."""
+    if client.IS_SSH or client.is_sanitized():
+        pytest.skip("not the release build")
 
 
 @pytest.fixture

@@ -188,6 +188,24 @@ def test_batch_mode_never_asks(kit, password_server, askpass):
     assert not askpass.log.exists()
 
 
+@pytest.mark.parametrize("extra, asked", [
+    ({"SSH_ASKPASS_REQUIRE": "never", "DISPLAY": ":9"}, False), ({"SSH_ASKPASS_REQUIRE": None, "DISPLAY": None}, False),
+    ({"SSH_ASKPASS_REQUIRE": None, "DISPLAY": ":9"}, True), ({"SSH_ASKPASS_REQUIRE": "prefer", "DISPLAY": ":9"}, True)])
+def test_when_askpass_is_used(kit, password_server, askpass, extra, asked):
+    """Without a terminal: SSH_ASKPASS_REQUIRE and DISPLAY decide, as with ssh."""
+    client = kit.connect(password_server, "-N", key=False, batch=False, env={**askpass("wrong"), **extra})
+    assert client.finish(30) == 255
+    assert askpass.log.exists() == asked
+
+
+def test_preferred_authentications(kit, start, system_user, echo, askpass):
+    """PreferredAuthentications=password goes before a key that would do."""
+    server = start(servers.Sshd, {"PasswordAuthentication": "yes"}, user=system_user.name)
+    mark = server.mark()
+    works(kit, server, echo, "-o", "PreferredAuthentications=password", batch=False, env=askpass(system_user.password))
+    assert "Accepted password" in server.text(mark)
+
+
 def test_password_on_a_terminal(kit, password_server, system_user, adit_only):
     """The password is typed at /dev/tty without echo and the terminal is as before afterwards."""
     kit.trust(password_server)

@@ -253,6 +253,16 @@ def test_gateway_ports_flag(kit, sshd, echo):
     assert traffic.listeners(port) == {"127.0.0.1"}
 
 
+def test_forwards_as_options(kit, sshd, echo):
+    """LocalForward, RemoteForward, DynamicForward and SessionType=none as -o are the flags' equals."""
+    client = kit.connect(sshd, "-o", "SessionType=none", "-o", f"LocalForward 127.0.0.1:0 {echo.target}", "-o",
+                         f"RemoteForward=127.0.0.1:0 {echo.target}", "-o", "DynamicForward=127.0.0.1:0")
+    lines = client.listening(3)
+    assert [x.kind for x in lines] == ["L", "R", "D"]
+    for line in lines[:2]:
+        assert traffic.ask(line.addr) == b"ping"
+
+
 def test_clear_all_forwardings(kit, sshd, echo):
     """ClearAllForwardings=yes drops the forwards of the command line, as ssh does."""
     port = traffic.free_port_both()

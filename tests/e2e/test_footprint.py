@@ -13,19 +13,6 @@ from harness.wait import wait_until
 pytestmark = pytest.mark.usefixtures("adit_only")
 
 
-def is_release():
-    head = open(ADIT, "rb").read(64)
-    return head[:4] == b"\x7fELF" and b"libasan" not in open(ADIT, "rb").read()
-
-
-@pytest.fixture
-def release():
-    """Budgets are those of the released form, not of a sanitizer's."""
-    out = subprocess.run(["file", "-L", ADIT], capture_output=True, text=True).stdout if shutil.which("file") else ""
-    if "dynamically linked" in out or not is_release():
-        pytest.skip("not the release build")
-
-
 def sections(path):
     """(type of the ELF file, program header types, has symbols) read by hand: `file` may not be there."""
     import struct

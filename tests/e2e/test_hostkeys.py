@@ -150,6 +150,15 @@ def test_several_files(kit, sshd):
                             "-l", sshd.user, "127.0.0.1"))
 
 
+def test_host_key_alias(kit, sshd):
+    """HostKeyAlias: the line of that name counts, without the port, and new keys are written under it."""
+    kit.known_hosts.write_text(f"the-alias {keys.public(sshd.host_keys[0])}\n")
+    assert connects(kit.run(*args(kit, sshd, "-o", "HostKeyAlias=the-alias", "-o", "StrictHostKeyChecking=yes")))
+    kit.known_hosts.unlink()
+    assert connects(kit.run(*args(kit, sshd, "-o", "HostKeyAlias=other", "-o", "StrictHostKeyChecking=accept-new")))
+    assert kit.known_hosts.read_text().startswith("other ssh-ed25519 ")
+
+
 def test_a_bad_line_is_a_warning(kit, sshd, adit_only):
     """A damaged line is named with file:line and does not stop anything."""
     kit.trust(sshd)

@@ -52,7 +52,7 @@ def test_burst_of_connects(kit, sshd, echo):
 
 
 @pytest.mark.quick
-def test_slow_reader_costs_bounded_memory(kit, sshd, service, adit_only):
+def test_slow_reader_costs_bounded_memory(kit, sshd, service, release):
     """A local client that never reads: what is held grows to the window at the most, and stays there."""
     client, addr = kit.local(sshd, service(traffic.endless))
     before = client.rss_kb()
@@ -73,7 +73,7 @@ def settled_rss(client, seconds=1.0):
     return highest
 
 
-def test_twenty_slow_readers_stay_in_the_budget(kit, sshd, service, adit_only):
+def test_twenty_slow_readers_stay_in_the_budget(kit, sshd, service, release):
     """20 clients that never read: all together stay under the budget of 32 MiB and its 1 MiB of slack."""
     client, addr = kit.local(sshd, service(traffic.endless))
     before = client.rss_kb()
@@ -86,7 +86,7 @@ def test_twenty_slow_readers_stay_in_the_budget(kit, sshd, service, adit_only):
     assert highest - before < 33 * 1024, f"{before} kB grew to {highest} kB"
 
 
-def test_slow_target_stops_the_sender(kit, sshd, service, adit_only):
+def test_slow_target_stops_the_sender(kit, sshd, service, release):
     """A target that never reads: the sender is pushed back, and memory stays flat."""
     client, addr = kit.local(sshd, service(traffic.never_reader))
     before = client.rss_kb()
@@ -343,7 +343,7 @@ def test_long_path_keeps_the_hash(kit, sshd, relay, service):
     assert traffic.download(addr) == (size, traffic.pattern_sha(size, 11))
 
 
-def test_connections_refused_by_the_dozen(kit, sshd, echo, adit_only):
+def test_connections_refused_by_the_dozen(kit, sshd, echo, release):
     """200 refused channels in a row leave descriptors and memory as they were."""
     client = kit.connect(sshd, "-N", "-L", f"0:127.0.0.1:{traffic.free_port()}", "-L", f"0:{echo.target}")
     bad, good = client.listening(2)[0], client.listening(2)[1]
@@ -359,7 +359,7 @@ def test_connections_refused_by_the_dozen(kit, sshd, echo, adit_only):
     assert client.rss_kb() - rss < 300
 
 
-def test_no_growth_over_many_connections(kit, sshd, echo, adit_only):
+def test_no_growth_over_many_connections(kit, sshd, echo, release):
     """2,000 connections one after the other leave descriptors and memory as they were after 200."""
     client, addr = kit.local(sshd, echo)
     for _ in range(200):

@@ -1,6 +1,7 @@
 """Running the client under test, and reading what it says.
 
 ADIT names another client: with /usr/bin/ssh the harness itself can be tried where both behave alike."""
+import functools
 import os
 import re
 import signal
@@ -9,11 +10,26 @@ import threading
 from pathlib import Path
 
 from . import traffic
-from .servers import ROOT
+from .servers import ROOT, kill_tree
 from .wait import wait_until
 
 ADIT = os.environ.get("ADIT", str(ROOT / "build/adit"))
 IS_SSH = os.path.basename(ADIT) == "ssh"
+
+
+REPORT = re.compile(r"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error: ")
+
+
+@functools.lru_cache(None)
+def has_sanitizer(binary):
+    with open(binary, "rb") as f:
+        text = f.read()
+    return any(word in text for word in (b"__asan_init", b"__tsan_init", b"__ubsan_handle"))
+
+
+def is_sanitized(argv=(ADIT,)):
+    """Whether a client's command line runs a sanitizer's build: its memory is not the product's."""
+    return any(os.path.basename(a).startswith("adit") and os.path.isfile(a) and has_sanitizer(a) for a in argv)
 
 
 class Listener:
@@ -112,10 +128,20 @@ class Client:
             self.proc.send_signal(sig)
         return self.finish(timeout)
 
+    def end_in_order(self):
+        """By two signals, so that nothing is waited for: leaks are looked for at the end of a process."""
+        for _ in range(2):
+            if self.running():
+                self.proc.send_signal(signal.SIGTERM)
+        try:
+            self.proc.wait(10)
+        except subprocess.TimeoutExpired:
+            pass
+
     def kill(self):
+        """Ends it and what it runs (under strace the client is a child)."""
         if self.running():
-            self.proc.kill()
-        self.proc.wait()
+            kill_tree(self.proc)
         if self.proc.stdin:
             try:
                 self.proc.stdin.close()
@@ -213,5 +239,12 @@ class Kit:
         return client, client.listening(1)[0].addr
 
     def close(self):
+        """Ends what still runs, and fails when a sanitizer has said something in any of them."""
+        reports = []
         for client in self.clients:
+            if is_sanitized(client.argv) and client.running():
+                client.end_in_order()
             client.kill()
+            client.err.thread.join(5)
+            reports += [client.err.text] if REPORT.search(client.err.text) else []
+        assert not reports, reports[0][-6000:]
