@@ -297,6 +297,28 @@ static void test_seal_less(void **state)
     talk_wipe(&t);
 }
 
+/* A message that is written field by field; one that does not fit is not sent, nor half of it. */
+static void test_begin_and_send(void **state)
+{
+    (void)state;
+    struct talk t;
+    talk_init(&t);
+    struct wr w = packet_begin(&t.pk, 94, 9);
+    wr_u32(&w, 7);
+    wr_u32(&w, 8);
+    assert_true(packet_send(&t.pk, &w));
+    assert_says(&t, message("buu", 94, 7u, 8u));
+    w = packet_begin(&t.pk, 94, 8); /* a byte too little */
+    wr_u32(&w, 7);
+    wr_u32(&w, 8);
+    assert_false(packet_send(&t.pk, &w));
+    assert_silent(&t);
+    w = packet_begin(&t.pk, 94, LIMIT_OUT_BUFFER);
+    assert_false(packet_send(&t.pk, &w));
+    assert_silent(&t);
+    talk_wipe(&t);
+}
+
 /* ---- places ---- */
 
 /* Filled in place, then reserved and sealed packet by packet: what was written is what arrives, whatever the
@@ -408,6 +430,7 @@ int main(void)
         cmocka_unit_test(test_in_buffer_is_bounded),
         cmocka_unit_test(test_out_buffer_is_bounded),
         cmocka_unit_test(test_seal_less),
+        cmocka_unit_test(test_begin_and_send),
         cmocka_unit_test(test_places),
         cmocka_unit_test(test_places_leave_the_reserve),
         cmocka_unit_test(test_out_of_memory),
