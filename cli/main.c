@@ -8,6 +8,7 @@
 #include "cli/args.h"
 #include "cli/log.h"
 #include "cli/run.h"
+#include "client/client.h"
 
 /* A parent may have closed some of these; what we open must not become one of them. */
 static bool standard_descriptors_open(void)
@@ -39,11 +40,14 @@ static int run(const struct args *args, const struct adit_error *err)
 
 int main(int argc, char **argv)
 {
-    struct args args;
+    struct args args = {0};
     struct adit_error err = {0};
     if (!standard_descriptors_open())
         return 255;
-    enum adit_err e = args_parse(&args, argc, argv, &err);
+    /* First of all: the order of the algorithms, which options change, depends on what the CPU can do. */
+    enum adit_err e = client_setup(&err);
+    if (e == ADIT_E_OK)
+        e = args_parse(&args, argc, argv, &err);
     (void)e; /* also in err */
     int status = run(&args, &err);
     args_wipe(&args);

@@ -159,10 +159,8 @@ static enum adit_err use_null_input(struct session_config *config, struct adit_e
 static enum adit_err prepare(struct run *run, struct adit_error *err)
 {
     const struct args *args = run->args;
-    enum adit_err e = client_setup(err);
-    if (e == ADIT_E_OK)
-        e = client_new(&run->client, &args->options, args->host, args->has_stdio ? &args->stdio : NULL,
-                       &run->prompt, err);
+    enum adit_err e = client_new(&run->client, &args->options, args->host,
+                                 args->has_stdio ? &args->stdio : NULL, &run->prompt, err);
     if (e != ADIT_E_OK)
         return e;
     struct session_config *config = client_session_config(run->client);
