@@ -17,6 +17,7 @@
 #   make check-vectors VECTORS=DIR
 #   make check-arch         units as s390x and 32-bit ARM programs under qemu-user; ARCH=triplet for one of them
 #   make fuzz T=60          libFuzzer, each target T seconds (F="wire packet": those only); new finds: build/fuzz/
+#   make bench-core         figures beside OpenSSH's ssh in the same run (BENCH=seconds a figure); an idle machine
 #   make lint               clang-format, clang-tidy, cppcheck, the law of layers, no include cycles
 #   make install DESTDIR= PREFIX=/usr/local
 #   make clean
@@ -285,6 +286,11 @@ check-e2e: $(BUILD)/adit $(TOOLS) peers
 	@scripts/run-e2e $(BUILD) $(E2E)
 check-e2e-quick: $(BUILD)/adit $(TOOLS) peers
 	@scripts/run-e2e $(BUILD) -m quick $(E2E)
+
+# Figures, not a test.
+.PHONY: bench-core
+bench-core: $(BUILD)/adit $(TOOLS) peers
+	@ADIT=$(abspath $(BUILD))/adit ADIT_TOOLS=$(abspath $(BUILD))/tools $(PYTHON) bench/core.py $(BENCH)
 
 peers:
 	@scripts/peers $(BUILD)
