@@ -1,9 +1,12 @@
 """Many, slow, dead and broken peers: what is bounded stays bounded, what is alone stays alone."""
+import fcntl
 import os
 import resource
 import signal
 import socket
 import statistics
+import struct
+import termios
 import threading
 import time
 
@@ -62,15 +65,24 @@ def test_slow_reader_costs_bounded_memory(kit, sshd, service, release):
         assert highest - before < 9 * 1024, f"{before} kB grew to {highest} kB"
 
 
-def settled_rss(client, seconds=1.0):
-    """The highest resident memory once it has not grown for so long."""
-    highest, since = client.rss_kb(), time.monotonic()
+def settled(value, seconds=1.0):
+    """The highest value() once it has not grown for so long."""
+    highest, since = value(), time.monotonic()
     while time.monotonic() - since < seconds:
-        now = client.rss_kb()
+        now = value()
         if now > highest:
             highest, since = now, time.monotonic()
         time.sleep(0.02)
     return highest
+
+
+def settled_rss(client):
+    return settled(client.rss_kb)
+
+
+def unread(s):
+    """Bytes that wait in a socket."""
+    return struct.unpack("i", fcntl.ioctl(s, termios.FIONREAD, b"\0" * 4))[0]
 
 
 def test_twenty_slow_readers_stay_in_the_budget(kit, sshd, service, release):
@@ -118,6 +130,7 @@ def test_beside_a_slow_consumer(kit, sshd, service, adit_only):
         alone.append(rate(addr))
         with traffic.connect(addr) as stalled:
             assert stalled.recv(1)
+            settled(lambda: unread(stalled), 0.2)
             beside.append(rate(addr))
     alone, beside = statistics.median(alone), statistics.median(beside)
     assert beside >= 0.9 * alone, f"alone {alone:.3g} B/s, beside {beside:.3g} B/s"
