@@ -173,17 +173,17 @@ uint8_t ssh_phase(const struct ssh *ssh)
 }
 
 /* RFC 4253 §7.1: between our KEXINIT and our NEWKEYS only messages 1-49 (but 5 and 6) may be sent. */
-static bool may_send(const struct ssh *ssh)
+bool ssh_may_send(const struct ssh *ssh)
 {
     return ssh->phase == PHASE_OPEN && !ssh->kex.self_started;
 }
 
-static void flush(struct ssh *ssh)
+void ssh_flush(struct ssh *ssh)
 {
     if (ssh->phase == PHASE_ENDED)
         return;
     bool is_early = ssh->phase != PHASE_OPEN && !ssh->kex.self_started && ssh->role->may_send_early(ssh);
-    if (!may_send(ssh) && !is_early)
+    if (!ssh_may_send(ssh) && !is_early)
         return;
     replies_flush(&ssh->replies, &ssh->packet);
     globals_flush(&ssh->globals, &ssh->packet, is_early, ssh->now_us);
@@ -191,9 +191,9 @@ static void flush(struct ssh *ssh)
     ssh_check(ssh, ADIT_E_OK);
 }
 
-static enum adit_err reply(struct ssh *ssh, struct reply r)
+enum adit_err ssh_reply(struct ssh *ssh, struct reply r)
 {
-    return replies_add(&ssh->replies, &ssh->packet, may_send(ssh), r, &ssh->error);
+    return replies_add(&ssh->replies, &ssh->packet, ssh_may_send(ssh), r, &ssh->error);
 }
 
 /* ---- the byte flows ---- */
@@ -284,7 +284,7 @@ static uint64_t tick_alive(struct ssh *ssh)
 static uint64_t tick_rekey(struct ssh *ssh)
 {
     uint64_t interval = (uint64_t)ssh->config.rekey_seconds * 1000 * 1000;
-    if (interval == 0 || !may_send(ssh) || ssh->kex.peer_started)
+    if (interval == 0 || !ssh_may_send(ssh) || ssh->kex.peer_started)
         return UINT64_MAX;
     if (ssh->now_us >= ssh->kex_done_us + interval)
         ssh_rekey(ssh);
@@ -314,7 +314,7 @@ uint64_t ssh_tick(struct ssh *ssh, uint64_t now_us)
     uint64_t next = earlier(tick_handshake(ssh, passed), tick_alive(ssh));
     next = earlier(next, tick_rekey(ssh));
     next = earlier(next, tick_idle(ssh));
-    flush(ssh);
+    ssh_flush(ssh);
     if (ssh->rekey_is_wanted)
         ssh_rekey(ssh);
     return next;
@@ -335,7 +335,7 @@ void ssh_note_rtt(struct ssh *ssh, uint64_t sent_us)
 
 /* ---- transport messages ---- */
 
-static enum adit_err bad(struct ssh *ssh, const char *what)
+enum adit_err ssh_bad(struct ssh *ssh, const char *what)
 {
     return adit_fail(&ssh->error, ADIT_E_PROTOCOL, "%s", what);
 }
@@ -368,36 +368,8 @@ static enum adit_err on_debug(struct ssh *ssh, struct span payload, struct ssh_e
     event->text = rd_string(&r);
     (void)rd_string(&r);
     if (!rd_done(&r))
-        return bad(ssh, "DEBUG: wrong lengths (RFC 4253 §11.3)");
+        return ssh_bad(ssh, "DEBUG: wrong lengths (RFC 4253 §11.3)");
     event->kind = SSH_EVENT_DEBUG;
-    return ADIT_E_OK;
-}
-
-static void global_event(const struct global_answer *answer, bool success, struct ssh_event *event)
-{
-    if (answer->kind == GLOBAL_KEEPALIVE)
-        return;
-    event->kind = SSH_EVENT_GLOBAL_REPLY;
-    event->owner = answer->owner;
-    event->number = answer->port;
-    event->data = answer->rest;
-    event->flag = success;
-}
-
-/* An answer to something that rode along with the authentication is expected: it is sent again afterwards.
- * Later on it stands for a refusal. */
-static enum adit_err on_unimplemented(struct ssh *ssh, struct span payload, struct ssh_event *event)
-{
-    struct rd r = rd_init(payload);
-    (void)rd_u8(&r);
-    uint32_t seq = rd_u32(&r);
-    if (!rd_done(&r))
-        return bad(ssh, "UNIMPLEMENTED: wrong length (RFC 4253 §11.4)");
-    if (ssh->phase != PHASE_OPEN && !channels_unsent(&ssh->channels, seq))
-        (void)globals_unsent(&ssh->globals, seq);
-    struct global_answer answer;
-    if (ssh->phase == PHASE_OPEN && global_on_unimplemented(&ssh->globals, seq, &answer))
-        global_event(&answer, false, event);
     return ADIT_E_OK;
 }
 
@@ -408,7 +380,7 @@ static enum adit_err on_ext_info(struct ssh *ssh, struct span payload, struct ss
     (void)rd_u8(&r);
     uint32_t count = rd_u32(&r);
     if (++ssh->ext_infos > EXT_INFOS_MAX || count > EXTENSIONS_MAX)
-        return bad(ssh, "EXT_INFO: too many of them, or too many extensions (RFC 8308 §2.4)");
+        return ssh_bad(ssh, "EXT_INFO: too many of them, or too many extensions (RFC 8308 §2.4)");
     for (uint32_t i = 0; i < count && rd_ok(&r); i++) {
         struct span name = rd_string(&r), value = rd_string(&r);
         if (span_is(name, "server-sig-algs") && value.n > 0 && value.n <= SIG_ALGS_MAX) {
@@ -416,7 +388,7 @@ static enum adit_err on_ext_info(struct ssh *ssh, struct span payload, struct ss
             ssh->sig_algs_n = value.n;
         }
     }
-    return rd_done(&r) ? ADIT_E_OK : bad(ssh, "EXT_INFO: wrong lengths (RFC 8308 §2.3)");
+    return rd_done(&r) ? ADIT_E_OK : ssh_bad(ssh, "EXT_INFO: wrong lengths (RFC 8308 §2.3)");
 }
 
 static enum adit_err on_kexinit(struct ssh *ssh, struct span payload, struct ssh_event *event)
@@ -441,189 +413,6 @@ static enum adit_err on_newkeys(struct ssh *ssh, struct span payload, struct ssh
     return ADIT_E_OK;
 }
 
-/* ---- connection messages ---- */
-
-static enum adit_err channel_event(struct ssh *ssh, struct channel *ch, enum ssh_event_kind kind,
-                                   struct ssh_event *event)
-{
-    if (ch == NULL)
-        return ssh->error.code;
-    event->kind = kind;
-    event->channel = ch;
-    event->owner = ch->owner;
-    return ADIT_E_OK;
-}
-
-static bool is_listed(const char *const *list, struct span name)
-{
-    for (; *list != NULL; list++)
-        if (span_is(name, *list))
-            return true;
-    return false;
-}
-
-/* RFC 4254 §7.2: connected (or target) address and port, originator address and port. */
-static bool read_tcpip_open(struct span extra, struct ssh_event *event)
-{
-    struct rd r = rd_init(extra);
-    event->text = rd_string_max(&r, LIMIT_HOST);
-    event->number = rd_u32(&r);
-    event->text2 = rd_string_max(&r, LIMIT_HOST);
-    event->number2 = rd_u32(&r);
-    return rd_done(&r);
-}
-
-static enum adit_err on_channel_open(struct ssh *ssh, struct span payload, struct ssh_event *event)
-{
-    struct span type, extra;
-    uint32_t peer_id;
-    struct channel *ch = channel_on_open(&ssh->channels, payload, &type, &extra, &peer_id, &ssh->error);
-    if (ch == NULL && ssh->error.code != ADIT_E_OK)
-        return ssh->error.code;
-    if (ch == NULL)
-        return reply(ssh, (struct reply){.msg = SSH_MSG_CHANNEL_OPEN_FAILURE,
-                                         .channel = peer_id,
-                                         .number = SSH_OPEN_RESOURCE_SHORTAGE});
-    if (!is_listed(ssh->role->channel_types, type)) {
-        channel_refuse(&ssh->channels, ch, SSH_OPEN_UNKNOWN_CHANNEL_TYPE, span_str("unknown channel type"));
-        return ADIT_E_OK;
-    }
-    bool is_tcpip = span_is(type, "forwarded-tcpip") || span_is(type, "direct-tcpip");
-    if (is_tcpip && !read_tcpip_open(extra, event))
-        return bad(ssh, "CHANNEL_OPEN for TCP/IP: wrong lengths (RFC 4254 §7.2)");
-    event->names = type;
-    event->data = extra;
-    return channel_event(ssh, ch, SSH_EVENT_CHANNEL_REQUESTED_OPEN, event);
-}
-
-static enum adit_err on_open_confirmation(struct ssh *ssh, struct span payload, struct ssh_event *event)
-{
-    struct rd r = rd_init(span_sub(payload, 1, 4));
-    uint32_t id = rd_u32(&r);
-    uint64_t sent_us = 0;
-    if (id < ssh->channels.slot_count && ssh->channels.slots[id].channel != NULL &&
-        ssh->channels.slots[id].channel->opening != NULL)
-        sent_us = ssh->channels.slots[id].channel->opening->sent_us;
-    struct channel *ch = channel_on_confirmation(&ssh->channels, payload, &ssh->error);
-    if (ch != NULL && sent_us != 0)
-        ssh_note_rtt(ssh, sent_us);
-    return channel_event(ssh, ch, SSH_EVENT_CHANNEL_OPENED, event);
-}
-
-static enum adit_err on_open_failure(struct ssh *ssh, struct span payload, struct ssh_event *event)
-{
-    struct channel *ch =
-        channel_on_open_failure(&ssh->channels, payload, &event->number, &event->text, &ssh->error);
-    enum adit_err result = channel_event(ssh, ch, SSH_EVENT_CHANNEL_OPEN_FAILED, event);
-    if (ch != NULL)
-        channel_gone(&ssh->channels, ch);
-    return result;
-}
-
-static enum adit_err on_window_adjust(struct ssh *ssh, struct span payload, struct ssh_event *event)
-{
-    bool unblocked = false;
-    struct channel *ch = channel_on_window_adjust(&ssh->channels, payload, &unblocked, &ssh->error);
-    return ch != NULL && !unblocked ? ADIT_E_OK : channel_event(ssh, ch, SSH_EVENT_CHANNEL_SPACE, event);
-}
-
-static enum adit_err on_data(struct ssh *ssh, struct span payload, struct ssh_event *event)
-{
-    struct channel *ch = channel_on_data(&ssh->channels, payload, &event->data, &event->number, &ssh->error);
-    if (ch != NULL && event->data.n == 0)
-        return ADIT_E_OK;
-    return channel_event(ssh, ch, SSH_EVENT_CHANNEL_DATA, event);
-}
-
-static enum adit_err on_eof(struct ssh *ssh, struct span payload, struct ssh_event *event)
-{
-    return channel_event(ssh, channel_on_eof(&ssh->channels, payload, &ssh->error), SSH_EVENT_CHANNEL_EOF,
-                         event);
-}
-
-static enum adit_err on_close(struct ssh *ssh, struct span payload, struct ssh_event *event)
-{
-    struct channel *ch = channel_on_close(&ssh->channels, payload, &ssh->error);
-    enum adit_err result = channel_event(ssh, ch, SSH_EVENT_CHANNEL_CLOSED, event);
-    if (ch != NULL)
-        channel_gone(&ssh->channels, ch);
-    return result;
-}
-
-/* RFC 4254 §6.10. */
-static bool read_exit(struct span type, struct span extra, struct ssh_event *event)
-{
-    struct rd r = rd_init(extra);
-    if (span_is(type, "exit-status")) {
-        event->number = rd_u32(&r);
-        return rd_done(&r);
-    }
-    event->flag = true;
-    event->names = rd_string(&r);
-    (void)rd_bool(&r); /* core dumped */
-    event->text = rd_string(&r);
-    (void)rd_string(&r); /* language tag */
-    return rd_done(&r);
-}
-
-static enum adit_err on_channel_request(struct ssh *ssh, struct span payload, struct ssh_event *event)
-{
-    struct span type, extra;
-    bool want_reply;
-    struct channel *ch = channel_on_request(&ssh->channels, payload, &type, &want_reply, &extra, &ssh->error);
-    if (ch == NULL)
-        return ssh->error.code;
-    if (!want_reply && (span_is(type, "exit-status") || span_is(type, "exit-signal"))) {
-        if (!read_exit(type, extra, event))
-            return bad(ssh, "CHANNEL_REQUEST exit-status or exit-signal: wrong lengths (RFC 4254 §6.10)");
-        return channel_event(ssh, ch, SSH_EVENT_CHANNEL_EXIT, event);
-    }
-    event->names = type;
-    event->data = extra;
-    event->flag = want_reply;
-    return channel_event(ssh, ch, SSH_EVENT_CHANNEL_REQUEST, event);
-}
-
-static enum adit_err on_channel_reply(struct ssh *ssh, struct span payload, struct ssh_event *event)
-{
-    event->flag = payload.p[0] == SSH_MSG_CHANNEL_SUCCESS;
-    return channel_event(ssh, channel_on_reply(&ssh->channels, payload, &ssh->error), SSH_EVENT_CHANNEL_REPLY,
-                         event);
-}
-
-static enum adit_err on_global_request(struct ssh *ssh, struct span payload, struct ssh_event *event)
-{
-    struct span type, extra;
-    bool want_reply;
-    if (global_on_request(payload, &type, &want_reply, &extra, &ssh->error) != ADIT_E_OK)
-        return ssh->error.code;
-    if (!is_listed(ssh->role->global_types, type)) /* RFC 4254 §4: not recognised: REQUEST_FAILURE */
-        return want_reply ? reply(ssh, (struct reply){.msg = SSH_MSG_REQUEST_FAILURE}) : ADIT_E_OK;
-    if (span_is(type, "tcpip-forward") || span_is(type, "cancel-tcpip-forward")) {
-        struct rd r = rd_init(extra);
-        event->text = rd_string_max(&r, LIMIT_HOST);
-        event->number = rd_u32(&r);
-        if (!rd_done(&r))
-            return bad(ssh, "GLOBAL_REQUEST tcpip-forward: wrong lengths (RFC 4254 §7.1)");
-    }
-    event->kind = SSH_EVENT_GLOBAL_REQUEST;
-    event->names = type;
-    event->data = extra;
-    event->flag = want_reply;
-    ssh->answer_is_due = want_reply;
-    return ADIT_E_OK;
-}
-
-static enum adit_err on_global_reply(struct ssh *ssh, struct span payload, struct ssh_event *event)
-{
-    struct global_answer answer;
-    if (global_on_reply(&ssh->globals, payload, &answer, &ssh->error) != ADIT_E_OK)
-        return ssh->error.code;
-    ssh_note_rtt(ssh, answer.sent_us);
-    global_event(&answer, payload.p[0] == SSH_MSG_REQUEST_SUCCESS, event);
-    return ADIT_E_OK;
-}
-
 /* ---- the table ---- */
 
 #define ANY_KEYS (PHASE_SERVICE | PHASE_AUTH | PHASE_OPEN)
@@ -634,25 +423,25 @@ static enum adit_err on_global_reply(struct ssh *ssh, struct span payload, struc
 static const struct message_row common_rows[] = {
     {SSH_MSG_DISCONNECT, PHASE_KEX | PHASE_STRICT | ANY_KEYS | PHASE_REKEX, on_disconnect},
     {SSH_MSG_IGNORE, PHASE_KEX | ANY_KEYS | PHASE_REKEX, on_ignore},
-    {SSH_MSG_UNIMPLEMENTED, PHASE_KEX | ANY_KEYS | PHASE_REKEX, on_unimplemented},
+    {SSH_MSG_UNIMPLEMENTED, PHASE_KEX | ANY_KEYS | PHASE_REKEX, ssh_on_unimplemented},
     {SSH_MSG_DEBUG, PHASE_KEX | ANY_KEYS | PHASE_REKEX, on_debug},
     {SSH_MSG_EXT_INFO, PHASE_SERVICE | PHASE_AUTH, on_ext_info},
     {SSH_MSG_KEXINIT, PHASE_KEX | PHASE_STRICT | ANY_KEYS | PHASE_REKEX, on_kexinit},
     {SSH_MSG_NEWKEYS, ANY_KEX, on_newkeys},
-    {SSH_MSG_GLOBAL_REQUEST, PHASE_OPEN, on_global_request},
-    {SSH_MSG_REQUEST_SUCCESS, PHASE_OPEN, on_global_reply},
-    {SSH_MSG_REQUEST_FAILURE, PHASE_OPEN, on_global_reply},
-    {SSH_MSG_CHANNEL_OPEN, PHASE_OPEN, on_channel_open},
-    {SSH_MSG_CHANNEL_OPEN_CONFIRMATION, PHASE_OPEN, on_open_confirmation},
-    {SSH_MSG_CHANNEL_OPEN_FAILURE, PHASE_OPEN, on_open_failure},
-    {SSH_MSG_CHANNEL_WINDOW_ADJUST, PHASE_OPEN, on_window_adjust},
-    {SSH_MSG_CHANNEL_DATA, PHASE_OPEN, on_data},
-    {SSH_MSG_CHANNEL_EXTENDED_DATA, PHASE_OPEN, on_data},
-    {SSH_MSG_CHANNEL_EOF, PHASE_OPEN, on_eof},
-    {SSH_MSG_CHANNEL_CLOSE, PHASE_OPEN, on_close},
-    {SSH_MSG_CHANNEL_REQUEST, PHASE_OPEN, on_channel_request},
-    {SSH_MSG_CHANNEL_SUCCESS, PHASE_OPEN, on_channel_reply},
-    {SSH_MSG_CHANNEL_FAILURE, PHASE_OPEN, on_channel_reply},
+    {SSH_MSG_GLOBAL_REQUEST, PHASE_OPEN, ssh_on_global_request},
+    {SSH_MSG_REQUEST_SUCCESS, PHASE_OPEN, ssh_on_global_reply},
+    {SSH_MSG_REQUEST_FAILURE, PHASE_OPEN, ssh_on_global_reply},
+    {SSH_MSG_CHANNEL_OPEN, PHASE_OPEN, ssh_on_channel_open},
+    {SSH_MSG_CHANNEL_OPEN_CONFIRMATION, PHASE_OPEN, ssh_on_open_confirmation},
+    {SSH_MSG_CHANNEL_OPEN_FAILURE, PHASE_OPEN, ssh_on_open_failure},
+    {SSH_MSG_CHANNEL_WINDOW_ADJUST, PHASE_OPEN, ssh_on_window_adjust},
+    {SSH_MSG_CHANNEL_DATA, PHASE_OPEN, ssh_on_data},
+    {SSH_MSG_CHANNEL_EXTENDED_DATA, PHASE_OPEN, ssh_on_data},
+    {SSH_MSG_CHANNEL_EOF, PHASE_OPEN, ssh_on_eof},
+    {SSH_MSG_CHANNEL_CLOSE, PHASE_OPEN, ssh_on_close},
+    {SSH_MSG_CHANNEL_REQUEST, PHASE_OPEN, ssh_on_channel_request},
+    {SSH_MSG_CHANNEL_SUCCESS, PHASE_OPEN, ssh_on_channel_reply},
+    {SSH_MSG_CHANNEL_FAILURE, PHASE_OPEN, ssh_on_channel_reply},
     {0, 0, NULL},
 };
 
@@ -751,9 +540,9 @@ static bool next_ident(struct ssh *ssh, struct ssh_event *event)
     return true;
 }
 
-static void start_rekey_if_due(struct ssh *ssh)
+void ssh_rekey_if_due(struct ssh *ssh)
 {
-    if (!may_send(ssh) || ssh->kex.peer_started || must_drain(ssh)) /* it must fit: later, then */
+    if (!ssh_may_send(ssh) || ssh->kex.peer_started || must_drain(ssh)) /* it must fit: later, then */
         return;
     if (ssh->rekey_is_wanted || kex_is_due(&ssh->kex, &ssh->packet, ssh->config.rekey_bytes))
         ssh_check(ssh, kex_start(&ssh->kex, &ssh->packet, &ssh->error));
@@ -770,7 +559,7 @@ static bool next_ended(struct ssh *ssh, struct ssh_event *event)
 
 static bool next_space(struct ssh *ssh, struct ssh_event *event)
 {
-    struct channel *ch = may_send(ssh) ? channels_unblocked(&ssh->channels, &ssh->packet) : NULL;
+    struct channel *ch = ssh_may_send(ssh) ? channels_unblocked(&ssh->channels, &ssh->packet) : NULL;
     if (ch == NULL)
         return false;
     *event = (struct ssh_event){.kind = SSH_EVENT_CHANNEL_SPACE, .channel = ch, .owner = ch->owner};
@@ -796,7 +585,7 @@ static bool step(struct ssh *ssh, struct ssh_event *event)
         ssh_check(ssh, adit_fail(&ssh->error, ADIT_E_CLOSED, "the connection was closed by the peer"));
         return true;
     }
-    start_rekey_if_due(ssh);
+    ssh_rekey_if_due(ssh);
     return true;
 }
 
@@ -804,7 +593,7 @@ bool ssh_next(struct ssh *ssh, struct ssh_event *event)
 {
     channels_reap(&ssh->channels);
     for (;;) {
-        flush(ssh);
+        ssh_flush(ssh);
         *event = (struct ssh_event){0};
         if (ssh->phase == PHASE_ENDED)
             return next_ended(ssh, event);
@@ -836,7 +625,7 @@ void ssh_rekey(struct ssh *ssh)
     if (ssh->phase == PHASE_ENDED || ssh->kex.self_started || ssh->kex.peer_started)
         return;
     ssh->rekey_is_wanted = true;
-    start_rekey_if_due(ssh);
+    ssh_rekey_if_due(ssh);
 }
 
 void ssh_sign_answer(struct ssh *ssh, struct span signature)
@@ -915,196 +704,6 @@ uint64_t ssh_last_heard_us(const struct ssh *ssh)
 bool ssh_is_authenticated(const struct ssh *ssh)
 {
     return ssh->is_authenticated;
-}
-
-/* ---- channels ---- */
-
-struct channel *ssh_open(struct ssh *ssh, const char *type, struct span extra, void *owner)
-{
-    if (ssh->phase == PHASE_ENDED)
-        return NULL;
-    struct channel *ch = channel_open(&ssh->channels, type, extra, owner);
-    flush(ssh);
-    return ch;
-}
-
-static struct channel *open_tcpip(struct ssh *ssh, const char *type, struct span host, uint32_t port,
-                                  struct span originator, uint32_t originator_port, void *owner)
-{
-    uint8_t extra[LIMIT_OPEN_EXTRA];
-    struct wr w = wr_init(extra, sizeof(extra));
-    wr_string(&w, host);
-    wr_u32(&w, port);
-    wr_string(&w, originator);
-    wr_u32(&w, originator_port);
-    return wr_ok(&w) ? ssh_open(ssh, type, wr_done(&w), owner) : NULL;
-}
-
-struct channel *ssh_open_direct_tcpip(struct ssh *ssh, struct span host, uint32_t port,
-                                      struct span originator, uint32_t originator_port, void *owner)
-{
-    return open_tcpip(ssh, "direct-tcpip", host, port, originator, originator_port, owner);
-}
-
-struct channel *ssh_open_forwarded_tcpip(struct ssh *ssh, struct span connected, uint32_t port,
-                                         struct span originator, uint32_t originator_port, void *owner)
-{
-    return open_tcpip(ssh, "forwarded-tcpip", connected, port, originator, originator_port, owner);
-}
-
-void ssh_open_accept(struct ssh *ssh, struct channel *ch, void *owner)
-{
-    channel_accept(&ssh->channels, ch, owner);
-    flush(ssh);
-}
-
-void ssh_open_refuse(struct ssh *ssh, struct channel *ch, uint32_t reason, const char *text)
-{
-    channel_refuse(&ssh->channels, ch, reason, span_str(text));
-    flush(ssh);
-}
-
-void *ssh_chan_owner(const struct channel *ch)
-{
-    return ch->owner;
-}
-
-void ssh_chan_set_owner(struct channel *ch, void *owner)
-{
-    ch->owner = owner;
-}
-
-uint32_t ssh_chan_id(const struct channel *ch)
-{
-    return ch->id;
-}
-
-size_t ssh_chan_space(struct ssh *ssh, struct channel *ch, struct wspan *places, size_t max, size_t limit)
-{
-    if (ssh->phase == PHASE_ENDED)
-        return 0;
-    return channel_space(&ssh->channels, &ssh->packet, ch, may_send(ssh), places, max, limit);
-}
-
-void ssh_chan_commit(struct ssh *ssh, struct channel *ch, size_t n)
-{
-    if (ssh->phase == PHASE_ENDED)
-        return;
-    ssh->idle_since_us = ssh->now_us;
-    channel_commit(&ssh->packet, ch, n);
-    start_rekey_if_due(ssh);
-}
-
-static size_t chan_write(struct ssh *ssh, struct channel *ch, uint32_t code, struct span data)
-{
-    if (ssh->phase == PHASE_ENDED)
-        return 0;
-    size_t n = channel_write(&ssh->channels, &ssh->packet, ch, may_send(ssh), code, data);
-    start_rekey_if_due(ssh);
-    return n;
-}
-
-size_t ssh_chan_write(struct ssh *ssh, struct channel *ch, struct span data)
-{
-    return chan_write(ssh, ch, 0, data);
-}
-
-size_t ssh_chan_write_stderr(struct ssh *ssh, struct channel *ch, struct span data)
-{
-    return chan_write(ssh, ch, SSH_EXTENDED_DATA_STDERR, data);
-}
-
-void ssh_chan_consumed(struct ssh *ssh, struct channel *ch, size_t n, bool prompt)
-{
-    channel_consumed(&ssh->channels, ch, n, prompt);
-    flush(ssh);
-}
-
-void ssh_chan_eof(struct ssh *ssh, struct channel *ch)
-{
-    channel_eof(&ssh->channels, ch);
-    flush(ssh);
-}
-
-void ssh_chan_close(struct ssh *ssh, struct channel *ch)
-{
-    channel_close(&ssh->channels, ch);
-    flush(ssh);
-}
-
-bool ssh_chan_eof_sent(const struct channel *ch)
-{
-    return ch->eof_sent;
-}
-
-uint32_t ssh_chan_receive_window(const struct channel *ch)
-{
-    return ch->rx_window;
-}
-
-bool ssh_chan_request(struct ssh *ssh, struct channel *ch, const char *type, struct span extra,
-                      bool want_reply)
-{
-    return may_send(ssh) && channel_request(&ssh->packet, ch, type, extra, want_reply);
-}
-
-void ssh_chan_request_answer(struct ssh *ssh, struct channel *ch, bool success)
-{
-    /* RFC 4254 §5.3: nothing follows a CLOSE. */
-    if (ssh->phase == PHASE_ENDED || ch->close_sent)
-        return;
-    uint8_t msg = success ? SSH_MSG_CHANNEL_SUCCESS : SSH_MSG_CHANNEL_FAILURE;
-    ssh_check(ssh, reply(ssh, (struct reply){.msg = msg, .channel = ch->peer_id}));
-}
-
-/* ---- global requests ---- */
-
-static bool global_add(struct ssh *ssh, enum global_kind kind, const char *type, struct span extra,
-                       bool want_reply, uint32_t port, void *owner)
-{
-    if (ssh->phase == PHASE_ENDED)
-        return false;
-    bool is_added = globals_add(&ssh->globals, kind, type, extra, want_reply, port, owner);
-    flush(ssh);
-    return is_added;
-}
-
-bool ssh_global_request(struct ssh *ssh, const char *type, struct span extra, bool want_reply, void *owner)
-{
-    return global_add(ssh, GLOBAL_PLAIN, type, extra, want_reply, 0, owner);
-}
-
-static bool forward(struct ssh *ssh, enum global_kind kind, const char *type, struct span address,
-                    uint32_t port, void *owner)
-{
-    uint8_t extra[LIMIT_HOST + 16];
-    struct wr w = wr_init(extra, sizeof(extra));
-    wr_string(&w, address);
-    wr_u32(&w, port);
-    return wr_ok(&w) && global_add(ssh, kind, type, wr_done(&w), true, port, owner);
-}
-
-bool ssh_forward_request(struct ssh *ssh, struct span address, uint32_t port, void *owner)
-{
-    return forward(ssh, GLOBAL_FORWARD, "tcpip-forward", address, port, owner);
-}
-
-bool ssh_forward_cancel(struct ssh *ssh, struct span address, uint32_t port, void *owner)
-{
-    return forward(ssh, GLOBAL_PLAIN, "cancel-tcpip-forward", address, port, owner);
-}
-
-void ssh_global_answer(struct ssh *ssh, bool success, struct span extra)
-{
-    if (ssh->phase == PHASE_ENDED || !ssh->answer_is_due)
-        return;
-    ssh->answer_is_due = false;
-    struct reply r = {.msg = success ? SSH_MSG_REQUEST_SUCCESS : SSH_MSG_REQUEST_FAILURE};
-    if (success && extra.n == 4) {
-        r.has_extra = true;
-        r.number = get_u32(extra.p);
-    }
-    ssh_check(ssh, reply(ssh, r));
 }
 
 /* ---- lists ---- */

@@ -92,6 +92,13 @@ struct ssh {
 };
 
 uint8_t ssh_phase(const struct ssh *ssh);
+/* RFC 4253 §7.1: between our KEXINIT and our NEWKEYS only messages 1-49 (but 5 and 6) may be sent. */
+bool ssh_may_send(const struct ssh *ssh);
+/* Sends what is due and may go now. */
+void ssh_flush(struct ssh *ssh);
+enum adit_err ssh_reply(struct ssh *ssh, struct reply r); /* in the order of the requests */
+void ssh_rekey_if_due(struct ssh *ssh);
+enum adit_err ssh_bad(struct ssh *ssh, const char *what); /* the peer broke the protocol */
 /* Ends the session with ssh->error, telling the peer where that still makes sense. */
 void ssh_end(struct ssh *ssh);
 /* Runs an answer or command: an error it returns ends the session. */
@@ -100,5 +107,20 @@ void ssh_check(struct ssh *ssh, enum adit_err result);
 void ssh_take_ext_info(struct ssh *ssh);
 enum adit_err ssh_send_ext_info(struct ssh *ssh, const char *sig_algs);
 void ssh_note_rtt(struct ssh *ssh, uint64_t sent_us);
+
+/* ---- ssh_connection.c: the handlers of its messages, for the table in ssh.c ---- */
+
+enum adit_err ssh_on_channel_open(struct ssh *ssh, struct span payload, struct ssh_event *event);
+enum adit_err ssh_on_open_confirmation(struct ssh *ssh, struct span payload, struct ssh_event *event);
+enum adit_err ssh_on_open_failure(struct ssh *ssh, struct span payload, struct ssh_event *event);
+enum adit_err ssh_on_window_adjust(struct ssh *ssh, struct span payload, struct ssh_event *event);
+enum adit_err ssh_on_data(struct ssh *ssh, struct span payload, struct ssh_event *event);
+enum adit_err ssh_on_eof(struct ssh *ssh, struct span payload, struct ssh_event *event);
+enum adit_err ssh_on_close(struct ssh *ssh, struct span payload, struct ssh_event *event);
+enum adit_err ssh_on_channel_request(struct ssh *ssh, struct span payload, struct ssh_event *event);
+enum adit_err ssh_on_channel_reply(struct ssh *ssh, struct span payload, struct ssh_event *event);
+enum adit_err ssh_on_global_request(struct ssh *ssh, struct span payload, struct ssh_event *event);
+enum adit_err ssh_on_global_reply(struct ssh *ssh, struct span payload, struct ssh_event *event);
+enum adit_err ssh_on_unimplemented(struct ssh *ssh, struct span payload, struct ssh_event *event);
 
 #endif
