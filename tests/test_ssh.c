@@ -1,7 +1,9 @@
 #include "tests/test.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "ssh/msg.h"
 #include "tests/pair.h"
@@ -466,6 +468,66 @@ static void test_out_of_memory(void **state)
     fail();
 }
 
+/* ---- stack ---- */
+
+enum { STACK_LEN = 1024 * 1024, PAINT = 0xa5 };
+
+static void *handshakes(void *arg)
+{
+    static const char *const kex[] = {"mlkem768x25519-sha256", "ecdh-sha2-nistp521"};
+    bool *all_up = arg;
+    *all_up = true;
+    for (size_t i = 0; i < ADIT_COUNT(kex); i++) {
+        struct pair *p = malloc(sizeof(*p));
+        struct drbg random;
+        static const uint8_t seed[32] = {9};
+        pair_init(p);
+        drbg_init(&random, seed);
+        struct wr w = wr_init(p->host_blob, sizeof(p->host_blob));
+        *all_up &= key_generate(KEY_ECDSA_P521, &random, &p->host_key) && key_secret_public(&p->host_key, &w);
+        p->host_blob_n = w.used;
+        p->config[PAIR_SERVER].host_keys = "ecdsa-sha2-nistp521";
+        p->config[PAIR_CLIENT].kex = kex[i];
+        pair_start(p);
+        *all_up &= pair_run(p) && pair_is_up(p);
+        pair_free(p);
+        free(p);
+    }
+    return NULL;
+}
+
+/* A session's thread has 256 KiB (net/thread.h). The deepest handshake, both roles and signing included, must
+ * leave half of that; the sanitizers' frames are larger. */
+static void test_stack_of_a_handshake(void **state)
+{
+    (void)state;
+    const char *preload = getenv("LD_PRELOAD");
+    if (preload != NULL && strstr(preload, "valgrind") != NULL)
+        skip(); /* it takes the stack of a thread that has ended for memory that may not be read */
+    pthread_attr_t attr;
+    pthread_t thread;
+    bool all_up = false;
+    uint8_t *stack = mmap(NULL, STACK_LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(stack, MAP_FAILED);
+    memset(stack, PAINT, STACK_LEN);
+    assert_int_equal(pthread_attr_init(&attr), 0);
+    assert_int_equal(pthread_attr_setstack(&attr, stack, STACK_LEN), 0);
+    assert_int_equal(pthread_create(&thread, &attr, handshakes, &all_up), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    size_t untouched = 0;
+    while (untouched < STACK_LEN && stack[untouched] == PAINT)
+        untouched++;
+    print_message("%u bytes of stack\n", (unsigned)(STACK_LEN - untouched));
+    assert_true(all_up);
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    assert_true(STACK_LEN - untouched < 512 * 1024);
+#else
+    assert_true(STACK_LEN - untouched < 128 * 1024);
+#endif
+    assert_int_equal(munmap(stack, STACK_LEN), 0);
+    (void)pthread_attr_destroy(&attr);
+}
+
 int main(void)
 {
     if (!crypto_init())
@@ -491,6 +553,7 @@ int main(void)
         cmocka_unit_test(test_flipped_byte_ends_the_session),
         cmocka_unit_test(test_eof_ends_the_session),
         cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_stack_of_a_handshake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
