@@ -3,6 +3,7 @@ nothing under the real home folder is read or written. ADIT names another client
 folder of an unpacked OpenSSH 10."""
 import itertools
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -17,6 +18,8 @@ import pytest  # noqa: E402
 from harness import client, keys, servers, traffic  # noqa: E402
 
 
+# A thousand connections are open at once: in this process, in the client and in the server.
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 # A run that is told to stop ends its servers and clients too.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 

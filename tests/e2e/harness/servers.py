@@ -306,7 +306,7 @@ class SystemUser:
 def openssh10_tree():
     """The unpacked OpenSSH 10, or None."""
     tree = Path(os.environ.get("ADIT_OPENSSH10") or ROOT / "build/openssh10").resolve()
-    return str(tree) if (tree / "usr/sbin/sshd").exists() else None
+    return str(tree) if os.access(tree / "usr/sbin/sshd", os.X_OK) else None
 
 
 if __name__ == "__main__":
