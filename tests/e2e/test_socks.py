@@ -126,14 +126,16 @@ def test_prohibited(kit, start, request, tree, adit_only):
 
 
 @pytest.mark.parametrize("host, code", [("10.9.1.1", socks.HOST), ("192.0.2.1", socks.NET),
+                                        ("10.8.1.1", socks.TTL), ("no-such-name.invalid", socks.HOST),
                                         ("127.0.0.1", socks.REFUSED)])
 def test_unreachable(kit, start, needs_root, host, code, adit_only):
-    """What sshd says of an address that it cannot reach becomes the reply: host 04, network 03."""
+    """What sshd says of a target that it cannot reach becomes the reply: host 04, network 03, silence 06, a name that
+    cannot be looked up 04, nobody there 05."""
     if shutil.which("ip") is None:
         pytest.skip("no ip(8) to make routes that lead nowhere")
     server = start(servers.IsolatedSshd)
     _, addr = kit.dynamic(server)
-    s, got = socks.connect5(addr, host, 80)
+    s, got = socks.connect5(addr, host, 80, timeout=60)
     with s:
         assert got == code
 

@@ -152,8 +152,8 @@ class Sshd(Server):
 
 class IsolatedSshd(Sshd):
     """An sshd for each connection (sshd -i) in a network of its own, behind a router of its own that answers what it
-    cannot reach: 10.9.0.0/16 with "host unreachable", everything else with "network unreachable". The connection
-    itself is handed in from outside. Network namespaces: root alone can make them."""
+    cannot reach: 10.9.0.0/16 with "host unreachable", 10.8.0.0/16 with silence (given up after three seconds), everything
+    else with "network unreachable". The connection itself is handed in from outside. Network namespaces: root alone can make them."""
 
     SET_UP = """
 unshare -n sleep 600 >/dev/null 2>&1 & router=$!
@@ -161,7 +161,8 @@ until [ "$(readlink /proc/$router/ns/net)" != "$(readlink /proc/$$/ns/net)" ]; d
 ip link set lo up && ip link add v0 type veth peer name v1 && ip link set v1 netns $router
 ip address add 10.1.0.1/24 dev v0 && ip link set v0 up && ip route add default via 10.1.0.2
 nsenter -t $router -n sh -c 'ip address add 10.1.0.2/24 dev v1; ip link set v1 up; ip link set lo up
-    echo 1 >/proc/sys/net/ipv4/ip_forward; ip route add unreachable 10.9.0.0/16'
+    echo 1 >/proc/sys/net/ipv4/ip_forward; ip route add unreachable 10.9.0.0/16; ip route add blackhole 10.8.0.0/16'
+echo 1 >/proc/sys/net/ipv4/tcp_syn_retries
 exec "$@"
 """
 
