@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -135,6 +136,19 @@ def service():
     yield make
     for s in made:
         s.close()
+
+
+@pytest.fixture
+def mute_dns(tmp_path, needs_root):
+    """What to put before a command so that its name server never answers: a mount namespace with a resolv.conf."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        try:
+            server.bind(("127.0.0.153", 53))
+        except OSError:
+            pytest.skip("port 53 of 127.0.0.153 cannot be bound here")
+        (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.153\noptions timeout:30 attempts:2\n")
+        yield ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"',
+               str(tmp_path / "resolv.conf")]
 
 
 @pytest.fixture

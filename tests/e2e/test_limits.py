@@ -289,6 +289,14 @@ def test_connect_timeout_covers_the_key_exchange(kit, service, adit_only):
     assert 0.8 < time.monotonic() - start < 4
 
 
+def test_connect_timeout_covers_the_lookup(kit, mute_dns):
+    """A name server that does not answer: ConnectTimeout=1 ends it."""
+    start = time.monotonic()
+    client = kit.run(*kit.base(), "-o", "ConnectTimeout=1", "-N", "slow.example", wrap=mute_dns)
+    assert client.finish(10) == 255
+    assert 0.8 < time.monotonic() - start < 4
+
+
 def test_connect_timeout_covers_tcp(kit):
     """A port whose queue is full answers no SYN: ConnectTimeout=1 ends it."""
     with socket.socket() as full:

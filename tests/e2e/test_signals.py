@@ -87,13 +87,30 @@ def test_signal_while_connecting(kit, service):
     assert time.monotonic() - start < 1.5
 
 
-def test_signal_while_looking_up_a_name(kit, adit_only):
+def test_signal_while_looking_up_a_name(kit, mute_dns, adit_only):
     """A name lookup that does not come back cannot hold up the end."""
-    client = kit.run(*kit.base(), "-v", "-N", "unanswered.invalid")
-    client.wait_err(r".")
+    client = kit.run(*kit.base(), "-vvv", "-N", "-D", f"127.0.0.1:{(port := traffic.free_port())}", "slow.example",
+                     wrap=mute_dns)
+    wait_until(lambda: traffic.listeners(port), 10, "it has begun: listeners come first")
     start = time.monotonic()
     client.stop()
     assert time.monotonic() - start < 1.5
+
+
+def test_a_slow_lookup_of_a_target_holds_up_nobody(kit, sshd, mute_dns, echo, adit_only):
+    """-R to a name that cannot be looked up: other connections go on meanwhile, and so does the end."""
+    client = kit.connect(sshd, "-N", "-R", "127.0.0.1:0:slow.example:80", "-L", f"127.0.0.1:0:{echo.target}",
+                         wrap=mute_dns)
+    slow, quick = (x.addr for x in client.listening(2))
+    with traffic.connect(slow) as s:
+        s.sendall(b"x")
+        for _ in range(20):
+            assert traffic.ask(quick) == b"ping"
+        client.proc.send_signal(signal.SIGTERM)
+        wait_until(lambda: not traffic.listeners(quick[1]), 2, "draining")
+        start = time.monotonic()
+        client.stop()
+        assert time.monotonic() - start < 1.5
 
 
 def test_remote_port_is_free_after_the_end(kit, sshd, echo):
