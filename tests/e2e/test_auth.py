@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import socket as socket_module
 import subprocess
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from harness import keys, servers, traffic
 from harness.client import IS_SSH
 from harness.terminal import Terminal
+from harness.wait import wait_until
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +29,11 @@ def all_keys(start, user_keys):
     return start(servers.Sshd, authorized=[keys.public(k) for k in user_keys.values()])
 
 
+def answers(path):
+    with socket_module.socket(socket_module.AF_UNIX) as s:
+        return s.connect_ex(path) == 0
+
+
 @pytest.fixture
 def agent(kit):
     """An ssh-agent; agent(key...) adds keys. Its socket is agent.socket."""
@@ -34,8 +41,7 @@ def agent(kit):
     proc = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
 
     def add(*paths):
-        from harness.wait import wait_until
-        wait_until(lambda: os.path.exists(socket), 5, "the agent's socket")
+        wait_until(lambda: answers(socket), 5, "the agent")
         for path in paths:
             subprocess.run(["ssh-add", "-q", str(path)], env={"SSH_AUTH_SOCK": socket, "PATH": os.environ["PATH"]},
                            check=True, capture_output=True)
@@ -332,7 +338,6 @@ def test_user_forms(kit, sshd, echo):
     common = [*kit.base(), "-N", "-L", f"127.0.0.1:{{}}:{echo.target}"]
     for form in (["-p", str(sshd.port), "-l", sshd.user, "127.0.0.1"], ["-p", str(sshd.port), f"{sshd.user}@127.0.0.1"],
                  [f"ssh://{sshd.user}@127.0.0.1:{sshd.port}"]):
-        from harness.wait import wait_until
         port = traffic.free_port()
         kit.run(*[a.format(port) for a in common], *form)
         wait_until(lambda: traffic.listeners(port), 10, f"listener for {form}")
