@@ -25,6 +25,16 @@ def test_idle_tunnel_ends_at_once(kit, sshd, echo, sig):
 
 
 @pytest.mark.quick
+@pytest.mark.parametrize("option, sig, status", [("no", signal.SIGTERM, 255), ("yes", signal.SIGTERM, 143),
+                                                 ("yes", signal.SIGINT, 130)])
+def test_exit_status_after_a_signal(kit, sshd, echo, option, sig, status, adit_only):
+    """255 as ssh; with AditExitCodes 128 and the signal's number."""
+    client, addr = kit.local(sshd, echo, "-o", f"AditExitCodes={option}")
+    assert traffic.ask(addr) == b"ping"
+    assert client.stop(sig) == status
+
+
+@pytest.mark.quick
 def test_transport_lives_as_long_as_a_connection(kit, sshd, echo, adit_only):
     """After SIGTERM: ending connection A leaves B working; when B ends the transport is closed within a second."""
     mark = sshd.mark()
