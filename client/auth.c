@@ -53,14 +53,17 @@ static bool is_accepted_here(const struct auth *a, const char *alg)
     return list == NULL || list_has_text(span_str(list), alg);
 }
 
-/* RFC 8332 §3.3: the list tells which RSA signatures the server takes. Without one rsa-sha2-512 is tried
- * unasked. NULL: none that we make. */
+/* RFC 8332 §3.3: the list tells which RSA signatures the server takes. Of those the first of ours; without a
+ * list that is tried unasked. NULL: none that we make. */
 static const char *rsa_algorithm(const struct auth *a, struct span sig_algs)
 {
     static const char *const algs[] = {"rsa-sha2-512", "rsa-sha2-256"};
-    for (size_t i = 0; i < ADIT_COUNT(algs); i++)
-        if (is_accepted_here(a, algs[i]) && (sig_algs.n == 0 || list_has_text(sig_algs, algs[i])))
-            return algs[i];
+    const char *ours = a->options->pubkey_algorithms;
+    struct span order = span_str(ours != NULL ? ours : "rsa-sha2-512,rsa-sha2-256"), one;
+    while (text_comma(&order, &one))
+        for (size_t i = 0; i < ADIT_COUNT(algs); i++)
+            if (span_is(one, algs[i]) && (sig_algs.n == 0 || list_has(sig_algs, one)))
+                return algs[i];
     return NULL;
 }
 

@@ -314,8 +314,8 @@ static enum adit_err set_rekey(struct options *o, const struct row *row, const c
         return bad_value(row, value, "a size and perhaps a time, such as 1G 1h", err);
     uint64_t bytes = 0;
     uint32_t seconds = 0;
-    /* Below 16 bytes an exchange would follow each packet: ssh refuses it too. */
-    if (!text_same(size, "default") && (!units_size(span_str(size), &bytes) || bytes < 16))
+    /* Below 16 bytes an exchange would follow each packet: ssh refuses it too. 0 is its default. */
+    if (!text_same(size, "default") && (!units_size(span_str(size), &bytes) || (bytes > 0 && bytes < 16)))
         return bad_value(row, size, "a size of at least 16, such as 512M or 1G", err);
     if (has_time && !text_same(time, "none") && !units_time(span_str(time), &seconds))
         return bad_value(row, time, "a time such as 90 or 1h", err);

@@ -95,6 +95,28 @@ static bool is_number(struct span word)
     return word.n > 0;
 }
 
+/* "|1|salt|hash", both 20 bytes in base64. */
+static bool parse_hash(struct span field, uint8_t salt[static HASH_LEN], uint8_t hash[static HASH_LEN])
+{
+    size_t salt_len, hash_len;
+    if (field.n < 3 || memcmp(field.p, "|1|", 3) != 0)
+        return false;
+    field = span_sub(field, 3, field.n);
+    const uint8_t *bar = field.n > 0 ? memchr(field.p, '|', field.n) : NULL;
+    if (bar == NULL)
+        return false;
+    size_t at = (size_t)(bar - field.p);
+    return base64_decode((struct wspan){salt, HASH_LEN}, span_sub(field, 0, at), false, &salt_len) &&
+           base64_decode((struct wspan){hash, HASH_LEN}, span_sub(field, at + 1, field.n), false,
+                         &hash_len) &&
+           salt_len == HASH_LEN && hash_len == HASH_LEN;
+}
+
+static bool is_hashed(struct span patterns)
+{
+    return patterns.n > 0 && patterns.p[0] == '|';
+}
+
 static void parse_fields(struct known_hosts_reader *r, struct known_host_line *line, struct span rest)
 {
     if (!parse_marker(line, &rest)) {
@@ -105,10 +127,13 @@ static void parse_fields(struct known_hosts_reader *r, struct known_host_line *l
     line->type_name = take_word(&rest);
     struct span base64 = take_word(&rest);
     line->comment = rest;
+    uint8_t salt[HASH_LEN], hash[HASH_LEN];
     if (base64.n == 0)
         line_is_bad(line, "fewer than three fields: names, key type, key");
     else if (is_number(line->type_name))
         line_is_bad(line, "a key of protocol version 1");
+    else if (is_hashed(line->patterns) && !parse_hash(line->patterns, salt, hash))
+        line_is_bad(line, "the hashed name is damaged");
     else if (!parse_blob(r, line, base64))
         line_is_bad(line, "the key is damaged, too long, or not of the type that is named");
 }
@@ -193,17 +218,7 @@ static void hash_name(const uint8_t salt[static HASH_LEN], struct span name, uin
 static bool hashed_matches(struct span field, struct span name)
 {
     uint8_t salt[HASH_LEN], want[HASH_LEN], have[HASH_LEN];
-    size_t salt_len, want_len;
-    if (field.n < 3 || memcmp(field.p, "|1|", 3) != 0)
-        return false;
-    field = span_sub(field, 3, field.n);
-    const uint8_t *bar = field.n > 0 ? memchr(field.p, '|', field.n) : NULL;
-    if (bar == NULL)
-        return false;
-    size_t at = (size_t)(bar - field.p);
-    if (!base64_decode((struct wspan){salt, HASH_LEN}, span_sub(field, 0, at), false, &salt_len) ||
-        !base64_decode((struct wspan){want, HASH_LEN}, span_sub(field, at + 1, field.n), false, &want_len) ||
-        salt_len != HASH_LEN || want_len != HASH_LEN)
+    if (!parse_hash(field, salt, want))
         return false;
     hash_name(salt, name, have);
     return memcmp(have, want, HASH_LEN) == 0;
@@ -213,7 +228,7 @@ bool known_host_matches(struct span patterns, const struct known_host_query *q)
 {
     struct span name = span_str(q->name), one;
     bool found = false;
-    if (patterns.n > 0 && patterns.p[0] == '|')
+    if (is_hashed(patterns))
         return hashed_matches(patterns, name);
     while (names_next(&patterns, &one)) {
         bool is_negated = one.n > 0 && one.p[0] == '!';

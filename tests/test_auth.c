@@ -199,6 +199,18 @@ static void test_rsa_algorithms(void **state)
     assert_string_equal(rsa_alg(""), "rsa-sha2-256");
 }
 
+/* As ssh: the order is ours, the server only says what it takes. */
+static void test_rsa_algorithms_in_our_order(void **state)
+{
+    (void)state;
+    add_key(KEY_ED25519);
+    f.keys[0].type = KEY_RSA;
+    option("PubkeyAcceptedAlgorithms ^rsa-sha2-256");
+    assert_string_equal(rsa_alg("rsa-sha2-512,rsa-sha2-256"), "rsa-sha2-256");
+    assert_string_equal(rsa_alg("rsa-sha2-512"), "rsa-sha2-512");
+    assert_string_equal(rsa_alg(""), "rsa-sha2-256");
+}
+
 static void test_sign(void **state)
 {
     (void)state;
@@ -288,6 +300,7 @@ int main(void)
                                        T(test_password_not_given),
                                        T(test_partial_success),
                                        T(test_rsa_algorithms),
+                                       T(test_rsa_algorithms_in_our_order),
                                        T(test_sign),
                                        T(test_kbdint),
                                        T(test_kbdint_that_asks_nothing),

@@ -129,6 +129,8 @@ static void test_rekey_forms(void **state)
     good("RekeyLimit default 5");
     assert_int_equal(o.rekey_bytes, 0);
     assert_int_equal(o.rekey_seconds, 5);
+    good("RekeyLimit 0");
+    assert_int_equal(o.rekey_bytes, 0);
     static const char *const wrong[] = {"RekeyLimit", "RekeyLimit 15", "RekeyLimit 1k x",
                                         "RekeyLimit 1k 1 1"};
     for (size_t i = 0; i < ADIT_COUNT(wrong); i++)
