@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import keys, servers, traffic
+from harness import keys, servers, sk_agent, traffic
 from harness.client import IS_SSH
 from harness.terminal import Terminal
 from harness.wait import wait_until
@@ -117,6 +117,28 @@ def test_key_in_the_agent(kit, all_keys, user_keys, echo, agent, name):
     """Keys of an agent at SSH_AUTH_SOCK sign, without any key file."""
     agent(user_keys[name])
     works(kit, all_keys, echo, "-i", str(kit.folder / "none"), key=False, env={"SSH_AUTH_SOCK": agent.socket})
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa"])
+@pytest.mark.parametrize("is_named", [False, True])
+def test_security_key_in_the_agent(kit, start, echo, service, kind, is_named):
+    """A security key signs through the agent, once, and only after the server said that it takes it: the other key,
+    which comes first and is not authorized, is never touched."""
+    held = service(sk_agent.SkAgent, kit.folder / "sk", "ed25519", kind)
+    server = start(servers.Sshd, authorized=[held.public[1]], fresh=True)
+    named = []
+    for i, line in enumerate(held.public):
+        (kit.folder / f"sk{i}.pub").write_text(line + "\n")
+        named += ["-i", str(kit.folder / f"sk{i}.pub")]
+    if is_named:
+        named += ["-o", "IdentitiesOnly=yes"]
+    else:
+        named = ["-i", str(kit.folder / "none")]
+    works(kit, server, echo, *named, key=False, env={"SSH_AUTH_SOCK": held.path})
+    log = server.text()
+    assert "Postponed publickey" in log and "Accepted publickey" in log
+    assert held.touches == 1
+    server.stop()
 
 
 def test_public_file_names_the_agents_key(kit, all_keys, user_keys, echo, agent):
