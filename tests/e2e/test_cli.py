@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harness import traffic
+from harness import servers, traffic
 from harness.client import ADIT
 from harness.wait import wait_until
 
@@ -131,6 +131,21 @@ def test_listening_lines(kit, sshd, echo):
     assert client.err.text == ""
 
 
+@pytest.mark.parametrize("bind, shown", [("", "localhost"), ("127.0.0.3:", "127.0.0.3"), ("localhost:", "localhost"),
+                                         ("[::1]:", "[::1]"), ("*:", "*"), (":", "*"), ("0.0.0.0:", "0.0.0.0"),
+                                         ("[::]:", "[::]")])
+@pytest.mark.parametrize("any_port", [False, True])
+def test_listening_lines_of_remote_forwards(kit, start, echo, bind, shown, any_port):
+    """-R: what the server was asked for, with the port that it bound, in each form of the address."""
+    server = start(servers.Sshd, {"GatewayPorts": "clientspecified", "AddressFamily": "any"})
+    port = 0 if any_port else traffic.free_port_both()
+    client = kit.connect(server, "-N", "-R", f"{bind}{port}:{echo.target}")
+    line, = client.listening(1)
+    assert client.out.text == f"listening R {shown}:{line.port} 127.0.0.1:{echo.port}\n"
+    assert line.port == port if port else line.port > 0
+    assert traffic.listeners(line.port)
+
+
 @pytest.mark.quick
 def test_ready_descriptor(kit, sshd, echo):
     """AditReadyFd=N: the same lines there, then its end, once everything listens."""
@@ -143,6 +158,13 @@ def test_ready_descriptor(kit, sshd, echo):
     addr = ("127.0.0.1", int(text.split()[2].split(":")[1]))
     assert traffic.ask(addr) == b"ping"
     assert client.running()
+
+
+def test_ready_descriptor_that_is_not_open(kit):
+    """A descriptor that nobody opened is an error of the command line: nothing is connected."""
+    args = [*kit.base(), "-N", "-o", "AditReadyFd=99", "-D", "127.0.0.1:0", "-p", str(traffic.free_port()), "127.0.0.1"]
+    code, out, err = says(kit, "-o", "AditExitCodes=yes", *args)
+    assert (code, out) == (2, "") and "AditReadyFd" in err and "99" in err
 
 
 def test_ready_descriptor_ends_on_failure(kit, sshd):
@@ -163,6 +185,17 @@ def test_exit_code_of_a_forward_that_failed(kit, sshd, echo):
         s.bind(("127.0.0.1", 0))
         s.listen()
         client = kit.connect(sshd, "-N", "-o", "AditExitCodes=yes", "-o", "ExitOnForwardFailure=yes", "-L",
+                             f"127.0.0.1:{s.getsockname()[1]}:{echo.target}")
+        assert client.finish() == 6
+
+
+@pytest.mark.quick
+def test_exit_code_of_a_forward_that_the_server_refused(kit, sshd, echo):
+    """The same where it is the server that cannot bind."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        client = kit.connect(sshd, "-N", "-o", "AditExitCodes=yes", "-o", "ExitOnForwardFailure=yes", "-R",
                              f"127.0.0.1:{s.getsockname()[1]}:{echo.target}")
         assert client.finish() == 6
 
@@ -235,7 +268,6 @@ def test_address_family(kit, sshd, flag, host, works):
 
 def test_server_over_ipv6(kit, start, echo):
     """The SSH server itself at ::1; in a URI the address stands in brackets."""
-    from harness import servers
     server = start(servers.Sshd, {"ListenAddress": ["127.0.0.1", "::1"]})
     kit.known_hosts.write_text(server.known_hosts_lines("::1"))
     for form in (["-p", str(server.port), f"{server.user}@::1"], [f"ssh://{server.user}@[::1]:{server.port}"]):

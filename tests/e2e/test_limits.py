@@ -1,4 +1,5 @@
 """Many, slow, dead and broken peers: what is bounded stays bounded, what is alone stays alone."""
+import asyncio
 import fcntl
 import os
 import resource
@@ -288,6 +289,22 @@ def test_connect_timeout_covers_the_key_exchange(kit, service, adit_only):
     assert 0.8 < time.monotonic() - start < 4
 
 
+@pytest.mark.parametrize("piece", [b"x", b"line\r\n"])
+def test_connect_timeout_is_not_put_off(kit, service, piece, adit_only):
+    """A server that goes on saying a little, and never its version, gains no time by it."""
+    async def drip(reader, writer):
+        while not writer.is_closing():
+            writer.write(piece)
+            await asyncio.sleep(0.1)
+
+    slow = service(lambda: traffic.Service(drip))
+    start = time.monotonic()
+    client = kit.run(*kit.base(), "-o", "ConnectTimeout=1", "-p", str(slow.port), "-N", "127.0.0.1")
+    assert client.finish(10) == 255
+    assert 0.8 < time.monotonic() - start < 4
+    assert "timed out" in client.err.text
+
+
 def test_connect_timeout_covers_the_lookup(kit, mute_dns):
     """A name server that does not answer: ConnectTimeout=1 ends it."""
     start = time.monotonic()
@@ -328,8 +345,6 @@ def test_what_is_no_ssh_server(kit, service, text, adit_only):
 
 def test_lines_before_the_version(kit, sshd, service, echo, adit_only):
     """Lines before the server's version line are skipped (RFC 4253 §4.2), whatever bytes they hold."""
-    import asyncio
-
     async def preface(reader, writer):
         r, w = await asyncio.open_connection("127.0.0.1", sshd.port)
         writer.write(b"hello\r\n\x1b[31mcolour\r\nlast\n")
