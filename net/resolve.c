@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "net/thread.h"
 
@@ -82,6 +83,10 @@ static void lookup(struct resolve *r)
     struct addrinfo *list = NULL;
     int code = getaddrinfo(r->host, NULL, &hints, &list);
 
+    /* RFC 6761 §6.3: localhost is always the loopback, also where no hosts file says so (in containers).
+     * Without a host getaddrinfo gives the loopback addresses. */
+    if (code != 0 && strcasecmp(r->host, "localhost") == 0)
+        code = getaddrinfo(NULL, "0", &hints, &list);
     if (code == 0) {
         addrs_take(r, list);
         freeaddrinfo(list);
