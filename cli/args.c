@@ -198,6 +198,20 @@ static int flags_take(struct parse *p, const char *flags, const char *next)
 
 /* ---- The destination ---- */
 
+/* As ssh judges a user: what could do harm in a command is refused, a blank or a backslash in DOMAIN\user is
+ * not. */
+static bool is_user(struct span s)
+{
+    if (s.n == 0 || s.n > LIMIT_USER || s.p[0] == '-' || s.p[s.n - 1] == '\\')
+        return false;
+    for (size_t i = 0; i < s.n; i++) {
+        bool is_dash_next = s.p[i] == ' ' && i + 1 < s.n && s.p[i + 1] == '-';
+        if (s.p[i] < ' ' || s.p[i] == 0x7f || is_dash_next || strchr("'`\";&<>|(){}", s.p[i]) != NULL)
+            return false;
+    }
+    return true;
+}
+
 /* What may stand in a name that ends up in logs, and later perhaps in a command. */
 static bool is_name(struct span s, size_t max)
 {
@@ -239,7 +253,7 @@ static bool percent_decode(struct span in, char out[static LIMIT_USER + 1])
 
 static enum adit_err set_user(struct args *args, const char *user, struct adit_error *err)
 {
-    if (!is_name(span_str(user), LIMIT_USER))
+    if (!is_user(span_str(user)))
         return adit_fail(err, ADIT_E_USAGE, "the user name '%s' holds characters that are not allowed", user);
     return options_default(&args->options, "User", user, err);
 }

@@ -11,9 +11,15 @@
 #include "cli/ready.h"
 #include "cli/signals.h"
 #include "client/client.h"
+#include "net/loop.h"
 #include "net/mailbox.h"
 
-enum { EXIT_SSH_FAILURE = 255, EXIT_SIGNAL = 128 };
+enum {
+    EXIT_SSH_FAILURE = 255,
+    EXIT_SIGNAL = 128,
+    STOP_WELL_MS = 8000, /* after a signal: the session drains for 5 s and says goodbye for 1 */
+    STOP_AT_ONCE_MS = 2000,
+};
 
 enum mail_kind { MAIL_QUESTION, MAIL_ENDED };
 
@@ -26,6 +32,7 @@ struct run {
     struct mail ended;
     struct ready ready;
     bool is_stopping;
+    uint64_t deadline_ms; /* once stopping: when the session must have ended */
 };
 
 int run_exit_status(bool exit_codes, enum adit_err e, int signal_number)
@@ -132,16 +139,30 @@ static bool mail_take_all(struct run *run)
 static void signals_serve(struct run *run)
 {
     while (signals_take() != 0) {
-        run->is_stopping = true;
         session_stop(run->session); /* the first one ends it well, the second at once */
+        uint64_t limit = loop_now_ms() + (run->is_stopping ? STOP_AT_ONCE_MS : STOP_WELL_MS);
+        if (!run->is_stopping || limit < run->deadline_ms)
+            run->deadline_ms = limit;
+        run->is_stopping = true;
     }
+}
+
+/* The session's thread may hang in a write that nobody reads (a full pipe as standard error): then nothing of
+ * it can be waited for. */
+static void abandon(const struct run *run)
+{
+    _exit(run_exit_status(run->args->options.exit_codes, ADIT_E_INTERRUPTED, signals_seen()));
 }
 
 static void serve(struct run *run)
 {
     struct pollfd fds[2] = {{mailbox_fd(&run->box), POLLIN, 0}, {signals_fd(), POLLIN, 0}};
     for (;;) {
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+        uint64_t now = loop_now_ms();
+        if (run->is_stopping && now >= run->deadline_ms)
+            abandon(run);
+        int n = poll(fds, 2, run->is_stopping ? (int)(run->deadline_ms - now) : -1);
+        if (n < 0 && errno != EINTR)
             session_stop(run->session); /* cannot wait any more: at least end in order */
         signals_serve(run);
         if (mail_take_all(run))
@@ -191,11 +212,14 @@ int run_connection(const struct args *args)
     struct run run = {.args = args, .ready = {.fd = -1}};
     struct adit_error err = {0};
     log_set_level((enum log_level)args->options.log_level);
-    enum adit_err e = signals_init(&err);
+    signals_ignore_pipe();
     run.prompt = prompt_make();
+    /* Until here a signal just ends the process: there is nothing to tidy up, and a file that is read may be
+     * a pipe into which nobody ever writes. */
+    enum adit_err e = prepare(&run, &err);
     if (e == ADIT_E_OK)
-        e = prepare(&run, &err);
-    if (e == ADIT_E_OK && signals_seen() == 0)
+        e = signals_init(&err);
+    if (e == ADIT_E_OK)
         e = connect_and_serve(&run, &err);
     int number = signals_seen();
     if (number != 0)

@@ -30,13 +30,17 @@ static bool catch_signal(int number)
     return old.sa_handler == SIG_IGN || sigaction(number, &new, NULL) == 0;
 }
 
-enum adit_err signals_init(struct adit_error *err)
+void signals_ignore_pipe(void)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
+    (void)sigaction(SIGPIPE, &ignore, NULL);
+}
+
+enum adit_err signals_init(struct adit_error *err)
+{
     if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) != 0)
         return adit_fail(err, ADIT_E_SYSTEM, "pipe: %s", strerror(errno));
-    bool fine = sigaction(SIGPIPE, &ignore, NULL) == 0 && catch_signal(SIGINT) && catch_signal(SIGTERM) &&
-                catch_signal(SIGHUP);
+    bool fine = catch_signal(SIGINT) && catch_signal(SIGTERM) && catch_signal(SIGHUP);
     return fine ? ADIT_E_OK : adit_fail(err, ADIT_E_SYSTEM, "sigaction: %s", strerror(errno));
 }
 

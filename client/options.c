@@ -612,6 +612,17 @@ static enum adit_err one_word(const struct row *row, const char *value, char wor
     return ADIT_E_OK;
 }
 
+static enum adit_err set_word_value(struct options *o, const struct row *row, const char *value,
+                                    struct adit_error *err)
+{
+    bool *mark = &o->is_set[row_mark(row)];
+    if (*mark && !row->accumulates)
+        return check_only(row, value, err);
+    enum adit_err e = row->set(o, row, value, err);
+    *mark = *mark || e == ADIT_E_OK;
+    return e;
+}
+
 enum adit_err options_set(struct options *o, const char *keyword, const char *value, struct adit_error *err)
 {
     const struct row *row = row_find(keyword);
@@ -624,12 +635,7 @@ enum adit_err options_set(struct options *o, const char *keyword, const char *va
             return e;
         value = word;
     }
-    bool *mark = &o->is_set[row_mark(row)];
-    if (*mark && !row->accumulates)
-        return check_only(row, value, err);
-    enum adit_err e = row->set(o, row, value, err);
-    *mark = *mark || e == ADIT_E_OK;
-    return e;
+    return set_word_value(o, row, value, err);
 }
 
 enum adit_err options_set_line(struct options *o, const char *line, struct adit_error *err)
@@ -673,5 +679,6 @@ enum adit_err options_add_forward(struct options *o, const struct forward_spec *
 enum adit_err options_default(struct options *o, const char *keyword, const char *value,
                               struct adit_error *err)
 {
-    return options_is_set(o, keyword) ? ADIT_E_OK : options_set(o, keyword, value, err);
+    const struct row *row = row_find(keyword);
+    return row == NULL || options_is_set(o, keyword) ? ADIT_E_OK : set_word_value(o, row, value, err);
 }

@@ -97,7 +97,8 @@ bool options_is_set(const struct options *o, const char *keyword);
 enum adit_err options_add_forward(struct options *o, const struct forward_spec *spec,
                                   struct adit_error *err) ADIT_MUST_USE;
 
-/* What the connection is to have when nobody said otherwise: a later caller's default for a keyword. */
+/* What the connection is to have when nobody said otherwise: a later caller's default for a keyword. value is
+ * taken as it stands, without quotes or blanks having a meaning. */
 enum adit_err options_default(struct options *o, const char *keyword, const char *value,
                               struct adit_error *err) ADIT_MUST_USE;
 

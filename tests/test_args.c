@@ -108,6 +108,25 @@ static void test_destinations(void **state)
     }
 }
 
+/* Users as ssh takes them; those of Windows domains have a backslash or a dollar sign. */
+static void test_users(void **state)
+{
+    (void)state;
+    static const char *const fine[] = {"DOMAIN\\me", "HOST$", "first last", "a.b+c", "\xc3\xa4"};
+    static const char *const refused[] = {"-me", "me\\", "a;b", "a`b", "a -b", "a'b", "a|b", "a\nb", ""};
+    for (size_t i = 0; i < ADIT_COUNT(fine) + ADIT_COUNT(refused); i++) {
+        bool is_fine = i < ADIT_COUNT(fine);
+        char destination[64], name[] = "adit", flag[] = "-N", *argv[] = {name, flag, destination, NULL};
+        (void)adit_format(destination, sizeof destination, "%s@host",
+                          is_fine ? fine[i] : refused[i - ADIT_COUNT(fine)]);
+        err = (struct adit_error){0};
+        args_wipe(&args);
+        assert_int_equal(args_parse(&args, 3, argv, &err) == ADIT_E_OK, is_fine);
+        if (is_fine)
+            assert_string_equal(args.options.user, fine[i]);
+    }
+}
+
 static void test_bad_destinations(void **state)
 {
     (void)state;
@@ -173,14 +192,12 @@ static void test_help_and_version(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_flags),
-                                       cmocka_unit_test(test_first_wins),
-                                       cmocka_unit_test(test_stdio),
-                                       cmocka_unit_test(test_destinations),
-                                       cmocka_unit_test(test_bad_destinations),
-                                       cmocka_unit_test(test_refusals),
-                                       cmocka_unit_test(test_every_flag_of_ssh_is_known),
-                                       cmocka_unit_test(test_help_and_version)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_flags),           cmocka_unit_test(test_first_wins),
+        cmocka_unit_test(test_stdio),           cmocka_unit_test(test_destinations),
+        cmocka_unit_test(test_users),           cmocka_unit_test(test_bad_destinations),
+        cmocka_unit_test(test_refusals),        cmocka_unit_test(test_every_flag_of_ssh_is_known),
+        cmocka_unit_test(test_help_and_version)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     args_wipe(&args);
     return failed;

@@ -1,11 +1,16 @@
 """How it ends: at once, in order, and without leaving anything at the server."""
+import contextlib
+import fcntl
+import os
 import re
 import signal
+import subprocess
 import time
 
 import pytest
 
 from harness import servers, traffic
+from harness.client import ADIT
 from harness.wait import wait_until
 
 
@@ -158,3 +163,51 @@ def test_server_that_disconnects_with_words(kit, start, adit_only):
     client = kit.connect(server, "-N", key=kit.key)
     assert client.finish() == 255
     assert re.search(r"(?i)too many authentication failures|permission denied", client.err.text)
+
+
+@pytest.mark.quick
+def test_a_file_that_never_comes(kit, sshd, tmp_path, adit_only):
+    """known_hosts is a pipe into which nobody writes: a signal ends it all the same."""
+    fifo = tmp_path / "never"
+    os.mkfifo(fifo)
+    client = kit.connect(sshd, "-N", "-o", f"UserKnownHostsFile={fifo}", known_hosts=False)
+    writer = []
+    # Opening it for writing without waiting works only while somebody opens or holds it for reading.
+    wait_until(lambda: opened_for_writing(fifo, writer), 10, "the file is being read")
+    try:
+        assert client.stop(signal.SIGTERM, 5) != 0
+    finally:
+        os.close(writer[0])
+
+
+def opened_for_writing(fifo, into):
+    with contextlib.suppress(OSError):
+        into.append(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+    return into
+
+
+@pytest.mark.quick
+def test_nobody_reads_the_log(kit, sshd, echo, adit_only):
+    """Standard error is a full pipe, so that the session hangs in a write: the second signal ends it."""
+    kit.trust(sshd)
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writer, b"x" * 4096):
+            pass
+    os.set_blocking(writer, True)
+    argv = [str(a) for a in (ADIT, *kit.base(), "-vvv", "-p", sshd.port, "-l", sshd.user, "-N", "-L", f"0:{echo.target}",
+                             "127.0.0.1")]
+    proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=writer, env=kit.env())
+    try:
+        wait_until(lambda: len(os.listdir(f"/proc/{proc.pid}/task")) > 1, 10, "the session's thread")
+        # Signals that come close together are one: again, until it has seen two.
+        wait_until(lambda: proc.poll() is not None or proc.send_signal(signal.SIGTERM), 6, "the end")
+        assert proc.returncode == 255
+    finally:
+        proc.kill()
+        proc.wait()
+        os.close(reader)
+        os.close(writer)
+
