@@ -75,6 +75,9 @@ struct session {
     struct pump_set pumps;
     struct session_stats stats;
     struct adit_error error; /* the first one, or OK */
+    uint32_t lines_said;     /* of the log's allowance, and since when it is counted */
+    uint64_t lines_since_ms;
+    bool lines_are_cut;
     bool is_asking;
     struct session_question question;
 };

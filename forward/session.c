@@ -14,13 +14,35 @@ enum {
     BUDGET = 32 * 1024 * 1024,
     BUDGET_SMALL = 4 * 1024 * 1024, /* on hosts with less memory than: */
     SMALL_HOST_MIB = 128,
+    LINES_MOST = 256, /* messages at INFO and above in a row */
 };
 
 /* ---- Saying ---- */
 
+/* What a peer can make us say without end must not fill a disk: after LINES_MOST lines one a second is said,
+ * the others are for those who asked for more. */
+static enum session_level level_allowed(struct session *s, enum session_level level)
+{
+    uint64_t now = loop_now_ms(), more = (now - s->lines_since_ms) / 1000;
+    s->lines_said = more < s->lines_said ? s->lines_said - (uint32_t)more : 0;
+    s->lines_since_ms += more * 1000;
+    if (s->lines_said < LINES_MOST) {
+        s->lines_said++;
+        return level;
+    }
+    if (!s->lines_are_cut)
+        s->ops.log(s->ops.ctx, level, "too many messages: from here on some are shown with -v only");
+    s->lines_are_cut = true;
+    return SESSION_DEBUG1;
+}
+
 static void vlog_line(struct session *s, enum session_level level, const char *fmt, va_list ap)
 {
     char raw[SESSION_LOG_LINE], line[SESSION_LOG_LINE];
+    if (level > s->config.log_level)
+        return;
+    if (level <= SESSION_INFO)
+        level = level_allowed(s, level);
     if (level > s->config.log_level)
         return;
     size_t n = adit_vformat(raw, sizeof raw, fmt, ap);
@@ -269,11 +291,26 @@ static void lose_flows(struct session *s)
             flow_lost(s->forwarders[i].flows, s->error.code == ADIT_E_OK);
 }
 
+/* Whose connection ended, and at which step. */
+static void set_conn_error(struct session *s, const struct adit_error *why)
+{
+    const char *host = s->config.host;
+    if (why->code == ADIT_E_TIMEOUT && s->phase >= PHASE_AUTH) /* scripts look for ssh's words */
+        (void)adit_fail(&s->error, why->code, "Timeout, server %s not responding.", host);
+    else if (why->code == ADIT_E_HOST_KEY || why->code == ADIT_E_AUTH)
+        s->error = *why; /* these name the host themselves */
+    else
+        (void)adit_fail(&s->error, why->code, "%s port %u: %s%s", host, s->config.port, why->text,
+                        s->phase == PHASE_HANDSHAKE ? " (before authentication)"
+                        : s->phase == PHASE_AUTH    ? " (during authentication)"
+                                                    : "");
+}
+
 void session_conn_over(struct session *s)
 {
     const struct adit_error *why = ssh_error(s->conn.ssh);
     if (s->phase < PHASE_DRAINING && s->error.code == ADIT_E_OK && why->code != ADIT_E_OK)
-        s->error = *why;
+        set_conn_error(s, why);
     s->conn.is_over = true;
     if (s->phase < PHASE_FAREWELL)
         loop_timer_set(&s->loop, &s->phase_timer, loop_now_ms() + SESSION_FAREWELL_MS);
@@ -427,7 +464,8 @@ void session_event(struct session *s, const struct ssh_event *ev)
         on_question(s, ev);
         return;
     case SSH_EVENT_DEBUG:
-        log_peer(s, ev->flag ? SESSION_INFO : SESSION_DEBUG1, "Remote: ", ev->text);
+        /* Before its host key is known to be right, anybody may speak. */
+        log_peer(s, ev->flag && s->phase >= PHASE_AUTH ? SESSION_INFO : SESSION_DEBUG1, "Remote: ", ev->text);
         return;
     case SSH_EVENT_ENDED:
         session_conn_over(s);

@@ -6,7 +6,11 @@
 #include "ssh/wire.h"
 
 /* session identifier, user, two names, algorithm, key, signature, and their lengths. */
-enum { AUTH_SCRATCH = LIMIT_KEY_BLOB + LIMIT_SIGNATURE + LIMIT_USER + 512, BANNERS_MAX = 1024 };
+enum {
+    AUTH_SCRATCH = LIMIT_KEY_BLOB + LIMIT_SIGNATURE + LIMIT_USER + 512,
+    BANNERS_MAX = 1024,
+    BANNER_BYTES_MAX = 1024 * 1024
+};
 
 void auth_client_init(struct auth_client *a, const struct adit_alloc *memory)
 {
@@ -254,8 +258,10 @@ enum adit_err auth_on_banner(struct auth_client *a, struct span payload, struct 
     (void)rd_string(&r); /* language tag */
     if (!rd_done(&r))
         return bad(err, "USERAUTH_BANNER: wrong lengths (RFC 4252 §5.4)");
-    if (++a->banners > BANNERS_MAX)
-        return adit_fail(err, ADIT_E_LIMIT, "the server sent more than %d banners", (int)BANNERS_MAX);
+    a->banner_bytes += text->n;
+    if (++a->banners > BANNERS_MAX || a->banner_bytes > BANNER_BYTES_MAX)
+        return adit_fail(err, ADIT_E_LIMIT, "the server sent more than %d banners or %d bytes of them",
+                         (int)BANNERS_MAX, (int)BANNER_BYTES_MAX);
     return ADIT_E_OK;
 }
 

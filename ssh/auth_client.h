@@ -33,6 +33,7 @@ struct auth_client {
     uint32_t tries;
     uint32_t rounds; /* of INFO_REQUEST */
     uint32_t banners;
+    size_t banner_bytes;
     size_t user_n;
     uint8_t user[LIMIT_USER + 1];
     size_t methods_n;

@@ -266,6 +266,18 @@ static void test_banners(void **state)
     assert_refused(&s->t, auth_on_banner(&s->a, message("bss", 53, "", ""), &text, &s->t.err), LIMIT);
 }
 
+/* Few, but endless ones. */
+static void test_bytes_of_banners(void **state)
+{
+    struct scene *s = *state;
+    static char lines[10001];
+    struct span text;
+    memset(lines, 'x', sizeof(lines) - 1);
+    for (int i = 0; i < 104; i++)
+        assert_int_equal(auth_on_banner(&s->a, message("bss", 53, lines, ""), &text, &s->t.err), ADIT_E_OK);
+    assert_refused(&s->t, auth_on_banner(&s->a, message("bss", 53, lines, ""), &text, &s->t.err), LIMIT);
+}
+
 static void test_number_of_tries(void **state)
 {
     struct scene *s = *state;
@@ -281,11 +293,22 @@ static void test_number_of_tries(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_user),           TEST(test_none),          TEST(test_password),
-        TEST(test_oversized),      TEST(test_kbdint),        TEST(test_kbdint_limits),
-        TEST(test_sign_at_once),   TEST(test_probe),         TEST(test_pk_ok_for_another_key),
-        TEST(test_could_not_sign), TEST(test_out_of_memory), TEST(test_unasked),
-        TEST(test_wrong_lengths),  TEST(test_banners),       TEST(test_number_of_tries),
+        TEST(test_user),
+        TEST(test_none),
+        TEST(test_password),
+        TEST(test_oversized),
+        TEST(test_kbdint),
+        TEST(test_kbdint_limits),
+        TEST(test_sign_at_once),
+        TEST(test_probe),
+        TEST(test_pk_ok_for_another_key),
+        TEST(test_could_not_sign),
+        TEST(test_out_of_memory),
+        TEST(test_unasked),
+        TEST(test_wrong_lengths),
+        TEST(test_banners),
+        TEST(test_bytes_of_banners),
+        TEST(test_number_of_tries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

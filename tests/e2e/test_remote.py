@@ -170,6 +170,16 @@ def test_download_and_upload_keep_their_hash(kit, sshd, service):
     assert traffic.upload(addr, size, 6) == (size, traffic.pattern_sha(size, 6))
 
 
+def test_a_flood_of_unasked_forwards_does_not_fill_the_log(kit, start, echo, adit_only):
+    """Each is refused, and counted; the log says some of them, and that it says no more."""
+    server = start(servers.Asyncssh, unasked=[["127.0.0.1", 4242]] * 600)
+    client, addr = kit.local(server, echo)
+    server.wait_log("UNASKED refused", timeout=30, count=600)
+    assert traffic.ask(addr) == b"ping"
+    assert client.err.text.count("\n") < 300
+    assert client.err.text.count("too many messages") == 1
+
+
 def test_an_unasked_forward_is_refused(kit, start, echo, adit_only):
     """A forwarded-tcpip for a port that we never asked for is refused; the session goes on."""
     server = start(servers.Asyncssh, unasked=[["127.0.0.1", 4242]])
