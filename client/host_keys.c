@@ -291,8 +291,11 @@ static void question(const struct host_keys *h, const struct known_hosts_check *
                 h->query.name, offer->type, offer->fingerprint, others);
 }
 
-static bool ask_user(const struct host_keys *h, const struct known_hosts_check *check,
-                     const struct offer *offer)
+enum answer { ANSWER_NONE, ANSWER_YES, ANSWER_NO };
+
+/* ANSWER_NONE: nobody is there, or the question was cancelled. */
+static enum answer ask_user(const struct host_keys *h, const struct known_hosts_check *check,
+                            const struct offer *offer)
 {
     char text[PROMPT_TEXT_CAP], answer[PROMPT_ANSWER_CAP];
     question(h, check, offer, text);
@@ -303,28 +306,37 @@ static bool ask_user(const struct host_keys *h, const struct known_hosts_check *
         if (!text_word(&rest, word, sizeof word, &bad))
             word[0] = 0;
         if (text_same(word, "yes") || strcmp(word, offer->fingerprint) == 0)
-            return true;
+            return ANSWER_YES;
         if (text_same(word, "no"))
-            return false;
+            return ANSWER_NO;
         adit_format(text, sizeof text, "Please type 'yes', 'no' or the fingerprint: ");
     }
-    return false;
+    return ANSWER_NONE;
+}
+
+static enum adit_err refuse_unknown(struct host_keys *h, const struct offer *offer, const char *why,
+                                    struct adit_error *err)
+{
+    say(h, LOG_LEVEL_ERROR, "No %s host key is known for %s and %s.", offer->type, h->query.name, why);
+    say(h, LOG_LEVEL_ERROR,
+        "It shows %s. If that is right, add it to known_hosts, or connect once with "
+        "StrictHostKeyChecking=accept-new.",
+        offer->fingerprint);
+    return refused(err, h, "the key is not known");
 }
 
 static enum adit_err on_unknown(struct host_keys *h, const struct known_hosts_check *check,
                                 const struct offer *offer, struct adit_error *err)
 {
     uint32_t strict = h->options->strict_host_key;
-    if (strict == STRICT_YES || (strict == STRICT_ASK && h->options->batch_mode)) {
-        say(h, LOG_LEVEL_ERROR, "No %s host key is known for %s and %s.", offer->type, h->query.name,
-            strict == STRICT_YES ? "you have requested strict checking" : "nobody can be asked (BatchMode)");
-        say(h, LOG_LEVEL_ERROR,
-            "It shows %s. If that is right, add it to known_hosts, or connect once with "
-            "StrictHostKeyChecking=accept-new.",
-            offer->fingerprint);
-        return refused(err, h, "the key is not known");
-    }
-    if (strict == STRICT_ASK && !ask_user(h, check, offer))
+    if (strict == STRICT_YES)
+        return refuse_unknown(h, offer, "you have requested strict checking", err);
+    if (strict == STRICT_ASK && h->options->batch_mode)
+        return refuse_unknown(h, offer, "nobody can be asked (BatchMode)", err);
+    enum answer answer = strict == STRICT_ASK ? ask_user(h, check, offer) : ANSWER_YES;
+    if (answer == ANSWER_NONE)
+        return refuse_unknown(h, offer, "nobody answered, or there is no terminal to ask on", err);
+    if (answer == ANSWER_NO)
         return refused(err, h, "the key was not accepted");
     remember(h, offer);
     return ADIT_E_OK;

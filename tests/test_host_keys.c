@@ -135,9 +135,13 @@ static void test_ask_refused(void **state)
     (void)state;
     f.fake.answers[0] = "no";
     assert_int_equal(check(), ADIT_E_HOST_KEY);
+    assert_null(strstr(f.fake.log, "accept-new"));
     f.fake.asked = 0;
-    f.fake.answers[0] = NULL; /* nobody there */
+    f.fake.answers[0] = NULL; /* nobody there: what to do is said */
     assert_int_equal(check(), ADIT_E_HOST_KEY);
+    assert_non_null(strstr(f.fake.log, "no terminal"));
+    assert_non_null(strstr(f.fake.log, fingerprint));
+    assert_non_null(strstr(f.fake.log, "accept-new"));
     assert_int_equal(access(path, F_OK), -1);
 }
 
