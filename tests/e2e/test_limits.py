@@ -270,6 +270,18 @@ def test_keepalive_answers_keep_it_up(kit, start, echo):
     assert traffic.ask(addr) == b"ping"
 
 
+def test_global_requests_of_the_server(kit, start, echo, adit_only):
+    """RFC 4254 §4: an answer where one is wanted, REQUEST_FAILURE (82) for what is not ours to do, none otherwise."""
+    names = ["hostkeys-00@openssh.com", "keepalive@openssh.com", "no-such-request@example"]
+    server = start(servers.Asyncssh, requests=[[n, wanted] for wanted in (False, True) for n in names], fresh=True)
+    _, addr = kit.local(server, echo)
+    server.wait_log(r"ANSWER no-such-request@example 82")
+    assert [f"ANSWER {n} 82" for n in names] == [x for x in server.text().splitlines() if x.startswith("ANSWER")]
+    assert traffic.ask(addr) == b"ping"
+    assert "LOST" not in server.text()
+    server.stop()
+
+
 def test_connect_timeout_covers_the_version_exchange(kit, service):
     """A port that accepts and says nothing: ConnectTimeout=1 ends it."""
     mute = service(traffic.never_reader)

@@ -1,10 +1,12 @@
 """An asyncssh server for the tests. Its one argument is JSON: host_keys, authorized, password,
-rounds (keyboard-interactive: [[prompt, echo, answer]...] a round), kex, ciphers, macs, sig_algs, banner, rekey_bytes, unasked ([[host, port]...])."""
+rounds (keyboard-interactive: [[prompt, echo, answer]...] a round), kex, ciphers, macs, sig_algs, banner, rekey_bytes, unasked ([[host, port]...]),
+requests ([[name, want_reply]...]: global requests once somebody is logged in)."""
 import asyncio
 import json
 import sys
 
 import asyncssh
+from asyncssh.packet import Boolean, String
 
 config = json.loads(sys.argv[1])
 
@@ -51,6 +53,17 @@ class Server(asyncssh.SSHServer):
     def auth_completed(self):
         for host, port in config.get("unasked", []):
             asyncio.get_event_loop().create_task(self._unasked(host, port))
+        if config.get("requests"):
+            asyncio.get_event_loop().create_task(self._request(config["requests"]))
+
+    async def _request(self, requests):
+        """An answer that was not wanted would be a protocol error to asyncssh, and end the connection."""
+        for name, want_reply in requests:
+            if want_reply:
+                answer, _ = await self.conn._make_global_request(name.encode())
+                print("ANSWER", name, answer, flush=True)
+            else:
+                self.conn.send_packet(80, String(name), Boolean(False))
 
     async def _unasked(self, host, port):
         """Opens a forwarded-tcpip channel that nobody asked for."""
