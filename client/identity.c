@@ -359,8 +359,10 @@ static enum adit_err find_agent(struct identities *ids, const struct expand_name
             return e;
         option = path;
     }
-    if (option == NULL || *option == 0)
+    if (option == NULL || *option == 0) {
+        say(ids, LOG_LEVEL_DEBUG1, "No agent is used: its variable (SSH_AUTH_SOCK) is not set.");
         return ADIT_E_OK;
+    }
     ids->agent_path = text_copy(span_str(option));
     return ids->agent_path != NULL ? ADIT_E_OK : adit_fail(err, ADIT_E_MEMORY, "out of memory");
 }

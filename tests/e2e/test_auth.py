@@ -166,10 +166,13 @@ def test_no_agent_is_no_obstacle(kit, sshd, echo, socket):
     works(kit, sshd, echo, "-o", "IdentitiesOnly=no", env={"SSH_AUTH_SOCK": socket})
 
 
-def test_a_dead_agent_is_said_with_v(kit, sshd, echo, adit_only):
-    """-v has a line about the agent that could not be reached."""
-    client = works(kit, sshd, echo, "-v", "-o", "IdentitiesOnly=no", env={"SSH_AUTH_SOCK": "/nonexistent/agent"})
-    assert re.search(r"(?i)agent", client.err.text)
+@pytest.mark.parametrize("socket, reason", [(None, r"(?i)no agent.*SSH_AUTH_SOCK"),
+                                            ("/nonexistent/agent", r"(?i)agent.*/nonexistent/agent.*No such file")])
+def test_a_missing_agent_is_said_with_v(kit, sshd, echo, socket, reason, adit_only):
+    """-v has a line with the reason why no agent is used; without it nothing is said."""
+    env = {"SSH_AUTH_SOCK": socket}
+    works(kit, sshd, echo, "-v", "-o", "IdentitiesOnly=no", env=env).wait_err(reason)
+    assert works(kit, sshd, echo, "-o", "IdentitiesOnly=no", env=env).err.text == ""
 
 
 def test_too_many_keys(kit, sshd, key_folder, agent):
