@@ -25,7 +25,9 @@ static int usage_error(const struct args *args, const struct adit_error *err)
     log_format(LOG_LEVEL_FATAL, "adit: %s", err->text);
     if (!args->has_destination)
         (void)log_write_all(STDERR_FILENO, args_usage, strlen(args_usage));
-    return run_exit_status(args->options.exit_codes, err->code, 0);
+    /* To whoever wrote it an option that is not there yet is a wrong one. */
+    enum adit_err e = err->code == ADIT_E_UNSUPPORTED ? ADIT_E_USAGE : err->code;
+    return run_exit_status(args->options.exit_codes, e, 0);
 }
 
 static int run(const struct args *args, const struct adit_error *err)

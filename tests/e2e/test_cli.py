@@ -64,6 +64,7 @@ def test_what_is_not_there_yet_is_refused_by_name(kit, args, name):
     code, out, err = says(kit, *args)
     assert code == 255 and out == ""
     assert name.lower() in err.lower()
+    assert says(kit, "-o", "AditExitCodes=yes", *args)[0] == 2
 
 
 @pytest.mark.quick
