@@ -218,7 +218,7 @@ int run_connection(const struct args *args)
      * a pipe into which nobody ever writes. */
     enum adit_err e = prepare(&run, &err);
     if (e == ADIT_E_OK)
-        e = signals_init(&err);
+        e = signals_init(args->options.exit_codes ? -1 : EXIT_SSH_FAILURE, &err);
     if (e == ADIT_E_OK)
         e = connect_and_serve(&run, &err);
     int number = signals_seen();

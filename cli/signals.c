@@ -8,13 +8,23 @@
 #include <unistd.h>
 
 static int pipe_fds[2] = {-1, -1};
-static volatile sig_atomic_t last_signal;
+static volatile sig_atomic_t last_signal, signal_count;
+static int hung_status;
+
+/* The main thread hangs, in a write that nobody reads: it will not tidy up any more. */
+static void on_alarm(int number)
+{
+    (void)number;
+    _exit(hung_status < 0 ? 128 + last_signal : hung_status);
+}
 
 static void on_signal(int number)
 {
     int saved = errno;
     uint8_t byte = (uint8_t)number;
     last_signal = number;
+    if (signal_count < 2) /* more of them do not put it off */
+        (void)alarm(signal_count++ == 0 ? SIGNALS_HANG_S : SIGNALS_HANG_AT_ONCE_S);
     /* A full pipe holds enough signals to be noticed. */
     ssize_t ignored = write(pipe_fds[1], &byte, 1);
     (void)ignored;
@@ -36,11 +46,14 @@ void signals_ignore_pipe(void)
     (void)sigaction(SIGPIPE, &ignore, NULL);
 }
 
-enum adit_err signals_init(struct adit_error *err)
+enum adit_err signals_init(int status, struct adit_error *err)
 {
+    struct sigaction give_up = {.sa_handler = on_alarm};
+    hung_status = status;
     if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) != 0)
         return adit_fail(err, ADIT_E_SYSTEM, "pipe: %s", strerror(errno));
-    bool fine = catch_signal(SIGINT) && catch_signal(SIGTERM) && catch_signal(SIGHUP);
+    bool fine = sigaction(SIGALRM, &give_up, NULL) == 0 && catch_signal(SIGINT) && catch_signal(SIGTERM) &&
+                catch_signal(SIGHUP);
     return fine ? ADIT_E_OK : adit_fail(err, ADIT_E_SYSTEM, "sigaction: %s", strerror(errno));
 }
 

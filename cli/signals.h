@@ -1,7 +1,7 @@
 /*
  * signals.h - signals as a descriptor: the main thread waits for them beside everything else.
  *
- * SIGINT, SIGTERM and SIGHUP are noted and make signals_fd readable; nothing else happens in the handler, so
+ * SIGINT, SIGTERM and SIGHUP are noted, make signals_fd readable and set a last deadline; nothing else happens, so
  * that a terminal is always restored by ordinary code.
  */
 #ifndef CLI_SIGNALS_H
@@ -12,8 +12,13 @@
 /* A reader that is gone is an error of the write, not the end of the process. */
 void signals_ignore_pipe(void);
 
-/* Once, before any thread is started. A signal that is ignored when the process starts (nohup) stays so. */
-enum adit_err signals_init(struct adit_error *err) ADIT_MUST_USE;
+/* Seconds after the first and after the second signal in which the main thread has to end the process. */
+enum { SIGNALS_HANG_S = 10, SIGNALS_HANG_AT_ONCE_S = 3 };
+
+/* Once, before any thread is started. A signal that is ignored when the process starts (nohup) stays so. A
+ * main thread that has not ended in time (above: it hangs in a write that nobody reads) is ended with status,
+ * or with 128 + the signal's number where that is negative. */
+enum adit_err signals_init(int status, struct adit_error *err) ADIT_MUST_USE;
 
 /* Readable from the first signal on. */
 int signals_fd(void);

@@ -186,6 +186,30 @@ def opened_for_writing(fifo, into):
     return into
 
 
+def test_nobody_reads_what_the_main_thread_says(kit, sshd, adit_only):
+    """The pipe is full when a key is offered, which the main thread says: two signals end that too."""
+    args = ["-v", "-N", "-D", "127.0.0.1:0"]
+    client = kit.connect(sshd, *args)
+    client.wait_err(r"debug1: Offering public key: (.*\n)+.*succeeded")
+    offer = client.err.text.index("debug1: Offering")
+    client.stop()
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(writer, b"x" * (4096 - offer - 10))
+    proc = subprocess.Popen(client.argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=writer, env=kit.env())
+    try:
+        hangs = f"/proc/{proc.pid}/syscall"
+        wait_until(lambda: open(hangs).read().startswith("1 0x2 "), 10, "the main thread in a write to its standard error")
+        start = time.monotonic()
+        wait_until(lambda: proc.poll() is not None or proc.send_signal(signal.SIGTERM), 6, "the end")
+        assert proc.returncode == 255 and time.monotonic() - start > 1
+    finally:
+        proc.kill()
+        proc.wait()
+        os.close(reader)
+        os.close(writer)
+
+
 @pytest.mark.quick
 def test_nobody_reads_the_log(kit, sshd, echo, adit_only):
     """Standard error is a full pipe, so that the session hangs in a write: the second signal ends it."""
