@@ -1,8 +1,8 @@
 /*
  * signals.h - signals as a descriptor: the main thread waits for them beside everything else.
  *
- * SIGINT, SIGTERM and SIGHUP are noted, make signals_fd readable and set a last deadline; nothing else happens, so
- * that a terminal is always restored by ordinary code.
+ * SIGINT, SIGTERM and SIGHUP are noted, make signals_fd readable and set a last deadline; nothing else
+ * happens, so that a terminal is always restored by ordinary code.
  */
 #ifndef CLI_SIGNALS_H
 #define CLI_SIGNALS_H
