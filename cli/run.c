@@ -11,14 +11,11 @@
 #include "cli/ready.h"
 #include "cli/signals.h"
 #include "client/client.h"
-#include "net/loop.h"
 #include "net/mailbox.h"
 
 enum {
     EXIT_SSH_FAILURE = 255,
     EXIT_SIGNAL = 128,
-    STOP_WELL_MS = 8000, /* after a signal: the session drains for 5 s and says goodbye for 1 */
-    STOP_AT_ONCE_MS = 2000,
 };
 
 enum mail_kind { MAIL_QUESTION, MAIL_ENDED };
@@ -32,7 +29,6 @@ struct run {
     struct mail ended;
     struct ready ready;
     bool is_stopping;
-    uint64_t deadline_ms; /* once stopping: when the session must have ended */
 };
 
 int run_exit_status(bool exit_codes, enum adit_err e, int signal_number)
@@ -139,30 +135,16 @@ static bool mail_take_all(struct run *run)
 static void signals_serve(struct run *run)
 {
     while (signals_take() != 0) {
-        session_stop(run->session); /* the first one ends it well, the second at once */
-        uint64_t limit = loop_now_ms() + (run->is_stopping ? STOP_AT_ONCE_MS : STOP_WELL_MS);
-        if (!run->is_stopping || limit < run->deadline_ms)
-            run->deadline_ms = limit;
         run->is_stopping = true;
+        session_stop(run->session); /* the first one ends it well, the second at once */
     }
-}
-
-/* The session's thread may hang in a write that nobody reads (a full pipe as standard error): then nothing of
- * it can be waited for. */
-static void abandon(const struct run *run)
-{
-    _exit(run_exit_status(run->args->options.exit_codes, ADIT_E_INTERRUPTED, signals_seen()));
 }
 
 static void serve(struct run *run)
 {
     struct pollfd fds[2] = {{mailbox_fd(&run->box), POLLIN, 0}, {signals_fd(), POLLIN, 0}};
     for (;;) {
-        uint64_t now = loop_now_ms();
-        if (run->is_stopping && now >= run->deadline_ms)
-            abandon(run);
-        int n = poll(fds, 2, run->is_stopping ? (int)(run->deadline_ms - now) : -1);
-        if (n < 0 && errno != EINTR)
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
             session_stop(run->session); /* cannot wait any more: at least end in order */
         signals_serve(run);
         if (mail_take_all(run))
