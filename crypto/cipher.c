@@ -36,13 +36,16 @@ static bool wants_portable;
 
 void crypto_force_portable(bool on)
 {
+    static const struct cpu nothing;
     wants_portable = on;
+    cpu_limit(on ? &nothing : NULL);
 }
 
 bool crypto_init(void)
 {
     if (sodium_init() < 0)
         return false;
+    cpu_detect();
     aes_impl_choose(wants_portable);
     return true;
 }

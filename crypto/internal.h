@@ -10,6 +10,7 @@
 #include <bearssl.h>
 #include <sodium.h>
 
+#include "cpu.h"
 #include "crypto.h"
 
 /* States that live in the byte storage of a public struct: the compiler is told that they alias it. */
