@@ -1,13 +1,16 @@
 /*
  * relay.c - a TCP relay in user space that makes a bad network out of loopback.
  *
- *     relay [-d MS] [-k BYTES] [-c BYTES] [-t FILE] [-p PORT] HOST PORT
+ *     relay [-d MS] [-r BYTES] [-k BYTES] [-c BYTES] [-t FILE] [-p PORT] HOST PORT
  *
  *     -d MS     hold every byte for MS milliseconds in each direction (round trip: twice that)
+ *     -r BYTES  a line of BYTES a second in each direction (of each connection), with a queue of a tenth of a
+ *               second before it; what does not fit stays with the sender
  *     -k BYTES  hand on at most BYTES at a time (1: a byte at a time)
  *     -c BYTES  reset both sides once BYTES have gone from the server to the client
- *     -t FILE   trace, a line an event as the client sees it: "C n t" it sent n bytes at t microseconds, "S n
- * t" it was sent n -p PORT   listen on this port of 127.0.0.1 (default: any free one)
+ *     -t FILE   trace, a line an event as the client sees it: "C n t": it sent n bytes at t microseconds,
+ *               "S n t": it was sent n
+ *     -p PORT   listen on this port of 127.0.0.1 (default: any free one)
  *
  * Prints the port it listens on, then serves until SIGTERM. SIGUSR1 freezes every connection (nothing is
  * read, written or closed: a black hole), SIGUSR2 thaws them. HOST is an IPv4 address. For tests alone.
@@ -26,7 +29,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CHUNK = 64 * 1024, MAX_HELD = 64 * 1024 * 1024 };
+enum {
+    CHUNK = 64 * 1024,
+    MAX_HELD = 64 * 1024 * 1024,
+    LINE_PIECE = 1460,     /* what a slow line carries at a time */
+    LINE_CREDIT_US = 20000 /* how late a piece may be and the rate still be kept */
+};
 
 struct chunk {
     struct chunk *next;
@@ -41,7 +49,7 @@ struct flow {
     int from, to;
     struct chunk *head, *tail;
     size_t held;
-    uint64_t passed;
+    uint64_t passed, line_free_us;
     bool read_done, write_done, to_client;
 };
 
@@ -52,14 +60,14 @@ struct pair {
 };
 
 static struct {
-    uint64_t delay_us, cut_at;
-    size_t max_write;
+    uint64_t delay_us, cut_at, rate;
+    size_t max_write, max_held;
     struct sockaddr_in target;
     FILE *trace;
     int epoll, listener, signals;
     bool frozen;
     struct pair *pairs;
-} relay = {.max_write = CHUNK};
+} relay = {.max_write = CHUNK, .max_held = MAX_HELD};
 
 static void die(const char *what)
 {
@@ -112,11 +120,12 @@ static void flow_push(struct flow *f, struct chunk *c)
 /* Reads what there is. False: the connection broke. */
 static bool flow_read(struct flow *f)
 {
-    while (!f->read_done && f->held < MAX_HELD) {
+    while (!f->read_done && f->held < relay.max_held) {
         struct chunk *c = malloc(sizeof *c + CHUNK);
         if (c == NULL)
             die("malloc");
-        ssize_t n = read(f->from, c->bytes, CHUNK);
+        size_t room = relay.max_held - f->held;
+        ssize_t n = read(f->from, c->bytes, room < CHUNK ? room : CHUNK);
         if (n < 0) {
             free(c);
             return errno == EAGAIN;
@@ -141,13 +150,25 @@ static void flow_drop_head(struct flow *f)
     free(c);
 }
 
+/* The line is taken for as long as n bytes need; a little lateness of ours is made good. */
+static void flow_take_line(struct flow *f, size_t n)
+{
+    uint64_t now = now_us();
+    if (relay.rate == 0)
+        return;
+    if (f->line_free_us + LINE_CREDIT_US < now)
+        f->line_free_us = now;
+    f->line_free_us += n * 1000000u / relay.rate;
+}
+
 /* Writes what is due; returns when the next is due, UINT64_MAX for none. Sets *broken. */
 static uint64_t flow_write(struct flow *f, bool *broken)
 {
     while (f->head != NULL) {
         struct chunk *c = f->head;
-        if (c->due_us > now_us())
-            return c->due_us;
+        uint64_t due_us = c->due_us > f->line_free_us ? c->due_us : f->line_free_us;
+        if (due_us > now_us())
+            return due_us;
         if (c->eof) {
             shutdown(f->to, SHUT_WR);
             f->write_done = true;
@@ -162,6 +183,7 @@ static uint64_t flow_write(struct flow *f, bool *broken)
         }
         if (f->to_client)
             trace('S', (size_t)n);
+        flow_take_line(f, (size_t)n);
         f->passed += (uint64_t)n;
         f->held -= (size_t)n;
         c->at += (size_t)n;
@@ -174,14 +196,14 @@ static uint64_t flow_write(struct flow *f, bool *broken)
 static uint64_t pair_run(struct pair *p)
 {
     bool broken = !flow_read(&p->up) || !flow_read(&p->down);
-    bool was_full = p->up.held >= MAX_HELD || p->down.held >= MAX_HELD;
+    bool was_full = p->up.held >= relay.max_held || p->down.held >= relay.max_held;
     uint64_t a = flow_write(&p->up, &broken), b = flow_write(&p->down, &broken);
     bool cut = relay.cut_at != 0 && p->down.passed >= relay.cut_at;
     if (broken || cut)
         pair_reset(p);
     if (p->up.write_done && p->down.write_done)
         p->dead = true;
-    if (was_full && p->up.held < MAX_HELD && p->down.held < MAX_HELD)
+    if (was_full && p->up.held < relay.max_held && p->down.held < relay.max_held)
         return 0; /* read again */
     return a < b ? a : b;
 }
@@ -197,6 +219,23 @@ static void pair_free(struct pair *p)
     free(p);
 }
 
+/* The kernel's buffers would be a second, long queue before a slow line. Inherited by accepted sockets. */
+static void limit_buffers(int fd)
+{
+    int len = (int)relay.max_held;
+    if (relay.rate == 0)
+        return;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &len, sizeof len);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &len, sizeof len);
+}
+
+static void set_rate(uint64_t rate)
+{
+    relay.rate = rate;
+    relay.max_held = (size_t)(rate / 10) + 2 * LINE_PIECE;
+    relay.max_write = LINE_PIECE;
+}
+
 static void accept_one(void)
 {
     int client = accept4(relay.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -205,6 +244,7 @@ static void accept_one(void)
     int server = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (server < 0)
         die("socket");
+    limit_buffers(server);
     int yes = 1;
     setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     setsockopt(server, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
@@ -290,6 +330,7 @@ static void set_up(uint16_t port)
     socklen_t len = sizeof at;
     int yes = 1;
     setsockopt(relay.listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    limit_buffers(relay.listener);
     if (bind(relay.listener, (struct sockaddr *)&at, len) != 0 || listen(relay.listener, 1024) != 0)
         die("listen");
     getsockname(relay.listener, (struct sockaddr *)&at, &len);
@@ -304,9 +345,11 @@ static void set_up(uint16_t port)
 int main(int argc, char **argv)
 {
     uint16_t port = 0;
-    for (int c; (c = getopt(argc, argv, "d:k:c:t:p:")) != -1;) {
+    for (int c; (c = getopt(argc, argv, "d:r:k:c:t:p:")) != -1;) {
         if (c == 'd')
             relay.delay_us = strtoull(optarg, NULL, 10) * 1000u;
+        if (c == 'r')
+            set_rate(strtoull(optarg, NULL, 10));
         if (c == 'k')
             relay.max_write = strtoul(optarg, NULL, 10);
         if (c == 'c')
