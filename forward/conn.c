@@ -18,6 +18,7 @@ enum {
     BOUND_START = 128 * 1024,
     BOUND_MS = 10,
     MEASURE_US = 20 * 1000,
+    LIGHT_LEN = 8 * 1024,
 };
 
 /* ---- Making it ---- */
@@ -308,6 +309,8 @@ bool conn_flush(struct conn *c)
         if (r != SOCK_IO_OK || n < out.n)
             loop_fd_not_writable(&c->transport);
         conn_measure(c, n, n < out.n);
+        c->owes_ack = false; /* it went along */
+        c->turn_len += n;
         c->session->stats.transport_up += n;
         ssh_out_consume(c->ssh, n);
     }
@@ -346,7 +349,8 @@ static bool conn_read(struct conn *c)
     size_t want = space.n < READ_LEN ? space.n : READ_LEN;
     switch (sock_read(c->transport.fd, space.p, want, &n, &err)) {
     case SOCK_IO_OK:
-        (void)sock_set_quickack(c->transport.fd);
+        c->owes_ack = true;
+        c->turn_len += n;
         c->session->stats.transport_down += n;
         ssh_in_commit(c->ssh, n);
         if (n < want && !c->transport.peer_done && !c->transport.hangup)
@@ -411,11 +415,26 @@ bool conn_work(struct conn *c)
     struct session *s = c->session;
     if (!c->ssh || c->is_over)
         return false;
+    c->turn_len = 0;
     conn_tick(c);
     conn_input(c);
     conn_output(c);
     conn_tick(c);
     return !c->is_over && (c->has_unread || pump_set_has_work(&s->pumps));
+}
+
+bool conn_is_light(const struct conn *c)
+{
+    return c->turn_len < LIGHT_LEN;
+}
+
+/* A server that has not set TCP_NODELAY holds its next small packet back until the last one is acknowledged:
+ * at once rather than 40 ms later, but after what was read has been delivered. */
+void conn_ack(struct conn *c)
+{
+    if (c->owes_ack && !c->is_over)
+        (void)sock_set_quickack(c->transport.fd);
+    c->owes_ack = false;
 }
 
 /* Bytes that are left unread would turn the close into a reset, which may overtake our DISCONNECT. */

@@ -37,6 +37,8 @@ struct conn {
     uint64_t window_us;      /* when the present measurement began */
     uint64_t window_len;     /* bytes written in it */
     bool window_was_blocked; /* the socket was full at least once in it */
+    size_t turn_len;         /* bytes moved in the present turn */
+    bool owes_ack;           /* read, and nothing written since */
     bool has_unread;         /* reading stopped at its quota */
     bool is_begun;           /* conn_start was called: transport_fd is ours */
     bool is_over;            /* ENDED was seen, or no connection was made */
@@ -97,14 +99,16 @@ void session_event(struct session *s, const struct ssh_event *ev);
 /* ---- conn.c */
 
 void conn_init(struct conn *c, struct session *s);
-void conn_start(struct conn *c);        /* lookup, TCP, machine; or transport_fd */
-void conn_on_resolved(struct conn *c);  /* its letter came */
-void conn_on_transport(struct conn *c); /* readiness */
-void conn_on_timer(struct conn *c);     /* the phase timer, while connecting */
-void conn_tick(struct conn *c);         /* tells the machine the time */
-bool conn_work(struct conn *c);         /* everything that can be done now; true: more at once */
-bool conn_flush(struct conn *c);        /* true: no byte waits, or none can go any more */
-size_t conn_room(const struct conn *c); /* for channel data */
+void conn_start(struct conn *c);          /* lookup, TCP, machine; or transport_fd */
+void conn_on_resolved(struct conn *c);    /* its letter came */
+void conn_on_transport(struct conn *c);   /* readiness */
+void conn_on_timer(struct conn *c);       /* the phase timer, while connecting */
+void conn_tick(struct conn *c);           /* tells the machine the time */
+bool conn_work(struct conn *c);           /* everything that can be done now; true: more at once */
+bool conn_is_light(const struct conn *c); /* the last turn moved little: no bulk transfer */
+void conn_ack(struct conn *c);            /* before a wait: lets TCP acknowledge what was read */
+bool conn_flush(struct conn *c);          /* true: no byte waits, or none can go any more */
+size_t conn_room(const struct conn *c);   /* for channel data */
 void conn_wipe(struct conn *c);
 
 /* ---- question.c */

@@ -688,6 +688,15 @@ static void bind_forwarders(struct session *s)
             s->forwarders[i].ops->bind(&s->forwarders[i]);
 }
 
+static bool session_wait(struct session *s, bool is_busy, struct adit_error *err)
+{
+    /* An answer to what was read often comes at once, and carries the acknowledgement. */
+    if (!is_busy && conn_is_light(&s->conn) && loop_look(&s->loop))
+        return true;
+    conn_ack(&s->conn);
+    return loop_wait(&s->loop, is_busy ? 0 : LOOP_NEVER, err) == ADIT_E_OK;
+}
+
 static void session_turn(struct session *s)
 {
     struct adit_error err = {ADIT_E_OK, ""};
@@ -701,7 +710,7 @@ static void session_turn(struct session *s)
         s->phase = PHASE_ENDED;
     if (s->phase == PHASE_ENDED)
         return;
-    if (loop_wait(&s->loop, is_busy ? 0 : LOOP_NEVER, &err) != ADIT_E_OK) {
+    if (!session_wait(s, is_busy, &err)) {
         session_finish(s, &err);
         s->phase = PHASE_ENDED;
     }

@@ -1,7 +1,10 @@
+#define _GNU_SOURCE /* sched_getaffinity */
+
 #include "net/loop.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
@@ -30,12 +33,21 @@ uint64_t loop_now_us(void)
     return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
 }
 
+static bool has_another_cpu(void)
+{
+    cpu_set_t cpus;
+
+    CPU_ZERO(&cpus);
+    return sched_getaffinity(0, sizeof cpus, &cpus) == 0 && CPU_COUNT(&cpus) > 1;
+}
+
 enum adit_err loop_init(struct loop *loop, struct adit_error *err)
 {
     memset(loop, 0, sizeof *loop);
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (loop->epoll_fd < 0)
         return adit_fail(err, ADIT_E_SYSTEM, "cannot make an epoll descriptor: %s", strerror(errno));
+    loop->can_look = has_another_cpu();
     return ADIT_E_OK;
 }
 
@@ -161,17 +173,72 @@ static int wait_ms(const struct loop *loop, uint64_t deadline_ms)
     return until - now > INT_MAX ? INT_MAX : (int)(until - now);
 }
 
-enum adit_err loop_wait(struct loop *loop, uint64_t deadline_ms, struct adit_error *err)
+/* How many events came; -1 as epoll_wait. */
+static int take_events(struct loop *loop, int timeout_ms)
 {
     struct epoll_event events[LOOP_BATCH];
-    int n = epoll_wait(loop->epoll_fd, events, LOOP_BATCH, wait_ms(loop, deadline_ms));
+    int n = epoll_wait(loop->epoll_fd, events, LOOP_BATCH, timeout_ms);
 
-    if (n < 0 && errno != EINTR)
-        return adit_fail(err, ADIT_E_SYSTEM, "cannot wait for events: %s", strerror(errno));
     /* Every event is moved into its loop_fd before anybody can delete one: no event of this batch is left
      * that could point to something that is gone. */
     for (int i = 0; i < n; i++)
         fd_note(loop, events[i].data.ptr, events[i].events);
+    return n;
+}
+
+/* ---- Whether a look pays. Short waits earn credit, a look in vain costs more than one of them earned. ---- */
+
+enum {
+    CREDIT_ENOUGH = 8,
+    CREDIT_MOST = 32,
+    CREDIT_MISS = 4,
+    CREDIT_BUSY = -64, /* others want the CPU */
+};
+
+static void look_earned(struct loop *loop, bool is_short)
+{
+    if (is_short)
+        loop->look_credit += loop->look_credit < CREDIT_MOST;
+    else if (loop->look_credit > 0)
+        loop->look_credit -= loop->look_credit < CREDIT_MISS ? loop->look_credit : CREDIT_MISS;
+}
+
+bool loop_look(struct loop *loop)
+{
+    uint64_t start, now;
+
+    if (loop->queue_first || !loop->can_look || loop->look_credit < CREDIT_ENOUGH)
+        return loop->queue_first != NULL;
+    start = now = loop_now_us();
+    while (now - start < LOOP_LOOK_US) {
+        uint64_t before = now;
+
+        if (take_events(loop, 0) > 0) {
+            look_earned(loop, true);
+            return true;
+        }
+        (void)sched_yield();
+        now = loop_now_us();
+        if (now - before > 4 * LOOP_LOOK_US) {
+            loop->look_credit = CREDIT_BUSY;
+            return false;
+        }
+    }
+    look_earned(loop, false);
+    return false;
+}
+
+enum adit_err loop_wait(struct loop *loop, uint64_t deadline_ms, struct adit_error *err)
+{
+    int ms = wait_ms(loop, deadline_ms);
+    uint64_t start = loop_now_us();
+    int n = take_events(loop, ms);
+
+    if (n < 0 && errno != EINTR)
+        return adit_fail(err, ADIT_E_SYSTEM, "cannot wait for events: %s", strerror(errno));
+    /* A wait that was long says nothing against a look: the next answer may be as quick as the last ones. */
+    if (ms != 0 && n > 0 && loop_now_us() - start < LOOP_LOOK_US)
+        look_earned(loop, true);
     return ADIT_E_OK;
 }
 

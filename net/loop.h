@@ -15,7 +15,8 @@
 #include "adit.h"
 
 enum {
-    LOOP_BATCH = 256, /* events taken from the kernel at one time */
+    LOOP_BATCH = 256,  /* events taken from the kernel at one time */
+    LOOP_LOOK_US = 60, /* a far end on the same machine or switch answers within it */
 };
 #define LOOP_NEVER UINT64_MAX /* a deadline that never comes */
 
@@ -50,6 +51,8 @@ struct loop {
     int epoll_fd;
     struct loop_fd *queue_first, *queue_last; /* new readiness, not yet returned by loop_next */
     struct loop_timer *timers;                /* the heap's root: the earliest */
+    bool can_look;                            /* there is another CPU for those that we wait for */
+    int look_credit;                          /* see loop_look */
 };
 
 /* Monotonic time since an arbitrary point; never the wall clock. */
@@ -83,6 +86,12 @@ void loop_fd_short_write(struct loop_fd *f);
  * at all), whichever is first. At once when loop_next still has something. A signal ends it with ADIT_E_OK
  * and perhaps nothing to return. The new bits are in the loop_fds when it returns. */
 enum adit_err loop_wait(struct loop *loop, uint64_t deadline_ms, struct adit_error *err) ADIT_MUST_USE;
+
+/* A look before a wait: asks for readiness again and again for LOOP_LOOK_US, and leaves the CPU to others in
+ * between, because to sleep and be woken costs more than that. Only where it pays: while the waits of this
+ * loop have been as short as that lately, and not when others want the CPU; otherwise it returns at once.
+ * True when loop_next has something. Timers are not looked at. */
+bool loop_look(struct loop *loop);
 
 /* The next descriptor with new readiness, or NULL. Each is returned once a batch. */
 struct loop_fd *loop_next(struct loop *loop);

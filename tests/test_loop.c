@@ -253,16 +253,91 @@ static void deadline_ends_the_wait(void **state)
     assert_int_equal(loop_wait(&f->loop, start, &f->err), ADIT_E_OK); /* past: at once */
 }
 
+static void drain(struct fixture *f)
+{
+    char text[8];
+
+    while (loop_next(&f->loop))
+        ;
+    while (read(f->fds[0], text, sizeof text) > 0)
+        ;
+}
+
+/* Waits that were short earn the credit for a look; how short one was is the machine's affair. */
+static void a_look_is_earned(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(loop_add(&f->loop, &f->a, f->fds[0], &f->err), ADIT_E_OK);
+    f->loop.can_look = true;
+    wait_now(f);
+    drain(f);
+    assert_int_equal(f->loop.look_credit, 0); /* it was no wait */
+    put(f->fds[1], "x");
+    assert_false(loop_look(&f->loop)); /* not earned: not even a look */
+    for (int i = 0; i < 100000 && f->loop.look_credit < 8; i++) {
+        assert_int_equal(loop_wait(&f->loop, LOOP_NEVER, &f->err), ADIT_E_OK);
+        drain(f);
+        put(f->fds[1], "x");
+    }
+    assert_int_equal(f->loop.look_credit, 8);
+    assert_true(loop_look(&f->loop));
+    assert_ptr_equal(loop_next(&f->loop), &f->a);
+    assert_int_equal(f->loop.look_credit, 9);
+}
+
+static void looks_in_vain_end(void **state)
+{
+    struct fixture *f = *state;
+    int looks = 0;
+
+    assert_int_equal(loop_add(&f->loop, &f->a, f->fds[0], &f->err), ADIT_E_OK);
+    f->loop.can_look = true;
+    f->loop.look_credit = 32;
+    wait_now(f);
+    assert_true(loop_look(&f->loop)); /* what loop_next has not returned yet counts */
+    drain(f);
+    for (int before = 32; f->loop.look_credit >= 8; before = f->loop.look_credit) {
+        uint64_t start = loop_now_us();
+
+        assert_false(loop_look(&f->loop));
+        assert_true(loop_now_us() - start >= LOOP_LOOK_US);
+        assert_true(f->loop.look_credit < before);
+        looks++;
+    }
+    assert_in_range(looks, 1, 7);
+}
+
+static void no_look_on_one_cpu(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(loop_add(&f->loop, &f->a, f->fds[0], &f->err), ADIT_E_OK);
+    f->loop.can_look = false;
+    f->loop.look_credit = 32;
+    put(f->fds[1], "x");
+    assert_false(loop_look(&f->loop));
+    assert_int_equal(f->loop.look_credit, 32);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(clocks_go_forward), TEST(readiness_is_sticky_and_edge_triggered),
-        TEST(the_end_keeps_the_bit),         TEST(a_deleted_one_is_never_returned),
-        TEST(added_again_after_delete),      TEST(a_regular_file_is_always_ready),
-        TEST(a_bad_descriptor_is_an_error),  TEST(timers_in_order),
-        TEST(timer_moves_and_ends_the_wait), TEST(deadline_ends_the_wait),
+        cmocka_unit_test(clocks_go_forward),
+        TEST(readiness_is_sticky_and_edge_triggered),
+        TEST(the_end_keeps_the_bit),
+        TEST(a_deleted_one_is_never_returned),
+        TEST(added_again_after_delete),
+        TEST(a_regular_file_is_always_ready),
+        TEST(a_bad_descriptor_is_an_error),
+        TEST(timers_in_order),
+        TEST(timer_moves_and_ends_the_wait),
+        TEST(deadline_ends_the_wait),
+        TEST(a_look_is_earned),
+        TEST(looks_in_vain_end),
+        TEST(no_look_on_one_cpu),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
