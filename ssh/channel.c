@@ -55,9 +55,20 @@ static struct channel *channel_new(struct channels *t, enum channel_state state)
     return ch;
 }
 
+/* With room for n bytes, at most LIMIT_OPEN_BYTES. */
+static bool opening_new(struct channels *t, struct channel *ch, size_t n)
+{
+    ch->opening = t->memory->alloc(t->memory->ctx, sizeof(*ch->opening) + n);
+    if (ch->opening == NULL)
+        return false;
+    *ch->opening = (struct channel_opening){.n = (uint16_t)n};
+    return true;
+}
+
 static void opening_free(struct channels *t, struct channel *ch)
 {
-    t->memory->release(t->memory->ctx, ch->opening, sizeof(*ch->opening));
+    if (ch->opening != NULL)
+        t->memory->release(t->memory->ctx, ch->opening, sizeof(*ch->opening) + ch->opening->n);
     ch->opening = NULL;
 }
 
@@ -65,14 +76,8 @@ static void unlink_blocked(struct channels *t, struct channel *ch)
 {
     if (!ch->in_blocked)
         return;
-    struct channel **at = &t->blocked, *before = NULL;
-    while (*at != ch) {
-        before = *at;
-        at = &(*at)->next_blocked;
-    }
-    *at = ch->next_blocked;
-    if (t->blocked_tail == ch)
-        t->blocked_tail = before;
+    *(ch->prev_blocked != NULL ? &ch->prev_blocked->next_blocked : &t->blocked) = ch->next_blocked;
+    *(ch->next_blocked != NULL ? &ch->next_blocked->prev_blocked : &t->blocked_tail) = ch->prev_blocked;
     ch->in_blocked = false;
 }
 
@@ -123,10 +128,8 @@ static void blocked(struct channels *t, struct channel *ch)
         return;
     ch->in_blocked = true;
     ch->next_blocked = NULL;
-    if (t->blocked_tail != NULL)
-        t->blocked_tail->next_blocked = ch;
-    else
-        t->blocked = ch;
+    ch->prev_blocked = t->blocked_tail;
+    *(t->blocked_tail != NULL ? &t->blocked_tail->next_blocked : &t->blocked) = ch;
     t->blocked_tail = ch;
 }
 
@@ -211,27 +214,31 @@ void channel_consumed(struct channels *t, struct channel *ch, size_t n, bool pro
 
 /* ---- opening ---- */
 
+/* RFC 4254 §5.1. The owner's words, not a peer's: their length may be an allocation's. */
+static bool opening_fill(struct channels *t, struct channel *ch, struct span type, struct span extra)
+{
+    if (extra.n > LIMIT_OPEN_BYTES || 4 + type.n > LIMIT_OPEN_BYTES - extra.n ||
+        !opening_new(t, ch, 4 + type.n + extra.n))
+        return false;
+    struct wr w = wr_init(ch->opening->bytes, ch->opening->n);
+    wr_string(&w, type);
+    wr_bytes(&w, extra);
+    return wr_ok(&w);
+}
+
 struct channel *channel_open(struct channels *t, const char *type, struct span extra, void *owner)
 {
     struct channel *ch = channel_new(t, CHANNEL_OPENING);
     if (ch == NULL)
         return NULL;
     ch->owner = owner;
-    ch->opening = t->memory->alloc(t->memory->ctx, sizeof(*ch->opening));
-    if (ch->opening != NULL) {
-        struct wr w = wr_init(ch->opening->bytes, sizeof(ch->opening->bytes));
-        wr_cstring(&w, type);
-        wr_bytes(&w, extra);
-        ch->opening->n = w.used;
-        ch->opening->is_sent = false;
-        if (wr_ok(&w)) {
-            window_first(t, ch);
-            due(t, ch, DUE_OPEN);
-            return ch;
-        }
+    if (!opening_fill(t, ch, span_str(type), extra)) {
+        channel_free(t, ch);
+        return NULL;
     }
-    channel_free(t, ch);
-    return NULL;
+    window_first(t, ch);
+    due(t, ch, DUE_OPEN);
+    return ch;
 }
 
 void channel_accept(struct channels *t, struct channel *ch, void *owner)
@@ -244,11 +251,9 @@ void channel_accept(struct channels *t, struct channel *ch, void *owner)
 
 void channel_refuse(struct channels *t, struct channel *ch, uint32_t reason, struct span text)
 {
+    struct span cut = span_sub(text, 0, 256);
     ch->owner = NULL;
-    ch->opening = t->memory->alloc(t->memory->ctx, sizeof(*ch->opening));
-    if (ch->opening != NULL) {
-        struct span cut = span_sub(text, 0, 256);
-        ch->opening->n = cut.n;
+    if (opening_new(t, ch, cut.n)) {
         ch->opening->reason = reason;
         if (cut.n > 0)
             memcpy(ch->opening->bytes, cut.p, cut.n);
@@ -339,14 +344,14 @@ static bool send_one(struct channels *t, struct packet *pk, struct channel *ch, 
     }
 }
 
-/* An open that may not go yet holds nothing else up: what is due behind it has no peer number. */
-static bool send_due(struct channels *t, struct packet *pk, struct channel *ch, bool may_open)
+/* False: the output is full. */
+static bool send_due(struct channels *t, struct packet *pk, struct channel *ch)
 {
     for (unsigned bit = DUE_OPEN; bit <= DUE_CLOSE; bit <<= 1) {
         uint8_t what = (uint8_t)bit;
         if ((ch->due & what) == 0)
             continue;
-        if ((what == DUE_OPEN && !may_open) || !send_one(t, pk, ch, what))
+        if (!send_one(t, pk, ch, what))
             return false;
         ch->due &= (uint8_t)~what;
         if (what == DUE_OPEN) /* the rest follows the confirmation */
@@ -355,22 +360,22 @@ static bool send_due(struct channels *t, struct packet *pk, struct channel *ch, 
     return true;
 }
 
-void channels_flush(struct channels *t, struct packet *pk, bool may_open)
+void channels_flush(struct channels *t, struct packet *pk)
 {
-    struct channel *ch = t->due;
-    t->due = t->due_tail = NULL;
-    while (ch != NULL) {
-        struct channel *next = ch->next_due;
-        ch->in_due = false;
+    while (t->due != NULL) {
+        struct channel *ch = t->due;
         bool is_waiting = ch->state == CHANNEL_OPENING && (ch->due & DUE_OPEN) == 0;
-        if (!is_waiting && !send_due(t, pk, ch, may_open))
-            due(t, ch, ch->due);
-        else if (ch->is_gone && ch->due == 0) {
+        if (!is_waiting && !send_due(t, pk, ch))
+            return; /* this is called at every step: it must not try thousands in vain */
+        ch->in_due = false;
+        t->due = ch->next_due;
+        if (t->due == NULL)
+            t->due_tail = NULL;
+        if (ch->is_gone && ch->due == 0) {
             unlink_blocked(t, ch);
             ch->next_due = t->gone;
             t->gone = ch;
         }
-        ch = next;
     }
 }
 

@@ -2,7 +2,8 @@
  * channel.h - channels: RFC 4254 §5. Numbers, windows, half-states; no fd, no path, no host.
  *
  * What cannot be sent now (a re-exchange, a full output buffer) is kept as state of the channel and the
- * channel stands in the table's due list until channels_flush has sent it.
+ * channel stands in the table's due list until channels_flush has sent it. There may be thousands of
+ * channels in each list: nothing here walks one but to empty it.
  */
 #ifndef SSH_CHANNEL_H
 #define SSH_CHANNEL_H
@@ -26,19 +27,21 @@ enum {
     DUE_CLOSE = 32,
 };
 
-/* What only a channel that is being opened needs. */
+/* What only a channel that is being opened needs; as large as it must be, for thousands may be under way. */
 struct channel_opening {
     uint64_t sent_us;
     uint32_t seq;    /* packet number of the CHANNEL_OPEN, for UNIMPLEMENTED */
     uint32_t reason; /* of a refusal */
     bool is_sent;
-    size_t n;
-    uint8_t bytes[LIMIT_OPEN_BYTES]; /* string type, then the type's own fields; or the text of a refusal */
+    uint16_t n;      /* at most LIMIT_OPEN_BYTES */
+    uint8_t bytes[]; /* string type, then the type's own fields; or the text of a refusal */
 };
 
+/* An idle connection costs one of these: kept small. */
 struct channel {
     void *owner;
-    struct channel *next_due, *next_blocked;
+    struct channel *next_due;
+    struct channel *next_blocked, *prev_blocked;
     struct channel_opening *opening;
     uint64_t round_start_us; /* of the interval in which round_bytes were consumed */
     uint32_t round_bytes;
@@ -48,9 +51,9 @@ struct channel {
     uint32_t rx_held;                  /* received, not consumed */
     uint32_t rx_max;                   /* what the two may add up to */
     uint8_t state, due;
-    bool in_due, in_blocked, wants_window;
-    bool eof_sent, eof_received, close_sent, close_received;
-    bool is_gone; /* its end was told to the owner: freed when nothing is due */
+    bool in_due : 1, in_blocked : 1, wants_window : 1;
+    bool eof_sent : 1, eof_received : 1, close_sent : 1, close_received : 1;
+    bool is_gone : 1; /* its end was told to the owner: freed when nothing is due */
 };
 
 struct channel_slot {
@@ -96,8 +99,8 @@ bool channel_request(struct packet *pk, struct channel *ch, const char *type, st
 /* The owner knows that it has ended. */
 void channel_gone(struct channels *t, struct channel *ch);
 
-/* Sends what is due. may_open: CHANNEL_OPEN may go too. */
-void channels_flush(struct channels *t, struct packet *pk, bool may_open);
+/* Sends what is due, in the order in which the channels came to have something, until the output is full. */
+void channels_flush(struct channels *t, struct packet *pk);
 /* Frees the channels whose end was told before the last flush. Not between an event and its handling. */
 void channels_reap(struct channels *t);
 /* The next channel that channel_space had nothing for and has now; NULL: none. */

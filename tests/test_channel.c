@@ -2,6 +2,7 @@
 
 #include "ssh/channel.h"
 #include "ssh/msg.h"
+#include "tests/channel_lists.h"
 
 /* Channels: RFC 4254 §5, message by message. */
 
@@ -23,6 +24,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct scene *s = *state;
+    channel_lists_check(&s->c);
     channels_wipe(&s->c);
     talk_wipe(&s->t);
     free(s);
@@ -31,7 +33,8 @@ static int tear_down(void **state)
 
 static void flush(struct scene *s)
 {
-    channels_flush(&s->c, &s->t.pk, true);
+    channels_flush(&s->c, &s->t.pk);
+    channel_lists_check(&s->c);
 }
 
 static struct channel *confirm(struct scene *s, struct channel *ch, unsigned window, unsigned packet_max)
@@ -79,7 +82,6 @@ static void test_open(void **state)
     struct scene *s = *state;
     struct channel *ch = channel_open(&s->c, "direct-tcpip", span_str("extra"), s);
     assert_non_null(ch);
-    channels_flush(&s->c, &s->t.pk, false); /* may not go yet */
     assert_silent(&s->t);
     flush(s);
     assert_says(&s->t, message("bsuuup", 90, "direct-tcpip", 0u, (unsigned)WINDOW_FIRST_MAX,
@@ -331,6 +333,37 @@ static void test_blocked_and_gone(void **state)
     channels_reap(&s->c);
     (void)channel_space(&s->c, &s->t.pk, a, false, &place, 1, 10);
     assert_ptr_equal(channels_unblocked(&s->c, &s->t.pk), a);
+}
+
+/* Thousands wait, and end while they wait, from both ends and out of the middle: the others keep their turns.
+ */
+static void test_thousands_blocked(void **state)
+{
+    struct scene *s = *state;
+    struct wspan place;
+    struct channel *ch[2000];
+    for (unsigned i = 0; i < ADIT_COUNT(ch); i++) {
+        ch[i] = peer_opens(s, i, 100);
+        channel_accept(&s->c, ch[i], s);
+        channels_flush(&s->c, &s->t.pk);
+        packet_out_consume(&s->t.pk, packet_out(&s->t.pk).n);
+        assert_int_equal(channel_space(&s->c, &s->t.pk, ch[i], false, &place, 1, 10), 0);
+    }
+    for (unsigned i = 0; i < ADIT_COUNT(ch); i++) {
+        unsigned k = i % 2 == 0 ? i / 2 : (unsigned)ADIT_COUNT(ch) - 1 - i / 2;
+        if (k % 3 == 0)
+            continue;
+        assert_ptr_equal(channel_on_close(&s->c, message("bu", 97, ch[k]->id), &s->t.err), ch[k]);
+        channel_gone(&s->c, ch[k]);
+        if (i % 100 == 1)
+            channel_lists_check(&s->c);
+    }
+    flush(s);
+    channels_reap(&s->c);
+    channel_lists_check(&s->c);
+    for (unsigned k = 0; k < ADIT_COUNT(ch); k += 3)
+        assert_ptr_equal(channels_unblocked(&s->c, &s->t.pk), ch[k]);
+    assert_null(channels_unblocked(&s->c, &s->t.pk));
 }
 
 /* ---- data in and the windows we grant ---- */
@@ -632,6 +665,37 @@ static void test_due_waits_for_room(void **state)
     assert_silent(&s->t);
 }
 
+/* Room for a little at a time: the oldest go first, short or long, and nothing is said twice. */
+static void test_due_in_turn(void **state)
+{
+    struct scene *s = *state;
+    struct channel *ch[20], *late[10];
+    struct span heard;
+    for (unsigned i = 0; i < 20; i++)
+        ch[i] = open_channel(s, 100, 100);
+    for (unsigned i = 0; i < 20; i++) {
+        channel_close(&s->c, ch[i]);
+        if (i % 2 == 0)
+            late[i / 2] = channel_open(&s->c, "x", (struct span){0}, NULL);
+    }
+    unsigned said = 0, rounds = 0;
+    for (; s->c.due != NULL; rounds++) {
+        while (packet_has_room(&s->t.pk, 1, 100))
+            packet_seal(&s->t.pk, 1);
+        flush(s);
+        while (heard = hear(&s->t), heard.n > 0) {
+            if (heard.n == 1)
+                continue; /* what filled the output */
+            struct span expected = said % 3 == 1 ? message("bsu", 90, "x", (unsigned)late[said / 3]->id)
+                                                 : message("bu", 97, 70 + ch[said - (said + 1) / 3]->id);
+            assert_true(span_eq(span_sub(heard, 0, expected.n), expected));
+            said++;
+        }
+    }
+    assert_int_equal(said, 30);
+    assert_true(rounds > 3);
+}
+
 static void test_out_of_memory(void **state)
 {
     struct scene *s = *state;
@@ -665,6 +729,7 @@ int main(void)
         TEST(test_stderr),
         TEST(test_blocked_and_unblocked),
         TEST(test_blocked_and_gone),
+        TEST(test_thousands_blocked),
         TEST(test_data),
         TEST(test_data_beyond),
         TEST(test_adjust_is_lazy),
@@ -679,6 +744,7 @@ int main(void)
         TEST(test_requests),
         TEST(test_unsent),
         TEST(test_due_waits_for_room),
+        TEST(test_due_in_turn),
         TEST(test_out_of_memory),
     };
     if (!crypto_init())

@@ -1,6 +1,7 @@
 #include "tests/talk.h"
 
 #include "ssh/ssh_internal.h"
+#include "tests/channel_lists.h"
 #include "tests/pair.h"
 
 /* Properties of windows and of half-close: many channels opened by both sides, and a seeded script that
@@ -229,6 +230,7 @@ static void play(uint32_t seed, enum pair_chunks chunks, uint64_t bytes, size_t 
         act(p, f);
         if (dice(f, 6) == 0)
             some_rounds(p, f);
+        channel_lists_check(&p->ssh[step % 2]->channels);
     }
     finish(p, f);
     assert_true(pair_is_up(p));
