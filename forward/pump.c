@@ -509,7 +509,7 @@ struct pump *pump_set_stalled(const struct pump_set *set, uint64_t before_ms)
 
 /* ---- One pump ---- */
 
-void pump_init(struct pump *p, struct pump_set *set, const struct pump_near *near, int kind, void *owner,
+void pump_init(struct pump *p, struct pump_set *set, const struct pump_near *near, uint8_t kind, void *owner,
                struct loop_fd *out)
 {
     memset(p, 0, sizeof *p);

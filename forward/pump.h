@@ -115,7 +115,7 @@ void pump_set_wipe(struct pump_set *set); /* all pumps must be wiped before */
 
 /* kind and owner are those of the loop_fd(s). out: NULL for one descriptor, else storage for the second one,
  * which lives as long as the pump. */
-void pump_init(struct pump *p, struct pump_set *set, const struct pump_near *near, int kind, void *owner,
+void pump_init(struct pump *p, struct pump_set *set, const struct pump_near *near, uint8_t kind, void *owner,
                struct loop_fd *out);
 /* Takes the descriptors (in_fd == out_fd, or two) into the loop; they are the pump's from then on, also on
  * failure. Before pump_start the owner may read and write them itself, by the bits of p->in and p->out. */

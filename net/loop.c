@@ -61,7 +61,7 @@ void loop_wipe(struct loop *loop)
 
 /* ---- Descriptors ---- */
 
-void loop_fd_init(struct loop_fd *f, int kind, void *owner)
+void loop_fd_init(struct loop_fd *f, uint8_t kind, void *owner)
 {
     memset(f, 0, sizeof *f);
     f->fd = -1;

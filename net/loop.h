@@ -21,20 +21,20 @@ enum {
 #define LOOP_NEVER UINT64_MAX /* a deadline that never comes */
 
 /* A descriptor in a loop. It is embedded in its owner's struct and must not move while it is in a loop.
- * loop_fd_init it once; `kind` and `owner` are the caller's, to find its way back. */
+ * loop_fd_init it once; `kind` and `owner` are the caller's, to find its way back. Kept small: there is one
+ * for each of thousands of connections. */
 struct loop_fd {
     int fd; /* -1 when in no loop; never closed here */
-    int kind;
-    void *owner;
-    bool can_read;
-    bool can_write;
-    bool peer_done;    /* EPOLLRDHUP: the peer sends no more (read until SOCK_IO_EOF all the same) */
-    bool hangup;       /* EPOLLHUP or EPOLLERR: both directions are over; the next read or write says why.
-                        * Sets can_read and can_write too, so that it is found out. */
-    bool always_ready; /* a regular file: epoll does not take it, it never waits */
-    /* the loop's own */
-    bool is_queued;
+    uint8_t kind;
+    bool can_read : 1;
+    bool can_write : 1;
+    bool peer_done : 1;    /* EPOLLRDHUP: the peer sends no more (read until SOCK_IO_EOF all the same) */
+    bool hangup : 1;       /* EPOLLHUP or EPOLLERR: both directions are over; the next read or write says why.
+                            * Sets can_read and can_write too, so that it is found out. */
+    bool always_ready : 1; /* a regular file: epoll does not take it, it never waits */
+    bool is_queued : 1;    /* the loop's own, as the next line */
     struct loop_fd *queue_next, *queue_prev;
+    void *owner;
 };
 
 /* A deadline, embedded in its owner's struct; it costs no allocation. loop_timer_init it once. */
@@ -63,7 +63,7 @@ uint64_t loop_now_us(void);
 enum adit_err loop_init(struct loop *loop, struct adit_error *err) ADIT_MUST_USE;
 void loop_wipe(struct loop *loop);
 
-void loop_fd_init(struct loop_fd *f, int kind, void *owner);
+void loop_fd_init(struct loop_fd *f, uint8_t kind, void *owner);
 
 /* Registers fd once for reading, writing and hang-up, edge-triggered. The first loop_wait after it reports
  * what is ready already. A regular file (EPERM) is no error: it gets always_ready and both bits, and
