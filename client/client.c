@@ -9,8 +9,15 @@
 #include "client/host_keys.h"
 #include "client/secret.h"
 #include "crypto/crypto.h"
+#include "net/host.h"
 
-enum { HOST_NAME_CAP = 256, LIST_CAP = 4096 };
+enum {
+    HOST_NAME_CAP = 256,
+    LIST_CAP = 4096,
+    /* A descriptor for each channel, and for listeners, files and the rest. No more than that: programs that
+     * we start inherit it, and some of them close every descriptor up to the limit. */
+    DESCRIPTORS = LIMIT_CHANNELS + 1024,
+};
 
 struct client {
     const struct options *options;
@@ -29,6 +36,7 @@ struct client {
 enum adit_err client_setup(struct adit_error *err)
 {
     secret_forbid_core();
+    (void)host_allow_descriptors(DESCRIPTORS); /* with fewer, clients wait: see forward/listener.c */
     if (!crypto_init())
         return adit_fail(err, ADIT_E_SYSTEM, "the cryptographic library refuses to start");
     return ADIT_E_OK;

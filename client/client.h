@@ -21,7 +21,8 @@
 
 struct client;
 
-/* Chooses the cryptographic code for this CPU and forbids core files. Once, before anything else. */
+/* Chooses the cryptographic code for this CPU, forbids core files and allows as many descriptors as the
+ * channels of a session may take. Once, before anything else. */
 enum adit_err client_setup(struct adit_error *err) ADIT_MUST_USE;
 
 /* host: as the user gave it. stdio: the -W forward, or NULL. options, prompt and stdio are borrowed until

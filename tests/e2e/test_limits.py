@@ -195,6 +195,22 @@ def test_descriptor_limit(kit, sshd, echo, adit_only):
     wait_until(lambda: echo.active == 0, 20, "all end")
 
 
+def test_soft_descriptor_limit(kit, sshd, echo, adit_only):
+    """The soft limit of open files is no limit: adit raises it, as far as the hard one lets it."""
+    def few_files():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (40, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+    _, addr = kit.local(sshd, echo, preexec=few_files)
+    socks = many(addr, 60)
+    for s in socks:
+        s.sendall(b"x")
+    for s in socks:
+        assert traffic.recv_exact(s, 1) == b"x"
+    for s in socks:
+        s.close()
+    wait_until(lambda: echo.active == 0, 20, "all end")
+
+
 @pytest.mark.quick
 def test_server_killed_in_mid_transfer(kit, start, service):
     """The server dies while bytes flow: local connections end, the client says so and exits with 255."""
