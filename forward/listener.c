@@ -52,6 +52,7 @@ static enum adit_err listen_one(struct forwarder *f, const struct sock_addr *a, 
     enum adit_err e = sock_listen(&fd, a, is_missing, err);
     if (e != ADIT_E_OK)
         return e;
+    (void)sock_set_nodelay(fd, true); /* Linux gives it on to those that are accepted */
     loop_fd_init(slot, SESSION_FD_FORWARDER, f);
     e = loop_add(forwarder_loop(f), slot, fd, err);
     if (e == ADIT_E_OK)
@@ -243,7 +244,6 @@ static bool take_one(struct forwarder *f, struct loop_fd *fd)
     switch (sock_accept(fd->fd, &client, &peer, &err)) {
     case SOCK_ACCEPT_OK:
         listeners_of(f)->limit_is_told = false;
-        (void)sock_set_nodelay(client, true);
         f->ops->accepted(f, client, &peer);
         return true;
     case SOCK_ACCEPT_IGNORE:

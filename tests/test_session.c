@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -479,6 +480,26 @@ static void check_echo(int fd, size_t n)
     close(fd);
 }
 
+/* The session's end of a client's connection: it is in this process. */
+static int session_end(int client)
+{
+    struct sock_addr mine, peer;
+    assert_true(sock_local(client, &mine));
+    for (int fd = 0; fd < 1024; fd++)
+        if (sock_peer(fd, &peer) && sock_addr_port(&peer) == sock_addr_port(&mine))
+            return fd;
+    fail();
+    return -1;
+}
+
+static void check_nodelay(int client)
+{
+    int value = 0;
+    socklen_t len = sizeof value;
+    assert_int_equal(getsockopt(session_end(client), IPPROTO_TCP, TCP_NODELAY, &value, &len), 0);
+    assert_int_not_equal(value, 0);
+}
+
 /* ---- Tests ---- */
 
 static void test_local(void **state)
@@ -514,6 +535,7 @@ static void test_many_at_once(void **state)
     }
     for (size_t i = 0; i < ADIT_COUNT(fds); i++)
         assert_int_equal(read_all(fds[i], got, 4), 4);
+    check_nodelay(fds[0]);
     for (size_t i = 0; i < ADIT_COUNT(fds); i++)
         close(fds[i]);
     stop_cleanly(f, NULL);
