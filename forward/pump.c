@@ -262,8 +262,12 @@ static void near_shutdown(struct pump *p)
 /* Draws the conclusions: each direction ends by itself, the whole when both have. */
 static void settle(struct pump *p)
 {
-    if (!p->out_over && !p->ring && (p->far_eof || p->far_gone))
-        near_shutdown(p);
+    if (!p->out_over && !p->ring && (p->far_eof || p->far_gone)) {
+        if (p->in_over)
+            p->out_over = true; /* both: the close says it too */
+        else
+            near_shutdown(p);
+    }
     if (p->far_gone)
         p->in_over = true;
     if (!p->in_over || !p->out_over)
