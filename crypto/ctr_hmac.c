@@ -46,13 +46,9 @@ static uint32_t ctr_hmac_peek_length(const struct cipher *c, uint32_t seq, const
 static void packet_mac(const struct ctr_hmac_state *s, uint32_t seq, const uint8_t *packet, size_t n,
                        uint8_t mac[HASH_MAX_LEN])
 {
-    struct hash h = s->mac.inner;
     uint8_t number[4];
     store32_be(number, seq);
-    hash_update(&h, number, sizeof number);
-    hash_update(&h, packet, n);
-    hmac_out(&s->mac, &h, mac);
-    adit_wipe(&h, sizeof h);
+    hmac_run(&s->mac, span_make(number, sizeof number), span_make(packet, n), mac);
 }
 
 static bool packet_mac_is(const struct ctr_hmac_state *s, uint32_t seq, const uint8_t *packet, size_t n,

@@ -1,27 +1,46 @@
 /*
  * hash.c - the SHA family and HMAC.
  *
- * SHA-256 and SHA-512 are libsodium's, which are the faster ones (they carry HMAC for whole
- * connections); SHA-1 and SHA-384, which libsodium lacks, are BearSSL's.
+ * SHA-256 is our own where this CPU has better instructions than the libraries use. Else it and SHA-512 are
+ * libsodium's, which are the faster ones (they carry HMAC for whole connections); SHA-1 and SHA-384, which
+ * libsodium lacks, are BearSSL's.
  */
 #include <string.h>
 
 #include "internal.h"
+#include "sha256.h"
 
 enum { HASH_MAX_BLOCK = 128 };
 
-union CRYPTO_IN_STORAGE hash_state {
-    crypto_hash_sha256_state sha256;
-    crypto_hash_sha512_state sha512;
-    br_sha1_context sha1;
-    br_sha384_context sha384;
+struct CRYPTO_IN_STORAGE hash_state {
+    bool is_ours; /* SHA-256 alone; fixed at hash_init */
+    union {
+        struct sha256 ours;
+        crypto_hash_sha256_state sha256;
+        crypto_hash_sha512_state sha512;
+        br_sha1_context sha1;
+        br_sha384_context sha384;
+    } u;
 };
-_Static_assert(sizeof(union hash_state) <= sizeof(((struct hash *)0)->state), "struct hash is too small");
-_Static_assert(_Alignof(union hash_state) <= _Alignof(struct hash), "struct hash is not aligned");
+_Static_assert(sizeof(struct hash_state) <= sizeof(((struct hash *)0)->state), "struct hash is too small");
+_Static_assert(_Alignof(struct hash_state) <= _Alignof(struct hash), "struct hash is not aligned");
 
-static union hash_state *state_of(struct hash *h)
+static struct hash_state *state_of(struct hash *h)
 {
-    return (union hash_state *)(void *)h->state.bytes;
+    return (struct hash_state *)(void *)h->state.bytes;
+}
+
+static const struct hash_state *const_state_of(const struct hash *h)
+{
+    return (const struct hash_state *)(const void *)h->state.bytes;
+}
+
+/* NULL: libsodium's SHA-256. */
+static sha256_compress *our_compress;
+
+void hash_impl_choose(void)
+{
+    our_compress = sha256_compress_choose();
 }
 
 size_t hash_len(enum hash_alg alg)
@@ -39,44 +58,79 @@ size_t hash_len(enum hash_alg alg)
     return 64;
 }
 
+static void sha256_state_init(struct hash_state *s)
+{
+    s->is_ours = our_compress != NULL;
+    if (s->is_ours)
+        sha256_init(&s->u.ours, our_compress);
+    else
+        crypto_hash_sha256_init(&s->u.sha256);
+}
+
 void hash_init(struct hash *h, enum hash_alg alg)
 {
-    union hash_state *s = state_of(h);
+    struct hash_state *s = state_of(h);
     h->alg = alg;
     memset(&h->state, 0, sizeof h->state);
     switch (alg) {
     case HASH_SHA1:
-        br_sha1_init(&s->sha1);
+        br_sha1_init(&s->u.sha1);
         break;
     case HASH_SHA256:
-        crypto_hash_sha256_init(&s->sha256);
+        sha256_state_init(s);
         break;
     case HASH_SHA384:
-        br_sha384_init(&s->sha384);
+        br_sha384_init(&s->u.sha384);
         break;
     case HASH_SHA512:
-        crypto_hash_sha512_init(&s->sha512);
+        crypto_hash_sha512_init(&s->u.sha512);
         break;
     }
 }
 
 void hash_update(struct hash *h, const void *p, size_t n)
 {
-    union hash_state *s = state_of(h);
+    struct hash_state *s = state_of(h);
     if (n == 0)
         return; /* p may be NULL then, which the libraries do not promise to take */
     switch (h->alg) {
     case HASH_SHA1:
-        br_sha1_update(&s->sha1, p, n);
+        br_sha1_update(&s->u.sha1, p, n);
         break;
     case HASH_SHA256:
-        crypto_hash_sha256_update(&s->sha256, p, n);
+        if (s->is_ours)
+            sha256_update(&s->u.ours, p, n);
+        else
+            crypto_hash_sha256_update(&s->u.sha256, p, n);
         break;
     case HASH_SHA384:
-        br_sha384_update(&s->sha384, p, n);
+        br_sha384_update(&s->u.sha384, p, n);
         break;
     case HASH_SHA512:
-        crypto_hash_sha512_update(&s->sha512, p, n);
+        crypto_hash_sha512_update(&s->u.sha512, p, n);
+        break;
+    }
+}
+
+/* Leaves h good for wiping only: that spares a copy of it. */
+static void hash_end(struct hash *h, uint8_t *out)
+{
+    struct hash_state *s = state_of(h);
+    switch (h->alg) {
+    case HASH_SHA1:
+        br_sha1_out(&s->u.sha1, out);
+        break;
+    case HASH_SHA256:
+        if (s->is_ours)
+            sha256_end(&s->u.ours, out);
+        else
+            crypto_hash_sha256_final(&s->u.sha256, out);
+        break;
+    case HASH_SHA384:
+        br_sha384_out(&s->u.sha384, out);
+        break;
+    case HASH_SHA512:
+        crypto_hash_sha512_final(&s->u.sha512, out);
         break;
     }
 }
@@ -84,21 +138,7 @@ void hash_update(struct hash *h, const void *p, size_t n)
 void hash_out(const struct hash *h, uint8_t *out)
 {
     struct hash copy = *h;
-    union hash_state *s = state_of(&copy);
-    switch (copy.alg) {
-    case HASH_SHA1:
-        br_sha1_out(&s->sha1, out);
-        break;
-    case HASH_SHA256:
-        crypto_hash_sha256_final(&s->sha256, out);
-        break;
-    case HASH_SHA384:
-        br_sha384_out(&s->sha384, out);
-        break;
-    case HASH_SHA512:
-        crypto_hash_sha512_final(&s->sha512, out);
-        break;
-    }
+    hash_end(&copy, out);
     adit_wipe(&copy, sizeof copy);
 }
 
@@ -107,7 +147,7 @@ void hash_of(enum hash_alg alg, struct span data, uint8_t *out)
     struct hash h;
     hash_init(&h, alg);
     hash_update(&h, data.p, data.n);
-    hash_out(&h, out);
+    hash_end(&h, out);
     adit_wipe(&h, sizeof h);
 }
 
@@ -140,13 +180,37 @@ void hmac_init(struct hmac *m, enum hash_alg alg, struct span key)
     adit_wipe(block, sizeof block);
 }
 
-void hmac_out(const struct hmac *m, const struct hash *message, uint8_t *out)
+/* A small packet costs three blocks: copies of a whole struct hash would show beside them. */
+static void hmac_run_ours(const struct sha256 *inner, const struct sha256 *outer, struct span first,
+                          struct span second, uint8_t out[32])
 {
-    struct hash h = m->outer;
+    struct sha256 s = *inner;
+    uint8_t digest[32];
+    sha256_update(&s, first.p, first.n);
+    sha256_update(&s, second.p, second.n);
+    sha256_end(&s, digest);
+    s = *outer;
+    sha256_update(&s, digest, sizeof digest);
+    sha256_end(&s, out);
+    adit_wipe(&s, sizeof s);
+    adit_wipe(digest, sizeof digest);
+}
+
+void hmac_run(const struct hmac *m, struct span first, struct span second, uint8_t *out)
+{
+    const struct hash_state *inner = const_state_of(&m->inner), *outer = const_state_of(&m->outer);
+    if (inner->is_ours) {
+        hmac_run_ours(&inner->u.ours, &outer->u.ours, first, second, out);
+        return;
+    }
+    struct hash h = m->inner;
     uint8_t digest[HASH_MAX_LEN];
-    hash_out(message, digest);
+    hash_update(&h, first.p, first.n);
+    hash_update(&h, second.p, second.n);
+    hash_end(&h, digest);
+    h = m->outer;
     hash_update(&h, digest, hash_len(h.alg));
-    hash_out(&h, out);
+    hash_end(&h, out);
     adit_wipe(&h, sizeof h);
     adit_wipe(digest, sizeof digest);
 }
@@ -155,9 +219,6 @@ void hmac_of(enum hash_alg alg, struct span key, struct span data, uint8_t *out)
 {
     struct hmac m;
     hmac_init(&m, alg, key);
-    struct hash h = m.inner;
-    hash_update(&h, data.p, data.n);
-    hmac_out(&m, &h, out);
-    adit_wipe(&h, sizeof h);
+    hmac_run(&m, data, span_make(NULL, 0), out);
     adit_wipe(&m, sizeof m);
 }

@@ -16,14 +16,18 @@
 /* States that live in the byte storage of a public struct: the compiler is told that they alias it. */
 #define CRYPTO_IN_STORAGE __attribute__((may_alias))
 
-/* ---- hash.c: HMAC with the key's two blocks hashed in advance --------------------------------- */
+/* ---- hash.c: which SHA-256; HMAC with the key's two blocks hashed in advance -------------------- */
+
+/* Called by crypto_init after cpu_detect. Before that the library's is in force. A struct hash or hmac
+ * stays with what was in force at its init. */
+void hash_impl_choose(void);
 
 struct hmac {
     struct hash inner, outer;
 };
 void hmac_init(struct hmac *m, enum hash_alg alg, struct span key);
-/* The message goes through a copy of m->inner (hash_update); this ends it. out: hash_len bytes. */
-void hmac_out(const struct hmac *m, const struct hash *message, uint8_t *out);
+/* HMAC of first || second, which is how a packet's MAC is made. out: hash_len bytes. m stays as it is. */
+void hmac_run(const struct hmac *m, struct span first, struct span second, uint8_t *out);
 
 /* ---- aes.c: which AES ---------------------------------------------------------------------------- */
 

@@ -2,6 +2,8 @@
  * test_hash.c - FIPS 180-4 example messages, RFC 4231 and RFC 2202 HMAC, and hashing in pieces.
  */
 #include "../crypto/crypto.h"
+#include "cpu_levels.h"
+#include "sha256_plain.h"
 #include "unhex.h"
 
 static struct span text(const char *s)
@@ -170,6 +172,94 @@ static void hmac_at_the_block_edge(void **state)
     assert_memory_equal(a, b, 32);
 }
 
+enum { LONGEST = 40000 };
+
+/* What level 0 (the library) makes of every length up to 600 and of some up to LONGEST. */
+static struct {
+    size_t n, at;
+    uint8_t hash[32], hmac[32];
+} known[640];
+static uint8_t bytes[64 + LONGEST];
+
+static uint64_t random_below(uint64_t limit)
+{
+    static uint64_t x = 88172645463325252;
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    return (x >> 16) % limit;
+}
+
+static void make_known(void)
+{
+    cpu_level_set(0);
+    sha256_plain_fill(bytes, sizeof bytes, 2463534242);
+    for (size_t i = 0; i < ADIT_COUNT(known); i++) {
+        known[i].n = i <= 600 ? i : 601 + random_below(LONGEST - 600);
+        known[i].at = random_below(64);
+        struct span data = span_make(bytes + known[i].at, known[i].n);
+        hash_of(HASH_SHA256, data, known[i].hash);
+        hmac_of(HASH_SHA256, span_make(bytes, i % 100), data, known[i].hmac);
+    }
+}
+
+/* In pieces of random lengths, many of them shorter than a block; the struct moves in between. */
+static void hash_in_pieces(const uint8_t *p, size_t n, uint8_t out[32])
+{
+    struct hash h, other;
+    hash_init(&h, HASH_SHA256);
+    while (n > 0) {
+        size_t piece = random_below(random_below(2) == 0 ? 130 : 5000);
+        piece = piece < n ? piece : n;
+        hash_update(&h, p, piece);
+        other = h;
+        memset(&h, 0xa5, sizeof h);
+        h = other;
+        p += piece;
+        n -= piece;
+    }
+    hash_out(&h, out);
+    hash_out(&h, out); /* it may be asked again */
+}
+
+static void every_cpu_hashes_alike(void **state)
+{
+    uint8_t out[32];
+    (void)state;
+    make_known();
+    for (size_t level = 0; level < ADIT_COUNT(cpu_levels); level++) {
+        cpu_level_set(level);
+        for (size_t i = 0; i < ADIT_COUNT(known); i++) {
+            struct span data = span_make(bytes + known[i].at, known[i].n);
+            hash_of(HASH_SHA256, data, out);
+            assert_memory_equal(out, known[i].hash, 32);
+            hash_in_pieces(data.p, data.n, out);
+            assert_memory_equal(out, known[i].hash, 32);
+            hmac_of(HASH_SHA256, span_make(bytes, i % 100), data, out);
+            assert_memory_equal(out, known[i].hmac, 32);
+        }
+    }
+}
+
+/* A hash goes on with the code that it began with, whatever crypto_init chooses meanwhile. */
+static void a_started_hash_keeps_its_code(void **state)
+{
+    (void)state;
+    for (size_t from = 0; from < ADIT_COUNT(cpu_levels); from++)
+        for (size_t to = 0; to < ADIT_COUNT(cpu_levels); to++) {
+            struct hash h;
+            uint8_t want[32], out[32];
+            cpu_level_set(from);
+            hash_of(HASH_SHA256, span_make(bytes, 1000), want);
+            hash_init(&h, HASH_SHA256);
+            hash_update(&h, bytes, 100);
+            cpu_level_set(to);
+            hash_update(&h, bytes + 100, 900);
+            hash_out(&h, out);
+            assert_memory_equal(out, want, 32);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,7 +269,14 @@ int main(void)
         cmocka_unit_test(hmac_of_jefe),           cmocka_unit_test(hmac_of_a_long_key),
         cmocka_unit_test(hmac_at_the_block_edge),
     };
-    if (!crypto_init())
-        return 1;
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest all[] = {
+        cmocka_unit_test(every_cpu_hashes_alike),
+        cmocka_unit_test(a_started_hash_keeps_its_code),
+    };
+    int failed = 0;
+    for (size_t level = 0; level < ADIT_COUNT(cpu_levels); level++) {
+        cpu_level_set(level);
+        failed += cmocka_run_group_tests_name(cpu_levels[level].name, tests, NULL, NULL);
+    }
+    return failed + cmocka_run_group_tests_name("all levels", all, NULL, NULL);
 }
