@@ -12,6 +12,7 @@
 
 #include "cpu.h"
 #include "crypto.h"
+#include "gcm_x86.h"
 
 /* States that live in the byte storage of a public struct: the compiler is told that they alias it. */
 #define CRYPTO_IN_STORAGE __attribute__((may_alias))
@@ -57,15 +58,28 @@ void aes_ctr_run(struct aes_ctr *c, uint8_t *data, size_t n);
 
 /* ---- gcm.c --------------------------------------------------------------------------------------- */
 
+struct gcm_key;
+
+/* open: false when the tag is wrong; what data holds then is for the caller to wipe. */
+struct gcm_impl {
+    void (*seal)(const struct gcm_key *k, const uint8_t iv[12], struct span aad, uint8_t *data, size_t n,
+                 uint8_t tag[16]);
+    bool (*open)(const struct gcm_key *k, const uint8_t iv[12], struct span aad, uint8_t *data, size_t n,
+                 const uint8_t tag[16]);
+};
+
 struct gcm_key {
     union {
+#ifdef __x86_64__
+        struct gcm_x86_key x86;
+#endif
         crypto_aead_aes256gcm_state sodium;
         struct {
             br_aes_gen_ctr_keys aes;
             br_ghash ghash;
         } bear;
     } u;
-    bool is_sodium;
+    const struct gcm_impl *impl; /* whose */
 };
 void gcm_key_init(struct gcm_key *k, struct span key);
 void gcm_key_seal(const struct gcm_key *k, const uint8_t iv[12], struct span aad, uint8_t *data, size_t n,

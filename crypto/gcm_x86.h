@@ -1,0 +1,53 @@
+/*
+ * gcm_x86.h - AES-GCM (NIST SP 800-38D) by AES-NI and PCLMULQDQ, and what its wider kernels share with it. Of
+ * crypto/ alone; nothing of it exists on other architectures than x86-64.
+ */
+#ifndef CRYPTO_GCM_X86_H
+#define CRYPTO_GCM_X86_H
+#ifdef __x86_64__
+
+#include "aes_x86.h"
+
+enum {
+    GCM_X86_POWERS = 32, /* as many blocks as the widest kernel takes at a time */
+    GCM_X86_VECTORS = 8, /* every kernel takes eight vectors at a time: 8, 16 or 32 blocks */
+};
+
+struct gcm_x86_key;
+
+/* A message on its way. Secret. */
+struct gcm_x86_run {
+    _Alignas(
+        16) uint8_t counter[16];   /* the next counter block, byte-reversed: the 32-bit counter comes first */
+    _Alignas(16) uint8_t hash[16]; /* GHASH so far, byte-reversed */
+};
+
+/* One loop for both directions: encrypts or decrypts `batches` times batch_len bytes at data, in place, and
+ * hashes as many at hashed, each batch before it is written. To open, hashed is data; to seal, it is the
+ * batch before data, which is sealed already. */
+struct gcm_x86_kernel {
+    size_t batch_len; /* bytes */
+    void (*run)(const struct gcm_x86_key *k, struct gcm_x86_run *r, uint8_t *data, const uint8_t *hashed,
+                size_t batches);
+};
+
+/* All that a key needs, made once: a message begins with no more than its own counter block. Secret; may be
+ * copied (kernels are static); the owner wipes it. */
+struct gcm_x86_key {
+    struct aes_x86_key aes;
+    /* H^32, H^31, ... H^1, each multiplied by x and byte-reversed (gcm_x86.c says why). */
+    _Alignas(16) uint8_t power[GCM_X86_POWERS][16];
+    const struct gcm_x86_kernel *wide; /* for long messages, NULL: none */
+};
+
+/* key: 16, 24 or 32 bytes. wide: a kernel that this CPU has, or NULL. Only where cpu()->has_aes. */
+void gcm_x86_key_init(struct gcm_x86_key *k, struct span key, const struct gcm_x86_kernel *wide);
+/* In place, n < 2^36 - 31 (SP 800-38D §5.2.1.1; then the counter does not come back to where it began). */
+void gcm_x86_seal(const struct gcm_x86_key *k, const uint8_t iv[12], struct span aad, uint8_t *data, size_t n,
+                  uint8_t tag[16]);
+/* False when the tag is wrong; data is then decrypted all the same and the caller wipes it. */
+bool gcm_x86_open(const struct gcm_x86_key *k, const uint8_t iv[12], struct span aad, uint8_t *data, size_t n,
+                  const uint8_t tag[16]) ADIT_MUST_USE;
+
+#endif
+#endif
