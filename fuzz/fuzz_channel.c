@@ -135,7 +135,7 @@ static void begin(struct table *t, const struct adit_alloc *alloc, struct drbg *
     ALWAYS(channel_open(&t->channels, "direct-tcpip", span_str("host"), NULL) != NULL);
     ALWAYS(globals_add(&t->globals, GLOBAL_FORWARD, "tcpip-forward", span_str("x"), true, 0, NULL));
     globals_flush(&t->globals, &t->pk, false, 1);
-    channels_flush(&t->channels, &t->pk);
+    channels_flush(&t->channels, &t->pk, true);
     ALWAYS(channel_on_confirmation(&t->channels, span_make(confirm, sizeof(confirm)), &err) == t->last);
 }
 
@@ -157,7 +157,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             own_side(&t, message);
         else if (peer_side(&t, message) != ADIT_E_OK)
             break;
-        channels_flush(&t.channels, &t.pk);
+        channels_flush(&t.channels, &t.pk, true);
         packet_out_consume(&t.pk, packet_out(&t.pk).n);
         channels_reap(&t.channels);
         (void)channels_unblocked(&t.channels, &t.pk);

@@ -264,22 +264,23 @@ void channel_refuse(struct channels *t, struct channel *ch, uint32_t reason, str
 
 /* ---- senders: false means that there is no room now ---- */
 
-static bool send_open(struct channels *t, struct packet *pk, struct channel *ch)
+static bool send_open(struct channels *t, struct packet *pk, struct channel *ch, bool may_come_back)
 {
     struct channel_opening *o = ch->opening;
     struct rd r = rd_init((struct span){o->bytes, o->n});
-    struct wr w = packet_begin(pk, SSH_MSG_CHANNEL_OPEN, o->n + 16);
+    struct wr w = packet_begin(pk, SSH_MSG_CHANNEL_OPEN, o->n + 16u);
     wr_string(&w, rd_string(&r));
     wr_u32(&w, ch->id);
     wr_u32(&w, ch->rx_window);
     wr_u32(&w, LIMIT_CHANNEL_PACKET);
     wr_bytes(&w, rd_rest(&r));
-    uint32_t seq = pk->tx.seq;
+    o->seq = pk->tx.seq;
     if (!packet_send(pk, &w))
         return false;
-    o->is_sent = true;
-    o->seq = seq;
-    o->sent_us = t->now_us;
+    ch->open_sent = true;
+    ch->round_start_us = t->now_us;
+    if (!may_come_back)
+        opening_free(t, ch);
     return true;
 }
 
@@ -325,11 +326,12 @@ static bool send_number(struct packet *pk, uint8_t msg, const struct channel *ch
     return packet_send(pk, &w);
 }
 
-static bool send_one(struct channels *t, struct packet *pk, struct channel *ch, uint8_t what)
+static bool send_one(struct channels *t, struct packet *pk, struct channel *ch, uint8_t what,
+                     bool may_come_back)
 {
     switch (what) {
     case DUE_OPEN:
-        return send_open(t, pk, ch);
+        return send_open(t, pk, ch, may_come_back);
     case DUE_CONFIRM:
         return send_confirm(pk, ch);
     case DUE_REFUSE:
@@ -345,13 +347,13 @@ static bool send_one(struct channels *t, struct packet *pk, struct channel *ch, 
 }
 
 /* False: the output is full. */
-static bool send_due(struct channels *t, struct packet *pk, struct channel *ch)
+static bool send_due(struct channels *t, struct packet *pk, struct channel *ch, bool may_come_back)
 {
     for (unsigned bit = DUE_OPEN; bit <= DUE_CLOSE; bit <<= 1) {
         uint8_t what = (uint8_t)bit;
         if ((ch->due & what) == 0)
             continue;
-        if (!send_one(t, pk, ch, what))
+        if (!send_one(t, pk, ch, what, may_come_back))
             return false;
         ch->due &= (uint8_t)~what;
         if (what == DUE_OPEN) /* the rest follows the confirmation */
@@ -360,12 +362,12 @@ static bool send_due(struct channels *t, struct packet *pk, struct channel *ch)
     return true;
 }
 
-void channels_flush(struct channels *t, struct packet *pk)
+void channels_flush(struct channels *t, struct packet *pk, bool may_come_back)
 {
     while (t->due != NULL) {
         struct channel *ch = t->due;
         bool is_waiting = ch->state == CHANNEL_OPENING && (ch->due & DUE_OPEN) == 0;
-        if (!is_waiting && !send_due(t, pk, ch))
+        if (!is_waiting && !send_due(t, pk, ch, may_come_back))
             return; /* this is called at every step: it must not try thousands in vain */
         ch->in_due = false;
         t->due = ch->next_due;
@@ -392,8 +394,8 @@ bool channels_unsent(struct channels *t, uint32_t seq)
 {
     for (uint32_t i = 0; i < t->slot_count; i++) {
         struct channel *ch = t->slots[i].channel;
-        if (ch != NULL && ch->state == CHANNEL_OPENING && ch->opening->is_sent && ch->opening->seq == seq) {
-            ch->opening->is_sent = false;
+        if (ch != NULL && ch->open_sent && ch->opening != NULL && ch->opening->seq == seq) {
+            ch->open_sent = false;
             due(t, ch, DUE_OPEN);
             return true;
         }
@@ -538,7 +540,7 @@ static struct channel *opening(struct channels *t, struct rd *r, const char *msg
     (void)rd_u8(r);
     uint32_t id = rd_u32(r);
     struct channel *ch = rd_ok(r) && id < t->slot_count ? t->slots[id].channel : NULL;
-    if (ch == NULL || ch->is_gone || ch->state != CHANNEL_OPENING || !ch->opening->is_sent) {
+    if (ch == NULL || ch->is_gone || ch->state != CHANNEL_OPENING || !ch->open_sent) {
         adit_fail(err, ADIT_E_PROTOCOL, "%s for channel %lu, which is not being opened (RFC 4254 §5.1)", msg,
                   (unsigned long)id);
         return NULL;

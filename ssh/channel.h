@@ -27,12 +27,11 @@ enum {
     DUE_CLOSE = 32,
 };
 
-/* What only a channel that is being opened needs; as large as it must be, for thousands may be under way. */
+/* The words of an open or a refusal, until they are sent, or cannot come back any more. As large as it must
+ * be, for thousands may wait. */
 struct channel_opening {
-    uint64_t sent_us;
     uint32_t seq;    /* packet number of the CHANNEL_OPEN, for UNIMPLEMENTED */
     uint32_t reason; /* of a refusal */
-    bool is_sent;
     uint16_t n;      /* at most LIMIT_OPEN_BYTES */
     uint8_t bytes[]; /* string type, then the type's own fields; or the text of a refusal */
 };
@@ -43,7 +42,8 @@ struct channel {
     struct channel *next_due;
     struct channel *next_blocked, *prev_blocked;
     struct channel_opening *opening;
-    uint64_t round_start_us; /* of the interval in which round_bytes were consumed */
+    uint64_t round_start_us; /* of the interval in which round_bytes were consumed; the first one begins when
+                              * the open is sent */
     uint32_t round_bytes;
     uint32_t id, peer_id;
     uint32_t tx_window, tx_packet_max; /* what we may send */
@@ -51,7 +51,7 @@ struct channel {
     uint32_t rx_held;                  /* received, not consumed */
     uint32_t rx_max;                   /* what the two may add up to */
     uint8_t state, due;
-    bool in_due : 1, in_blocked : 1, wants_window : 1;
+    bool in_due : 1, in_blocked : 1, wants_window : 1, open_sent : 1;
     bool eof_sent : 1, eof_received : 1, close_sent : 1, close_received : 1;
     bool is_gone : 1; /* its end was told to the owner: freed when nothing is due */
 };
@@ -99,8 +99,11 @@ bool channel_request(struct packet *pk, struct channel *ch, const char *type, st
 /* The owner knows that it has ended. */
 void channel_gone(struct channels *t, struct channel *ch);
 
-/* Sends what is due, in the order in which the channels came to have something, until the output is full. */
-void channels_flush(struct channels *t, struct packet *pk);
+/* Sends what is due, in the order in which the channels came to have something, until the output is full.
+ * may_come_back: what is opened now is kept, because UNIMPLEMENTED may still come for it (see
+ * channels_unsent).
+ */
+void channels_flush(struct channels *t, struct packet *pk, bool may_come_back);
 /* Frees the channels whose end was told before the last flush. Not between an event and its handling. */
 void channels_reap(struct channels *t);
 /* The next channel that channel_space had nothing for and has now; NULL: none. */

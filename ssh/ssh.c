@@ -187,7 +187,7 @@ void ssh_flush(struct ssh *ssh)
         return;
     replies_flush(&ssh->replies, &ssh->packet);
     globals_flush(&ssh->globals, &ssh->packet, is_early, ssh->now_us);
-    channels_flush(&ssh->channels, &ssh->packet);
+    channels_flush(&ssh->channels, &ssh->packet, is_early);
     ssh_check(ssh, ADIT_E_OK);
 }
 

@@ -89,15 +89,9 @@ enum adit_err ssh_on_channel_open(struct ssh *ssh, struct span payload, struct s
 
 enum adit_err ssh_on_open_confirmation(struct ssh *ssh, struct span payload, struct ssh_event *event)
 {
-    struct rd r = rd_init(span_sub(payload, 1, 4));
-    uint32_t id = rd_u32(&r);
-    uint64_t sent_us = 0;
-    if (id < ssh->channels.slot_count && ssh->channels.slots[id].channel != NULL &&
-        ssh->channels.slots[id].channel->opening != NULL)
-        sent_us = ssh->channels.slots[id].channel->opening->sent_us;
     struct channel *ch = channel_on_confirmation(&ssh->channels, payload, &ssh->error);
-    if (ch != NULL && sent_us != 0)
-        ssh_note_rtt(ssh, sent_us);
+    if (ch != NULL && ch->round_start_us != 0)
+        ssh_note_rtt(ssh, ch->round_start_us);
     return channel_event(ssh, ch, SSH_EVENT_CHANNEL_OPENED, event);
 }
 

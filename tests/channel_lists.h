@@ -55,7 +55,8 @@ static inline void channel_lists_check(const struct channels *t)
         blocked += ch->in_blocked;
         granted += ch->rx_max;
         assert_int_equal(ch->id, id);
-        assert_true(ch->opening != NULL || ch->state != CHANNEL_OPENING);
+        assert_true(ch->opening != NULL || ch->state != CHANNEL_OPENING || ch->open_sent);
+        assert_true(ch->opening == NULL || ch->state != CHANNEL_OPEN);
         /* What is due and stands in no list would never go. */
         assert_true(ch->in_due || ch->due == 0 ||
                     (ch->state == CHANNEL_OPENING && (ch->due & DUE_OPEN) == 0));

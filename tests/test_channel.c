@@ -33,7 +33,7 @@ static int tear_down(void **state)
 
 static void flush(struct scene *s)
 {
-    channels_flush(&s->c, &s->t.pk);
+    channels_flush(&s->c, &s->t.pk, false);
     channel_lists_check(&s->c);
 }
 
@@ -345,7 +345,7 @@ static void test_thousands_blocked(void **state)
     for (unsigned i = 0; i < ADIT_COUNT(ch); i++) {
         ch[i] = peer_opens(s, i, 100);
         channel_accept(&s->c, ch[i], s);
-        channels_flush(&s->c, &s->t.pk);
+        channels_flush(&s->c, &s->t.pk, false);
         packet_out_consume(&s->t.pk, packet_out(&s->t.pk).n);
         assert_int_equal(channel_space(&s->c, &s->t.pk, ch[i], false, &place, 1, 10), 0);
     }
@@ -629,16 +629,33 @@ static void test_unsent(void **state)
     struct channel *ch = channel_open(&s->c, "x", (struct span){0}, NULL);
     s->t.pk.tx.seq = s->t.ear.rx.seq = UINT32_MAX;
     assert_false(channels_unsent(&s->c, 0));
-    flush(s);
+    channels_flush(&s->c, &s->t.pk, true);
     (void)hear(&s->t);
     assert_false(channels_unsent(&s->c, 0));
     assert_true(channels_unsent(&s->c, UINT32_MAX));
     assert_false(channels_unsent(&s->c, UINT32_MAX)); /* once */
     assert_wrong(s, channel_on_confirmation(&s->c, message("buuuu", 91, 0u, 0u, 1u, 1u), &s->t.err));
-    flush(s);
+    flush(s); /* now it cannot come back any more, and is forgotten */
     assert_int_equal(hear(&s->t).p[0], 90);
+    assert_false(channels_unsent(&s->c, 0));
+    assert_null(ch->opening);
     assert_non_null(channel_on_confirmation(&s->c, message("buuuu", 91, ch->id, 0u, 1u, 1u), &s->t.err));
     assert_false(channels_unsent(&s->c, 0));
+}
+
+/* An open that has been sent early goes on to be one that may come back, until it is confirmed. */
+static void test_unsent_late(void **state)
+{
+    struct scene *s = *state;
+    struct channel *ch = channel_open(&s->c, "x", (struct span){0}, NULL);
+    s->t.pk.tx.seq = 7;
+    channels_flush(&s->c, &s->t.pk, true);
+    flush(s);
+    assert_non_null(ch->opening);
+    assert_true(channels_unsent(&s->c, 7));
+    flush(s);
+    assert_non_null(channel_on_confirmation(&s->c, message("buuuu", 91, ch->id, 0u, 1u, 1u), &s->t.err));
+    assert_null(ch->opening);
 }
 
 /* A full output keeps what is due, in order, and loses nothing. */
@@ -743,6 +760,7 @@ int main(void)
         TEST(test_close_while_opening),
         TEST(test_requests),
         TEST(test_unsent),
+        TEST(test_unsent_late),
         TEST(test_due_waits_for_room),
         TEST(test_due_in_turn),
         TEST(test_out_of_memory),
