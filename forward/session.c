@@ -637,15 +637,18 @@ static void on_timer(struct session *s, struct loop_timer *t)
         flow->forwarder->ops->flow_timer(flow);
 }
 
-/* At the budget the transport is not read: one that holds it up for everybody must not do so for ever. */
+/* At the budget the transport is not read: one that holds it up for everybody must not do so for ever. Looked
+ * at once a second, for thousands may hold something. */
 static void watch_budget(struct session *s)
 {
-    uint64_t now = loop_now_ms();
-    struct pump *p;
     if (!pump_set_is_full(&s->pumps)) {
         loop_timer_cancel(&s->loop, &s->stall_timer);
         return;
     }
+    if (s->stall_timer.is_set)
+        return;
+    uint64_t now = loop_now_ms();
+    struct pump *p;
     while (pump_set_is_full(&s->pumps) && now > SESSION_STALL_MS &&
            (p = pump_set_stalled(&s->pumps, now - SESSION_STALL_MS))) {
         session_log(s, SESSION_INFO, "closed a connection whose local side took nothing for %u s",
@@ -653,8 +656,7 @@ static void watch_budget(struct session *s)
         s->stats.stalled++;
         pump_abort(p);
     }
-    if (!s->stall_timer.is_set)
-        loop_timer_set(&s->loop, &s->stall_timer, now + 1000);
+    loop_timer_set(&s->loop, &s->stall_timer, now + 1000);
 }
 
 /* ---- The thread ---- */
