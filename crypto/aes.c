@@ -3,10 +3,12 @@
  *
  * BearSSL has AES by x86 instructions and in constant-time bitsliced C, 64 bits wide or 32.
  * Of its two CTR classes `ctr` has a 32-bit counter that does not carry: it is for GCM, whose counter
- * is defined so. SSH's counter is 128 bits wide with a random start: that is the `ctrcbc` class.
+ * is defined so. SSH's counter is 128 bits wide with a random start: that is the `ctrcbc` class. Where the
+ * CPU has AES, a faster CTR of our own stands in for it.
  */
 #include <string.h>
 
+#include "ctr_x86.h"
 #include "internal.h"
 
 /* BearSSL's own rule for "64-bit arithmetic is native here". */
@@ -52,22 +54,46 @@ const struct aes_impl *aes_impl(void)
 
 void aes_ctr_init(struct aes_ctr *c, struct span key, const uint8_t iv[16])
 {
-    memset(&c->keys, 0, sizeof c->keys);
-    aes_impl()->ctrcbc->init(&c->keys.vtable, key.p, key.n);
+    memset(&c->u, 0, sizeof c->u);
+    c->is_ours = cpu()->has_aes;
+#ifdef __x86_64__
+    if (c->is_ours)
+        aes_x86_key_init(&c->u.ours, key);
+#endif
+    if (!c->is_ours)
+        aes_impl()->ctrcbc->init(&c->u.bear.vtable, key.p, key.n);
     memcpy(c->counter, iv, sizeof c->counter);
+}
+
+static void run_blocks(const struct aes_ctr *c, uint8_t counter[16], uint8_t *data, size_t n)
+{
+#ifdef __x86_64__
+    if (c->is_ours) {
+        ctr_x86_run(&c->u.ours, counter, data, n / 16);
+        return;
+    }
+#endif
+    c->u.bear.vtable->ctr(&c->u.bear.vtable, counter, data, n);
 }
 
 void aes_ctr_run(struct aes_ctr *c, uint8_t *data, size_t n)
 {
     size_t whole = n & ~(size_t)15;
-    c->keys.vtable->ctr(&c->keys.vtable, c->counter, data, whole);
+    run_blocks(c, c->counter, data, whole);
     if (n == whole)
         return;
     uint8_t block[16] = {0};
-    c->keys.vtable->ctr(&c->keys.vtable, c->counter, block, sizeof block);
+    run_blocks(c, c->counter, block, sizeof block);
     for (size_t i = whole; i < n; i++)
         data[i] ^= block[i - whole];
     adit_wipe(block, sizeof block);
+}
+
+void aes_ctr_peek(const struct aes_ctr *c, uint8_t block[16])
+{
+    uint8_t counter[16];
+    memcpy(counter, c->counter, sizeof counter);
+    run_blocks(c, counter, block, 16);
 }
 
 void aes_ctr_xor(struct span key, const uint8_t iv[16], uint8_t *data, size_t n)

@@ -33,10 +33,9 @@ static uint32_t ctr_hmac_peek_length(const struct cipher *c, uint32_t seq, const
     if (c->mac->etm)
         return load32_be(head);
     const struct ctr_hmac_state *s = (const struct ctr_hmac_state *)(const void *)c->state.bytes;
-    uint8_t counter[16], block[16] = {0};
-    memcpy(counter, s->aes.counter, sizeof counter);
+    uint8_t block[16] = {0};
     memcpy(block, head, 4);
-    s->aes.keys.vtable->ctr(&s->aes.keys.vtable, counter, block, sizeof block);
+    aes_ctr_peek(&s->aes, block);
     uint32_t length = load32_be(block);
     adit_wipe(block, sizeof block); /* twelve bytes of key stream that is still to be used */
     return length;

@@ -10,6 +10,7 @@
 #include <bearssl.h>
 #include <sodium.h>
 
+#include "aes_x86.h"
 #include "cpu.h"
 #include "crypto.h"
 #include "gcm_x86.h"
@@ -48,13 +49,21 @@ const struct aes_impl *aes_impl(void);
 
 /* AES-CTR with a 128-bit big-endian counter that goes on from call to call (RFC 4344 §4). */
 struct aes_ctr {
-    br_aes_gen_ctrcbc_keys keys;
+    union {
+#ifdef __x86_64__
+        struct aes_x86_key ours;
+#endif
+        br_aes_gen_ctrcbc_keys bear;
+    } u;
+    bool is_ours; /* fixed at init */
     uint8_t counter[16];
 };
 void aes_ctr_init(struct aes_ctr *c, struct span key, const uint8_t iv[16]);
 /* When n is not a multiple of 16 the rest of the last key stream block is lost: only the last call
  * of a stream may be such. */
 void aes_ctr_run(struct aes_ctr *c, uint8_t *data, size_t n);
+/* What aes_ctr_run would make of this block now; the counter stays. */
+void aes_ctr_peek(const struct aes_ctr *c, uint8_t block[16]);
 
 /* ---- gcm.c --------------------------------------------------------------------------------------- */
 

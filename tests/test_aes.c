@@ -1,7 +1,9 @@
 /*
- * test_aes.c - NIST SP 800-38A and RFC 3686 vectors, the 128-bit counter, and portable against fast AES.
+ * test_aes.c - NIST SP 800-38A and RFC 3686 vectors, the 128-bit counter, and every CPU's AES against the
+ * portable one.
  */
 #include "../crypto/crypto.h"
+#include "cpu_levels.h"
 #include "unhex.h"
 
 #define PLAIN                                                          \
@@ -10,26 +12,6 @@
 #define KEY128 "2b7e151628aed2a6abf7158809cf4f3c"
 #define KEY192 "8e73b0f7da0e6452c810f32b809079e562f8ead2522c6b7b"
 #define KEY256 "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4"
-
-static void start(bool portable)
-{
-    crypto_force_portable(portable);
-    assert_true(crypto_init());
-}
-
-static int use_fast(void **state)
-{
-    (void)state;
-    start(false);
-    return 0;
-}
-
-static int use_portable(void **state)
-{
-    (void)state;
-    start(true);
-    return 0;
-}
 
 static void assert_ctr(const char *key_hex, const char *iv_hex, const char *plain, const char *sealed)
 {
@@ -124,33 +106,34 @@ static void cbc_of_sp800_38a(void **state)
                        "39f23369a9d9bacfa530e26304231461b2eb05e2c39be9fcda6c19078c6a9d1b");
 }
 
-/* All lengths up to 200 and a large one: both codes give the same, nothing is written past the end. */
-static void portable_equals_fast(void **state)
+/* All lengths up to 600 and a large one, at changing alignments: every CPU gives the same, nothing is written
+ * before or past the data. */
+static void every_cpu_gives_the_same(void **state)
 {
-    static uint8_t a[35000 + 1], b[35000 + 1];
+    static uint8_t a[35000 + 32], b[sizeof a];
     uint8_t key[32], iv[16];
     (void)state;
     unhex(key, sizeof key, KEY256);
     memset(iv, 0xff, sizeof iv);
-    for (size_t n = 0; n <= 200; n++)
-        for (size_t key_len = 16; key_len <= 32; key_len += 8) {
-            size_t len = n == 200 ? 35000 : n;
-            memset(a, 0x5c, sizeof a);
+    for (size_t n = 0; n <= 600; n++) {
+        size_t len = n == 600 ? 35000 : n, at = 1 + n % 16, key_len = 16 + n % 3 * 8;
+        memset(a, 0x5c, sizeof a);
+        cpu_level_set(0);
+        aes_ctr_xor(span_make(key, key_len), iv, a + at, len);
+        aes_cbc_encrypt(span_make(key, key_len), iv, a + at, len & ~(size_t)15);
+        for (size_t level = 1; level < ADIT_COUNT(cpu_levels); level++) {
             memset(b, 0x5c, sizeof b);
-            start(true);
-            aes_ctr_xor(span_make(key, key_len), iv, a, len);
-            aes_cbc_encrypt(span_make(key, key_len), iv, a, len & ~(size_t)15);
-            start(false);
-            aes_ctr_xor(span_make(key, key_len), iv, b, len);
-            aes_cbc_encrypt(span_make(key, key_len), iv, b, len & ~(size_t)15);
-            assert_memory_equal(a, b, len + 1);
-            assert_int_equal(a[len], 0x5c);
-            start(true);
-            aes_cbc_decrypt(span_make(key, key_len), iv, a, len & ~(size_t)15);
-            start(false);
-            aes_cbc_decrypt(span_make(key, key_len), iv, b, len & ~(size_t)15);
-            assert_memory_equal(a, b, len + 1);
+            cpu_level_set(level);
+            aes_ctr_xor(span_make(key, key_len), iv, b + at, len);
+            aes_cbc_encrypt(span_make(key, key_len), iv, b + at, len & ~(size_t)15);
+            assert_memory_equal(a, b, sizeof a);
+            assert_true(b[at - 1] == 0x5c && b[at + len] == 0x5c);
+            aes_cbc_decrypt(span_make(key, key_len), iv, b + at, len & ~(size_t)15);
+            aes_ctr_xor(span_make(key, key_len), iv, b + at, len);
+            for (size_t i = 0; i < sizeof b; i++)
+                assert_int_equal(b[i], 0x5c);
         }
+    }
 }
 
 int main(void)
@@ -161,8 +144,11 @@ int main(void)
         cmocka_unit_test(ctr_carries_through),
         cmocka_unit_test(cbc_of_sp800_38a),
     };
-    const struct CMUnitTest both[] = {cmocka_unit_test(portable_equals_fast)};
-    int failed = cmocka_run_group_tests_name("fast", tests, use_fast, NULL);
-    failed += cmocka_run_group_tests_name("portable", tests, use_portable, NULL);
-    return failed + cmocka_run_group_tests_name("both", both, NULL, NULL);
+    const struct CMUnitTest all[] = {cmocka_unit_test(every_cpu_gives_the_same)};
+    int failed = 0;
+    for (size_t level = 0; level < ADIT_COUNT(cpu_levels); level++) {
+        cpu_level_set(level);
+        failed += cmocka_run_group_tests_name(cpu_levels[level].name, tests, NULL, NULL);
+    }
+    return failed + cmocka_run_group_tests_name("all levels", all, NULL, NULL);
 }
