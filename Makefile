@@ -279,6 +279,12 @@ $(BUILD)/tools/%: tests/tools/%.c
 	@mkdir -p $(@D)
 	$(call say,CC $@)
 	$Q$(CC) -O2 $(BASE) -D_GNU_SOURCE= -MF $@.d -pthread -o $@ $<
+# The ends of a measurement are one program of several files, compiled at once.
+TOOLS += $(BUILD)/tools/traffic
+$(BUILD)/tools/traffic: $(wildcard bench/traffic*.c) bench/traffic.h
+	@mkdir -p $(@D)
+	$(call say,CC $@)
+	$Q$(CC) -O2 $(filter-out -MMD -MP,$(BASE)) -D_GNU_SOURCE= -o $@ $(filter %.c,$^)
 
 # E2E: more words for pytest.
 .PHONY: check-e2e-quick
