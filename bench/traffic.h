@@ -97,6 +97,13 @@ uint16_t port_of(const char *text);
 /* How long a blocking call, or a crowd in which nothing happens, is waited for before it counts as stuck. */
 enum { STUCK_S = 60 };
 
+/* From now on connect_to asks the SOCKS 5 server that it finds at its port for 127.0.0.1:port; 0: it does
+ * not. */
+void socks_set(uint16_t port);
+
+/* Does so on a connection that was just made, if it is to be done; dies when the answer is no. */
+void socks_ask(int fd);
+
 /* Connected and blocking; nothing for STUCK_S seconds is an error of the call (EAGAIN). Dies when nobody
  * listens. */
 int connect_to(uint16_t port);

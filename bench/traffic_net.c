@@ -52,6 +52,7 @@ int connect_to(uint16_t port)
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
         die_errno("connect to 127.0.0.1:%u", port);
+    socks_ask(fd);
     return fd;
 }
 

@@ -1,5 +1,5 @@
-/* traffic_socks.c - the client's side of SOCKS 5 (RFC 1928), as far as a measurement needs it: no authentication,
- * CONNECT to 127.0.0.1. */
+/* traffic_socks.c - the client's side of SOCKS 5 (RFC 1928), as far as a measurement needs it: no
+ * authentication, CONNECT to 127.0.0.1. */
 #include "bench/traffic.h"
 
 static uint16_t target;
