@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "gcm_vaes.h"
 #include "internal.h"
 
 /* ---- Our own ------------------------------------------------------------------------------------------ */
@@ -94,7 +95,7 @@ void gcm_key_init(struct gcm_key *k, struct span key)
     memset(k, 0, sizeof *k);
 #ifdef __x86_64__
     if (cpu()->has_aes) {
-        gcm_x86_key_init(&k->u.x86, key, NULL);
+        gcm_x86_key_init(&k->u.x86, key, gcm_vaes_kernel());
         k->impl = &x86_impl;
         return;
     }

@@ -57,6 +57,7 @@ X86_INLINE void product_add(struct product *p, __m128i a, __m128i h)
     a = _mm_xor_si128(a, swapped(a));
     h = _mm_xor_si128(h, swapped(h));
     p->middle = _mm_xor_si128(p->middle, _mm_clmulepi64_si128(a, h, 0x00));
+    GCM_X86_KEEP(p);
 }
 
 /* The low 64 bits go away twice, each time as a multiple of the polynomial: x^128 + x^127 + x^126 + x^121 +

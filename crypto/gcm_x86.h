@@ -40,6 +40,10 @@ struct gcm_x86_key {
     const struct gcm_x86_kernel *wide; /* for long messages, NULL: none */
 };
 
+/* The sum of products so far is made now. Compilers would rather keep all of them and add them up as a tree,
+ * for which there are not enough registers. */
+#define GCM_X86_KEEP(sum) __asm__("" : "+v"((sum)->low), "+v"((sum)->middle), "+v"((sum)->high))
+
 /* key: 16, 24 or 32 bytes. wide: a kernel that this CPU has, or NULL. Only where cpu()->has_aes. */
 void gcm_x86_key_init(struct gcm_x86_key *k, struct span key, const struct gcm_x86_kernel *wide);
 /* In place, n < 2^36 - 31 (SP 800-38D §5.2.1.1; then the counter does not come back to where it began). */
