@@ -191,12 +191,11 @@ static void window_adapt(struct channels *t, struct channel *ch, uint32_t n, boo
 }
 
 /* What may be granted now. A window given back in large lumps is a window that much smaller on a long link,
- * one given back in small ones costs messages: a sixteenth, but not below 128 KiB nor above a quarter. */
+ * one given back in small ones costs messages: 128 KiB, but not above a quarter. */
 static uint32_t window_to_grant(const struct channel *ch)
 {
-    uint32_t out = ch->rx_window + ch->rx_held, least = ch->rx_max / 16;
-    if (least < GRANT_LEAST)
-        least = ch->rx_max / 4 < GRANT_LEAST ? ch->rx_max / 4 : GRANT_LEAST;
+    uint32_t out = ch->rx_window + ch->rx_held;
+    uint32_t least = ch->rx_max / 4 < GRANT_LEAST ? ch->rx_max / 4 : GRANT_LEAST;
     if (out >= ch->rx_max || ch->rx_max - out < least)
         return 0;
     return ch->rx_max - out;
