@@ -5,7 +5,7 @@
 #   make SAN=address,undefined | SAN=thread
 #                           build/asan/adit or build/tsan/adit, against glibc (other SAN values: build/san-...)
 #   make demo               a tour that needs nothing but this folder
-#   make check              everything below up to check-e2e; installs the test peers first. VECTORS=DIR adds
+#   make check              everything below up to check-e2e, and check-bench; installs the test peers first. VECTORS=DIR adds
 #                           the full test vectors. Ends with the runners' counts
 #   make check-quick        under two minutes: layers, units, corpus, the e2e tests marked quick
 #   make check-unit         every unit test under ASan and UBSan
@@ -17,7 +17,10 @@
 #   make check-vectors VECTORS=DIR
 #   make check-arch         units as s390x and 32-bit ARM programs under qemu-user; ARCH=triplet for one of them
 #   make fuzz T=60          libFuzzer, each target T seconds (F="wire packet": those only); new finds: build/fuzz/
-#   make bench-core         figures beside OpenSSH's ssh in the same run (BENCH=seconds a figure); an idle machine
+#   make bench              every figure beside OpenSSH's ssh, dbclient and plain relays, in one run of half an hour on
+#                           an idle machine (BENCH="--only download" goes to bench/run.py); JSON: build/bench.json
+#   make bench-quick        the same in a minute, for a first look: build/bench-quick.json
+#   make check-bench        bench-quick produces every figure (not: how fast)
 #   make lint               clang-format, clang-tidy, cppcheck, the law of layers, no include cycles
 #   make install DESTDIR= PREFIX=/usr/local
 #   make clean
@@ -245,7 +248,7 @@ endif
 
 check:
 	+@MAKE='$(MAKE)' VECTORS='$(VECTORS)' scripts/check peers all layers check-unit check-corpus check-valgrind \
-		check-tsan check-clang $(if $(VECTORS),check-vectors) check-e2e
+		check-tsan check-clang $(if $(VECTORS),check-vectors) check-e2e check-bench
 
 check-quick:
 	+@MAKE='$(MAKE)' scripts/check layers check-unit check-corpus check-e2e-quick
@@ -293,10 +296,16 @@ check-e2e: $(BUILD)/adit $(TOOLS) peers
 check-e2e-quick: $(BUILD)/adit $(TOOLS) peers
 	@scripts/run-e2e $(BUILD) -m quick $(E2E)
 
-# Figures, not a test.
-.PHONY: bench-core
-bench-core: $(BUILD)/adit $(TOOLS) peers
-	@ADIT=$(abspath $(BUILD))/adit ADIT_TOOLS=$(abspath $(BUILD))/tools $(PYTHON) bench/core.py $(BENCH)
+# Figures. BENCH: more words for bench/run.py.
+.PHONY: bench bench-quick check-bench
+BENCH_RUN = ADIT=$(or $(ADIT),$(abspath $(BUILD))/adit) ADIT_TOOLS=$(abspath $(BUILD))/tools $(PYTHON) bench/run.py
+bench: $(BUILD)/adit $(TOOLS) peers
+	@$(BENCH_RUN) --json $(BUILD)/bench.json $(BENCH)
+bench-quick: $(BUILD)/adit $(TOOLS) peers
+	@$(BENCH_RUN) --quick --json $(BUILD)/bench-quick.json $(BENCH)
+# A test: every figure is there and is a number. How large it is plays no part.
+check-bench: $(BUILD)/adit $(TOOLS) peers
+	@$(BENCH_RUN) --quick --check --json $(BUILD)/bench-quick.json
 
 peers:
 	@scripts/peers $(BUILD)

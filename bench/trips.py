@@ -1,0 +1,107 @@
+"""Small things: round trips, also beside a bulk transfer; channel opens; a burst; from exec to the first byte."""
+import os
+import select
+import signal
+import statistics
+import subprocess
+import time
+
+import bulk
+from clients import Failed, Tunnel
+from load import Load
+
+
+def _latency_seconds(setting, plan):
+    return {"loopback": plan.seconds, "long": plan.far_seconds, "slow": plan.slow_seconds}[setting.line]
+
+
+def round_trips(size):
+    def run(world, program, setting, plan):
+        port = world.tunnel(program, setting).ports["echo"]
+        r = Load(world.tool, "rtt", port, "--size", size, "--seconds", _latency_seconds(setting, plan)).finish()
+        return {"p50": r["p50_us"], "p99": r["p99_us"], "rate": r["per_second"]}
+    return run
+
+
+def beside(kind):
+    """Round trips of 1 KiB in the measured time of a bulk transfer, which lasts a little longer than they."""
+    def run(world, program, setting, plan):
+        tunnel = world.tunnel(program, setting)
+        warm, seconds = bulk.times(setting, plan)
+        if setting.line == "slow" and kind == "upload":
+            # Seconds of the slow line fit into the buffers on the way: what counts is what has come out at the sink.
+            load = Load(world.tool, *bulk.KINDS[kind].args(world, tunnel), "--seconds", warm + seconds * 1.25)
+            load.begin()
+            time.sleep(warm)
+        else:
+            load = Load(world.tool, *bulk.KINDS[kind].args(world, tunnel), "--warm", warm, "--seconds", seconds * 1.25)
+            load.begin()
+        r = Load(world.tool, "rtt", tunnel.ports["echo"], "--size", 1024, "--seconds", seconds).finish()
+        result = load.finish()
+        return {"p50": r["p50_us"], "p99": r["p99_us"], "rate of the bulk": result["bytes"] / result["seconds"] / 1e6}
+    return run
+
+
+def opens(count):
+    def run(world, program, setting, plan):
+        port = world.tunnel(program, setting).ports["echo"]
+        r = Load(world.tool, "opens", port, "--at-once", count, "--seconds", _latency_seconds(setting, plan)).finish()
+        return {"rate": r["per_second"], "p99": r["p99_us"]}
+    return run
+
+
+def burst(world, program, setting, plan):
+    r = Load(world.tool, "burst", world.tunnel(program, setting).ports["echo"], "--count", plan.burst).finish()
+    return {"time": r["seconds"]}
+
+
+def exec_to_first_byte(world, program, setting, plan):
+    """-W to an echo: the client is started, a byte written at once, and read when it comes back. CPU: until its end."""
+    line = Tunnel()
+    try:
+        port = world.port_of_line(setting.line, world.sshd.port, line)
+        world.trust(port)
+        argv = program.stdio_argv(port, world.services.ports["echo"], setting)
+        runs = [_exec_once(world, program, argv) for _ in range(1 if setting.line == "long" else plan.execs)]
+    finally:
+        line.stop()
+    return {"time": statistics.median(wall for wall, _ in runs), "CPU": statistics.median(cpu for _, cpu in runs)}
+
+
+def _exec_once(world, program, argv):
+    """(ms to the byte, ms of CPU)"""
+    start = time.perf_counter()
+    proc = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=world.env())
+    try:
+        os.write(proc.stdin.fileno(), b"x")
+        ready, _, _ = select.select([proc.stdout], [], [], 30)
+        byte = os.read(proc.stdout.fileno(), 1) if ready else b""
+        wall = time.perf_counter() - start
+        proc.stdin.close()
+        if byte != b"x":
+            if not ready:
+                raise Failed("no byte after 30 s")
+            raise program.refusal(proc.stderr.read().decode(errors="replace").strip())
+        return wall * 1e3, _reap(proc) * 1e3
+    finally:
+        if proc.returncode is None:
+            proc.kill()
+            proc.wait()
+        proc.stdout.close()
+        proc.stderr.close()
+
+
+def _reap(proc):
+    """Waits for its end (a few have to be asked); returns its CPU seconds, with those of its children."""
+    asked, end = False, time.monotonic() + 5
+    while True:
+        pid, status, usage = os.wait4(proc.pid, os.WNOHANG)
+        if pid:
+            proc.returncode = os.waitstatus_to_exitcode(status)
+            return usage.ru_utime + usage.ru_stime
+        if time.monotonic() > end and not asked:
+            asked = True
+            proc.send_signal(signal.SIGTERM)
+        if time.monotonic() > end + 5:
+            raise Failed("it does not end")
+        time.sleep(0.002)
