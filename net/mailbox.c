@@ -39,15 +39,26 @@ void mailbox_post(struct mailbox *box, struct mail *m)
 {
     const uint64_t one = 1;
 
-    m->next = NULL;
     (void)pthread_mutex_lock(&box->lock);
     /* Written with the lock held: the owner cannot take this letter and wipe the box before the write is
      * done. It cannot fail: a 64-bit counter does not overflow by ones. */
     if (!box->first)
         (void)!write(box->fd, &one, sizeof one);
+    m->next = NULL;
+    m->prev = box->last;
+    m->is_waiting = true;
     *(box->last ? &box->last->next : &box->first) = m;
     box->last = m;
     (void)pthread_mutex_unlock(&box->lock);
+}
+
+/* The lock is held. */
+static void box_remove(struct mailbox *box, struct mail *m)
+{
+    *(m->prev ? &m->prev->next : &box->first) = m->next;
+    *(m->next ? &m->next->prev : &box->last) = m->prev;
+    m->next = m->prev = NULL;
+    m->is_waiting = false;
 }
 
 struct mail *mailbox_take(struct mailbox *box)
@@ -57,32 +68,22 @@ struct mail *mailbox_take(struct mailbox *box)
 
     (void)pthread_mutex_lock(&box->lock);
     m = box->first;
-    if (m) {
-        box->first = m->next;
-        if (!box->first)
-            box->last = NULL;
-        m->next = NULL;
-    } else {
-        /* Quiet until the next post, which finds the box empty and writes. */
+    if (m)
+        box_remove(box, m);
+    else /* Quiet until the next post, which finds the box empty and writes. */
         (void)!read(box->fd, &count, sizeof count);
-    }
     (void)pthread_mutex_unlock(&box->lock);
     return m;
 }
 
 bool mailbox_withdraw(struct mailbox *box, struct mail *m)
 {
-    struct mail *before = NULL, *at;
+    bool was_waiting;
 
     (void)pthread_mutex_lock(&box->lock);
-    for (at = box->first; at && at != m; at = at->next)
-        before = at;
-    if (at) {
-        *(before ? &before->next : &box->first) = m->next;
-        if (box->last == m)
-            box->last = before;
-        m->next = NULL;
-    }
+    was_waiting = m->is_waiting;
+    if (was_waiting)
+        box_remove(box, m);
     (void)pthread_mutex_unlock(&box->lock);
-    return at != NULL;
+    return was_waiting;
 }

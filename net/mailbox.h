@@ -12,9 +12,10 @@
 
 #include "adit.h"
 
-/* Embedded in the struct that is handed over. kind and owner are the poster's. */
+/* Embedded in the struct that is handed over, all zero at first. kind and owner are the poster's. */
 struct mail {
-    struct mail *next; /* the mailbox's own */
+    struct mail *next, *prev; /* the mailbox's own, as is_waiting */
+    bool is_waiting;
     int kind;
     void *owner;
 };
@@ -37,7 +38,8 @@ int mailbox_fd(const struct mailbox *box);
 void mailbox_post(struct mailbox *box, struct mail *m);
 /* The owner alone. The oldest letter, or NULL when there is none (the descriptor is quiet then). */
 struct mail *mailbox_take(struct mailbox *box);
-/* The owner alone. Takes m out unread; false when it is not (or no longer) in the box. */
+/* The owner alone. Takes m out unread; false when it is not (or no longer) in the box. m was never in another
+ * one. */
 bool mailbox_withdraw(struct mailbox *box, struct mail *m);
 
 #endif

@@ -14,7 +14,7 @@
 struct resolve {
     struct mail mail;
     struct mailbox *box;
-    struct resolve *next; /* in the queue */
+    struct resolve *next, *prev; /* in the queue */
     char host[RESOLVE_NAME_CAP];
     uint16_t port;
     int family;
@@ -22,8 +22,8 @@ struct resolve {
     bool is_running;
     bool is_orphan; /* the owner has gone: the thread frees it */
     size_t count;
-    struct sock_addr addrs[RESOLVE_ADDRS];
-    char reason[128]; /* when count is 0 */
+    struct sock_addr *addrs; /* count of them; made with the answer, for thousands of requests may wait */
+    char reason[128];        /* when count is 0 */
 };
 
 /* One queue and its threads for the whole process. Locked before a mailbox's lock, never after. */
@@ -36,20 +36,17 @@ static unsigned threads;
 static void queue_push(struct resolve *r)
 {
     r->is_queued = true;
+    r->next = NULL;
+    r->prev = queue_last;
     *(queue_last ? &queue_last->next : &queue_first) = r;
     queue_last = r;
 }
 
 static void queue_remove(struct resolve *r)
 {
-    struct resolve *before = NULL;
-
-    for (struct resolve *at = queue_first; at != r; at = at->next)
-        before = at;
-    *(before ? &before->next : &queue_first) = r->next;
-    if (queue_last == r)
-        queue_last = before;
-    r->next = NULL;
+    *(r->prev ? &r->prev->next : &queue_first) = r->next;
+    *(r->next ? &r->next->prev : &queue_last) = r->prev;
+    r->next = r->prev = NULL;
     r->is_queued = false;
 }
 
@@ -60,21 +57,40 @@ static void reason_set(struct resolve *r, const char *reason)
     (void)adit_format(r->reason, sizeof r->reason, "%s", reason);
 }
 
+static bool is_usable(const struct addrinfo *info)
+{
+    return (info->ai_family == AF_INET || info->ai_family == AF_INET6) &&
+           info->ai_addrlen <= sizeof(struct sockaddr_storage);
+}
+
+static bool addrs_make(struct resolve *r, size_t count)
+{
+    r->addrs = calloc(count, sizeof *r->addrs);
+    if (!r->addrs)
+        reason_set(r, "out of memory");
+    return r->addrs != NULL;
+}
+
 static void addrs_take(struct resolve *r, const struct addrinfo *list)
 {
-    for (; list && r->count < RESOLVE_ADDRS; list = list->ai_next) {
+    size_t count = 0;
+
+    for (const struct addrinfo *at = list; at && count < RESOLVE_ADDRS; at = at->ai_next)
+        count += is_usable(at);
+    if (count == 0)
+        reason_set(r, "no usable address");
+    if (count == 0 || !addrs_make(r, count))
+        return;
+    for (; list && r->count < count; list = list->ai_next) {
         struct sock_addr *a = &r->addrs[r->count];
 
-        if ((list->ai_family != AF_INET && list->ai_family != AF_INET6) ||
-            list->ai_addrlen > sizeof a->storage)
+        if (!is_usable(list))
             continue;
         memcpy(&a->storage, list->ai_addr, list->ai_addrlen);
         a->len = list->ai_addrlen;
         sock_addr_set_port(a, r->port);
         r->count++;
     }
-    if (r->count == 0)
-        reason_set(r, "no usable address");
 }
 
 static void lookup(struct resolve *r)
@@ -95,6 +111,13 @@ static void lookup(struct resolve *r)
     }
 }
 
+static void request_free(struct resolve *r)
+{
+    if (r)
+        free(r->addrs);
+    free(r);
+}
+
 /* Looks up what is queued until nothing is; then the thread ends. */
 static void *thread_run(void *unused)
 {
@@ -110,7 +133,7 @@ static void *thread_run(void *unused)
         (void)pthread_mutex_lock(&lock);
         r->is_running = false;
         if (r->is_orphan)
-            free(r);
+            request_free(r);
         else
             mailbox_post(r->box, &r->mail);
     }
@@ -145,12 +168,16 @@ static enum adit_err enqueue(struct resolve *r, struct adit_error *err)
 
 static bool literal_take(struct resolve *r)
 {
-    if (!sock_addr_parse(&r->addrs[0], r->host, r->port))
+    struct sock_addr literal;
+
+    if (!sock_addr_parse(&literal, r->host, r->port))
         return false;
-    if (r->family == AF_UNSPEC || r->family == sock_addr_family(&r->addrs[0]))
-        r->count = 1;
-    else
+    if (r->family != AF_UNSPEC && r->family != sock_addr_family(&literal)) {
         reason_set(r, "the address is of the other IP version");
+    } else if (addrs_make(r, 1)) {
+        r->addrs[0] = literal;
+        r->count = 1;
+    }
     return true;
 }
 
@@ -180,7 +207,7 @@ enum adit_err resolve_start(struct resolve **out, const char *host, uint16_t por
     if (e == ADIT_E_OK)
         *out = r;
     else
-        free(r);
+        request_free(r);
     return e;
 }
 
@@ -214,5 +241,5 @@ void resolve_free(struct resolve *r)
         (void)mailbox_withdraw(r->box, &r->mail);
     }
     (void)pthread_mutex_unlock(&lock);
-    free(r);
+    request_free(r);
 }

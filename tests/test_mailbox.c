@@ -51,7 +51,14 @@ static void withdraw_from_any_place(void **state)
             if (i != gone)
                 assert_ptr_equal(mailbox_take(&box), &m[i]);
         assert_ptr_equal(mailbox_take(&box), &m[gone]);
+        assert_false(mailbox_withdraw(&box, &m[gone]));
         assert_null(mailbox_take(&box));
+        for (int i = 0; i < 3; i++)
+            mailbox_post(&box, &m[i]);
+        for (int i = 0; i < 3; i++) /* from each of them on, round the end */
+            assert_true(mailbox_withdraw(&box, &m[(gone + i) % 3]));
+        assert_null(mailbox_take(&box));
+        assert_false(has_mail(&box));
     }
     mailbox_wipe(&box);
 }
