@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "sha256_avx2.h"
 #include "sha256_x86.h"
 
 enum { BLOCK_LEN = 64 };
@@ -15,6 +16,8 @@ sha256_compress *sha256_compress_choose(void)
 #ifdef __x86_64__
     if (cpu()->has_sha)
         return sha256_x86_compress;
+    if (cpu()->has_avx2)
+        return sha256_avx2_compress;
 #endif
     return NULL;
 }
