@@ -182,7 +182,12 @@ X86 static void run_batches(const struct gcm_x86_key *k, struct gcm_x86_run *r, 
     *r = run;
 }
 
-static const struct gcm_x86_kernel narrow = {BATCH_LEN, run_batches};
+X86 static void hash_whole_batch(const struct gcm_x86_key *k, struct gcm_x86_run *r, const uint8_t *hashed)
+{
+    hash_batch(k, r, hashed, GCM_X86_VECTORS);
+}
+
+static const struct gcm_x86_kernel narrow = {BATCH_LEN, run_batches, crypt_batch, hash_whole_batch};
 
 /* ---- A message --------------------------------------------------------------------------------------- */
 
@@ -217,10 +222,9 @@ X86 static size_t run_kernel(const struct gcm_x86_kernel *kernel, const struct g
     if (!seals)
         kernel->run(k, r, data, data, batches);
     else {
-        for (size_t at = 0; at < len; at += BATCH_LEN)
-            crypt_batch(k, r, data + at);
+        kernel->crypt(k, r, data);
         kernel->run(k, r, data + len, data, batches - 1);
-        hash_batch(k, r, data + (batches - 1) * len, len / 16);
+        kernel->hash(k, r, data + (batches - 1) * len);
     }
     return batches * len;
 }

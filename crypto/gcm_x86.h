@@ -22,13 +22,16 @@ struct gcm_x86_run {
     _Alignas(16) uint8_t hash[16]; /* GHASH so far, byte-reversed */
 };
 
-/* One loop for both directions: encrypts or decrypts `batches` times batch_len bytes at data, in place, and
- * hashes as many at hashed, each batch before it is written. To open, hashed is data; to seal, it is the
- * batch before data, which is sealed already. */
+/* How whole batches are done, in place; the counter and the hash go on in r. */
 struct gcm_x86_kernel {
     size_t batch_len; /* bytes */
+    /* Encrypts or decrypts `batches` of them at data and hashes as many at hashed, each before it is written.
+     * To open, hashed is data; to seal, it is the batch before data, which is sealed already. */
     void (*run)(const struct gcm_x86_key *k, struct gcm_x86_run *r, uint8_t *data, const uint8_t *hashed,
                 size_t batches);
+    /* One of the two alone, one batch: how sealing begins and ends. */
+    void (*crypt)(const struct gcm_x86_key *k, struct gcm_x86_run *r, uint8_t *data);
+    void (*hash)(const struct gcm_x86_key *k, struct gcm_x86_run *r, const uint8_t *hashed);
 };
 
 /* All that a key needs, made once: a message begins with no more than its own counter block. Secret; may be

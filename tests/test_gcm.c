@@ -1,8 +1,10 @@
 /*
  * test_gcm.c - AES-GCM: the test cases of McGrew and Viega's specification (the ones of NIST SP 800-38D),
- * forged tags, and portable against fast code.
+ * forged messages, and portable against fast code; by what is chosen for each kind of CPU. A kind that this
+ * CPU is not gets what this CPU has of it; the tests of the kernels by themselves say when they cannot run.
  */
 #include "../crypto/crypto.h"
+#include "cpu_levels.h"
 #include "unhex.h"
 
 #define PLAIN60                                                        \
@@ -43,23 +45,28 @@ static const struct gcm_case cases[] = {
      "76fc6ece0f4e1768cddf8853bb2d551b"},
 };
 
-static void start(bool portable)
+static size_t level;
+static bool is_portable;
+
+static void use_portable(void)
 {
-    crypto_force_portable(portable);
+    crypto_force_portable(true);
     assert_true(crypto_init());
 }
 
-static int use_fast(void **state)
+static void use_level(size_t i)
 {
-    (void)state;
-    start(false);
-    return 0;
+    crypto_force_portable(false);
+    cpu_level_set(i);
 }
 
-static int use_portable(void **state)
+static int use_chosen(void **state)
 {
     (void)state;
-    start(true);
+    if (is_portable)
+        use_portable();
+    else
+        use_level(level);
     return 0;
 }
 
@@ -121,41 +128,90 @@ static void open_refuses_forgeries(void **state)
     }
 }
 
+/* In a message of several of the largest batches, and a rest: one bit of each byte, and nothing is left. */
+static void open_refuses_long_forgeries(void **state)
+{
+    enum { LEN = 1024 + 512 + 128 + 23 };
+    static const uint8_t zero[LEN], key[32] = {1}, iv[12] = {2};
+    static uint8_t good[LEN + 16], bad[LEN + 16];
+    struct span aad = span_make(iv, 4);
+
+    (void)state;
+    memset(good, 0x77, sizeof good);
+    aes_gcm_seal(span_make(key, 16), iv, aad, good, LEN, good + LEN);
+    for (size_t i = 0; i < sizeof good; i++) {
+        memcpy(bad, good, sizeof bad);
+        bad[i] ^= (uint8_t)(1 << i % 8);
+        assert_false(aes_gcm_open(span_make(key, 16), iv, aad, bad, LEN, bad + LEN));
+        assert_memory_equal(bad, zero, LEN);
+    }
+    assert_true(aes_gcm_open(span_make(key, 16), iv, aad, good, LEN, good + LEN));
+}
+
+/* The last ones: the largest packet, and a counter that carries out of 16 bits. */
 static void portable_equals_fast(void **state)
 {
-    static const size_t lens[] = {0,   1,    15,   16,   17,   31,    32,    33,   63,  64,
-                                  65,  127,  128,  129,  191,  192,   193,   255,  256, 257,
-                                  511, 1023, 1024, 1025, 4095, 32768, 34999, 35000};
-    static uint8_t a[35000 + 16], b[35000 + 16];
+    enum { MOST = 1100000 };
+    static const size_t lens[] = {0,    1,    15,   16,   17,    31,    32,    33,           63,
+                                  64,   65,   127,  128,  129,   191,   192,   193,          255,
+                                  256,  257,  511,  512,  513,   528,   767,   768,          769,
+                                  1023, 1024, 1025, 4095, 32768, 34999, 35000, LIMIT_PACKET, MOST};
+    static uint8_t want[MOST + 16], got[MOST + 16], plain[MOST];
     uint8_t key[32], iv[12] = {1, 2, 3};
     (void)state;
     unhex(key, sizeof key, KEY);
+    memset(plain, 0x77, sizeof plain);
     for (size_t i = 0; i < ADIT_COUNT(lens); i++)
         for (size_t key_len = 16; key_len <= 32; key_len += 8) {
             struct span k = span_make(key, key_len), aad = span_make(key, lens[i] % 33);
             size_t n = lens[i];
-            memset(a, 0x77, sizeof a);
-            memset(b, 0x77, sizeof b);
-            start(true);
-            aes_gcm_seal(k, iv, aad, a, n, a + n);
-            start(false);
-            aes_gcm_seal(k, iv, aad, b, n, b + n);
-            assert_memory_equal(a, b, sizeof a);
-            assert_true(aes_gcm_open(k, iv, aad, a, n, a + n));
-            start(true);
-            assert_true(aes_gcm_open(k, iv, aad, b, n, b + n));
-            assert_memory_equal(a, b, sizeof a);
+            memcpy(want, plain, n);
+            use_portable();
+            aes_gcm_seal(k, iv, aad, want, n, want + n);
+            for (size_t l = 0; l < ADIT_COUNT(cpu_levels); l++) {
+                use_level(l);
+                memcpy(got, plain, n);
+                aes_gcm_seal(k, iv, aad, got, n, got + n);
+                assert_memory_equal(got, want, n + 16);
+                assert_true(aes_gcm_open(k, iv, aad, got, n, got + n));
+                assert_memory_equal(got, plain, n);
+            }
         }
+}
+
+/* Which sizes of keys are fast decides on the order of the ciphers: with AES instructions both are. */
+static void fast_where_there_are_instructions(void **state)
+{
+    (void)state;
+    for (size_t l = 0; l < ADIT_COUNT(cpu_levels); l++) {
+        use_level(l);
+        if (!cpu()->has_aes)
+            continue;
+        assert_true(crypto_has_fast_gcm(128));
+        assert_true(crypto_has_fast_gcm(256));
+        assert_false(crypto_has_fast_gcm(192));
+    }
+    use_portable();
+    assert_false(crypto_has_fast_gcm(128));
+    assert_false(crypto_has_fast_gcm(256));
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest each[] = {
         cmocka_unit_test(published_cases),
         cmocka_unit_test(open_refuses_forgeries),
+        cmocka_unit_test(open_refuses_long_forgeries),
     };
-    const struct CMUnitTest both[] = {cmocka_unit_test(portable_equals_fast)};
-    int failed = cmocka_run_group_tests_name("fast", tests, use_fast, NULL);
-    failed += cmocka_run_group_tests_name("portable", tests, use_portable, NULL);
-    return failed + cmocka_run_group_tests_name("both", both, NULL, NULL);
+    const struct CMUnitTest all[] = {
+        cmocka_unit_test(portable_equals_fast),
+        cmocka_unit_test(fast_where_there_are_instructions),
+    };
+    int failed = 0;
+
+    for (level = 0; level < ADIT_COUNT(cpu_levels); level++)
+        failed += cmocka_run_group_tests_name(cpu_levels[level].name, each, use_chosen, NULL);
+    is_portable = true;
+    failed += cmocka_run_group_tests_name("portable", each, use_chosen, NULL);
+    return failed + cmocka_run_group_tests_name("all", all, NULL, NULL);
 }
