@@ -181,13 +181,13 @@ static struct {
 } known[640];
 static uint8_t bytes[64 + LONGEST];
 
-static uint64_t random_below(uint64_t limit)
+static size_t random_below(size_t limit)
 {
     static uint64_t x = 88172645463325252;
     x ^= x << 13;
     x ^= x >> 7;
     x ^= x << 17;
-    return (x >> 16) % limit;
+    return (size_t)((x >> 16) % limit);
 }
 
 static void make_known(void)
