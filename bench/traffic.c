@@ -3,13 +3,15 @@
  *
  * Servers print one line of JSON once they listen on 127.0.0.1 and run until stdin closes or SIGTERM:
  *
- *     serve                        {"echo": PORT, "source": PORT, "sink": PORT, "stuck": PORT}
+ *     serve                        {"echo": PORT, "source": PORT, "sink": PORT, "stuck": PORT,
+ *                                  "greet": PORT}
  *         echo    returns what comes, at once
  *         source  sends the pattern (traffic.h) as long as it is read
  *         sink    takes all; at the end of input it answers with two 64-bit little-endian numbers: the
  *                 bytes received, the first one included; 1 if the rest was the pattern and the first
  *                 byte, 'V', had asked to check it, else 0
  *         stuck   accepts and never reads
+ *         greet   says a byte as soon as it accepts, as servers of databases and mail do
  *     relay rw|splice PORT HOST PORT      {"port": PORT}: a plain TCP relay; the first PORT 0: any
  *
  * Clients print one line of JSON at the end. When something is wrong (nobody listens, a cut connection,
@@ -24,7 +26,8 @@
  *     rtt PORT --size N --seconds S       there and back on one connection to an echo: count, seconds,
  *                                         per_second, p50_us, p90_us, p99_us, max_us
  *     opens PORT --at-once N --seconds S  connect, a byte there and back, close: count, seconds,
- *                                         per_second, p50_us, p99_us
+ *                                         per_second, p50_us, p99_us; with --greeted only the far
+ *                                         end's byte (greet)
  *     idle PORT --count N          opens N, a byte there and back on each: count, seconds, at once;
  *                                  then holds them until stdin closes
  *     burst PORT --count N         N at the same time: count, seconds, p50_us, p99_us, failed

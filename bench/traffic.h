@@ -2,7 +2,7 @@
  * traffic.h - what the parts of bench/traffic share: the pattern, sockets, the clock, the options, the loop
  * of a server.
  *
- * One program, a command a file: traffic_serve.c (echo, source, sink, stuck), traffic_relay.c (a plain
+ * One program, a command a file: traffic_serve.c (echo, source, sink, stuck, greet), traffic_relay.c (a plain
  * relay), traffic_bulk.c (down, up, both, slow), traffic_verify.c (the same with every byte checked),
  * traffic_trip.c (rtt), traffic_crowd.c (opens, idle, burst). traffic.c has the manual. One thread each.
  * Every failure ends the program.
@@ -83,6 +83,7 @@ struct options {
     double warm, seconds; /* s */
     uint64_t verify;      /* bytes; 0: not asked for */
     uint64_t rate;        /* bytes a second */
+    bool greeted;         /* the far end speaks first */
 };
 
 /* Reads the options; the words that are left are the arguments argv[optind]... */

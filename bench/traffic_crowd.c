@@ -21,6 +21,7 @@ struct visit {
 struct crowd {
     int epoll;
     uint16_t port;
+    bool greeted; /* the far end speaks first */
     struct visit *visits;
     size_t started, failed;
     struct samples times; /* of those that came back */
@@ -72,14 +73,14 @@ static int connect_error(int fd)
 }
 
 /* EAGAIN while it is under way, 0 when its byte is back, else what went wrong. */
-static int visit_step(struct visit *v)
+static int visit_step(const struct crowd *c, struct visit *v)
 {
     uint8_t byte = 'x';
     if (!v->is_sent) {
         int error = connect_error(v->fd);
         if (error != 0)
             return error;
-        if (send(v->fd, &byte, 1, MSG_NOSIGNAL) != 1)
+        if (!c->greeted && send(v->fd, &byte, 1, MSG_NOSIGNAL) != 1)
             return errno;
         v->is_sent = true;
     }
@@ -93,7 +94,7 @@ static void on_visit(struct crowd *c, struct visit *v, uint32_t events)
 {
     if (v->is_over || (!v->is_sent && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0))
         return;
-    int error = visit_step(v);
+    int error = visit_step(c, v);
     if (error != EAGAIN)
         visit_end(c, v, error);
 }
@@ -138,11 +139,11 @@ static void over_opens(struct crowd *c, struct visit *v)
 }
 
 /* One, before the clock starts: whether there is anybody at all. */
-static void open_one(uint16_t port)
+static void open_one(uint16_t port, bool greeted)
 {
     uint8_t byte = 'x';
     int fd = connect_to(port);
-    if (!send_all(fd, &byte, 1) || !recv_all(fd, &byte, 1))
+    if ((!greeted && !send_all(fd, &byte, 1)) || !recv_all(fd, &byte, 1))
         die_errno("no answer from port %u", port);
     close(fd);
 }
@@ -152,7 +153,8 @@ int opens_main(int argc, char **argv)
     struct options o = options_read(argc, argv);
     struct crowd c = crowd_new(argc, argv, o.at_once);
     c.on_over = over_opens;
-    open_one(c.port);
+    c.greeted = o.greeted;
+    open_one(c.port, c.greeted);
     mark("begin");
     uint64_t start = now_ns(), until = start + (uint64_t)(o.seconds * 1e9);
     for (size_t i = 0; i < o.at_once; i++)

@@ -1,4 +1,4 @@
-/* traffic_serve.c - the far ends: echo, source, sink, stuck. */
+/* traffic_serve.c - the far ends: echo, source, sink, stuck, greet. */
 #include "bench/traffic.h"
 
 #include <errno.h>
@@ -27,6 +27,7 @@ struct door {
     int fd;
     void (*on_event)(struct watch *self, uint32_t events);
     uint32_t events;
+    bool greets;
 };
 
 static uint8_t scratch[CHECK_LEN > ECHO_LEN ? CHECK_LEN : ECHO_LEN];
@@ -159,6 +160,17 @@ static void on_stuck(struct watch *w, uint32_t events)
     guest_leave((struct guest *)w);
 }
 
+/* ---- greet -- */
+
+static void on_greeted(struct watch *w, uint32_t events)
+{
+    struct guest *g = (struct guest *)w;
+    (void)events;
+    ssize_t n = discard(g->fd, SINK_LEN);
+    if (n == 0 || (n < 0 && errno != EAGAIN))
+        guest_leave(g);
+}
+
 /* ---- the doors -- */
 
 static void on_door(struct watch *w, uint32_t events)
@@ -170,6 +182,8 @@ static void on_door(struct watch *w, uint32_t events)
         if (g == NULL)
             die("no memory");
         set_nodelay(fd);
+        if (d->greets)
+            send_some(fd, (const uint8_t *)"x", 1);
         g->watch.on_event = d->on_event;
         g->fd = fd;
         loop_add(fd, &g->watch, d->events);
@@ -193,12 +207,14 @@ int serve_main(int argc, char **argv)
     static struct door source = {.on_event = on_source, .events = EPOLLIN | EPOLLOUT};
     static struct door sink = {.on_event = on_sink, .events = EPOLLIN};
     static struct door stuck = {.on_event = on_stuck};
+    static struct door greet = {.on_event = on_greeted, .events = EPOLLIN, .greets = true};
     options_read(argc, argv);
     files_all();
     loop_init();
-    unsigned ports[] = {door_open(&echo), door_open(&source), door_open(&sink), door_open(&stuck)};
-    printf("{\"echo\": %u, \"source\": %u, \"sink\": %u, \"stuck\": %u}\n", ports[0], ports[1], ports[2],
-           ports[3]);
+    unsigned ports[] = {door_open(&echo), door_open(&source), door_open(&sink), door_open(&stuck),
+                        door_open(&greet)};
+    printf("{\"echo\": %u, \"source\": %u, \"sink\": %u, \"stuck\": %u, \"greet\": %u}\n", ports[0], ports[1],
+           ports[2], ports[3], ports[4]);
     fflush(stdout);
     loop_run();
 }

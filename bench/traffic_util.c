@@ -177,11 +177,17 @@ static double seconds_of(const char *what, const char *text)
 struct options options_read(int argc, char **argv)
 {
     static const struct option known[] = {
-        {"streams", 1, NULL, 'n'}, {"warm", 1, NULL, 'w'},
-        {"seconds", 1, NULL, 's'}, {"verify", 1, NULL, 'v'},
-        {"size", 1, NULL, 'z'},    {"at-once", 1, NULL, 'a'},
-        {"count", 1, NULL, 'c'},   {"rate", 1, NULL, 'r'},
-        {"socks", 1, NULL, 'x'},   {0},
+        {"streams", 1, NULL, 'n'},
+        {"warm", 1, NULL, 'w'},
+        {"seconds", 1, NULL, 's'},
+        {"verify", 1, NULL, 'v'},
+        {"size", 1, NULL, 'z'},
+        {"at-once", 1, NULL, 'a'},
+        {"count", 1, NULL, 'c'},
+        {"rate", 1, NULL, 'r'},
+        {"socks", 1, NULL, 'x'},
+        {"greeted", 0, NULL, 'g'},
+        {0},
     };
     struct options o = {.streams = 1, .count = 1, .at_once = 1, .size = 1, .seconds = 5};
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -203,6 +209,8 @@ struct options options_read(int argc, char **argv)
             o.rate = number_of("--rate", optarg, 0, 1000000000000u);
         else if (c == 'x')
             socks_set(port_of(optarg));
+        else if (c == 'g')
+            o.greeted = true;
         else
             exit(2);
     }

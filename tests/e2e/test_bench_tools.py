@@ -193,6 +193,13 @@ def test_opens(ports, at_once):
     assert f["count"] > 0 and 0 < f["p50_us"] <= f["p99_us"]
 
 
+def test_opens_where_the_far_end_speaks_first(ports):
+    f = figures("opens", ports["greet"], "--greeted", "--seconds", 0.2)
+    assert f["count"] > 0 and 0 < f["p50_us"] <= f["p99_us"]
+    with socket.create_connection(("127.0.0.1", ports["greet"])) as s:
+        assert s.recv(2) == b"x"
+
+
 def test_burst(ports):
     f = figures("burst", ports["echo"], "--count", 200)
     assert (f["count"], f["failed"]) == (200, 0) and 0 < f["p50_us"] <= f["p99_us"]
