@@ -695,8 +695,8 @@ static bool session_wait(struct session *s, bool is_busy, struct adit_error *err
     /* An answer to what was read often comes at once, and carries the acknowledgement. */
     if (!is_busy && conn_is_light(&s->conn) && loop_look(&s->loop))
         return true;
-    conn_ack(&s->conn);
-    return loop_wait(&s->loop, is_busy ? 0 : LOOP_NEVER, err) == ADIT_E_OK;
+    uint64_t until_ms = conn_ack(&s->conn);
+    return loop_wait(&s->loop, is_busy ? 0 : until_ms, err) == ADIT_E_OK;
 }
 
 static void session_turn(struct session *s)
