@@ -264,7 +264,8 @@ X86 static void run_message(const struct gcm_x86_key *k, const uint8_t iv[12], s
                             size_t n, bool seals, uint8_t tag[16])
 {
     struct gcm_x86_run r;
-    __m128i lengths = _mm_set_epi64x((long long)(8 * (uint64_t)aad.n), (long long)(8 * (uint64_t)n));
+    uint64_t aad_bits = 8 * (uint64_t)aad.n, data_bits = 8 * (uint64_t)n;
+    __m128i lengths = _mm_set_epi64x((long long)aad_bits, (long long)data_bits);
     __m128i mask = run_start(k, &r, iv, aad);
     size_t at = k->wide != NULL ? run_kernel(k->wide, k, &r, data, n, seals) : 0;
     at += run_kernel(&narrow, k, &r, data + at, n - at, seals);
