@@ -2,6 +2,7 @@
 show what the machine can do without SSH."""
 import json
 import re
+import resource
 import socket
 import subprocess
 import threading
@@ -83,6 +84,7 @@ class Program:
     has = "LRD"  # the kinds of forwards
     ciphers = tuple(CIPHERS)
     most_connections = 1 << 20
+    files_each = 2  # descriptors of one process for a connection
     is_ssh = True
 
     def __init__(self, world):
@@ -145,7 +147,10 @@ class Program:
         if needs not in self.has:
             raise Absent(f"no -{needs}")
         if connections > self.most_connections:
-            raise Absent(f"at most {self.most_connections} connections")
+            raise Absent(f"at most {self.most_connections:,} connections")
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if connections * self.files_each + 100 > files:
+            raise Absent(f"needs more than {files:,} open files")
 
     def version(self):
         ran = subprocess.run([self.binary, "-V"], capture_output=True, text=True, env=self.world.env())
@@ -184,7 +189,7 @@ class Dbclient(Program):
     name, binary, mac = "dbclient", "dbclient", "hmac-sha2-256"
     has = "LR"
     ciphers = ("default", "chacha20-poly1305", "aes128-ctr")
-    most_connections = 900  # it has at most 1,000 channels, and select()
+    most_connections = 1000  # channels
 
     def base(self, port, setting):
         # -y: takes the host key, and writes it into a home folder of its own.
@@ -236,7 +241,7 @@ class RelayRw(PlainRelay):
 
 
 class RelaySplice(PlainRelay):
-    name, kind = "relay splice", "splice"
+    name, kind, files_each = "relay splice", "splice", 6  # two pipes
 
 
 PROGRAMS = (Adit, OpenSsh, Dbclient, RelayRw, RelaySplice)

@@ -45,8 +45,8 @@ class Plan:
     warm: float = 0.2
     far_seconds: float = 1.5  # a bulk figure over the long line
     far_warm: float = 2.0
-    slow_seconds: float = 6.0  # beside a bulk transfer on the slow line
-    slow_warm: float = 5.0
+    slow_seconds: float = 4.0  # beside a bulk transfer on the slow line
+    slow_warm: float = 3.0
     slow_mbit: int = 2
     reader: float = 3.0       # under a slow reader
     execs: int = 5
@@ -119,7 +119,7 @@ def far_measures(plan):
         yield Measure(f"100 ms: channels opened, {name}", FAR_TITLE, trips.opens(count), OPENS, FAR, SSH, parallel=True)
     for count in plan.crowds:
         yield Measure(f"100 ms: {count:,} idle connections", FAR_TITLE, footprint.crowd(count), CROWD,
-                      Setting(line="long", forwards="L"), PAIR, connections=count)
+                      Setting(line="long", forwards="L"), PAIR, connections=count, parallel=True)
     yield Measure(f"100 ms: burst of {plan.burst:,} connects", FAR_TITLE, trips.burst, (Figure("time", "s", "less"),), FAR,
                   PAIR, connections=plan.burst)
     yield Measure("100 ms: exec to first byte", FAR_TITLE, trips.exec_to_first_byte, EXEC, FAR, SSH, parallel=True)

@@ -8,7 +8,7 @@ the first figure of a tunnel it moves data of which every byte is checked. Exit 
     --only REGEX     the figures whose name matches
     --reps N         repetitions (5)
     --seconds S      of one figure on loopback (0.8)
-    --json FILE      the result (build/bench.json)
+    --json FILE      the result (build/bench.json; with --quick build/bench-quick.json)
     --markdown FILE  the README's table, too
     --from FILE      measure nothing: tables from such a JSON
     --check          every figure of adit and of ssh must be a number: exit status 1 else
@@ -41,11 +41,13 @@ def arguments():
     parser.add_argument("--only", default="")
     parser.add_argument("--reps", type=int)
     parser.add_argument("--seconds", type=float)
-    parser.add_argument("--json", type=Path, default=ROOT / "build/bench.json")
+    parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--from", dest="source", type=Path)
     parser.add_argument("--check", action="store_true")
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.json = args.json or ROOT / ("build/bench-quick.json" if args.quick else "build/bench.json")
+    return args
 
 
 def plan_of(args):

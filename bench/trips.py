@@ -1,4 +1,5 @@
 """Small things: round trips, also beside a bulk transfer; channel opens; a burst; from exec to the first byte."""
+import concurrent.futures
 import os
 import select
 import signal
@@ -24,21 +25,26 @@ def round_trips(size):
 
 
 def beside(kind):
-    """Round trips of 1 KiB in the measured time of a bulk transfer, which lasts a little longer than they."""
+    """Round trips of 1 KiB while a bulk transfer goes on, which is taken up again as long as they last."""
     def run(world, program, setting, plan):
         tunnel = world.tunnel(program, setting)
         warm, seconds = bulk.times(setting, plan)
-        if setting.line == "slow" and kind == "upload":
-            # Seconds of the slow line fit into the buffers on the way: what counts is what has come out at the sink.
-            load = Load(world.tool, *bulk.KINDS[kind].args(world, tunnel), "--seconds", warm + seconds * 1.25)
-            load.begin()
+        # Seconds of a slow line fit into the buffers on the way: without --warm it counts what has come out at the sink.
+        first = ("--warm", warm) if setting.line != "slow" else ()
+        args = (world.tool, *bulk.KINDS[kind].args(world, tunnel), "--seconds", seconds * (1.25 if first else 3))
+        load = Load(*args, *first)
+        load.begin()
+        if not first:
             time.sleep(warm)
-        else:
-            load = Load(world.tool, *bulk.KINDS[kind].args(world, tunnel), "--warm", warm, "--seconds", seconds * 1.25)
-            load.begin()
-        r = Load(world.tool, "rtt", tunnel.ports["echo"], "--size", 1024, "--seconds", seconds).finish()
-        result = load.finish()
-        return {"p50": r["p50_us"], "p99": r["p99_us"], "rate of the bulk": result["bytes"] / result["seconds"] / 1e6}
+        trips = Load(world.tool, "rtt", tunnel.ports["echo"], "--size", 1024, "--seconds", seconds)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            future = pool.submit(trips.finish)
+            results = [load.finish()]
+            while not future.done():
+                results.append(Load(*args).finish())
+        r = future.result()
+        return {"p50": r["p50_us"], "p99": r["p99_us"],
+                "rate of the bulk": sum(b["bytes"] for b in results) / sum(b["seconds"] for b in results) / 1e6}
     return run
 
 

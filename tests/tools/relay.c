@@ -219,14 +219,16 @@ static void pair_free(struct pair *p)
     free(p);
 }
 
-/* The kernel's buffers would be a second, long queue before a slow line. Inherited by accepted sockets. */
+/* The kernel's buffers would be a second, long queue before a slow line: ours, and with loopback's segments
+ * of 64 KiB the peers', which are as long as some segments. Inherited by accepted sockets. */
 static void limit_buffers(int fd)
 {
-    int len = (int)relay.max_held;
+    int len = (int)relay.max_held, segment = LINE_PIECE;
     if (relay.rate == 0)
         return;
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &len, sizeof len);
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &len, sizeof len);
+    setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
 }
 
 static void set_rate(uint64_t rate)
