@@ -1,5 +1,5 @@
 /*
- * test_ctr_x86.c - AES-CTR by AES-NI against BearSSL's portable AES, counter by counter.
+ * test_ctr_x86.c - AES-CTR by AES-NI and by VAES against BearSSL's portable AES, counter by counter.
  */
 #include <bearssl.h>
 #include <stdlib.h>
@@ -19,6 +19,14 @@ static void skip_without_aes(void)
 {
     if (!has_aes()) {
         print_message("this CPU has no AES instructions\n");
+        skip();
+    }
+}
+
+static void skip_without_vaes(void)
+{
+    if (!has_aes() || !cpu()->has_vaes || !cpu()->has_avx512) {
+        print_message("this CPU has no VAES in 512 bits\n");
         skip();
     }
 }
@@ -78,55 +86,50 @@ static void assert_run(const uint8_t *key, size_t key_len, const uint8_t start[1
 }
 #endif
 
-/* Every number of blocks around the kernel's eight, at every alignment, with every key size. */
-static void run_of_every_size(void **state)
+/* Every number of blocks around the kernels' 8 and 32, at every alignment, with every key size. */
+static void assert_runs_of_every_size(void)
 {
-    (void)state;
-    skip_without_aes();
 #ifdef __x86_64__
     uint8_t key[32], start[16];
     for (size_t i = 0; i < sizeof key; i++)
         key[i] = (uint8_t)(i * 29 + 3);
     memset(start, 0x42, sizeof start);
-    for (size_t blocks = 0; blocks <= 40; blocks++)
+    for (size_t blocks = 0; blocks <= 75; blocks++)
         for (size_t at = 1; at <= 16; at++)
             assert_run(key, 16 + blocks % 3 * 8, start, at, blocks);
     assert_run(key, 16, start, 3, 2200);
 #endif
 }
 
-/* The counter starts so that each carry falls on each place of the eight and before, between and after. */
-static void run_across_every_carry(void **state)
+/* The counter starts so that each carry falls on each place of a batch, and before, between and after. */
+static void assert_runs_across_every_carry(void)
 {
-    (void)state;
-    skip_without_aes();
 #ifdef __x86_64__
     static const char *const ends[] = {
         "00112233445566778899aabbffffffff", "00112233ffffffffffffffffffffffff",
         "0011223344556677ffffffffffffffff", "ffffffffffffffffffffffffffffffff",
         "00112233445566778899aabb7fffffff", "7fffffffffffffff7fffffffffffffff"};
+    static const size_t blocks[] = {1, 2, 7, 8, 9, 15, 17, 27, 32, 33, 41, 64, 70};
     uint8_t key[32] = {1, 2, 3}, start[16];
     for (size_t e = 0; e < ADIT_COUNT(ends); e++)
-        for (unsigned before = 0; before <= 25; before++)
-            for (size_t blocks = 1; blocks <= 27; blocks += blocks < 18 ? 1 : 3) {
+        for (unsigned before = 0; before <= 66; before++)
+            for (size_t b = 0; b < ADIT_COUNT(blocks); b++) {
                 unhex(start, 16, ends[e]);
                 start[15] = (uint8_t)(start[15] - before);
-                assert_run(key, 16, start, 1, blocks);
+                assert_run(key, 16, start, 1, blocks[b]);
             }
 #endif
 }
 
 /* A stream that is cut into runs of any size is the same stream. */
-static void run_goes_on(void **state)
+static void assert_run_goes_on(void)
 {
-    (void)state;
-    skip_without_aes();
 #ifdef __x86_64__
     static uint8_t whole[16 * 300], parts[sizeof whole];
     struct aes_x86_key k;
     uint8_t key[16] = {9}, a[16], b[16];
     aes_x86_key_init(&k, span_make(key, sizeof key));
-    for (size_t step = 1; step <= 40; step++) {
+    for (size_t step = 1; step <= 80; step++) {
         unhex(a, 16, "00112233445566ffffffffffffffff70");
         memcpy(b, a, sizeof b);
         memset(whole, 0x33, sizeof whole);
@@ -142,13 +145,33 @@ static void run_goes_on(void **state)
 #endif
 }
 
+static void run_by_aesni(void **state)
+{
+    static const struct cpu aes_alone = {.has_ssse3 = true, .has_aes = true};
+    (void)state;
+    skip_without_aes();
+    cpu_limit(&aes_alone);
+    cpu_detect();
+    assert_runs_of_every_size();
+    assert_runs_across_every_carry();
+    assert_run_goes_on();
+}
+
+static void run_by_vaes(void **state)
+{
+    (void)state;
+    skip_without_vaes();
+    assert_runs_of_every_size();
+    assert_runs_across_every_carry();
+    assert_run_goes_on();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_plain_one_is_right),
-        cmocka_unit_test(run_of_every_size),
-        cmocka_unit_test(run_across_every_carry),
-        cmocka_unit_test(run_goes_on),
+        cmocka_unit_test(run_by_aesni),
+        cmocka_unit_test(run_by_vaes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
