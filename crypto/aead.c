@@ -5,7 +5,9 @@
  */
 #include <string.h>
 
+#include "chacha_x86.h"
 #include "internal.h"
+#include "poly1305_x86.h"
 
 /* ---- aes128-gcm@openssh.com, aes256-gcm@openssh.com: RFC 5647 ------------------------------------ */
 
@@ -66,6 +68,8 @@ const struct cipher_ops gcm_ops = {gcm_init, gcm_peek_length, gcm_seal, gcm_open
 
 /* ---- chacha20-poly1305@openssh.com: OpenSSH PROTOCOL.chacha20poly1305 ---------------------------- */
 
+enum { CHACHA_BLOCK = 64 };
+
 /* 64 bytes of key: K_2 first (payload and Poly1305), then K_1 (length). Both are used with the
  * original ChaCha20: 64-bit nonce (the sequence number, big-endian), 64-bit block counter. */
 struct CRYPTO_IN_STORAGE chachapoly_state {
@@ -93,47 +97,134 @@ static void seq_nonce(uint8_t nonce[8], uint32_t seq)
     store32_be(nonce + 4, seq);
 }
 
+/* What begins every packet, made in one step: its first block is the length's alone, the second one is the
+ * one-time Poly1305 key (its first half), and the payload starts with the third, block 1 of its key. */
+struct chachapoly_head {
+    uint8_t length[CHACHA_BLOCK], tag_key[CHACHA_BLOCK], payload[2 * CHACHA_BLOCK];
+};
+
+/* Who does the work: the same bytes from each. payload_len: how much of head->payload is needed at the least.
+ */
+struct chachapoly_kernel {
+    void (*head)(const struct chachapoly_state *s, const uint8_t nonce[8], size_t payload_len,
+                 struct chachapoly_head *head);
+    void (*stream_xor)(uint8_t *data, size_t n, const uint8_t key[32], const uint8_t nonce[8],
+                       uint64_t counter);
+    void (*tag)(uint8_t tag[16], const uint8_t *message, size_t n, const uint8_t key[32]);
+};
+
+static void sodium_head(const struct chachapoly_state *s, const uint8_t nonce[8], size_t payload_len,
+                        struct chachapoly_head *head)
+{
+    crypto_stream_chacha20(head->length, 4, nonce, s->length_key);
+    /* Whole blocks: a part of one costs more. */
+    size_t blocks = 1 + (payload_len + CHACHA_BLOCK - 1) / CHACHA_BLOCK;
+    crypto_stream_chacha20(head->tag_key, blocks * CHACHA_BLOCK, nonce, s->payload_key);
+}
+
+static void sodium_stream_xor(uint8_t *data, size_t n, const uint8_t key[32], const uint8_t nonce[8],
+                              uint64_t counter)
+{
+    crypto_stream_chacha20_xor_ic(data, data, n, nonce, counter, key);
+}
+
+static void sodium_tag(uint8_t tag[16], const uint8_t *message, size_t n, const uint8_t key[32])
+{
+    crypto_onetimeauth_poly1305(tag, message, n, key);
+}
+
+static const struct chachapoly_kernel sodium_kernel = {sodium_head, sodium_stream_xor, sodium_tag};
+
+#ifdef __x86_64__
+static void x86_head(const struct chachapoly_state *s, const uint8_t nonce[8], size_t payload_len,
+                     struct chachapoly_head *head)
+{
+    _Static_assert(sizeof *head == CHACHA_X86_HEAD, "struct chachapoly_head is what chacha_x86_head writes");
+    (void)payload_len;
+    chacha_x86_head((uint8_t *)head, s->length_key, s->payload_key, nonce);
+}
+
+static const struct chachapoly_kernel x86_kernel = {x86_head, chacha_x86_xor, poly1305_x86_tag};
+
+static const struct chachapoly_kernel *kernel(void)
+{
+    return cpu()->has_avx2 ? &x86_kernel : &sodium_kernel;
+}
+#else
+static const struct chachapoly_kernel *kernel(void)
+{
+    return &sodium_kernel;
+}
+#endif
+
 static uint32_t chachapoly_peek_length(const struct cipher *c, uint32_t seq, const uint8_t head[4])
 {
     const struct chachapoly_state *s = (const struct chachapoly_state *)(const void *)c->state.bytes;
     uint8_t nonce[8], length[4];
     seq_nonce(nonce, seq);
-    crypto_stream_chacha20_xor_ic(length, head, sizeof length, nonce, 0, s->length_key);
+    memcpy(length, head, sizeof length);
+    kernel()->stream_xor(length, sizeof length, s->length_key, nonce, 0);
     return load32_be(length);
 }
 
-/* The one-time Poly1305 key is the start of block 0; the payload begins with block 1. */
-static void chachapoly_tag(const struct chachapoly_state *s, const uint8_t nonce[8], const uint8_t *sealed,
-                           size_t n, uint8_t tag[16])
+/* n is at most two blocks; in words, for a call of memcpy or of a kernel would cost more. */
+static void head_xor(uint8_t *data, const uint8_t *stream, size_t n)
 {
-    uint8_t key[crypto_onetimeauth_poly1305_KEYBYTES];
-    crypto_stream_chacha20(key, sizeof key, nonce, s->payload_key);
-    crypto_onetimeauth_poly1305(tag, sealed, n, key);
-    adit_wipe(key, sizeof key);
+    for (; n >= 8; n -= 8, data += 8, stream += 8) {
+        uint64_t a, b;
+        memcpy(&a, data, sizeof a);
+        memcpy(&b, stream, sizeof b);
+        a ^= b;
+        memcpy(data, &a, sizeof a);
+    }
+    for (; n > 0; n--)
+        *data++ ^= *stream++;
+}
+
+static size_t head_payload_len(size_t n)
+{
+    const size_t most = sizeof((struct chachapoly_head *)NULL)->payload;
+    return n - 4 < most ? n - 4 : most;
+}
+
+/* The packet without its tag; head is of this packet. */
+static void packet_xor(const struct chachapoly_state *s, const uint8_t nonce[8],
+                       const struct chachapoly_head *head, uint8_t *packet, size_t n)
+{
+    size_t first = head_payload_len(n), rest = n - 4 - first;
+    uint64_t next_block = 1 + sizeof head->payload / CHACHA_BLOCK;
+    head_xor(packet, head->length, 4);
+    head_xor(packet + 4, head->payload, first);
+    if (rest > 0)
+        kernel()->stream_xor(packet + 4 + first, rest, s->payload_key, nonce, next_block);
 }
 
 static void chachapoly_seal(struct cipher *c, uint32_t seq, uint8_t *packet, size_t n)
 {
     const struct chachapoly_state *s = chachapoly_state_of(c);
+    struct chachapoly_head head;
     uint8_t nonce[8];
     seq_nonce(nonce, seq);
-    crypto_stream_chacha20_xor_ic(packet, packet, 4, nonce, 0, s->length_key);
-    crypto_stream_chacha20_xor_ic(packet + 4, packet + 4, n - 4, nonce, 1, s->payload_key);
-    chachapoly_tag(s, nonce, packet, n, packet + n);
+    kernel()->head(s, nonce, head_payload_len(n), &head);
+    packet_xor(s, nonce, &head, packet, n);
+    kernel()->tag(packet + n, packet, n, head.tag_key);
+    adit_wipe(&head, sizeof head);
 }
 
 static bool chachapoly_open(struct cipher *c, uint32_t seq, uint8_t *packet, size_t n)
 {
     const struct chachapoly_state *s = chachapoly_state_of(c);
+    struct chachapoly_head head;
     uint8_t nonce[8], tag[16];
     seq_nonce(nonce, seq);
-    chachapoly_tag(s, nonce, packet, n, tag);
+    kernel()->head(s, nonce, head_payload_len(n), &head);
+    kernel()->tag(tag, packet, n, head.tag_key);
     /* The tag is checked before anything is decrypted. */
-    if (!adit_ct_eq(tag, packet + n, sizeof tag))
-        return false;
-    crypto_stream_chacha20_xor_ic(packet, packet, 4, nonce, 0, s->length_key);
-    crypto_stream_chacha20_xor_ic(packet + 4, packet + 4, n - 4, nonce, 1, s->payload_key);
-    return true;
+    bool ok = adit_ct_eq(tag, packet + n, sizeof tag);
+    if (ok)
+        packet_xor(s, nonce, &head, packet, n);
+    adit_wipe(&head, sizeof head);
+    return ok;
 }
 
 const struct cipher_ops chachapoly_ops = {chachapoly_init, chachapoly_peek_length, chachapoly_seal,

@@ -2,6 +2,7 @@
  * test_aead.c - AES-GCM and ChaCha20-Poly1305 packets against another implementation (see packets.h) and
  * RFC 8439's key streams.
  */
+#include "../crypto/cpu.h"
 #include "packets.h"
 
 static uint8_t packet[TEST_PACKET_MAX];
@@ -123,13 +124,103 @@ static void chachapoly_is_bound_to_its_number(void **state)
     assert_true(cipher_open(&c, 5, packet, 28));
 }
 
+static void chachapoly_refuses_what_was_changed(void **state)
+{
+    static const size_t sizes[] = {4, 12, 132, 133, 400, 1500, 35004};
+    static uint8_t sealed[TEST_PACKET_MAX];
+    struct cipher c;
+    (void)state;
+    cipher_of(&c, "chacha20-poly1305@openssh.com", NULL, "");
+    for (size_t i = 0; i < ADIT_COUNT(sizes); i++) {
+        size_t n = sizes[i], step = n < 200 ? 1 : n / 50;
+        packet_make(sealed, n);
+        cipher_seal(&c, 9, sealed, n);
+        for (size_t at = n % step; at < n + 16; at += step) {
+            memcpy(packet, sealed, n + 16);
+            packet[at] ^= (uint8_t)(1u << at % 8);
+            assert_false(cipher_open(&c, 9, packet, n));
+            for (size_t j = 0; j < n; j++)
+                assert_int_equal(packet[j], 0);
+        }
+        assert_true(cipher_open(&c, 9, sealed, n));
+        assert_packet(sealed, n);
+    }
+}
+
+/* What is allowed of chacha_x86 and poly1305_x86. Levels that this CPU does not reach are done by the one
+ * below. */
+static const struct cpu chachapoly_levels[] = {
+    {0},
+    {.has_avx2 = true},
+    {.has_avx2 = true, .has_avx512 = true},
+    {.has_avx2 = true, .has_avx512 = true, .has_ifma = true},
+};
+
+static void use_level(size_t level)
+{
+    cpu_limit(&chachapoly_levels[level]);
+    assert_true(crypto_init());
+}
+
+/* Sealed alike by every kernel, and opened by the next one: also one that was chosen in mid-stream. */
+static void levels_agree(struct cipher *c, uint32_t seq, size_t n)
+{
+    static uint8_t want[TEST_PACKET_MAX];
+    for (size_t level = 0; level < ADIT_COUNT(chachapoly_levels); level++) {
+        use_level(level);
+        packet_make(packet, n);
+        cipher_seal(c, seq, packet, n);
+        if (level == 0)
+            memcpy(want, packet, n + 16);
+        assert_memory_equal(packet, want, n + 16);
+        use_level((level + 1) % ADIT_COUNT(chachapoly_levels));
+        assert_int_equal(cipher_peek_length(c, seq, packet), n - 4);
+        assert_true(cipher_open(c, seq, packet, n));
+        assert_packet(packet, n);
+    }
+}
+
+static void chachapoly_kernels_agree(void **state)
+{
+    struct cipher c;
+    (void)state;
+    cipher_of(&c, "chacha20-poly1305@openssh.com", NULL, "");
+    for (size_t n = 4; n < 1400; n++)
+        levels_agree(&c, (uint32_t)(n * 0x01010101), n);
+    for (size_t n = 1400; n <= 35008; n += 997)
+        levels_agree(&c, (uint32_t)n, n);
+    cpu_limit(NULL);
+}
+
+static int use_avx2(void **state)
+{
+    (void)state;
+    use_level(1);
+    return 0;
+}
+
+static int use_avx512(void **state)
+{
+    (void)state;
+    use_level(2);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gcm128_packets),         cmocka_unit_test(gcm256_packets),
-        cmocka_unit_test(gcm_refuses_a_replay),   cmocka_unit_test(chachapoly_packets),
-        cmocka_unit_test(chachapoly_key_streams), cmocka_unit_test(chachapoly_is_bound_to_its_number),
+        cmocka_unit_test(gcm128_packets),
+        cmocka_unit_test(gcm256_packets),
+        cmocka_unit_test(gcm_refuses_a_replay),
+        cmocka_unit_test(chachapoly_packets),
+        cmocka_unit_test(chachapoly_key_streams),
+        cmocka_unit_test(chachapoly_is_bound_to_its_number),
+        cmocka_unit_test(chachapoly_refuses_what_was_changed),
     };
+    const struct CMUnitTest across[] = {cmocka_unit_test(chachapoly_kernels_agree)};
     int failed = cmocka_run_group_tests_name("fast", tests, use_fast, NULL);
-    return failed + cmocka_run_group_tests_name("portable", tests, use_portable, NULL);
+    failed += cmocka_run_group_tests_name("portable", tests, use_portable, NULL);
+    failed += cmocka_run_group_tests_name("avx2", tests, use_avx2, NULL);
+    failed += cmocka_run_group_tests_name("avx512", tests, use_avx512, NULL);
+    return failed + cmocka_run_group_tests_name("across", across, NULL, NULL);
 }
