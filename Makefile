@@ -5,8 +5,8 @@
 #   make SAN=address,undefined | SAN=thread
 #                           build/asan/adit or build/tsan/adit, against glibc (other SAN values: build/san-...)
 #   make demo               a tour that needs nothing but this folder
-#   make check              everything below up to check-e2e, and check-bench; installs the test peers first. VECTORS=DIR adds
-#                           the full test vectors. Ends with the runners' counts
+#   make check              everything below up to check-e2e, and check-bench; installs the test peers first.
+#                           VECTORS=DIR adds the full test vectors. Ends with the runners' counts
 #   make check-quick        under two minutes: layers, units, corpus, the e2e tests marked quick
 #   make check-unit         every unit test under ASan and UBSan
 #   make check-valgrind     every unit test under valgrind

@@ -9,7 +9,7 @@ the first figure of a tunnel it moves data of which every byte is checked. Exit 
     --reps N         repetitions (5)
     --seconds S      of one figure on loopback (0.8)
     --json FILE      the result (build/bench.json; with --quick build/bench-quick.json)
-    --markdown FILE  the README's table, too
+    --markdown FILE  the README's tables: into FILE, or where it has the lines of table.BEGIN and table.END, between them
     --from FILE      measure nothing: tables from such a JSON
     --check          every figure of adit and of ssh must be a number: exit status 1 else
 
@@ -172,7 +172,8 @@ def main():
         args.json.write_text(json.dumps(report, indent=1) + "\n")
     print(table.text(report))
     if args.markdown:
-        args.markdown.write_text(table.markdown(report))
+        old = args.markdown.read_text() if args.markdown.exists() else ""
+        args.markdown.write_text(table.put_between(old, table.markdown(report)))
     for name, program, why in failures:
         print(f"failed: {name}, {program}: {why}")
     wrong = list(not_numbers(report)) if args.check else []

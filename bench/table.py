@@ -3,6 +3,7 @@ import math
 import statistics
 
 REFERENCE = "ssh"
+BEGIN, END = "<!-- figures: bench/run.py --markdown -->", "<!-- end of the figures -->"
 # Rows that compare with the plain relay: (section, name, the row of a client, the row of the relay).
 AGAINST_RELAY = [("Against the plain read/write relay", f"CPU of a {kind}, {cipher}: of the relay's",
                   f"{kind}, {cipher}: CPU", f"{kind}, default cipher: CPU")
@@ -160,3 +161,10 @@ def markdown(report):
                 + f" | {ratio_text(f)} |" for f in figures]
         out.append("")
     return "\n".join(out)
+
+
+def put_between(text, new):
+    """text with `new` between its lines BEGIN and END; `new` alone when it has none."""
+    if BEGIN not in text or END not in text:
+        return new
+    return text[:text.index(BEGIN) + len(BEGIN)] + "\n" + new + text[text.index(END):]
