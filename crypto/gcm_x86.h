@@ -15,11 +15,10 @@ enum {
 
 struct gcm_x86_key;
 
-/* A message on its way. Secret. */
+/* A message on its way, both values byte-reversed. Secret. */
 struct gcm_x86_run {
-    _Alignas(
-        16) uint8_t counter[16];   /* the next counter block, byte-reversed: the 32-bit counter comes first */
-    _Alignas(16) uint8_t hash[16]; /* GHASH so far, byte-reversed */
+    _Alignas(16) uint8_t counter[16]; /* the next counter block; reversed, its 32-bit counter comes first */
+    _Alignas(16) uint8_t hash[16];    /* GHASH so far */
 };
 
 /* How whole batches are done, in place; the counter and the hash go on in r. */
