@@ -212,13 +212,13 @@ AVX2 INLINE void store_two_blocks(uint8_t out[2 * BLOCK], const __m256i x[4])
 /* out: four blocks of key stream. Two blocks wait while the other two are at work, hence two sets. */
 AVX2 static void four_blocks_256(uint8_t out[FOUR], const struct stream *s)
 {
-    const long long nonce = (long long)s->nonce;
+    const long long nonce = (long long)s->nonce, counter = (long long)s->counter;
     const __m256i a = two_rows(constants, constants);
     const __m256i b = two_rows(s->first_key, s->key), c = two_rows(s->first_key + 16, s->key + 16);
-    const __m256i d = _mm256_set_epi64x(nonce, (long long)s->counter, nonce, (long long)s->first_counter);
+    const __m256i d = _mm256_set_epi64x(nonce, counter, nonce, (long long)s->first_counter);
     const __m256i b2 = two_rows(s->key, s->key), c2 = two_rows(s->key + 16, s->key + 16);
     const __m256i d2 =
-        _mm256_set_epi64x(nonce, (long long)(s->counter + 2), nonce, (long long)(s->counter + 1));
+        _mm256_add_epi64(_mm256_set_epi64x(nonce, counter, nonce, counter), _mm256_set_epi64x(0, 2, 0, 1));
     __m256i x[4] = {a, b, c, d}, y[4] = {a, b2, c2, d2};
 
     for (int i = 0; i < DOUBLE_ROUNDS; i++) {
@@ -353,8 +353,9 @@ AVX512 static void four_blocks_512(uint8_t out[FOUR], const struct stream *s)
     const long long nonce = (long long)s->nonce, counter = (long long)s->counter;
     const __m512i a = four_rows(constants, constants);
     const __m512i b = four_rows(s->first_key, s->key), c = four_rows(s->first_key + 16, s->key + 16);
-    const __m512i d = _mm512_set_epi64(nonce, (long long)(s->counter + 2), nonce, (long long)(s->counter + 1),
-                                       nonce, counter, nonce, (long long)s->first_counter);
+    const __m512i d = _mm512_add_epi64(
+        _mm512_set_epi64(nonce, counter, nonce, counter, nonce, counter, nonce, (long long)s->first_counter),
+        _mm512_set_epi64(0, 2, 0, 1, 0, 0, 0, 0));
     __m512i x[4] = {a, b, c, d};
 
     for (int i = 0; i < DOUBLE_ROUNDS; i++)
