@@ -25,7 +25,7 @@ __extension__ typedef unsigned __int128 uint128;
 
 enum { BLOCK = 16, LANES_AVX2 = 4, LANES_IFMA = 8 };
 /* Below these lengths the powers of r cost more than the lanes save. */
-enum { AVX2_MIN = 256, IFMA_MIN = 512 };
+enum { AVX2_MIN = 320, AVX2_PAIRS_MIN = 2048, IFMA_MIN = 384 };
 
 static const uint64_t mask44 = ((uint64_t)1 << 44) - 1, mask42 = ((uint64_t)1 << 42) - 1;
 
@@ -34,7 +34,7 @@ struct limbs {
     uint64_t at[3];
 };
 
-/* r^1, r^2, ...: the first four for AVX2. */
+/* r^1, r^2, ...: only the first four for a short message by AVX2. */
 struct powers {
     struct limbs of[LANES_IFMA];
 };
@@ -269,19 +269,52 @@ AVX2 static void lanes_sum_256(struct limbs *h, const __m256i d[5])
     adit_wipe(sum, sizeof sum);
 }
 
-/* h = h f + the next blocks. Written out: in registers only so. */
-AVX2 INLINE void step_256(__m256i h[5], const struct factor_256 *f, const uint8_t *m)
+/* a += b. Written out, as all that is done to five limbs: in registers only so. */
+AVX2 INLINE void add_256(__m256i a[5], const __m256i b[5])
+{
+    a[0] = _mm256_add_epi64(a[0], b[0]);
+    a[1] = _mm256_add_epi64(a[1], b[1]);
+    a[2] = _mm256_add_epi64(a[2], b[2]);
+    a[3] = _mm256_add_epi64(a[3], b[3]);
+    a[4] = _mm256_add_epi64(a[4], b[4]);
+}
+
+AVX2 INLINE void move_256(__m256i to[5], const __m256i from[5])
+{
+    to[0] = from[0];
+    to[1] = from[1];
+    to[2] = from[2];
+    to[3] = from[3];
+    to[4] = from[4];
+}
+
+/* h = h r^4 + the next four blocks. */
+AVX2 INLINE void step_256(__m256i h[5], const struct factor_256 *r4, const uint8_t *m)
 {
     __m256i d[5], next[5];
 
     load_256(next, m);
-    multiply_256(d, h, f);
+    multiply_256(d, h, r4);
     reduce_256(d);
-    h[0] = _mm256_add_epi64(d[0], next[0]);
-    h[1] = _mm256_add_epi64(d[1], next[1]);
-    h[2] = _mm256_add_epi64(d[2], next[2]);
-    h[3] = _mm256_add_epi64(d[3], next[3]);
-    h[4] = _mm256_add_epi64(d[4], next[4]);
+    add_256(d, next);
+    move_256(h, d);
+}
+
+/* Two such steps, h r^8 + (the next four) r^4 + the four behind: one reduction for both. The sum of two
+ * products is below 2^60. */
+AVX2 INLINE void pair_256(__m256i h[5], const struct factor_256 *r8, const struct factor_256 *r4,
+                          const uint8_t *m)
+{
+    __m256i d[5], e[5], next[5];
+
+    multiply_256(d, h, r8);
+    load_256(next, m);
+    multiply_256(e, next, r4);
+    add_256(d, e);
+    reduce_256(d);
+    load_256(next, m + LANES_AVX2 * BLOCK);
+    add_256(d, next);
+    move_256(h, d);
 }
 
 /* A message's beginning: as many whole rounds of four blocks as there are, one at least; returns how many
@@ -294,9 +327,16 @@ AVX2 static size_t blocks_256(struct limbs *h_out, const struct limbs *r, const 
     __m256i h[5], d[5];
     size_t at = step;
 
-    powers_set(&p, r, LANES_AVX2);
+    powers_set(&p, r, n >= AVX2_PAIRS_MIN ? 2 * LANES_AVX2 : LANES_AVX2);
     load_256(h, m);
     factor_256_all(&f, &p.of[LANES_AVX2 - 1]);
+    if (n >= AVX2_PAIRS_MIN) {
+        struct factor_256 r8;
+        factor_256_all(&r8, &p.of[2 * LANES_AVX2 - 1]);
+        for (; n - at >= 2 * step; at += 2 * step)
+            pair_256(h, &r8, &f, m + at);
+        adit_wipe(&r8, sizeof r8);
+    }
     for (; n - at >= step; at += step)
         step_256(h, &f, m + at);
     factor_256_each(&f, &p);
