@@ -9,20 +9,6 @@
 
 enum { MARGIN = 64, LONGEST = 40000 };
 
-static uint64_t seed;
-
-static uint8_t next_byte(void)
-{
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (uint8_t)(seed >> 56);
-}
-
-static void fill(uint8_t *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        p[i] = next_byte();
-}
-
 /* The counter is ours to carry here: block by block it is only handed on. */
 static void reference_xor(uint8_t *data, size_t n, const uint8_t key[32], const uint8_t nonce[8],
                           uint64_t counter)
@@ -48,6 +34,20 @@ static void reference_is_right(void **state)
 }
 
 #ifdef __x86_64__
+
+static uint64_t seed;
+
+static uint8_t next_byte(void)
+{
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint8_t)(seed >> 56);
+}
+
+static void fill(uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        p[i] = next_byte();
+}
 
 static bool use_level(bool avx512)
 {

@@ -12,20 +12,6 @@ typedef void tag_function(uint8_t tag[16], const uint8_t *message, size_t n, con
 
 enum { LONGEST = 40000, SHIFTS = 64 };
 
-static uint64_t seed;
-
-static uint8_t next_byte(void)
-{
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (uint8_t)(seed >> 56);
-}
-
-static void fill(uint8_t *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        p[i] = next_byte();
-}
-
 static void reference_tag(uint8_t tag[16], const uint8_t *message, size_t n, const uint8_t key[32])
 {
     crypto_onetimeauth_poly1305(tag, message, n, key);
@@ -110,6 +96,20 @@ static void reference_is_right(void **state)
 }
 
 #ifdef __x86_64__
+
+static uint64_t seed;
+
+static uint8_t next_byte(void)
+{
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint8_t)(seed >> 56);
+}
+
+static void fill(uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        p[i] = next_byte();
+}
 
 enum level { SCALAR, AVX2, IFMA };
 
