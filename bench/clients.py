@@ -29,7 +29,7 @@ class Absent(Exception):
 
 @dataclass(frozen=True)
 class Setting:
-    """How a tunnel is set up. line: of World.lines; forwards: of L (echo, source, sink), R (source, sink) and D, those that the program has."""
+    """How a tunnel is set up. line: of World.lines; forwards: of L (echo, greet, source, sink), R (source, sink) and D, those that the program has."""
     cipher: str = "default"
     line: str = "loopback"
     forwards: str = "LRD"
@@ -58,7 +58,7 @@ def is_listening(port):
 
 
 class Tunnel:
-    """A running client. ports: name -> where to connect: echo, source, sink, R-source, R-sink, socks. pids: whose CPU
+    """A running client. ports: name -> where to connect: echo, greet, source, sink, R-source, R-sink, socks. pids: whose CPU
     time and memory are its own."""
 
     def __init__(self):
@@ -114,7 +114,7 @@ class Program:
             tunnel.ports[name] = free_port()
             args.extend((f"-{kind}", f"127.0.0.1:{tunnel.ports[name]}" + (f":127.0.0.1:{target}" if target else "")))
 
-        for name in ("echo", "source", "sink") if "L" in kinds else ():
+        for name in ("echo", "greet", "source", "sink") if "L" in kinds else ():
             add(name, "L", targets[name])
         for name in ("source", "sink") if "R" in kinds else ():  # all that are SSH have -R
             add(f"R-{name}", "R", targets[name])
@@ -212,7 +212,7 @@ class PlainRelay(Program):
     def open(self, setting):
         tunnel = Tunnel()
         try:
-            for name in ("echo", "source", "sink"):
+            for name in ("echo", "greet", "source", "sink"):
                 port = self.world.port_of_line(setting.line, self.world.services.ports[name], tunnel)
                 proc = subprocess.Popen([str(self.world.tool), "relay", self.kind, "0", "127.0.0.1", str(port)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

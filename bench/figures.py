@@ -41,17 +41,17 @@ class Measure:
 class Plan:
     """How long and how much."""
     reps: int = 5
-    seconds: float = 0.8      # a figure on loopback
+    seconds: float = 0.6      # a figure on loopback
     warm: float = 0.2
-    far_seconds: float = 1.5  # a bulk figure over the long line
-    far_warm: float = 2.0
+    far_seconds: float = 1.2  # a bulk figure over the long line
+    far_warm: float = 1.5
     slow_seconds: float = 4.0  # beside a bulk transfer on the slow line
     slow_warm: float = 3.0
     slow_mbit: int = 2
     reader: float = 3.0       # under a slow reader
     execs: int = 5
-    hold: float = 1.5         # idle connections
-    settle: float = 1.5       # until a client is idle
+    hold: float = 1.0         # idle connections
+    settle: float = 1.2       # until a client is idle
     crowds: tuple = (1000, 5000)
     burst: int = 1000
     verify: int = 4 << 20
@@ -59,8 +59,8 @@ class Plan:
     hurry: bool = False       # programs run at the same moment wherever that only blurs the figures
 
 
-QUICK = Plan(reps=1, seconds=0.2, warm=0.1, far_seconds=0.4, far_warm=0.3, slow_seconds=0.4, slow_warm=0.4, slow_mbit=20,
-             reader=0.5, execs=1, hold=0.1, settle=0.2, crowds=(200, 500), burst=200, verify=1 << 20, others=False, hurry=True)
+QUICK = Plan(reps=1, seconds=0.2, warm=0.1, far_seconds=0.3, far_warm=0.3, slow_seconds=0.3, slow_warm=0.3, slow_mbit=40,
+             reader=0.5, execs=1, hold=0.1, settle=0.2, crowds=(100, 300), burst=200, verify=1 << 20, others=False, hurry=True)
 
 RATE = (Figure("rate", "MB/s", "more"), Figure("CPU", "s/GB", "less"))
 PEAK = (*RATE, Figure("peak memory", "kB", "less"))
@@ -69,6 +69,9 @@ BESIDE = (Figure("p50", "µs", "less"), Figure("p99", "µs", "less"), Figure("ra
 OPENS = (Figure("rate", "1/s", "more"), Figure("p99", "µs", "less"))
 CROWD = (Figure("time to open", "s", "less"), Figure("memory each", "B", "less"), Figure("CPU", "s", "less"))
 EXEC = (Figure("time", "ms", "less"), Figure("CPU", "ms", "less"))
+OPEN_KINDS = ((1, "echo", "one by one"), (32, "echo", "32 at once"), (1, "greet", "one by one, the far end speaks first"),
+              (32, "greet", "32 at once, the far end speaks first"))
+ONE = Setting(forwards="L")
 SSH = ("adit", "ssh", "dbclient")
 PAIR = ("adit", "ssh")
 FAR = Setting(line="long")
@@ -79,32 +82,33 @@ FAR_TITLE = "Over a line of 100 ms round trip"
 def bulk_measures(plan):
     for cipher in CIPHERS:
         for kind in bulk.KINDS.values():
-            # Without a cipher there is nothing to repeat, and nothing but -L.
+            # Without a cipher there is nothing to repeat, and nothing but -L. dbclient's default is chacha20-poly1305.
             others = ("relay rw", "relay splice") if cipher == "default" and kind.needs == "L" else ()
+            clients = PAIR if kind.streams > 1 and cipher != "default" else SSH
             what = f"{cipher} cipher" if cipher == "default" else cipher
             yield Measure(f"{kind.name}, {what}", f"Bulk transfer, {what}", kind.run, RATE,
-                          Setting(cipher=cipher), SSH + others, kind.needs)
+                          Setting(cipher=cipher), clients + others, kind.needs)
 
 
 def near_measures(plan):
-    for size, name in ((1, "1 B"), (1024, "1 KiB")):
-        yield Measure(f"round trip of {name}", "Round trips", trips.round_trips(size), TRIP)
     for name in ("download", "upload"):
         yield Measure(f"1 KiB beside a bulk {name}", "Round trips", trips.beside(name), BESIDE)
-    for count, name in ((1, "one by one"), (32, "32 at once")):
-        yield Measure(f"channels opened, {name}", "Connections", trips.opens(count), OPENS)
-    for count in plan.crowds:
-        yield Measure(f"{count:,} idle connections", "Connections", footprint.crowd(count), CROWD,
-                      Setting(forwards="L"), connections=count)
-    yield Measure(f"burst of {plan.burst:,} connects", "Connections", trips.burst, (Figure("time", "s", "less"),),
+    for size, name in ((1, "1 B"), (1024, "1 KiB")):
+        yield Measure(f"round trip of {name}", "Round trips", trips.round_trips(size), TRIP, ONE)
+    for count, service, name in OPEN_KINDS:
+        yield Measure(f"channels opened, {name}", "Connections", trips.opens(count, service), OPENS, ONE)
+    yield Measure(f"burst of {plan.burst:,} connects", "Connections", trips.burst, (Figure("time", "s", "less"),), ONE,
                   connections=plan.burst)
     yield Measure("exec to first byte", "Start and size", trips.exec_to_first_byte, EXEC, programs=SSH)
+    for count in plan.crowds:
+        yield Measure(f"{count:,} idle connections", "Connections", footprint.crowd(count), CROWD,
+                      ONE, connections=count)
     yield Measure("idle", "Start and size", footprint.idle,
                   (Figure("resident memory", "kB", "less"), Figure("resident memory, shared pages by share", "kB", "less"),
                    Figure("binary", "kB", "less"), Figure("binary and all it maps", "kB", "less")),
-                  Setting(forwards="L"), SSH, parallel=True)
+                  ONE, SSH, parallel=True)
     yield Measure("slow reader", "Start and size", footprint.slow_reader, (Figure("peak memory", "kB", "less"),),
-                  Setting(forwards="L"), SSH, parallel=True)
+                  ONE, SSH, parallel=True)
 
 
 def far_measures(plan):
@@ -115,14 +119,14 @@ def far_measures(plan):
         yield Measure(f"100 ms: round trip of {name}", FAR_TITLE, trips.round_trips(size), TRIP, FAR, SSH, parallel=True)
     for name in ("download", "upload"):
         yield Measure(f"100 ms: 1 KiB beside a bulk {name}", FAR_TITLE, trips.beside(name), BESIDE, FAR, PAIR)
-    for count, name in ((1, "one by one"), (32, "32 at once")):
-        yield Measure(f"100 ms: channels opened, {name}", FAR_TITLE, trips.opens(count), OPENS, FAR, SSH, parallel=True)
-    for count in plan.crowds:
-        yield Measure(f"100 ms: {count:,} idle connections", FAR_TITLE, footprint.crowd(count), CROWD,
-                      Setting(line="long", forwards="L"), PAIR, connections=count, parallel=True)
+    for count, service, name in OPEN_KINDS:
+        yield Measure(f"100 ms: channels opened, {name}", FAR_TITLE, trips.opens(count, service), OPENS, FAR, SSH, parallel=True)
     yield Measure(f"100 ms: burst of {plan.burst:,} connects", FAR_TITLE, trips.burst, (Figure("time", "s", "less"),), FAR,
                   PAIR, connections=plan.burst)
     yield Measure("100 ms: exec to first byte", FAR_TITLE, trips.exec_to_first_byte, EXEC, FAR, SSH, parallel=True)
+    for count in plan.crowds:
+        yield Measure(f"100 ms: {count:,} idle connections", FAR_TITLE, footprint.crowd(count), CROWD,
+                      Setting(line="long", forwards="L"), PAIR, connections=count, parallel=True)
     yield Measure("100 ms: slow reader", FAR_TITLE, footprint.slow_reader, (Figure("peak memory", "kB", "less"),),
                   Setting(line="long", forwards="L"), SSH, parallel=True)
 

@@ -7,7 +7,7 @@ the first figure of a tunnel it moves data of which every byte is checked. Exit 
     --quick          every figure of adit and ssh once, short: shows that it works, not how fast
     --only REGEX     the figures whose name matches
     --reps N         repetitions (5)
-    --seconds S      of one figure on loopback (0.8)
+    --seconds S      of one figure on loopback (0.6)
     --json FILE      the result (build/bench.json; with --quick build/bench-quick.json)
     --markdown FILE  the README's tables: into FILE, or where it has the lines of table.BEGIN and table.END, between them
     --from FILE      measure nothing: tables from such a JSON
@@ -69,6 +69,11 @@ def programs_for(measure, plan, programs):
             and (plan.others or p.name in figures.PAIR or (is_divisor and p.name == "relay rw"))]
 
 
+def at_once(call, programs):
+    with concurrent.futures.ThreadPoolExecutor(len(programs)) as pool:
+        list(pool.map(call, programs))
+
+
 class Bench:
     def __init__(self, world, plan):
         self.world, self.plan, self.results = world, plan, table.Results()
@@ -88,9 +93,19 @@ class Bench:
             if m.setting != setting:
                 self.world.close_tunnels()
                 setting = m.setting
+                if self.plan.hurry and setting != figures.ONE and not m.connections:
+                    at_once(lambda p: self.warm_up(setting, p), programs_for(m, self.plan, self.programs))
             start = time.monotonic()
             self.measure(m)
             print(f"[{i + 1}/{len(measures)}] {m.name}  {time.monotonic() - start:.1f} s", file=sys.stderr, flush=True)
+
+    def warm_up(self, setting, program):
+        """Opens the tunnel that the figures of this setting share. What fails now fails at the first figure, and is told."""
+        try:
+            program.check(setting)
+            self.world.tunnel(program, setting)
+        except Exception:
+            self.world.drop(program, setting)
 
     def measure(self, m):
         programs = programs_for(m, self.plan, self.programs)
@@ -98,8 +113,7 @@ class Bench:
             # Another one begins each time: what comes after whom is no advantage.
             order = programs[rep % len(programs):] + programs[:rep % len(programs)]
             if m.parallel or (self.plan.hurry and (m.setting.line != "loopback" or m.connections)):
-                with concurrent.futures.ThreadPoolExecutor(len(order)) as pool:
-                    list(pool.map(lambda p: self.once(m, p), order))
+                at_once(lambda p: self.once(m, p), order)
             else:
                 for p in order:
                     self.once(m, p)

@@ -18,8 +18,9 @@ def _latency_seconds(setting, plan):
 
 def round_trips(size):
     def run(world, program, setting, plan):
-        port = world.tunnel(program, setting).ports["echo"]
-        r = Load(world.tool, "rtt", port, "--size", size, "--seconds", _latency_seconds(setting, plan)).finish()
+        with world.fresh(program, setting) as tunnel:
+            r = Load(world.tool, "rtt", tunnel.ports["echo"], "--size", size, "--seconds",
+                     _latency_seconds(setting, plan)).finish()
         return {"p50": r["p50_us"], "p99": r["p99_us"], "rate": r["per_second"]}
     return run
 
@@ -48,16 +49,20 @@ def beside(kind):
     return run
 
 
-def opens(count):
+def opens(count, service="echo"):
+    """greet: the far end speaks first, so that the server has two small packets for us, one after the other."""
+    greeted = ("--greeted",) if service == "greet" else ()
     def run(world, program, setting, plan):
-        port = world.tunnel(program, setting).ports["echo"]
-        r = Load(world.tool, "opens", port, "--at-once", count, "--seconds", _latency_seconds(setting, plan)).finish()
+        with world.fresh(program, setting) as tunnel:
+            r = Load(world.tool, "opens", tunnel.ports[service], *greeted, "--at-once", count, "--seconds",
+                     _latency_seconds(setting, plan)).finish()
         return {"rate": r["per_second"], "p99": r["p99_us"]}
     return run
 
 
 def burst(world, program, setting, plan):
-    r = Load(world.tool, "burst", world.tunnel(program, setting).ports["echo"], "--count", plan.burst).finish()
+    with world.fresh(program, setting) as tunnel:
+        r = Load(world.tool, "burst", tunnel.ports["echo"], "--count", plan.burst).finish()
     return {"time": r["seconds"]}
 
 

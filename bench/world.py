@@ -1,5 +1,6 @@
 """What all programs are measured against: one stock sshd on loopback, the far ends, keys of their own, and lines that are
 longer or slower than loopback. Everything is in a temporary folder and ends with the run."""
+import contextlib
 import os
 import re
 import resource
@@ -94,6 +95,16 @@ class World:
             if setting.line == "loopback":
                 bulk.verify(self, program, setting, self.tunnels[mark], self.plan.verify)
         return self.tunnels[mark]
+
+    @contextlib.contextmanager
+    def fresh(self, program, setting):
+        """One that has carried nothing: what a bulk transfer leaves behind in the kernel's TCP (no delayed ACKs any more)
+        would make small things quick."""
+        tunnel = program.open(setting)
+        try:
+            yield tunnel
+        finally:
+            tunnel.stop()
 
     def drop(self, program, setting):
         """After a failure: the next one starts afresh."""
