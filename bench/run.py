@@ -112,7 +112,7 @@ class Bench:
         for rep in range(self.plan.reps):
             # Another one begins each time: what comes after whom is no advantage.
             order = programs[rep % len(programs):] + programs[:rep % len(programs)]
-            if m.parallel or (self.plan.hurry and (m.setting.line != "loopback" or m.connections)):
+            if m.parallel or (self.plan.hurry and m.setting not in (figures.Setting(), figures.JUMP)):
                 at_once(lambda p: self.once(m, p), order)
             else:
                 for p in order:
