@@ -19,7 +19,6 @@ enum {
     BOUND_MS = 10,
     MEASURE_US = 20 * 1000,
     LIGHT_LEN = 8 * 1024,
-    ACK_MS = 2, /* one at the least: the clock's step */
 };
 
 /* ---- Making it ---- */
@@ -45,7 +44,6 @@ void conn_init(struct conn *c, struct session *s)
     c->session = s;
     c->bound = BOUND_START;
     c->deadline_ms = LOOP_NEVER;
-    c->ack_at_ms = LOOP_NEVER;
     loop_fd_init(&c->transport, SESSION_FD_TRANSPORT, c);
 }
 
@@ -311,7 +309,7 @@ bool conn_flush(struct conn *c)
         if (r != SOCK_IO_OK || n < out.n)
             loop_fd_not_writable(&c->transport);
         conn_measure(c, n, n < out.n);
-        c->ack_at_ms = LOOP_NEVER; /* it went along */
+        c->owes_ack = false; /* it went along */
         c->turn_len += n;
         c->session->stats.transport_up += n;
         ssh_out_consume(c->ssh, n);
@@ -341,24 +339,12 @@ static bool may_read(const struct conn *c)
 }
 
 /* A server that has not set TCP_NODELAY holds its next small packet back until the last one is acknowledged,
- * for up to 40 ms. So what was read is acknowledged at once, but after it was delivered; in a bulk transfer,
- * where the kernel does it by itself for all but the last piece, when no more came for a moment. */
-static void conn_owe_ack(struct conn *c, size_t len)
+ * for up to 40 ms. So what was read is acknowledged at once, but after it was delivered. */
+void conn_ack(struct conn *c)
 {
-    if (len < LIGHT_LEN)
-        c->ack_at_ms = 0;
-    else if (c->ack_at_ms == LOOP_NEVER)
-        c->ack_at_ms = loop_now_ms() + ACK_MS;
-}
-
-uint64_t conn_ack(struct conn *c)
-{
-    if (c->ack_at_ms == LOOP_NEVER || c->ack_at_ms > loop_now_ms())
-        return c->ack_at_ms;
-    if (!c->is_over)
+    if (c->owes_ack && !c->is_over)
         (void)sock_set_quickack(c->transport.fd);
-    c->ack_at_ms = LOOP_NEVER;
-    return LOOP_NEVER;
+    c->owes_ack = false;
 }
 
 /* One read. False: nothing more now. */
@@ -372,7 +358,7 @@ static bool conn_read(struct conn *c)
     size_t want = space.n < READ_LEN ? space.n : READ_LEN;
     switch (sock_read(c->transport.fd, space.p, want, &n, &err)) {
     case SOCK_IO_OK:
-        conn_owe_ack(c, n);
+        c->owes_ack = true;
         c->turn_len += n;
         c->session->stats.transport_down += n;
         ssh_in_commit(c->ssh, n);

@@ -38,7 +38,7 @@ struct conn {
     uint64_t window_len;     /* bytes written in it */
     bool window_was_blocked; /* the socket was full at least once in it */
     size_t turn_len;         /* bytes moved in the present turn */
-    uint64_t ack_at_ms;      /* what was read is acknowledged then at the latest; LOOP_NEVER: it is */
+    bool owes_ack;           /* read, and nothing written since */
     bool has_unread;         /* reading stopped at its quota */
     bool is_begun;           /* conn_start was called: transport_fd is ours */
     bool is_over;            /* ENDED was seen, or no connection was made */
@@ -106,9 +106,8 @@ void conn_on_timer(struct conn *c);       /* the phase timer, while connecting *
 void conn_tick(struct conn *c);           /* tells the machine the time */
 bool conn_work(struct conn *c);           /* everything that can be done now; true: more at once */
 bool conn_is_light(const struct conn *c); /* the last turn moved little: no bulk transfer */
-/* Before a wait: lets TCP acknowledge what was read, if it is time. When it will be: LOOP_NEVER, or a
- * deadline. */
-uint64_t conn_ack(struct conn *c);
+/* Before a wait: lets TCP acknowledge what was read. */
+void conn_ack(struct conn *c);
 bool conn_flush(struct conn *c);        /* true: no byte waits, or none can go any more */
 size_t conn_room(const struct conn *c); /* for channel data */
 void conn_wipe(struct conn *c);

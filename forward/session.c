@@ -261,8 +261,7 @@ static bool any_opening(const struct session *s)
 static void tell_no_more_sessions(struct session *s)
 {
     static const struct span nothing = {NULL, 0};
-    struct span prefix = span_sub(ssh_peer_ident(s->conn.ssh), 0, 15);
-    if (s->phase == PHASE_OPEN && !s->config.may_open_sessions && span_is(prefix, "SSH-2.0-OpenSSH"))
+    if (s->phase == PHASE_OPEN && !s->config.may_open_sessions && ssh_peer_is_openssh(s->conn.ssh))
         (void)!ssh_global_request(s->conn.ssh, "no-more-sessions@openssh.com", nothing, false, NULL);
 }
 
@@ -695,8 +694,8 @@ static bool session_wait(struct session *s, bool is_busy, struct adit_error *err
     /* An answer to what was read often comes at once, and carries the acknowledgement. */
     if (!is_busy && conn_is_light(&s->conn) && loop_look(&s->loop))
         return true;
-    uint64_t until_ms = conn_ack(&s->conn);
-    return loop_wait(&s->loop, is_busy ? 0 : until_ms, err) == ADIT_E_OK;
+    conn_ack(&s->conn);
+    return loop_wait(&s->loop, is_busy ? 0 : LOOP_NEVER, err) == ADIT_E_OK;
 }
 
 static void session_turn(struct session *s)

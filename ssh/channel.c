@@ -10,6 +10,7 @@ enum {
     EXTENDED_PREFIX = 13, /* CHANNEL_EXTENDED_DATA: and the type code */
     NO_SLOT = UINT16_MAX,
     RTT_LEAST_US = 100,
+    MIXED_US = 1000 * 1000,
     GRANT_LEAST = 128 * 1024,
 };
 
@@ -149,15 +150,19 @@ struct channel *channels_unblocked(struct channels *t, const struct packet *pk)
 
 /* ---- receive windows ---- */
 
+static uint64_t within(uint64_t n, uint64_t least, uint64_t most)
+{
+    return n < least ? least : n > most ? most : n;
+}
+
 /* A granted window cannot be revoked, so the first grant is a share of what is left of the budget. */
 static void window_first(struct channels *t, struct channel *ch)
 {
+    uint64_t gigabit = (uint64_t)t->rtt_us * 125; /* bytes of 1 Gbit/s in a round trip */
+    uint64_t want = within(gigabit, WINDOW_FIRST_NEAR, WINDOW_FIRST_FAR);
     uint64_t share = t->budget / (4 * ((uint64_t)t->used + 1));
-    uint32_t n = share > WINDOW_FIRST_MAX   ? WINDOW_FIRST_MAX
-                 : share < WINDOW_FIRST_MIN ? WINDOW_FIRST_MIN
-                                            : (uint32_t)share;
-    ch->rx_window = ch->rx_max = n;
-    t->granted += n;
+    ch->rx_window = ch->rx_max = (uint32_t)within(share, WINDOW_FIRST_MIN, want);
+    t->granted += ch->rx_max;
     ch->round_start_us = t->now_us;
 }
 
@@ -174,7 +179,7 @@ static void window_adapt(struct channels *t, struct channel *ch, uint32_t n, boo
     ch->round_bytes += n;
     if (!prompt) {
         uint32_t less = ch->rx_max / 2;
-        if (ch->round_bytes > less && less >= WINDOW_FIRST_MAX) {
+        if (ch->round_bytes > less && less >= WINDOW_FIRST_NEAR) {
             t->granted -= ch->rx_max - less;
             ch->rx_max = less;
         }
@@ -410,6 +415,20 @@ static bool can_send_data(const struct channel *ch)
            (ch->due & (DUE_EOF | DUE_CLOSE | DUE_CONFIRM)) == 0;
 }
 
+/* Whether somebody may wait behind what one channel has under way. */
+static bool is_mixed(const struct channels *t)
+{
+    return t->mixed_us != 0 && t->now_us - t->mixed_us < MIXED_US;
+}
+
+static void note_sender(struct channels *t, const struct channel *ch)
+{
+    if (ch->id == t->sender)
+        return;
+    t->sender = ch->id;
+    t->mixed_us = t->now_us;
+}
+
 size_t channel_space(struct channels *t, struct packet *pk, struct channel *ch, bool may_send,
                      struct wspan *places, size_t max, size_t limit)
 {
@@ -417,9 +436,11 @@ size_t channel_space(struct channels *t, struct packet *pk, struct channel *ch, 
         may_send = false; /* the confirmation goes first */
     else if (!can_send_data(ch))
         return 0;
-    size_t total = limit < ch->tx_window ? limit : ch->tx_window;
+    note_sender(t, ch);
+    uint32_t room = underway_room(&ch->underway, ch->tx_window);
+    size_t total = limit < room ? limit : room;
     if (total == 0) {
-        ch->wants_window = ch->tx_window == 0;
+        ch->wants_window = room == 0;
         return 0;
     }
     size_t count =
@@ -447,6 +468,7 @@ static bool send_data(struct packet *pk, struct channel *ch, uint32_t code, size
         memcpy(to.p + prefix, copy_from, n);
     packet_seal(pk, prefix + n);
     ch->tx_window -= (uint32_t)n;
+    underway_sent(&ch->underway, (uint32_t)n);
     return true;
 }
 
@@ -618,7 +640,9 @@ struct channel *channel_on_window_adjust(struct channels *t, struct span payload
     if (n > UINT32_MAX - ch->tx_window)
         return fail(err, "CHANNEL_WINDOW_ADJUST: the window would exceed 2^32 - 1 (RFC 4254 §5.2)");
     ch->tx_window += n;
-    *unblocked = ch->wants_window && ch->tx_window > 0;
+    underway_granted(&ch->underway, n, t->now_us, t->peer_grants_soon ? t->rtt_us : 0,
+                     is_mixed(t) ? UNDERWAY_LEAST : UNDERWAY_ALONE);
+    *unblocked = ch->wants_window && underway_room(&ch->underway, ch->tx_window) > 0;
     if (*unblocked)
         ch->wants_window = false;
     return ch;

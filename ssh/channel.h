@@ -10,6 +10,7 @@
 
 #include "adit.h"
 #include "ssh/packet.h"
+#include "ssh/underway.h"
 
 enum channel_state {
     CHANNEL_OPENING,   /* ours, not confirmed (perhaps not even sent) */
@@ -47,6 +48,7 @@ struct channel {
     uint32_t round_bytes;
     uint32_t id, peer_id;
     uint32_t tx_window, tx_packet_max; /* what we may send */
+    struct underway underway;          /* and how much of it at a time */
     uint32_t rx_window;                /* what the peer may still send */
     uint32_t rx_held;                  /* received, not consumed */
     uint32_t rx_max;                   /* what the two may add up to */
@@ -71,7 +73,10 @@ struct channels {
         *blocked_tail; /* waiting for room in the output, or for the end of a re-exchange */
     uint64_t granted;  /* sum of rx_max */
     uint64_t budget;
-    uint32_t rtt_us; /* the driver's best knowledge; 0: none yet */
+    uint32_t rtt_us;       /* the driver's best knowledge; 0: none yet */
+    uint32_t sender;       /* the channel that wanted to send last */
+    uint64_t mixed_us;     /* when another one than before did */
+    bool peer_grants_soon; /* see underway.h; the driver's knowledge, too */
     uint64_t now_us;
 };
 

@@ -394,6 +394,7 @@ static enum adit_err on_ext_info(struct ssh *ssh, struct span payload, struct ss
 static enum adit_err on_kexinit(struct ssh *ssh, struct span payload, struct ssh_event *event)
 {
     (void)event;
+    ssh->kex_asked_us = ssh->now_us;
     return kex_on_kexinit(&ssh->kex, &ssh->packet, payload, &ssh->error);
 }
 
@@ -536,6 +537,7 @@ static bool next_ident(struct ssh *ssh, struct ssh_event *event)
     ssh->kex.ident_peer = (struct span){(const uint8_t *)ssh->ident_peer, line.n};
     packet_in_skip(&ssh->packet, used);
     ssh->phase = PHASE_KEX;
+    ssh->channels.peer_grants_soon = ssh_peer_is_openssh(ssh);
     *event = (struct ssh_event){.kind = SSH_EVENT_IDENT, .text = ssh->kex.ident_peer};
     return true;
 }
@@ -657,6 +659,11 @@ enum adit_err ssh_send_ext_info(struct ssh *ssh, const char *sig_algs)
 struct span ssh_server_sig_algs(const struct ssh *ssh)
 {
     return (struct span){ssh->sig_algs, ssh->sig_algs_n};
+}
+
+bool ssh_peer_is_openssh(const struct ssh *ssh)
+{
+    return span_is(span_sub(ssh_peer_ident(ssh), 0, 15), "SSH-2.0-OpenSSH");
 }
 
 struct span ssh_peer_ident(const struct ssh *ssh)

@@ -187,6 +187,7 @@ void ssh_send_banner(struct ssh *ssh, struct span text);
 
 /* server-sig-algs of the peer (RFC 8308 §3.1); empty when it sent none. */
 struct span ssh_server_sig_algs(const struct ssh *ssh);
+bool ssh_peer_is_openssh(const struct ssh *ssh);   /* by its version line; false before it came */
 struct span ssh_peer_ident(const struct ssh *ssh); /* "SSH-2.0-..." without CR LF; empty before it came */
 struct span ssh_session_id(const struct ssh *ssh);
 

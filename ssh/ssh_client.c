@@ -11,6 +11,9 @@
 static enum adit_err on_kex_reply(struct ssh *ssh, struct span payload, struct ssh_event *event)
 {
     (void)event;
+    /* The server's share of it is a millisecond or two: good enough until something lighter is answered. */
+    if (ssh->rtt_us == 0)
+        ssh_note_rtt(ssh, ssh->kex_asked_us);
     return kex_on_reply(&ssh->kex, &ssh->packet, payload, &ssh->error);
 }
 
@@ -154,9 +157,8 @@ static bool client_next(struct ssh *ssh, struct ssh_event *event)
 static bool client_may_send_early(const struct ssh *ssh)
 {
     const struct auth_client *a = &ssh->auth_client;
-    struct span prefix = span_sub(ssh->kex.ident_peer, 0, 15);
     return !ssh->config.no_early_open && (ssh->phase == PHASE_SERVICE || ssh->phase == PHASE_AUTH) &&
-           a->in_flight && a->method == AUTH_PUBKEY && span_is(prefix, "SSH-2.0-OpenSSH");
+           a->in_flight && a->method == AUTH_PUBKEY && ssh_peer_is_openssh(ssh);
 }
 
 /* ---- commands ---- */

@@ -77,6 +77,7 @@ struct ssh {
     uint64_t last_tick_us;
     uint64_t heard_us;          /* the last packet of the peer */
     uint64_t handshake_left_us; /* of config.handshake_ms; runs only while we wait for the peer */
+    uint64_t kex_asked_us;      /* the peer's KEXINIT came: the client answers it at once */
     uint64_t kex_done_us;
     uint64_t idle_since_us;
     uint32_t alive_sent;

@@ -84,7 +84,7 @@ static void test_open(void **state)
     assert_non_null(ch);
     assert_silent(&s->t);
     flush(s);
-    assert_says(&s->t, message("bsuuup", 90, "direct-tcpip", 0u, (unsigned)WINDOW_FIRST_MAX,
+    assert_says(&s->t, message("bsuuup", 90, "direct-tcpip", 0u, (unsigned)WINDOW_FIRST_NEAR,
                                (unsigned)LIMIT_CHANNEL_PACKET, span_str("extra")));
     flush(s);
     assert_silent(&s->t); /* once */
@@ -171,7 +171,7 @@ static void test_accept(void **state)
     channel_eof(&s->c, ch);
     flush(s);
     assert_says(&s->t,
-                message("buuuu", 91, 9u, 0u, (unsigned)WINDOW_FIRST_MAX, (unsigned)LIMIT_CHANNEL_PACKET));
+                message("buuuu", 91, 9u, 0u, (unsigned)WINDOW_FIRST_NEAR, (unsigned)LIMIT_CHANNEL_PACKET));
     assert_says(&s->t, message("bu", 96, 9u));
 }
 
@@ -265,6 +265,37 @@ static void test_window_comes_back(void **state)
     assert_non_null(channel_on_window_adjust(&s->c, message("buu", 93, 0u, 3u), &unblocked, &s->t.err));
     assert_false(unblocked); /* said once */
     assert_int_equal(write_all(s, ch, 0, 10), 6);
+}
+
+/* The bound of what is under way, after a few round trips of 1 ms in which the window was used up and 10 kB
+ * came back. */
+static uint32_t bound_after(struct scene *s, const struct channel *ch, struct channel *other)
+{
+    struct wspan place;
+    bool unblocked;
+    for (int i = 0; i < 3; i++) {
+        if (other != NULL)
+            assert_int_equal(channel_space(&s->c, &s->t.pk, other, true, &place, 1, 10), 0);
+        assert_int_equal(channel_space(&s->c, &s->t.pk, s->c.slots[ch->id].channel, true, &place, 1, 10), 0);
+        s->c.now_us += 1000;
+        assert_non_null(
+            channel_on_window_adjust(&s->c, message("buu", 93, ch->id, 10000u), &unblocked, &s->t.err));
+        s->c.slots[ch->id].channel->tx_window = 0;
+    }
+    return ch->underway.most;
+}
+
+static void test_less_is_under_way_beside_others(void **state)
+{
+    struct scene *s = *state;
+    struct channel *ch = open_channel(s, 0, 32768), *other = open_channel(s, 0, 32768);
+    s->c.rtt_us = 1000;
+    assert_int_equal(bound_after(s, ch, NULL), 0); /* who knows when this peer grants */
+    s->c.peer_grants_soon = true;
+    assert_int_equal(bound_after(s, ch, NULL), UNDERWAY_ALONE);
+    assert_int_equal(bound_after(s, ch, other), UNDERWAY_LEAST);
+    s->c.now_us += 2000000;
+    assert_int_equal(bound_after(s, ch, NULL), UNDERWAY_ALONE);
 }
 
 /* RFC 4254 §5.2: the window MUST NOT be increased above 2^32 - 1. */
@@ -378,7 +409,7 @@ static void test_data(void **state)
     assert_true(span_is(out, "abc") && code == 0);
     assert_ptr_equal(channel_on_data(&s->c, message("buus", 95, 0u, 1u, "err"), &out, &code, &s->t.err), ch);
     assert_true(span_is(out, "err") && code == 1);
-    assert_int_equal(ch->rx_window, WINDOW_FIRST_MAX - 6);
+    assert_int_equal(ch->rx_window, WINDOW_FIRST_NEAR - 6);
     assert_int_equal(ch->rx_held, 6);
     assert_wrong(s, data(s, message("buu", 94, 0u, 1u), &out));
     assert_wrong(s, data(s, message("busb", 94, 0u, "x", 0), &out));
@@ -400,8 +431,8 @@ static void test_data_beyond(void **state)
     channel_consumed(&s->c, ch, SIZE_MAX, true);
     assert_int_equal(ch->rx_held, 0);
     flush(s);
-    assert_says(&s->t, message("buu", 93, 70u, (unsigned)WINDOW_FIRST_MAX));
-    assert_int_equal(ch->rx_window, WINDOW_FIRST_MAX);
+    assert_says(&s->t, message("buu", 93, 70u, (unsigned)WINDOW_FIRST_NEAR));
+    assert_int_equal(ch->rx_window, WINDOW_FIRST_NEAR);
 }
 
 /* A quarter of the window is worth a message; less is not. */
@@ -411,15 +442,16 @@ static void test_adjust_is_lazy(void **state)
     static uint8_t bytes[LIMIT_CHANNEL_PACKET];
     struct span out;
     struct channel *ch = open_channel(s, 0, 1);
-    for (int i = 0; i < 4; i++) {
+    enum { N = WINDOW_FIRST_NEAR / 4 / LIMIT_CHANNEL_PACKET };
+    for (int i = 0; i < N; i++) {
         assert_non_null(data(s, message("buS", 94, 0u, (struct span){bytes, sizeof(bytes)}), &out));
-        channel_consumed(&s->c, ch, sizeof(bytes) - (i == 3), true);
+        channel_consumed(&s->c, ch, sizeof(bytes) - (i == N - 1), true);
         flush(s);
         assert_silent(&s->t);
     }
     channel_consumed(&s->c, ch, 1, true);
     flush(s);
-    assert_says(&s->t, message("buu", 93, 70u, (unsigned)(4 * sizeof(bytes))));
+    assert_says(&s->t, message("buu", 93, 70u, (unsigned)(N * sizeof(bytes))));
 }
 
 /* Nobody needs window after the peer's EOF or a CLOSE. */
@@ -451,10 +483,10 @@ static void test_no_adjust_after_the_end(void **state)
 static void test_first_grant(void **state)
 {
     struct scene *s = *state;
-    uint32_t last = WINDOW_FIRST_MAX;
+    uint32_t last = WINDOW_FIRST_NEAR;
     for (int i = 0; i < 300; i++) {
         struct channel *ch = channel_open(&s->c, "x", (struct span){0}, NULL);
-        assert_true(ch->rx_max <= last && ch->rx_max >= WINDOW_FIRST_MIN && ch->rx_max <= WINDOW_FIRST_MAX);
+        assert_true(ch->rx_max <= last && ch->rx_max >= WINDOW_FIRST_MIN && ch->rx_max <= WINDOW_FIRST_NEAR);
         last = ch->rx_max;
     }
     assert_int_equal(last, WINDOW_FIRST_MIN);
@@ -478,13 +510,13 @@ static void test_window_grows(void **state)
     struct scene *s = *state;
     struct channel *ch = open_channel(s, 0, 1);
     round_of_data(s, ch, true);
-    assert_int_equal(ch->rx_max, WINDOW_FIRST_MAX); /* the round trip is not known */
+    assert_int_equal(ch->rx_max, WINDOW_FIRST_NEAR); /* the round trip is not known */
     s->c.rtt_us = 100000;
     for (int i = 0; i < 10; i++) {
         s->c.now_us += 1000000; /* a window in ten round trips: no */
         round_of_data(s, ch, false);
     }
-    assert_int_equal(ch->rx_max, WINDOW_FIRST_MAX);
+    assert_int_equal(ch->rx_max, WINDOW_FIRST_NEAR);
     for (int i = 0; i < 10; i++) {
         s->c.now_us += 100000;
         round_of_data(s, ch, true);
@@ -497,7 +529,33 @@ static void test_window_grows(void **state)
         s->c.now_us += 100000;
         round_of_data(s, ch, false);
     }
-    assert_int_equal(ch->rx_max, WINDOW_FIRST_MAX);
+    assert_int_equal(ch->rx_max, WINDOW_FIRST_NEAR);
+}
+
+static uint32_t first_window(uint32_t rtt_us, uint32_t budget)
+{
+    struct talk t;
+    struct channels c;
+    talk_init(&t);
+    channels_init(&c, &t.memory.alloc, budget);
+    c.rtt_us = rtt_us;
+    uint32_t n = channel_open(&c, "direct-tcpip", (struct span){0}, &c)->rx_window;
+    channels_wipe(&c);
+    talk_wipe(&t);
+    return n;
+}
+
+/* A page on a long link must not wait for the window to grow; on a short one a large one only queues. */
+static void test_first_window_is_the_links(void **state)
+{
+    (void)state;
+    assert_int_equal(first_window(0, 0), WINDOW_FIRST_NEAR); /* not known yet */
+    assert_int_equal(first_window(100, 0), WINDOW_FIRST_NEAR);
+    assert_int_equal(first_window(4000, 0), 500000);
+    assert_int_equal(first_window(100000, 0), WINDOW_FIRST_FAR);
+    assert_int_equal(first_window(UINT32_MAX, 0), WINDOW_FIRST_FAR);
+    assert_int_equal(first_window(100000, 4 * 1024 * 1024), 512 * 1024); /* a share of the budget at most */
+    assert_int_equal(first_window(100000, 64 * 1024), WINDOW_FIRST_MIN);
 }
 
 static void test_windows_keep_to_the_budget(void **state)
@@ -742,6 +800,7 @@ int main(void)
         TEST(test_no_room_for_channels),
         TEST(test_space_is_bounded_by_window_and_packet),
         TEST(test_window_comes_back),
+        TEST(test_less_is_under_way_beside_others),
         TEST(test_window_limit),
         TEST(test_stderr),
         TEST(test_blocked_and_unblocked),
@@ -753,6 +812,7 @@ int main(void)
         TEST(test_no_adjust_after_the_end),
         TEST(test_first_grant),
         TEST(test_window_grows),
+        cmocka_unit_test(test_first_window_is_the_links),
         TEST(test_windows_keep_to_the_budget),
         TEST(test_eof),
         TEST(test_close_by_us),

@@ -1,0 +1,63 @@
+#include "ssh/underway.h"
+
+enum {
+    ROUND_LEAST_US = 200,      /* below it the grants are too few to tell a rate */
+    ROUND_GAP_US = 100 * 1000, /* the sender paused, or the peer: no rate in that */
+};
+
+uint32_t underway_room(struct underway *u, uint32_t window)
+{
+    uint32_t room = window;
+    if (u->most != 0) {
+        uint32_t left = u->len < u->most ? u->most - u->len : 0;
+        room = left < window ? left : window;
+    }
+    u->was_full |= room == 0;
+    return room;
+}
+
+void underway_sent(struct underway *u, uint32_t n)
+{
+    u->len = n < UINT32_MAX - u->len ? u->len + n : UINT32_MAX;
+}
+
+static void round_begin(struct underway *u, uint64_t now_us)
+{
+    u->round_us = (uint32_t)now_us | 1; /* 0 means none */
+    u->round_bytes = 0;
+    u->was_full = false;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Twice what the link and the peer carry in a round trip. */
+static void bound_set(struct underway *u, uint32_t elapsed_us, uint64_t rtt_us, uint32_t least)
+{
+    uint64_t most = 2 * (uint64_t)u->round_bytes * rtt_us / elapsed_us;
+    most = larger(larger(most, least), u->lump);
+    u->most = most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
+}
+
+void underway_granted(struct underway *u, uint32_t n, uint64_t now_us, uint32_t rtt_us, uint32_t least)
+{
+    uint32_t elapsed_us = (uint32_t)now_us - u->round_us;
+    uint64_t round_us = larger(rtt_us, ROUND_LEAST_US);
+    u->len -= n < u->len ? n : u->len;
+    if (n > 0 && (u->lump == 0 || n < u->lump))
+        u->lump = n;
+    if (rtt_us == 0)
+        return;
+    if (u->round_us == 0 || elapsed_us > 4 * round_us + ROUND_GAP_US) {
+        round_begin(u, now_us);
+        return;
+    }
+    u->round_bytes = n < UINT32_MAX - u->round_bytes ? u->round_bytes + n : UINT32_MAX;
+    if (elapsed_us < round_us)
+        return;
+    if (u->was_full)
+        bound_set(u, elapsed_us, rtt_us, least);
+    round_begin(u, now_us);
+}

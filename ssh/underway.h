@@ -1,0 +1,44 @@
+/*
+ * underway.h - how many bytes of one channel are under way to the peer, and how many may be.
+ *
+ * A peer that cannot keep up leaves what we sent in its socket's buffer, and the bytes of every other channel
+ * wait behind it: of a window of 2 MiB that is milliseconds to seconds. So no more is under way than comes
+ * back (as window) in two round trips: enough to keep the peer and the link busy, and no longer queue.
+ *
+ * Only for a peer that grants window again in small lumps while much of it is left, as OpenSSH does: one that
+ * waits until half of it is used up would be waited for without end. The smallest lump seen is therefore part
+ * of the bound, too.
+ *
+ * A few numbers, changed in place; no memory, no clock of its own.
+ */
+#ifndef SSH_UNDERWAY_H
+#define SSH_UNDERWAY_H
+
+#include "adit.h"
+
+enum {
+    /* The bound is never below these, nor below the smallest lump. */
+    UNDERWAY_LEAST = 128 * 1024, /* beside other channels that send */
+    UNDERWAY_ALONE = 512 * 1024, /* larger pieces cost less, and nobody waits behind them */
+};
+
+/* All zero: nothing sent, nothing known, no bound. */
+struct underway {
+    uint32_t len;         /* sent, and not granted again */
+    uint32_t most;        /* the bound; 0: none yet */
+    uint32_t lump;        /* the smallest grant seen; 0: none yet */
+    uint32_t round_us;    /* when this round began, modulo 2^32; 0: at the next grant */
+    uint32_t round_bytes; /* granted in it */
+    bool was_full;        /* the bound or the window stopped us in it: else it says nothing */
+};
+
+/* How many bytes more may be sent: window (what the peer allows) or less. Notes when that is nothing. */
+uint32_t underway_room(struct underway *u, uint32_t window);
+
+void underway_sent(struct underway *u, uint32_t n);
+
+/* The peer granted n bytes. rtt_us: the link's round trip without queues; 0 (not known): no bound is made.
+ * least: one of the two above. */
+void underway_granted(struct underway *u, uint32_t n, uint64_t now_us, uint32_t rtt_us, uint32_t least);
+
+#endif

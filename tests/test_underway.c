@@ -1,0 +1,142 @@
+#include "ssh/underway.h"
+
+#include "tests/test.h"
+
+enum { MIB = 1024 * 1024, LUMP = 96 * 1024, RTT_US = 1000 };
+
+/* A peer that takes rate bytes a millisecond and grants them in lumps, while as much is sent as may be. */
+static void carry(struct underway *u, uint32_t *window, uint32_t rate, uint64_t from_us, uint64_t to_us)
+{
+    uint64_t taken = 0, granted = 0;
+    for (uint64_t now_us = from_us; now_us < to_us; now_us += 100) {
+        uint32_t n = underway_room(u, *window);
+        underway_sent(u, n);
+        *window -= n;
+        assert_int_equal(underway_room(u, *window), 0);
+        uint64_t could = (now_us - from_us) * rate / 1000;
+        taken = could < granted + u->len ? could : granted + u->len;
+        if (taken - granted < LUMP)
+            continue;
+        *window += (uint32_t)(taken - granted);
+        underway_granted(u, (uint32_t)(taken - granted), now_us, RTT_US, UNDERWAY_LEAST);
+        granted = taken;
+    }
+}
+
+static void test_no_bound_before_it_is_known(void **state)
+{
+    struct underway u = {0};
+    (void)state;
+    assert_int_equal(underway_room(&u, 0), 0);
+    assert_int_equal(underway_room(&u, UINT32_MAX), UINT32_MAX);
+    underway_sent(&u, 2 * MIB);
+    assert_int_equal(underway_room(&u, 5), 5);
+    for (uint64_t now_us = 1000; now_us < 100000; now_us += 1000)
+        underway_granted(&u, 1000, now_us, 0, UNDERWAY_LEAST); /* the round trip is not known */
+    assert_int_equal(underway_room(&u, 5), 5);
+    assert_int_equal(u.len, 2 * MIB - 99 * 1000);
+    underway_granted(&u, 3 * MIB, 1, 0, UNDERWAY_LEAST); /* a window that grew */
+    assert_int_equal(u.len, 0);
+}
+
+/* 50 MB/s at 1 ms: two round trips' worth is less than the least. */
+static void test_a_slow_reader_is_not_filled_up(void **state)
+{
+    struct underway u = {0};
+    uint32_t window = 2 * MIB;
+    (void)state;
+    carry(&u, &window, 50000, 1000, 300000);
+    assert_int_equal(u.most, UNDERWAY_LEAST);
+    assert_true(u.len <= UNDERWAY_LEAST && window >= 2 * MIB - UNDERWAY_LEAST);
+}
+
+/* 1 GB/s at 1 ms: what the link carries is above the least, and twice that may be under way. */
+static void test_a_fast_reader_is_kept_busy(void **state)
+{
+    struct underway u = {0};
+    uint32_t window = 8 * MIB;
+    (void)state;
+    carry(&u, &window, 1000000, 1000, 300000);
+    assert_in_range(u.most, 1800 * 1000, 2200 * 1000);
+}
+
+/* From one bound to another as the reader changes; it never stops. */
+static void test_follows_the_reader(void **state)
+{
+    struct underway u = {0};
+    uint32_t window = 8 * MIB;
+    (void)state;
+    carry(&u, &window, 50000, 1000, 200000);
+    assert_int_equal(u.most, UNDERWAY_LEAST);
+    window += u.len; /* all of it was taken */
+    underway_granted(&u, u.len, 200000, RTT_US, UNDERWAY_LEAST);
+    u.lump = LUMP;
+    carry(&u, &window, 3000000, 200000, 400000);
+    assert_true(u.most >= 1000 * 1000);
+}
+
+/* One that grants only when half of its window is used up must be sent that much. */
+static void test_large_lumps_are_waited_for(void **state)
+{
+    struct underway u = {0};
+    uint32_t window = 2 * MIB;
+    (void)state;
+    for (uint64_t now_us = 1000; now_us < 1000000; now_us += 1000) {
+        uint32_t n = underway_room(&u, window);
+        assert_true(n > 0 || u.len >= MIB);
+        underway_sent(&u, n);
+        window -= n;
+        if (window > MIB)
+            continue;
+        uint32_t back = 2 * MIB - window;
+        window += back;
+        underway_granted(&u, back, now_us, 100, UNDERWAY_LEAST);
+    }
+    assert_true(u.most == 0 || u.most >= 4u * MIB);
+}
+
+/* A sender that has little to say learns nothing from it. */
+static void test_only_a_full_round_counts(void **state)
+{
+    struct underway u = {0};
+    (void)state;
+    for (uint64_t now_us = 1000; now_us < 100000; now_us += 1000) {
+        assert_int_equal(underway_room(&u, 2 * MIB), 2 * MIB);
+        underway_sent(&u, 1000);
+        underway_granted(&u, 1000, now_us, RTT_US, UNDERWAY_LEAST);
+    }
+    assert_int_equal(u.most, 0);
+    assert_int_equal(underway_room(&u, 0), 0);
+    underway_granted(&u, 1000, 900000, RTT_US, UNDERWAY_LEAST); /* a pause says nothing, too */
+    assert_int_equal(u.most, 0);
+}
+
+/* The clock is kept modulo 2^32, and sums end at what they can hold. */
+static void test_edges(void **state)
+{
+    struct underway u = {0};
+    (void)state;
+    underway_granted(&u, 1, 0xfffffff0u, RTT_US, UNDERWAY_LEAST);
+    assert_int_equal(underway_room(&u, 0), 0);
+    underway_granted(&u, UINT32_MAX, 0x100000000u + RTT_US - 15, RTT_US, UNDERWAY_LEAST);
+    assert_int_equal(u.most, UINT32_MAX);
+    underway_sent(&u, UINT32_MAX);
+    underway_sent(&u, UINT32_MAX);
+    assert_int_equal(u.len, UINT32_MAX);
+    assert_int_equal(underway_room(&u, 1), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_bound_before_it_is_known),
+        cmocka_unit_test(test_a_slow_reader_is_not_filled_up),
+        cmocka_unit_test(test_a_fast_reader_is_kept_busy),
+        cmocka_unit_test(test_follows_the_reader),
+        cmocka_unit_test(test_large_lumps_are_waited_for),
+        cmocka_unit_test(test_only_a_full_round_counts),
+        cmocka_unit_test(test_edges),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
