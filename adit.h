@@ -50,12 +50,10 @@ enum {
     /* The type and the type's own fields of a CHANNEL_OPEN: two host names and some numbers. */
     LIMIT_OPEN_BYTES = 1100,
     /* The receive window of one channel: OpenSSH's server becomes slower above 8 MiB (its buffer is moved on
-     * every read); a larger one than the link
-     * needs only queues (256 KiB on a short one, without loss of throughput). The first grant is what 1
-     * Gbit/s carries in a round trip, between the two. */
+     * every read). The first grant is small, since it all queues before a slow line; it doubles with each
+     * round trip that needs more, as TCP's own window does. */
     LIMIT_WINDOW = 8 * 1024 * 1024,
-    WINDOW_FIRST_NEAR = 256 * 1024,
-    WINDOW_FIRST_FAR = 2 * 1024 * 1024,
+    WINDOW_FIRST = 128 * 1024,
     WINDOW_FIRST_MIN = 32 * 1024, /* when the budget is used up */
     RECEIVE_BUDGET = 32 * 1024 * 1024,
     /* Replies to the peer's requests kept while keys are exchanged. */

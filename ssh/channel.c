@@ -158,10 +158,8 @@ static uint64_t within(uint64_t n, uint64_t least, uint64_t most)
 /* A granted window cannot be revoked, so the first grant is a share of what is left of the budget. */
 static void window_first(struct channels *t, struct channel *ch)
 {
-    uint64_t gigabit = (uint64_t)t->rtt_us * 125; /* bytes of 1 Gbit/s in a round trip */
-    uint64_t want = within(gigabit, WINDOW_FIRST_NEAR, WINDOW_FIRST_FAR);
     uint64_t share = t->budget / (4 * ((uint64_t)t->used + 1));
-    ch->rx_window = ch->rx_max = (uint32_t)within(share, WINDOW_FIRST_MIN, want);
+    ch->rx_window = ch->rx_max = (uint32_t)within(share, WINDOW_FIRST_MIN, WINDOW_FIRST);
     t->granted += ch->rx_max;
     ch->round_start_us = t->now_us;
 }
@@ -179,7 +177,7 @@ static void window_adapt(struct channels *t, struct channel *ch, uint32_t n, boo
     ch->round_bytes += n;
     if (!prompt) {
         uint32_t less = ch->rx_max / 2;
-        if (ch->round_bytes > less && less >= WINDOW_FIRST_NEAR) {
+        if (ch->round_bytes > less && less >= WINDOW_FIRST) {
             t->granted -= ch->rx_max - less;
             ch->rx_max = less;
         }

@@ -84,7 +84,7 @@ static void test_open(void **state)
     assert_non_null(ch);
     assert_silent(&s->t);
     flush(s);
-    assert_says(&s->t, message("bsuuup", 90, "direct-tcpip", 0u, (unsigned)WINDOW_FIRST_NEAR,
+    assert_says(&s->t, message("bsuuup", 90, "direct-tcpip", 0u, (unsigned)WINDOW_FIRST,
                                (unsigned)LIMIT_CHANNEL_PACKET, span_str("extra")));
     flush(s);
     assert_silent(&s->t); /* once */
@@ -171,7 +171,7 @@ static void test_accept(void **state)
     channel_eof(&s->c, ch);
     flush(s);
     assert_says(&s->t,
-                message("buuuu", 91, 9u, 0u, (unsigned)WINDOW_FIRST_NEAR, (unsigned)LIMIT_CHANNEL_PACKET));
+                message("buuuu", 91, 9u, 0u, (unsigned)WINDOW_FIRST, (unsigned)LIMIT_CHANNEL_PACKET));
     assert_says(&s->t, message("bu", 96, 9u));
 }
 
@@ -409,7 +409,7 @@ static void test_data(void **state)
     assert_true(span_is(out, "abc") && code == 0);
     assert_ptr_equal(channel_on_data(&s->c, message("buus", 95, 0u, 1u, "err"), &out, &code, &s->t.err), ch);
     assert_true(span_is(out, "err") && code == 1);
-    assert_int_equal(ch->rx_window, WINDOW_FIRST_NEAR - 6);
+    assert_int_equal(ch->rx_window, WINDOW_FIRST - 6);
     assert_int_equal(ch->rx_held, 6);
     assert_wrong(s, data(s, message("buu", 94, 0u, 1u), &out));
     assert_wrong(s, data(s, message("busb", 94, 0u, "x", 0), &out));
@@ -431,8 +431,8 @@ static void test_data_beyond(void **state)
     channel_consumed(&s->c, ch, SIZE_MAX, true);
     assert_int_equal(ch->rx_held, 0);
     flush(s);
-    assert_says(&s->t, message("buu", 93, 70u, (unsigned)WINDOW_FIRST_NEAR));
-    assert_int_equal(ch->rx_window, WINDOW_FIRST_NEAR);
+    assert_says(&s->t, message("buu", 93, 70u, (unsigned)WINDOW_FIRST));
+    assert_int_equal(ch->rx_window, WINDOW_FIRST);
 }
 
 /* A quarter of the window is worth a message; less is not. */
@@ -442,7 +442,7 @@ static void test_adjust_is_lazy(void **state)
     static uint8_t bytes[LIMIT_CHANNEL_PACKET];
     struct span out;
     struct channel *ch = open_channel(s, 0, 1);
-    enum { N = WINDOW_FIRST_NEAR / 4 / LIMIT_CHANNEL_PACKET };
+    enum { N = WINDOW_FIRST / 4 / LIMIT_CHANNEL_PACKET };
     for (int i = 0; i < N; i++) {
         assert_non_null(data(s, message("buS", 94, 0u, (struct span){bytes, sizeof(bytes)}), &out));
         channel_consumed(&s->c, ch, sizeof(bytes) - (i == N - 1), true);
@@ -462,10 +462,10 @@ static void test_no_adjust_after_the_end(void **state)
     struct span out;
     for (int how = 0; how < 3; how++) {
         struct channel *ch = open_channel(s, 0, 1);
-        for (int i = 0; i < 8; i++)
+        for (int i = 0; i < 4; i++)
             assert_non_null(data(s, message("buS", 94, ch->id, (struct span){bytes, sizeof(bytes)}), &out));
         if (how == 2)
-            channel_consumed(&s->c, ch, 8 * sizeof(bytes), true); /* due, not sent */
+            channel_consumed(&s->c, ch, 4 * sizeof(bytes), true); /* due, not sent */
         if (how != 1)
             assert_non_null(channel_on_eof(&s->c, message("bu", 96, ch->id), &s->t.err));
         else {
@@ -473,7 +473,7 @@ static void test_no_adjust_after_the_end(void **state)
             flush(s);
             assert_says(&s->t, message("bu", 97, 70 + ch->id));
         }
-        channel_consumed(&s->c, ch, 8 * sizeof(bytes), true);
+        channel_consumed(&s->c, ch, 4 * sizeof(bytes), true);
         flush(s);
         assert_silent(&s->t);
     }
@@ -483,10 +483,10 @@ static void test_no_adjust_after_the_end(void **state)
 static void test_first_grant(void **state)
 {
     struct scene *s = *state;
-    uint32_t last = WINDOW_FIRST_NEAR;
+    uint32_t last = WINDOW_FIRST;
     for (int i = 0; i < 300; i++) {
         struct channel *ch = channel_open(&s->c, "x", (struct span){0}, NULL);
-        assert_true(ch->rx_max <= last && ch->rx_max >= WINDOW_FIRST_MIN && ch->rx_max <= WINDOW_FIRST_NEAR);
+        assert_true(ch->rx_max <= last && ch->rx_max >= WINDOW_FIRST_MIN && ch->rx_max <= WINDOW_FIRST);
         last = ch->rx_max;
     }
     assert_int_equal(last, WINDOW_FIRST_MIN);
@@ -510,13 +510,13 @@ static void test_window_grows(void **state)
     struct scene *s = *state;
     struct channel *ch = open_channel(s, 0, 1);
     round_of_data(s, ch, true);
-    assert_int_equal(ch->rx_max, WINDOW_FIRST_NEAR); /* the round trip is not known */
+    assert_int_equal(ch->rx_max, WINDOW_FIRST); /* the round trip is not known */
     s->c.rtt_us = 100000;
     for (int i = 0; i < 10; i++) {
         s->c.now_us += 1000000; /* a window in ten round trips: no */
         round_of_data(s, ch, false);
     }
-    assert_int_equal(ch->rx_max, WINDOW_FIRST_NEAR);
+    assert_int_equal(ch->rx_max, WINDOW_FIRST);
     for (int i = 0; i < 10; i++) {
         s->c.now_us += 100000;
         round_of_data(s, ch, true);
@@ -529,33 +529,7 @@ static void test_window_grows(void **state)
         s->c.now_us += 100000;
         round_of_data(s, ch, false);
     }
-    assert_int_equal(ch->rx_max, WINDOW_FIRST_NEAR);
-}
-
-static uint32_t first_window(uint32_t rtt_us, uint32_t budget)
-{
-    struct talk t;
-    struct channels c;
-    talk_init(&t);
-    channels_init(&c, &t.memory.alloc, budget);
-    c.rtt_us = rtt_us;
-    uint32_t n = channel_open(&c, "direct-tcpip", (struct span){0}, &c)->rx_window;
-    channels_wipe(&c);
-    talk_wipe(&t);
-    return n;
-}
-
-/* A page on a long link must not wait for the window to grow; on a short one a large one only queues. */
-static void test_first_window_is_the_links(void **state)
-{
-    (void)state;
-    assert_int_equal(first_window(0, 0), WINDOW_FIRST_NEAR); /* not known yet */
-    assert_int_equal(first_window(100, 0), WINDOW_FIRST_NEAR);
-    assert_int_equal(first_window(4000, 0), 500000);
-    assert_int_equal(first_window(100000, 0), WINDOW_FIRST_FAR);
-    assert_int_equal(first_window(UINT32_MAX, 0), WINDOW_FIRST_FAR);
-    assert_int_equal(first_window(100000, 4 * 1024 * 1024), 512 * 1024); /* a share of the budget at most */
-    assert_int_equal(first_window(100000, 64 * 1024), WINDOW_FIRST_MIN);
+    assert_int_equal(ch->rx_max, WINDOW_FIRST);
 }
 
 static void test_windows_keep_to_the_budget(void **state)
@@ -812,7 +786,6 @@ int main(void)
         TEST(test_no_adjust_after_the_end),
         TEST(test_first_grant),
         TEST(test_window_grows),
-        cmocka_unit_test(test_first_window_is_the_links),
         TEST(test_windows_keep_to_the_budget),
         TEST(test_eof),
         TEST(test_close_by_us),

@@ -296,7 +296,7 @@ static void test_window_is_kept(void **state)
     assert_true(pair_run(p));
     assert_true(pair_is_up(p));
     assert_true(p->data_in[1] > 0);
-    assert_true(p->data_in[1] <= WINDOW_FIRST_NEAR);
+    assert_true(p->data_in[1] <= WINDOW_FIRST);
     assert_int_equal(ssh_chan_receive_window(blasts[1].channel), 0);
     free_pair(p);
 }
