@@ -11,6 +11,7 @@ enum {
     NO_SLOT = UINT16_MAX,
     RTT_LEAST_US = 100,
     MIXED_US = 1000 * 1000,
+    BOUND_CHECK_US = 1000 * 1000,
     GRANT_LEAST = 128 * 1024,
 };
 
@@ -439,6 +440,10 @@ size_t channel_space(struct channels *t, struct packet *pk, struct channel *ch, 
     size_t total = limit < room ? limit : room;
     if (total == 0) {
         ch->wants_window = room == 0;
+        if (underway_is_bound(&ch->underway, ch->tx_window) && !t->is_bound) {
+            t->is_bound = true;
+            t->bound_check_us = t->now_us + BOUND_CHECK_US;
+        }
         return 0;
     }
     size_t count =
@@ -446,6 +451,28 @@ size_t channel_space(struct channels *t, struct packet *pk, struct channel *ch, 
     if (count == 0)
         blocked(t, ch);
     return count;
+}
+
+uint64_t channels_tick(struct channels *t)
+{
+    if (!t->is_bound)
+        return UINT64_MAX;
+    if (t->now_us < t->bound_check_us)
+        return t->bound_check_us;
+    t->is_bound = false;
+    t->bound_check_us = t->now_us + BOUND_CHECK_US;
+    for (uint32_t id = 0; id < t->slot_count; id++) {
+        struct channel *ch = t->slots[id].channel;
+        if (ch == NULL || !ch->wants_window || !underway_is_bound(&ch->underway, ch->tx_window))
+            continue;
+        if (underway_wait(&ch->underway)) {
+            ch->wants_window = false;
+            blocked(t, ch); /* its owner asks again */
+        } else {
+            t->is_bound = true;
+        }
+    }
+    return t->is_bound ? t->bound_check_us : UINT64_MAX;
 }
 
 /* One packet of data; header written around what already stands (or is copied) behind it. */

@@ -73,9 +73,11 @@ struct channels {
         *blocked_tail; /* waiting for room in the output, or for the end of a re-exchange */
     uint64_t granted;  /* sum of rx_max */
     uint64_t budget;
-    uint32_t rtt_us;       /* the driver's best knowledge; 0: none yet */
-    uint32_t sender;       /* the channel that wanted to send last */
-    uint64_t mixed_us;     /* when another one than before did */
+    uint32_t rtt_us;   /* the driver's best knowledge; 0: none yet */
+    uint32_t sender;   /* the channel that wanted to send last */
+    uint64_t mixed_us; /* when another one than before did */
+    bool is_bound;     /* a channel may be, by underway.h; to be looked at then: */
+    uint64_t bound_check_us;
     bool peer_grants_soon; /* see underway.h; the driver's knowledge, too */
     uint64_t now_us;
 };
@@ -109,6 +111,8 @@ void channel_gone(struct channels *t, struct channel *ch);
  * channels_unsent).
  */
 void channels_flush(struct channels *t, struct packet *pk, bool may_come_back);
+/* What time makes due. When it is to be called again: t->now_us's clock; UINT64_MAX: never. */
+uint64_t channels_tick(struct channels *t);
 /* Frees the channels whose end was told before the last flush. Not between an event and its handling. */
 void channels_reap(struct channels *t);
 /* The next channel that channel_space had nothing for and has now; NULL: none. */

@@ -314,6 +314,7 @@ uint64_t ssh_tick(struct ssh *ssh, uint64_t now_us)
     uint64_t next = earlier(tick_handshake(ssh, passed), tick_alive(ssh));
     next = earlier(next, tick_rekey(ssh));
     next = earlier(next, tick_idle(ssh));
+    next = earlier(next, channels_tick(&ssh->channels));
     ssh_flush(ssh);
     if (ssh->rekey_is_wanted)
         ssh_rekey(ssh);

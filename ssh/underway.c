@@ -46,6 +46,7 @@ void underway_granted(struct underway *u, uint32_t n, uint64_t now_us, uint32_t 
     uint32_t elapsed_us = (uint32_t)now_us - u->round_us;
     uint64_t round_us = larger(rtt_us, ROUND_LEAST_US);
     u->len -= n < u->len ? n : u->len;
+    u->was_granted |= n > 0;
     if (n > 0 && (u->lump == 0 || n < u->lump))
         u->lump = n;
     if (rtt_us == 0)
@@ -60,4 +61,18 @@ void underway_granted(struct underway *u, uint32_t n, uint64_t now_us, uint32_t 
     if (u->was_full)
         bound_set(u, elapsed_us, rtt_us, least);
     round_begin(u, now_us);
+}
+
+bool underway_is_bound(const struct underway *u, uint32_t window)
+{
+    return window > 0 && u->most != 0 && u->len >= u->most;
+}
+
+bool underway_wait(struct underway *u)
+{
+    bool is_stuck = !u->was_granted;
+    u->was_granted = false;
+    if (is_stuck)
+        u->most = u->lump = u->most < UINT32_MAX / 2 ? 2 * u->most : UINT32_MAX;
+    return is_stuck;
 }

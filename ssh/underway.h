@@ -30,6 +30,7 @@ struct underway {
     uint32_t round_us;    /* when this round began, modulo 2^32; 0: at the next grant */
     uint32_t round_bytes; /* granted in it */
     bool was_full;        /* the bound or the window stopped us in it: else it says nothing */
+    bool was_granted;     /* something, since underway_wait looked last */
 };
 
 /* How many bytes more may be sent: window (what the peer allows) or less. Notes when that is nothing. */
@@ -40,5 +41,13 @@ void underway_sent(struct underway *u, uint32_t n);
 /* The peer granted n bytes. rtt_us: the link's round trip without queues; 0 (not known): no bound is made.
  * least: one of the two above. */
 void underway_granted(struct underway *u, uint32_t n, uint64_t now_us, uint32_t rtt_us, uint32_t least);
+
+/* The window would let us send, the bound does not. */
+bool underway_is_bound(const struct underway *u, uint32_t window);
+
+/* To be called once a second while it is: where nothing was granted since the last call, the peer waits for
+ * more than the bound lets it have, or its own reader does: the bound is doubled until small lumps come
+ * again. True when it was. */
+bool underway_wait(struct underway *u);
 
 #endif

@@ -170,8 +170,7 @@ static void test_accept(void **state)
                      0); /* the confirmation goes first */
     channel_eof(&s->c, ch);
     flush(s);
-    assert_says(&s->t,
-                message("buuuu", 91, 9u, 0u, (unsigned)WINDOW_FIRST, (unsigned)LIMIT_CHANNEL_PACKET));
+    assert_says(&s->t, message("buuuu", 91, 9u, 0u, (unsigned)WINDOW_FIRST, (unsigned)LIMIT_CHANNEL_PACKET));
     assert_says(&s->t, message("bu", 96, 9u));
 }
 
@@ -296,6 +295,31 @@ static void test_less_is_under_way_beside_others(void **state)
     assert_int_equal(bound_after(s, ch, other), UNDERWAY_LEAST);
     s->c.now_us += 2000000;
     assert_int_equal(bound_after(s, ch, NULL), UNDERWAY_ALONE);
+}
+
+/* It says that it is an OpenSSH and grants nothing any more: what the window allows goes out all the same. */
+static void test_the_bound_gives_way(void **state)
+{
+    struct scene *s = *state;
+    struct wspan place;
+    struct channel *ch = open_channel(s, 0, 32768);
+    s->c.rtt_us = 1000;
+    s->c.peer_grants_soon = true;
+    assert_true(channels_tick(&s->c) == UINT64_MAX);
+    assert_int_equal(bound_after(s, ch, NULL), UNDERWAY_ALONE);
+    ch->tx_window = 2 * UNDERWAY_ALONE;
+    ch->underway.len = UNDERWAY_ALONE;
+    assert_int_equal(channel_space(&s->c, &s->t.pk, ch, true, &place, 1, 10), 0);
+    assert_null(channels_unblocked(&s->c, &s->t.pk));
+    for (int second = 0; second < 2; second++) {
+        uint64_t at_us = channels_tick(&s->c);
+        assert_null(channels_unblocked(&s->c, &s->t.pk));
+        assert_true(at_us > s->c.now_us && at_us <= s->c.now_us + 1000000);
+        s->c.now_us = at_us;
+    }
+    assert_true(channels_tick(&s->c) == UINT64_MAX);
+    assert_ptr_equal(channels_unblocked(&s->c, &s->t.pk), ch);
+    assert_int_equal(channel_space(&s->c, &s->t.pk, ch, true, &place, 1, 10), 1);
 }
 
 /* RFC 4254 §5.2: the window MUST NOT be increased above 2^32 - 1. */
@@ -775,6 +799,7 @@ int main(void)
         TEST(test_space_is_bounded_by_window_and_packet),
         TEST(test_window_comes_back),
         TEST(test_less_is_under_way_beside_others),
+        TEST(test_the_bound_gives_way),
         TEST(test_window_limit),
         TEST(test_stderr),
         TEST(test_blocked_and_unblocked),

@@ -111,6 +111,34 @@ static void test_only_a_full_round_counts(void **state)
     assert_int_equal(u.most, 0);
 }
 
+/* A peer that changes its habits: the bound gives way, and comes back with the small lumps. */
+static void test_a_bound_that_holds_too_long_gives_way(void **state)
+{
+    struct underway u = {0};
+    uint32_t window = 2 * MIB;
+    (void)state;
+    carry(&u, &window, 50000, 1000, 300000);
+    assert_true(underway_is_bound(&u, window));
+    assert_false(underway_is_bound(&u, 0)); /* it is the window's turn */
+    assert_false(underway_wait(&u));        /* grants came lately */
+    for (uint32_t most = UNDERWAY_LEAST; most <= MIB; most *= 2) {
+        assert_int_equal(u.most, most);
+        assert_int_equal(underway_room(&u, window), 0);
+        assert_true(underway_wait(&u));
+        assert_int_equal(underway_room(&u, most), most);
+        underway_sent(&u, most);
+        window -= most;
+    }
+    window += u.len;
+    underway_granted(&u, u.len, 5000000, RTT_US, UNDERWAY_LEAST);
+    carry(&u, &window, 50000, 5000000, 5300000);
+    assert_int_equal(u.most, UNDERWAY_LEAST);
+    u.most = UINT32_MAX - 1;
+    u.was_granted = false;
+    assert_true(underway_wait(&u));
+    assert_int_equal(u.most, UINT32_MAX);
+}
+
 /* The clock is kept modulo 2^32, and sums end at what they can hold. */
 static void test_edges(void **state)
 {
@@ -135,6 +163,7 @@ int main(void)
         cmocka_unit_test(test_follows_the_reader),
         cmocka_unit_test(test_large_lumps_are_waited_for),
         cmocka_unit_test(test_only_a_full_round_counts),
+        cmocka_unit_test(test_a_bound_that_holds_too_long_gives_way),
         cmocka_unit_test(test_edges),
     };
 
