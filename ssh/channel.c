@@ -428,6 +428,14 @@ static void note_sender(struct channels *t, const struct channel *ch)
     t->mixed_us = t->now_us;
 }
 
+static void note_bound(struct channels *t, const struct channel *ch)
+{
+    if (t->is_bound || !ch->wants_window || !underway_is_bound(&ch->underway, ch->tx_window))
+        return;
+    t->is_bound = true;
+    t->bound_check_us = t->now_us + BOUND_CHECK_US;
+}
+
 size_t channel_space(struct channels *t, struct packet *pk, struct channel *ch, bool may_send,
                      struct wspan *places, size_t max, size_t limit)
 {
@@ -440,10 +448,7 @@ size_t channel_space(struct channels *t, struct packet *pk, struct channel *ch, 
     size_t total = limit < room ? limit : room;
     if (total == 0) {
         ch->wants_window = room == 0;
-        if (underway_is_bound(&ch->underway, ch->tx_window) && !t->is_bound) {
-            t->is_bound = true;
-            t->bound_check_us = t->now_us + BOUND_CHECK_US;
-        }
+        note_bound(t, ch);
         return 0;
     }
     size_t count =
@@ -670,6 +675,7 @@ struct channel *channel_on_window_adjust(struct channels *t, struct span payload
     *unblocked = ch->wants_window && underway_room(&ch->underway, ch->tx_window) > 0;
     if (*unblocked)
         ch->wants_window = false;
+    note_bound(t, ch); /* it may have waited for the window alone until now */
     return ch;
 }
 

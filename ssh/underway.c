@@ -5,11 +5,16 @@ enum {
     ROUND_GAP_US = 100 * 1000, /* the sender paused, or the peer: no rate in that */
 };
 
+static uint32_t bound(const struct underway *u)
+{
+    return u->most > u->proved ? u->most : u->proved;
+}
+
 uint32_t underway_room(struct underway *u, uint32_t window)
 {
     uint32_t room = window;
     if (u->most != 0) {
-        uint32_t left = u->len < u->most ? u->most - u->len : 0;
+        uint32_t left = u->len < bound(u) ? bound(u) - u->len : 0;
         room = left < window ? left : window;
     }
     u->was_full |= room == 0;
@@ -45,6 +50,8 @@ void underway_granted(struct underway *u, uint32_t n, uint64_t now_us, uint32_t 
 {
     uint32_t elapsed_us = (uint32_t)now_us - u->round_us;
     uint64_t round_us = larger(rtt_us, ROUND_LEAST_US);
+    if (n > 0 && u->len < u->proved)
+        u->proved = u->len;
     u->len -= n < u->len ? n : u->len;
     u->was_granted |= n > 0;
     if (n > 0 && (u->lump == 0 || n < u->lump))
@@ -65,7 +72,7 @@ void underway_granted(struct underway *u, uint32_t n, uint64_t now_us, uint32_t 
 
 bool underway_is_bound(const struct underway *u, uint32_t window)
 {
-    return window > 0 && u->most != 0 && u->len >= u->most;
+    return window > 0 && u->most != 0 && u->len >= bound(u);
 }
 
 bool underway_wait(struct underway *u)
@@ -73,6 +80,6 @@ bool underway_wait(struct underway *u)
     bool is_stuck = !u->was_granted;
     u->was_granted = false;
     if (is_stuck)
-        u->most = u->lump = u->most < UINT32_MAX / 2 ? 2 * u->most : UINT32_MAX;
+        u->proved = UINT32_MAX;
     return is_stuck;
 }

@@ -7,7 +7,8 @@
  *
  * Only for a peer that grants window again in small lumps while much of it is left, as OpenSSH does: one that
  * waits until half of it is used up would be waited for without end. The smallest lump seen is therefore part
- * of the bound, too.
+ * of the bound, too; and where that misled us (such a peer grants small lumps while its reader is slow), what
+ * was under way when a grant came, which is enough for the next one.
  *
  * A few numbers, changed in place; no memory, no clock of its own.
  */
@@ -27,6 +28,7 @@ struct underway {
     uint32_t len;         /* sent, and not granted again */
     uint32_t most;        /* the bound; 0: none yet */
     uint32_t lump;        /* the smallest grant seen; 0: none yet */
+    uint32_t proved;      /* the least under way when a grant came, since we let go; 0: never did */
     uint32_t round_us;    /* when this round began, modulo 2^32; 0: at the next grant */
     uint32_t round_bytes; /* granted in it */
     bool was_full;        /* the bound or the window stopped us in it: else it says nothing */
@@ -46,8 +48,8 @@ void underway_granted(struct underway *u, uint32_t n, uint64_t now_us, uint32_t 
 bool underway_is_bound(const struct underway *u, uint32_t window);
 
 /* To be called once a second while it is: where nothing was granted since the last call, the peer waits for
- * more than the bound lets it have, or its own reader does: the bound is doubled until small lumps come
- * again. True when it was. */
+ * more than the bound lets it have, or its own reader does: the whole window may be used until the next
+ * grant, and after it as much as proved to be enough. True when it is so. */
 bool underway_wait(struct underway *u);
 
 #endif

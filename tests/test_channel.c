@@ -322,6 +322,38 @@ static void test_the_bound_gives_way(void **state)
     assert_int_equal(channel_space(&s->c, &s->t.pk, ch, true, &place, 1, 10), 1);
 }
 
+/* The window was used up before there was a bound; then it is the bound that holds. Nobody asks again. */
+static void test_the_bound_takes_over_from_the_window(void **state)
+{
+    struct scene *s = *state;
+    struct wspan place;
+    bool unblocked = true;
+    struct channel *ch = open_channel(s, 0, 32768);
+    s->c.rtt_us = 1000;
+    s->c.peer_grants_soon = true;
+    ch->underway.len = 2 * 1024 * 1024;
+    assert_int_equal(channel_space(&s->c, &s->t.pk, ch, true, &place, 1, 10), 0);
+    assert_true(channels_tick(&s->c) == UINT64_MAX);
+    for (int i = 0; i < 10; i++) {
+        s->c.now_us += 1000;
+        assert_non_null(
+            channel_on_window_adjust(&s->c, message("buu", 93, 0u, 16384u), &unblocked, &s->t.err));
+        if (!unblocked)
+            break;
+        ch->underway.len += ch->tx_window; /* sent at once */
+        ch->tx_window = 0;
+        assert_int_equal(channel_space(&s->c, &s->t.pk, ch, true, &place, 1, 10), 0);
+    }
+    assert_false(unblocked);
+    assert_int_equal(ch->underway.most, UNDERWAY_ALONE);
+    for (int second = 0; second < 2; second++) {
+        s->c.now_us += 1000000;
+        (void)channels_tick(&s->c);
+    }
+    assert_ptr_equal(channels_unblocked(&s->c, &s->t.pk), ch);
+    assert_int_equal(channel_space(&s->c, &s->t.pk, ch, true, &place, 1, 10), 1);
+}
+
 /* RFC 4254 §5.2: the window MUST NOT be increased above 2^32 - 1. */
 static void test_window_limit(void **state)
 {
@@ -800,6 +832,7 @@ int main(void)
         TEST(test_window_comes_back),
         TEST(test_less_is_under_way_beside_others),
         TEST(test_the_bound_gives_way),
+        TEST(test_the_bound_takes_over_from_the_window),
         TEST(test_window_limit),
         TEST(test_stderr),
         TEST(test_blocked_and_unblocked),

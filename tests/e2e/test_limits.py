@@ -113,6 +113,15 @@ def test_slow_target_stops_the_sender(kit, sshd, service, release):
     assert sent < 200 << 20
 
 
+@pytest.mark.parametrize("half_grants", [False, True])
+def test_calls_itself_openssh_but_grants_late(kit, start, service, half_grants):
+    """A server that is no OpenSSH and waits until half of its window is used up: everything arrives all the same,
+    also when its reader was slow at first."""
+    server = start(servers.Asyncssh, version="OpenSSH_9.9", half_grants=half_grants)
+    _, addr = kit.local(server, service(traffic.changing_reader, 12 << 20))
+    assert traffic.upload(addr, 24 << 20) == (24 << 20, traffic.pattern_sha(24 << 20))
+
+
 def rate(addr, seconds=0.5):
     """Bytes a second of a download, over a stretch of time."""
     with traffic.connect(addr) as s:

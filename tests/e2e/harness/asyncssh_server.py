@@ -1,12 +1,13 @@
 """An asyncssh server for the tests. Its one argument is JSON: host_keys, authorized, password,
 rounds (keyboard-interactive: [[prompt, echo, answer]...] a round), kex, ciphers, macs, sig_algs, banner, rekey_bytes, unasked ([[host, port]...]),
-requests ([[name, want_reply]...]: global requests once somebody is logged in)."""
+requests ([[name, want_reply]...]: global requests once somebody is logged in), version (what it calls itself),
+half_grants (window is granted again only while less than half of it is left, but then every byte that was taken)."""
 import asyncio
 import json
 import sys
 
 import asyncssh
-from asyncssh.packet import Boolean, String
+from asyncssh.packet import Boolean, String, UInt32
 
 config = json.loads(sys.argv[1])
 
@@ -82,8 +83,34 @@ class Server(asyncssh.SSHServer):
         return True
 
 
+def grant_by_halves():
+    """asyncssh itself grants all of its window again, and counts only what was taken as used."""
+    Channel = asyncssh.channel.SSHChannel
+    accept, deliver = Channel._accept_data, Channel._deliver_data
+
+    def accept_and_count(channel, data, datatype=None):
+        if not hasattr(channel, "size"):
+            channel.size, channel.came, channel.taken, channel.granted = channel._init_recv_window, 0, 0, 0
+            channel._init_recv_window, channel._recv_window = 0, 1 << 40  # it grants nothing by itself
+        channel.came += len(data)
+        accept(channel, data, datatype)
+
+    def deliver_and_grant(channel, data, datatype):
+        deliver(channel, data, datatype)
+        channel.taken += len(data)
+        if channel.came - channel.granted > channel.size / 2:
+            channel.send_packet(93, UInt32(channel.taken - channel.granted))
+            channel.granted = channel.taken
+
+    Channel._accept_data, Channel._deliver_data = accept_and_count, deliver_and_grant
+
+
 async def main():
     options = {}
+    if "version" in config:
+        options["server_version"] = config["version"]
+    if config.get("half_grants"):
+        grant_by_halves()
     for name, key in (("kex_algs", "kex"), ("encryption_algs", "ciphers"), ("mac_algs", "macs"),
                       ("signature_algs", "sig_algs"), ("rekey_bytes", "rekey_bytes")):
         if key in config:

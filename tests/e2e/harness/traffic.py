@@ -144,6 +144,22 @@ def sink(**kw):
     return Service(_sink, limit=1 << 20, **kw)
 
 
+def changing_reader(slow, **kw):
+    """Takes the first bytes slowly, and then all as fast as it can; a sink else."""
+
+    async def handler(reader, writer):
+        h, got = hashlib.sha256(), 0
+        while data := await reader.read(1 << 16):
+            h.update(data)
+            got += len(data)
+            if got < slow:
+                await asyncio.sleep(0.002)
+        writer.write(f"{got} {h.hexdigest()}\n".encode())
+        writer.write_eof()
+
+    return Service(handler, **kw)
+
+
 def never_reader(**kw):
     return Service(_never_read, **kw)
 
