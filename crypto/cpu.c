@@ -27,6 +27,7 @@ static uint32_t saved_states(void)
 static struct cpu detected(void)
 {
     enum { AVX_STATES = 0x06, AVX512_STATES = 0xe6 };
+    const unsigned shuffles = bit_SSSE3 | bit_SSE4_1, aes = bit_AES | bit_PCLMUL | shuffles;
     const unsigned avx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
     unsigned a, b = 0, c = 0, d, c1 = 0, states = 0;
     struct cpu f = {0};
@@ -37,9 +38,8 @@ static struct cpu detected(void)
         states = saved_states();
     b = c = 0;
     (void)__get_cpuid_count(7, 0, &a, &b, &c, &d);
-    f.has_ssse3 = (c1 & bit_SSSE3) != 0;
-    f.has_aes = (c1 & bit_AES) != 0 && (c1 & bit_PCLMUL) != 0 && (c1 & bit_SSE4_1) != 0;
-    f.has_sha = (b & bit_SHA) != 0 && (c1 & bit_SSE4_1) != 0;
+    f.has_aes = (c1 & aes) == aes;
+    f.has_sha = (b & bit_SHA) != 0 && (c1 & shuffles) == shuffles;
     f.has_avx2 = (states & AVX_STATES) == AVX_STATES && (b & bit_AVX2) != 0 && (b & bit_BMI2) != 0;
     f.has_avx512 = f.has_avx2 && (states & AVX512_STATES) == AVX512_STATES && (b & avx512) == avx512;
     f.has_ifma = f.has_avx512 && (b & bit_AVX512IFMA) != 0;
@@ -63,7 +63,6 @@ void cpu_detect(void)
     struct cpu f = detected();
 
     if (is_limited) {
-        f.has_ssse3 &= limit.has_ssse3;
         f.has_aes &= limit.has_aes;
         f.has_sha &= limit.has_sha;
         f.has_avx2 &= limit.has_avx2;

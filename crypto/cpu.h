@@ -8,9 +8,8 @@
 #include <stdbool.h>
 
 struct cpu {
-    bool has_ssse3;
-    bool has_aes;    /* AES-NI, PCLMULQDQ and SSE4.1 */
-    bool has_sha;    /* SHA-256 instructions and SSE4.1 */
+    bool has_aes;    /* AES-NI, PCLMULQDQ, SSSE3 and SSE4.1 */
+    bool has_sha;    /* SHA-256 instructions, SSSE3 and SSE4.1 */
     bool has_avx2;   /* AVX2 and BMI2 */
     bool has_avx512; /* F, BW, DQ and VL; implies has_avx2 */
     bool has_ifma;   /* AVX-512 IFMA; implies has_avx512 */

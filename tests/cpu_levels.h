@@ -13,15 +13,14 @@ static const struct {
     const char *name;
     struct cpu most;
 } cpu_levels[] = {
-    {"no instructions", {.has_ssse3 = false}},
-    {"ssse3", {.has_ssse3 = true}},
-    {"aes", {.has_ssse3 = true, .has_aes = true}},
-    {"avx2", {.has_ssse3 = true, .has_aes = true, .has_avx2 = true}},
-    {"avx2, sha", {.has_ssse3 = true, .has_aes = true, .has_avx2 = true, .has_sha = true}},
-    {"avx2, vaes", {.has_ssse3 = true, .has_aes = true, .has_avx2 = true, .has_vaes = true}},
+    {"no instructions", {.has_aes = false}},
+    {"aes", {.has_aes = true}},
+    {"avx2", {.has_aes = true, .has_avx2 = true}},
+    {"avx2, sha", {.has_aes = true, .has_avx2 = true, .has_sha = true}},
+    {"avx2, vaes", {.has_aes = true, .has_avx2 = true, .has_vaes = true}},
+    {"avx512, no vaes", {.has_aes = true, .has_avx2 = true, .has_avx512 = true}},
     {"all",
-     {.has_ssse3 = true,
-      .has_aes = true,
+     {.has_aes = true,
       .has_sha = true,
       .has_avx2 = true,
       .has_avx512 = true,
