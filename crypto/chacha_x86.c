@@ -76,6 +76,10 @@ INLINE int key_word(const struct stream *s, size_t i)
 #define OP_ADD_256(x, v) ((x) = _mm256_add_epi32(x, v))
 #define OP_ADD_512(x, v) ((x) = _mm512_add_epi32(x, v))
 
+/* What the rounds began with is read once more after them: the compiler would keep the keys meanwhile, and
+ * leave them on the stack, for want of registers. */
+#define READ_ANEW() __asm__ volatile("" : : : "memory")
+
 /* For less than a pass, where a call of memcpy would cost more than this. */
 AVX2 static void xor_bytes(uint8_t *data, const uint8_t *with, size_t n)
 {
@@ -165,6 +169,7 @@ AVX2 static void eight_blocks(uint8_t *data, const struct stream *s)
     x[13] = high;
     for (int i = 0; i < DOUBLE_ROUNDS; i++)
         DOUBLE_ROUND(quarter_256, x);
+    READ_ANEW();
     ALL_WORDS(OP_ADD_256, _mm256_set1_epi32, x, s);
     x[12] = _mm256_add_epi32(x[12], low);
     x[13] = _mm256_add_epi32(x[13], high);
@@ -209,30 +214,42 @@ AVX2 INLINE void store_two_blocks(uint8_t out[2 * BLOCK], const __m256i x[4])
     _mm256_storeu_si256((void *)(out + 96), _mm256_permute2x128_si256(x[2], x[3], 0x31));
 }
 
+/* What four blocks begin with, two of them in x and two in y. */
+AVX2 INLINE void rows_256(__m256i x[4], __m256i y[4], const struct stream *s)
+{
+    const long long nonce = (long long)s->nonce, counter = (long long)s->counter;
+
+    x[0] = y[0] = two_rows(constants, constants);
+    x[1] = two_rows(s->first_key, s->key);
+    x[2] = two_rows(s->first_key + 16, s->key + 16);
+    x[3] = _mm256_set_epi64x(nonce, counter, nonce, (long long)s->first_counter);
+    y[1] = two_rows(s->key, s->key);
+    y[2] = two_rows(s->key + 16, s->key + 16);
+    y[3] = _mm256_add_epi64(_mm256_set_epi64x(nonce, counter, nonce, counter), _mm256_set_epi64x(0, 2, 0, 1));
+}
+
+AVX2 INLINE void add_rows_256(__m256i x[4], const __m256i y[4])
+{
+    x[0] = _mm256_add_epi32(x[0], y[0]);
+    x[1] = _mm256_add_epi32(x[1], y[1]);
+    x[2] = _mm256_add_epi32(x[2], y[2]);
+    x[3] = _mm256_add_epi32(x[3], y[3]);
+}
+
 /* out: four blocks of key stream. Two blocks wait while the other two are at work, hence two sets. */
 AVX2 static void four_blocks_256(uint8_t out[FOUR], const struct stream *s)
 {
-    const long long nonce = (long long)s->nonce, counter = (long long)s->counter;
-    const __m256i a = two_rows(constants, constants);
-    const __m256i b = two_rows(s->first_key, s->key), c = two_rows(s->first_key + 16, s->key + 16);
-    const __m256i d = _mm256_set_epi64x(nonce, counter, nonce, (long long)s->first_counter);
-    const __m256i b2 = two_rows(s->key, s->key), c2 = two_rows(s->key + 16, s->key + 16);
-    const __m256i d2 =
-        _mm256_add_epi64(_mm256_set_epi64x(nonce, counter, nonce, counter), _mm256_set_epi64x(0, 2, 0, 1));
-    __m256i x[4] = {a, b, c, d}, y[4] = {a, b2, c2, d2};
+    __m256i x[4], y[4], x0[4], y0[4];
 
+    rows_256(x, y, s);
     for (int i = 0; i < DOUBLE_ROUNDS; i++) {
         rows_double_round_256(x);
         rows_double_round_256(y);
     }
-    x[0] = _mm256_add_epi32(x[0], a);
-    x[1] = _mm256_add_epi32(x[1], b);
-    x[2] = _mm256_add_epi32(x[2], c);
-    x[3] = _mm256_add_epi32(x[3], d);
-    y[0] = _mm256_add_epi32(y[0], a);
-    y[1] = _mm256_add_epi32(y[1], b2);
-    y[2] = _mm256_add_epi32(y[2], c2);
-    y[3] = _mm256_add_epi32(y[3], d2);
+    READ_ANEW();
+    rows_256(x0, y0, s);
+    add_rows_256(x, x0);
+    add_rows_256(y, y0);
     store_two_blocks(out, x);
     store_two_blocks(out + 2 * BLOCK, y);
 }
@@ -317,6 +334,7 @@ AVX512 static void sixteen_blocks(uint8_t *data, const struct stream *s)
     x[13] = high;
     for (int i = 0; i < DOUBLE_ROUNDS; i++)
         DOUBLE_ROUND(quarter_512, x);
+    READ_ANEW();
     ALL_WORDS(OP_ADD_512, _mm512_set1_epi32, x, s);
     x[12] = _mm512_add_epi32(x[12], low);
     x[13] = _mm512_add_epi32(x[13], high);
