@@ -199,9 +199,11 @@ X86 static __m128i aes_block(const struct gcm_x86_key *k, __m128i block)
     return _mm_aesenclast_si128(block, load(k->aes.round[k->aes.rounds]));
 }
 
-/* SP 800-38D §7.1: J0 is the IV with the counter at 1; sealed, it masks the tag. The data begins with 2. */
-X86 static __m128i run_start(const struct gcm_x86_key *k, struct gcm_x86_run *r, const uint8_t iv[12],
-                             struct span aad)
+/* SP 800-38D §7.1: J0 is the IV with the counter at 1; sealed, it masks the tag. The data begins with 2. The
+ * mask goes to memory that is wiped: it has to outlive calls, and a register would be put where nobody wipes.
+ */
+X86 static void run_start(const struct gcm_x86_key *k, struct gcm_x86_run *r, const uint8_t iv[12],
+                          struct span aad, uint8_t mask[16])
 {
     uint32_t last;
     memcpy(&last, iv + 8, sizeof last);
@@ -209,7 +211,8 @@ X86 static __m128i run_start(const struct gcm_x86_key *k, struct gcm_x86_run *r,
     j0 = _mm_insert_epi32(j0, 0x01000000, 3);
     store(r->counter, _mm_add_epi32(reversed(j0), _mm_set_epi32(0, 0, 0, 1)));
     hash_aad(k, r, aad);
-    return aes_block(k, j0);
+    store(mask, aes_block(k, j0));
+    __asm__ volatile("" : : "r"(mask) : "memory");
 }
 
 /* All batches of the kernel that there are. To seal, hashing is one batch behind. Returns the bytes done. */
@@ -276,14 +279,16 @@ X86 static void run_message(const struct gcm_x86_key *k, const uint8_t iv[12], s
                             size_t n, bool seals, uint8_t tag[16])
 {
     struct gcm_x86_run r;
+    uint8_t mask[16];
     uint64_t aad_bits = 8 * (uint64_t)aad.n, data_bits = 8 * (uint64_t)n;
     __m128i lengths = _mm_set_epi64x((long long)aad_bits, (long long)data_bits);
-    __m128i mask = run_start(k, &r, iv, aad);
+    run_start(k, &r, iv, aad, mask);
     size_t at = k->wide != NULL ? run_kernel(k->wide, k, &r, data, n, seals) : 0;
     at += run_kernel(&narrow, k, &r, data + at, n - at, seals);
     run_end(k, &r, data + at, n - at, lengths, seals);
-    store(tag, _mm_xor_si128(reversed(load(r.hash)), mask));
+    store(tag, _mm_xor_si128(reversed(load(r.hash)), load(mask)));
     zero(&r, sizeof r);
+    zero(mask, sizeof mask);
 }
 
 X86 void gcm_x86_key_init(struct gcm_x86_key *k, struct span key, const struct gcm_x86_kernel *wide)
