@@ -19,6 +19,9 @@ enum {
     BOUND_MS = 10,
     MEASURE_US = 20 * 1000,
     LIGHT_LEN = 8 * 1024,
+    REST_LEN = 32 * 1024, /* a turn that read this much or more is one of a bulk transfer */
+    REST_US = 40,         /* and the kernel's slack of 50: some 90 KiB at 1 GB/s */
+    REST_QUIET_US = 20 * 1000,
 };
 
 /* ---- Making it ---- */
@@ -360,6 +363,7 @@ static bool conn_read(struct conn *c)
     case SOCK_IO_OK:
         c->owes_ack = true;
         c->turn_len += n;
+        c->turn_read_len += n;
         c->session->stats.transport_down += n;
         ssh_in_commit(c->ssh, n);
         if (n < want && !c->transport.peer_done && !c->transport.hangup)
@@ -424,12 +428,31 @@ bool conn_work(struct conn *c)
     struct session *s = c->session;
     if (!c->ssh || c->is_over)
         return false;
-    c->turn_len = 0;
+    c->turn_len = c->turn_read_len = 0;
     conn_tick(c);
     conn_input(c);
     conn_output(c);
     conn_tick(c);
     return !c->is_over && (c->has_unread || pump_set_has_work(&s->pumps));
+}
+
+/* A server hands a bulk transfer over in pieces of some 64 KiB, and to be woken for each of them costs more
+ * than to decrypt it. So after such a piece nothing is looked for until more have come; but not while
+ * somebody sends, who may wait for an answer. */
+bool conn_may_rest(struct conn *c)
+{
+    uint64_t now_us = loop_now_us(), up = c->session->pumps.bytes_up;
+    if (up != c->seen_up) {
+        c->seen_up = up;
+        c->seen_up_us = now_us;
+    }
+    return c->turn_read_len >= REST_LEN && c->turn_read_len < READ_LEN &&
+           now_us - c->seen_up_us > REST_QUIET_US;
+}
+
+void conn_rest(void)
+{
+    loop_sleep_us(REST_US);
 }
 
 bool conn_is_light(const struct conn *c)

@@ -38,6 +38,9 @@ struct conn {
     uint64_t window_len;     /* bytes written in it */
     bool window_was_blocked; /* the socket was full at least once in it */
     size_t turn_len;         /* bytes moved in the present turn */
+    size_t turn_read_len;    /* of them, read */
+    uint64_t seen_up;        /* channel data sent, as it was counted last, */
+    uint64_t seen_up_us;     /* and when it changed */
     bool owes_ack;           /* read, and nothing written since */
     bool has_unread;         /* reading stopped at its quota */
     bool is_begun;           /* conn_start was called: transport_fd is ours */
@@ -108,6 +111,9 @@ bool conn_work(struct conn *c);           /* everything that can be done now; tr
 bool conn_is_light(const struct conn *c); /* the last turn moved little: no bulk transfer */
 /* Before a wait: lets TCP acknowledge what was read. */
 void conn_ack(struct conn *c);
+/* More is on its way and nobody waits for it: a little later it is had for less. */
+bool conn_may_rest(struct conn *c);
+void conn_rest(void);
 bool conn_flush(struct conn *c);        /* true: no byte waits, or none can go any more */
 size_t conn_room(const struct conn *c); /* for channel data */
 void conn_wipe(struct conn *c);

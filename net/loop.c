@@ -242,6 +242,14 @@ enum adit_err loop_wait(struct loop *loop, uint64_t deadline_ms, struct adit_err
     return ADIT_E_OK;
 }
 
+void loop_sleep_us(uint32_t us)
+{
+    const struct timespec t = {.tv_nsec = us < 1000 ? (long)us * 1000 : 999999};
+
+    /* A signal ends it early: no harm. */
+    (void)nanosleep(&t, NULL);
+}
+
 struct loop_fd *loop_next(struct loop *loop)
 {
     struct loop_fd *f = loop->queue_first;

@@ -93,6 +93,9 @@ enum adit_err loop_wait(struct loop *loop, uint64_t deadline_ms, struct adit_err
  * True when loop_next has something. Timers are not looked at. */
 bool loop_look(struct loop *loop);
 
+/* Sleeps so long or a little longer; under a millisecond. Nothing is looked at meanwhile. */
+void loop_sleep_us(uint32_t us);
+
 /* The next descriptor with new readiness, or NULL. Each is returned once a batch. */
 struct loop_fd *loop_next(struct loop *loop);
 

@@ -9,7 +9,8 @@ enum {
     DATA_PREFIX = 9,      /* CHANNEL_DATA: byte, uint32 recipient, uint32 length */
     EXTENDED_PREFIX = 13, /* CHANNEL_EXTENDED_DATA: and the type code */
     NO_SLOT = UINT16_MAX,
-    RTT_LEAST_US = 100,
+    RTT_LONG_US = 10 * 1000,
+    RTT_LEAST_US = 250, /* the owner does not look more often in a bulk transfer */
     MIXED_US = 1000 * 1000,
     BOUND_CHECK_US = 1000 * 1000,
     GRANT_LEAST = 128 * 1024,
@@ -165,33 +166,49 @@ static void window_first(struct channels *t, struct channel *ch)
     ch->round_start_us = t->now_us;
 }
 
-/* The window is too small for the link when more than half of it is consumed within one round trip: it
- * doubles, from the free half of the budget. It goes back by not being granted again when the data had to be
- * stored. */
+static void round_begin(const struct channels *t, struct channel *ch)
+{
+    ch->round_start_us = t->now_us;
+    ch->round_bytes = 0;
+}
+
+/* The window goes back by not being granted again. */
+static void window_shrink(struct channels *t, struct channel *ch)
+{
+    t->granted -= ch->rx_max - ch->rx_max / 2;
+    ch->rx_max /= 2;
+}
+
+/* From the free half of the budget. */
+static void window_grow(struct channels *t, struct channel *ch)
+{
+    uint64_t free_half = t->granted < t->budget ? (t->budget - t->granted) / 2 : 0;
+    if (ch->rx_max > LIMIT_WINDOW / 2 || ch->rx_max > free_half)
+        return;
+    t->granted += ch->rx_max;
+    ch->rx_max *= 2;
+}
+
+/* A window is too small for the link when more than half of it is consumed in a round trip, and too large for
+ * the owner who has to store as much. On a short link that takes a whole round trip to tell: a batch that was
+ * read late at once says nothing of it. */
 static void window_adapt(struct channels *t, struct channel *ch, uint32_t n, bool prompt)
 {
     uint64_t rtt = t->rtt_us < RTT_LEAST_US ? RTT_LEAST_US : t->rtt_us;
-    if (t->now_us - ch->round_start_us > rtt) {
-        ch->round_start_us = t->now_us;
-        ch->round_bytes = 0;
-    }
-    ch->round_bytes += n;
-    if (!prompt) {
-        uint32_t less = ch->rx_max / 2;
-        if (ch->round_bytes > less && less >= WINDOW_FIRST) {
-            t->granted -= ch->rx_max - less;
-            ch->rx_max = less;
-        }
+    uint64_t elapsed = t->now_us - ch->round_start_us;
+    ch->round_bytes = n < UINT32_MAX - ch->round_bytes ? ch->round_bytes + n : UINT32_MAX;
+    if (!prompt && ch->round_bytes > ch->rx_max / 2 && ch->rx_max / 2 >= WINDOW_FIRST) {
+        window_shrink(t, ch);
+        round_begin(t, ch);
         return;
     }
-    bool is_fast = t->rtt_us != 0 && ch->round_bytes > ch->rx_max / 2;
-    uint64_t free_half = t->granted < t->budget ? (t->budget - t->granted) / 2 : 0;
-    if (is_fast && ch->rx_max <= LIMIT_WINDOW / 2 && ch->rx_max <= free_half) {
-        t->granted += ch->rx_max;
-        ch->rx_max *= 2;
-        ch->round_start_us = t->now_us;
-        ch->round_bytes = 0;
-    }
+    bool is_round = elapsed >= rtt;
+    uint64_t carried = is_round ? ch->round_bytes * rtt / elapsed : ch->round_bytes;
+    bool is_fast = carried > ch->rx_max / 2 && (is_round || rtt >= RTT_LONG_US);
+    if (is_fast && prompt && t->rtt_us != 0)
+        window_grow(t, ch);
+    if (is_fast || is_round)
+        round_begin(t, ch);
 }
 
 /* What may be granted now. A window given back in large lumps is a window that much smaller on a long link,

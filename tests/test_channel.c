@@ -573,7 +573,7 @@ static void test_window_grows(void **state)
         round_of_data(s, ch, false);
     }
     assert_int_equal(ch->rx_max, WINDOW_FIRST);
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 12; i++) {
         s->c.now_us += 100000;
         round_of_data(s, ch, true);
         assert_true(ch->rx_max <= LIMIT_WINDOW);
@@ -584,6 +584,21 @@ static void test_window_grows(void **state)
     for (int i = 0; i < 10; i++) { /* what had to be stored takes it back */
         s->c.now_us += 100000;
         round_of_data(s, ch, false);
+    }
+    assert_int_equal(ch->rx_max, WINDOW_FIRST);
+}
+
+/* A batch that was read late at once is no fast link. */
+static void test_a_batch_is_no_rate(void **state)
+{
+    struct scene *s = *state;
+    struct channel *ch = open_channel(s, 0, 1);
+    s->c.rtt_us = 1000;
+    for (int i = 0; i < 20; i++) {
+        s->c.now_us += 10000; /* a window in ten round trips */
+        round_of_data(s, ch, true);
+        s->c.now_us += 10; /* and at the same moment */
+        round_of_data(s, ch, true);
     }
     assert_int_equal(ch->rx_max, WINDOW_FIRST);
 }
@@ -844,6 +859,7 @@ int main(void)
         TEST(test_no_adjust_after_the_end),
         TEST(test_first_grant),
         TEST(test_window_grows),
+        TEST(test_a_batch_is_no_rate),
         TEST(test_windows_keep_to_the_budget),
         TEST(test_eof),
         TEST(test_close_by_us),

@@ -308,6 +308,17 @@ static void looks_in_vain_end(void **state)
     assert_in_range(looks, 1, 7);
 }
 
+static void sleeps_so_long(void **state)
+{
+    uint64_t start = loop_now_us();
+
+    (void)state;
+    loop_sleep_us(300);
+    assert_true(loop_now_us() - start >= 300);
+    loop_sleep_us(UINT32_MAX); /* not above a millisecond */
+    assert_true(loop_now_us() - start < 60 * 1000 * 1000);
+}
+
 static void no_look_on_one_cpu(void **state)
 {
     struct fixture *f = *state;
@@ -338,6 +349,7 @@ int main(void)
         TEST(a_look_is_earned),
         TEST(looks_in_vain_end),
         TEST(no_look_on_one_cpu),
+        cmocka_unit_test(sleeps_so_long),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
