@@ -9,7 +9,7 @@ enum {
     DATA_PREFIX = 9,      /* CHANNEL_DATA: byte, uint32 recipient, uint32 length */
     EXTENDED_PREFIX = 13, /* CHANNEL_EXTENDED_DATA: and the type code */
     NO_SLOT = UINT16_MAX,
-    RTT_LONG_US = 10 * 1000,
+    PAUSE_US = 5 * 1000,
     RTT_LEAST_US = 250, /* the owner does not look more often in a bulk transfer */
     MIXED_US = 1000 * 1000,
     BOUND_CHECK_US = 1000 * 1000,
@@ -191,24 +191,32 @@ static void window_grow(struct channels *t, struct channel *ch)
 
 /* A window is too small for the link when more than half of it is consumed in a round trip, and too large for
  * the owner who has to store as much. On a short link that takes a whole round trip to tell: a batch that was
- * read late at once says nothing of it. */
+ * read late at once says nothing of it. But where nothing had come for a while, the peer has paused, perhaps
+ * for want of window on a link that is longer than we know. */
 static void window_adapt(struct channels *t, struct channel *ch, uint32_t n, bool prompt)
 {
-    uint64_t rtt = t->rtt_us < RTT_LEAST_US ? RTT_LEAST_US : t->rtt_us;
-    uint64_t elapsed = t->now_us - ch->round_start_us;
+    if ((uint32_t)t->now_us - ch->consumed_us > PAUSE_US) {
+        round_begin(t, ch);
+        ch->has_paused = true;
+    }
+    ch->consumed_us = (uint32_t)t->now_us;
     ch->round_bytes = n < UINT32_MAX - ch->round_bytes ? ch->round_bytes + n : UINT32_MAX;
     if (!prompt && ch->round_bytes > ch->rx_max / 2 && ch->rx_max / 2 >= WINDOW_FIRST) {
         window_shrink(t, ch);
         round_begin(t, ch);
         return;
     }
+    uint64_t least = ch->has_paused ? PAUSE_US : RTT_LEAST_US, rtt = t->rtt_us < least ? least : t->rtt_us;
+    uint64_t elapsed = t->now_us - ch->round_start_us;
     bool is_round = elapsed >= rtt;
     uint64_t carried = is_round ? ch->round_bytes * rtt / elapsed : ch->round_bytes;
-    bool is_fast = carried > ch->rx_max / 2 && (is_round || rtt >= RTT_LONG_US);
+    bool is_fast = carried > ch->rx_max / 2 && (is_round || ch->has_paused);
+    if (!is_fast && !is_round)
+        return;
     if (is_fast && prompt && t->rtt_us != 0)
         window_grow(t, ch);
-    if (is_fast || is_round)
-        round_begin(t, ch);
+    round_begin(t, ch);
+    ch->has_paused = false;
 }
 
 /* What may be granted now. A window given back in large lumps is a window that much smaller on a long link,

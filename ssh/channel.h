@@ -46,6 +46,7 @@ struct channel {
     uint64_t round_start_us; /* of the interval in which round_bytes were consumed; the first one begins when
                               * the open is sent */
     uint32_t round_bytes;
+    uint32_t consumed_us; /* when the owner took something last, modulo 2^32 */
     uint32_t id, peer_id;
     uint32_t tx_window, tx_packet_max; /* what we may send */
     struct underway underway;          /* and how much of it at a time */
@@ -55,7 +56,8 @@ struct channel {
     uint8_t state, due;
     bool in_due : 1, in_blocked : 1, wants_window : 1, open_sent : 1;
     bool eof_sent : 1, eof_received : 1, close_sent : 1, close_received : 1;
-    bool is_gone : 1; /* its end was told to the owner: freed when nothing is due */
+    bool has_paused : 1; /* nothing was consumed for a while before this interval */
+    bool is_gone : 1;    /* its end was told to the owner: freed when nothing is due */
 };
 
 struct channel_slot {

@@ -5,6 +5,13 @@ enum {
     ROUND_GAP_US = 100 * 1000, /* the sender paused, or the peer: no rate in that */
 };
 
+/* Since a time that was noted modulo 2^32 with its last bit set (0 means never): that may be a microsecond
+ * ahead. */
+static uint32_t since(uint32_t noted_us, uint64_t now_us)
+{
+    return ((uint32_t)now_us | 1) - noted_us;
+}
+
 static uint32_t bound(const struct underway *u)
 {
     return u->most > u->proved ? u->most : u->proved;
@@ -46,9 +53,21 @@ static void bound_set(struct underway *u, uint32_t elapsed_us, uint64_t rtt_us, 
     u->most = most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
 }
 
+/* A grant came: did we wait for it for too long? */
+static void note_gap(struct underway *u, uint32_t now_us)
+{
+    if (u->was_full && u->grant_us != 0 && since(u->grant_us, now_us) > UNDERWAY_GAP_US) {
+        u->is_off = true;
+        u->off_us = now_us + UNDERWAY_OFF_US;
+        u->most = 0;
+    }
+    u->grant_us = now_us | 1; /* 0 means never */
+    u->is_off &= u->off_us - now_us <= UNDERWAY_OFF_US;
+}
+
 void underway_granted(struct underway *u, uint32_t n, uint64_t now_us, uint32_t rtt_us, uint32_t least)
 {
-    uint32_t elapsed_us = (uint32_t)now_us - u->round_us;
+    uint32_t elapsed_us = since(u->round_us, now_us);
     uint64_t round_us = larger(rtt_us, ROUND_LEAST_US);
     if (n > 0 && u->len < u->proved)
         u->proved = u->len;
@@ -56,9 +75,9 @@ void underway_granted(struct underway *u, uint32_t n, uint64_t now_us, uint32_t 
     u->was_granted |= n > 0;
     if (n > 0 && (u->lump == 0 || n < u->lump))
         u->lump = n;
-    if (rtt_us == 0)
-        return;
-    if (u->round_us == 0 || elapsed_us > 4 * round_us + ROUND_GAP_US) {
+    if (n > 0)
+        note_gap(u, (uint32_t)now_us);
+    if (rtt_us == 0 || u->is_off || u->round_us == 0 || elapsed_us > 4 * round_us + ROUND_GAP_US) {
         round_begin(u, now_us);
         return;
     }

@@ -10,6 +10,10 @@
  * of the bound, too; and where that misled us (such a peer grants small lumps while its reader is slow), what
  * was under way when a grant came, which is enough for the next one.
  *
+ * And only on a short link, where a queue matters: where we waited for a grant for UNDERWAY_GAP_US, the link
+ * is long (or has become so: the round trip that we know of may be an old one) or the reader is slow, and
+ * there is no bound for a while.
+ *
  * A few numbers, changed in place; no memory, no clock of its own.
  */
 #ifndef SSH_UNDERWAY_H
@@ -21,6 +25,8 @@ enum {
     /* The bound is never below these, nor below the smallest lump. */
     UNDERWAY_LEAST = 128 * 1024, /* beside other channels that send */
     UNDERWAY_ALONE = 512 * 1024, /* larger pieces cost less, and nobody waits behind them */
+    UNDERWAY_GAP_US = 20 * 1000,
+    UNDERWAY_OFF_US = 10 * 1000 * 1000,
 };
 
 /* All zero: nothing sent, nothing known, no bound. */
@@ -31,8 +37,11 @@ struct underway {
     uint32_t proved;      /* the least under way when a grant came, since we let go; 0: never did */
     uint32_t round_us;    /* when this round began, modulo 2^32; 0: at the next grant */
     uint32_t round_bytes; /* granted in it */
-    bool was_full;        /* the bound or the window stopped us in it: else it says nothing */
-    bool was_granted;     /* something, since underway_wait looked last */
+    uint32_t grant_us;    /* when the last grant came, modulo 2^32 */
+    uint32_t off_us;      /* no bound is made until then, modulo 2^32 */
+    bool is_off;
+    bool was_full;    /* the bound or the window stopped us in it: else it says nothing */
+    bool was_granted; /* something, since underway_wait looked last */
 };
 
 /* How many bytes more may be sent: window (what the peer allows) or less. Notes when that is nothing. */

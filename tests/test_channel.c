@@ -293,7 +293,8 @@ static void test_less_is_under_way_beside_others(void **state)
     s->c.peer_grants_soon = true;
     assert_int_equal(bound_after(s, ch, NULL), UNDERWAY_ALONE);
     assert_int_equal(bound_after(s, ch, other), UNDERWAY_LEAST);
-    s->c.now_us += 2000000;
+    for (int i = 0; i < 400; i++) /* the other one is silent for more than a second */
+        (void)bound_after(s, ch, NULL);
     assert_int_equal(bound_after(s, ch, NULL), UNDERWAY_ALONE);
 }
 
@@ -588,6 +589,19 @@ static void test_window_grows(void **state)
     assert_int_equal(ch->rx_max, WINDOW_FIRST);
 }
 
+/* 100 ms where 4 were known: the pauses tell. */
+static void test_window_grows_on_a_link_that_became_long(void **state)
+{
+    struct scene *s = *state;
+    struct channel *ch = open_channel(s, 0, 1);
+    s->c.rtt_us = 4000;
+    for (int i = 0; i < 12; i++) {
+        s->c.now_us += 100000;
+        round_of_data(s, ch, true);
+    }
+    assert_int_equal(ch->rx_max, LIMIT_WINDOW);
+}
+
 /* A batch that was read late at once is no fast link. */
 static void test_a_batch_is_no_rate(void **state)
 {
@@ -595,7 +609,7 @@ static void test_a_batch_is_no_rate(void **state)
     struct channel *ch = open_channel(s, 0, 1);
     s->c.rtt_us = 1000;
     for (int i = 0; i < 20; i++) {
-        s->c.now_us += 10000; /* a window in ten round trips */
+        s->c.now_us += 4000; /* a window in four round trips */
         round_of_data(s, ch, true);
         s->c.now_us += 10; /* and at the same moment */
         round_of_data(s, ch, true);
@@ -859,6 +873,7 @@ int main(void)
         TEST(test_no_adjust_after_the_end),
         TEST(test_first_grant),
         TEST(test_window_grows),
+        TEST(test_window_grows_on_a_link_that_became_long),
         TEST(test_a_batch_is_no_rate),
         TEST(test_windows_keep_to_the_budget),
         TEST(test_eof),

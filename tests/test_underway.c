@@ -126,14 +126,14 @@ static void test_a_bound_that_holds_too_long_gives_way(void **state)
     assert_true(underway_wait(&u));
     assert_int_equal(underway_room(&u, window), window);
     underway_sent(&u, window);
-    underway_granted(&u, 0, 4999999, RTT_US, UNDERWAY_LEAST); /* no grant */
+    underway_granted(&u, 0, 309999, RTT_US, UNDERWAY_LEAST); /* no grant */
     assert_int_equal(underway_room(&u, UINT32_MAX), UINT32_MAX - u.len);
     window = u.len;
-    underway_granted(&u, u.len, 5000000, RTT_US, UNDERWAY_LEAST);
+    underway_granted(&u, u.len, 310000, RTT_US, UNDERWAY_LEAST);
     assert_int_equal(underway_room(&u, UINT32_MAX), window); /* that is enough for the next one */
     underway_sent(&u, 1000);
-    underway_granted(&u, 1000, 5000001, RTT_US, UNDERWAY_LEAST);
-    carry(&u, &window, 50000, 5000001, 5300000);
+    underway_granted(&u, 1000, 310001, RTT_US, UNDERWAY_LEAST);
+    carry(&u, &window, 50000, 310001, 610000);
     assert_int_equal(u.most, UNDERWAY_LEAST);
     assert_true(u.len <= UNDERWAY_LEAST);
 }
@@ -167,6 +167,51 @@ static void test_half_a_window_and_a_changing_reader(void **state)
     assert_int_equal(waits, 1);
 }
 
+/* The link has become longer than the round trip that we know of: no bound holds it up. */
+static void test_no_bound_on_a_long_link(void **state)
+{
+    struct underway u = {0};
+    uint32_t window = 2 * MIB;
+    uint64_t now_us = 300000;
+    (void)state;
+    carry(&u, &window, 50000, 1000, now_us);
+    assert_int_equal(u.most, UNDERWAY_LEAST);
+    for (int i = 0; i < 50; i++) { /* a window each 100 ms, in grants of 96 KiB */
+        now_us += 100000;
+        while (u.len > 0) {
+            uint32_t n = u.len < LUMP ? u.len : LUMP;
+            window += n;
+            underway_granted(&u, n, now_us++, RTT_US, UNDERWAY_LEAST);
+        }
+        assert_int_equal(underway_room(&u, window), window);
+        underway_sent(&u, window);
+        window = 0;
+        assert_int_equal(underway_room(&u, window), 0);
+    }
+    window += u.len; /* short again: a bound comes back after a while */
+    underway_granted(&u, u.len, now_us + 1000, RTT_US, UNDERWAY_LEAST);
+    carry(&u, &window, 50000, now_us + 2000, now_us + UNDERWAY_OFF_US / 2);
+    assert_int_equal(u.most, 0);
+    carry(&u, &window, 50000, now_us + UNDERWAY_OFF_US / 2, now_us + UNDERWAY_OFF_US + 300000);
+    assert_int_equal(u.most, UNDERWAY_LEAST);
+}
+
+/* Grants that come in one batch come at one time. */
+static void test_grants_at_one_time(void **state)
+{
+    (void)state;
+    for (uint64_t start_us = 1000; start_us < 1002; start_us++) {
+        struct underway u = {0};
+        for (uint64_t now_us = start_us; now_us < 100000; now_us += 500)
+            for (int i = 0; i < 3; i++) {
+                (void)underway_room(&u, 0);
+                underway_granted(&u, 1000, now_us, RTT_US, UNDERWAY_LEAST);
+                assert_false(u.is_off);
+            }
+        assert_int_equal(u.most, UNDERWAY_LEAST);
+    }
+}
+
 /* The clock is kept modulo 2^32, and sums end at what they can hold. */
 static void test_edges(void **state)
 {
@@ -193,6 +238,8 @@ int main(void)
         cmocka_unit_test(test_only_a_full_round_counts),
         cmocka_unit_test(test_a_bound_that_holds_too_long_gives_way),
         cmocka_unit_test(test_half_a_window_and_a_changing_reader),
+        cmocka_unit_test(test_no_bound_on_a_long_link),
+        cmocka_unit_test(test_grants_at_one_time),
         cmocka_unit_test(test_edges),
     };
 
