@@ -11,11 +11,13 @@ from harness.servers import ROOT, Relay
 
 sys.path.append(str(ROOT / "bench"))
 
+import clients  # noqa: E402
 import cpu  # noqa: E402
 import figures  # noqa: E402
 import load  # noqa: E402
 import run  # noqa: E402
 import table  # noqa: E402
+import trips  # noqa: E402
 
 pytestmark = pytest.mark.quick
 
@@ -169,3 +171,24 @@ def test_the_slow_line_keeps_its_rate(service):
         assert time.monotonic() - start >= 0.9 * size / rate
     finally:
         path.stop()
+
+
+class Refusing:
+    """A program, and a world, in which nothing but its refusal is asked for."""
+
+    @staticmethod
+    def env():
+        return dict(os.environ)
+
+    @staticmethod
+    def refusal(said):
+        return clients.Failed(f"it says: {said}")
+
+
+def test_a_refusal_before_the_first_byte_is_told(monkeypatch):
+    """The program may have ended before a byte could be written to it: what counts is what it said."""
+    def write(fd, data):
+        raise BrokenPipeError
+    monkeypatch.setattr(trips.os, "write", write)
+    with pytest.raises(clients.Failed, match="it says: no such thing"):
+        trips._exec_once(Refusing, Refusing, ["sh", "-c", "echo no such thing >&2; exit 2"])
