@@ -64,7 +64,8 @@ static bool gcm_open(struct cipher *c, uint32_t seq, uint8_t *packet, size_t n)
     return ok;
 }
 
-const struct cipher_ops gcm_ops = {gcm_init, gcm_peek_length, gcm_seal, gcm_open};
+const struct cipher_ops gcm_ops = {
+    .init = gcm_init, .peek_length = gcm_peek_length, .seal = gcm_seal, .open = gcm_open};
 
 /* ---- chacha20-poly1305@openssh.com: OpenSSH PROTOCOL.chacha20poly1305 ---------------------------- */
 
@@ -227,5 +228,7 @@ static bool chachapoly_open(struct cipher *c, uint32_t seq, uint8_t *packet, siz
     return ok;
 }
 
-const struct cipher_ops chachapoly_ops = {chachapoly_init, chachapoly_peek_length, chachapoly_seal,
-                                          chachapoly_open};
+const struct cipher_ops chachapoly_ops = {.init = chachapoly_init,
+                                          .peek_length = chachapoly_peek_length,
+                                          .seal = chachapoly_seal,
+                                          .open = chachapoly_open};

@@ -118,6 +118,35 @@ bool cipher_open(struct cipher *c, uint32_t seq, uint8_t *packet, size_t n)
     return ok;
 }
 
+bool cipher_has_two(const struct cipher *c)
+{
+    return c->alg != NULL && ops[c->alg->id]->has_two != NULL && ops[c->alg->id]->has_two(c);
+}
+
+void cipher_seal_two(struct cipher *c, uint32_t seq, const struct wspan packet[2])
+{
+    if (cipher_has_two(c)) {
+        ops[c->alg->id]->seal_two(c, seq, packet);
+        return;
+    }
+    cipher_seal(c, seq, packet[0].p, packet[0].n);
+    cipher_seal(c, seq + 1, packet[1].p, packet[1].n);
+}
+
+void cipher_tag_two(const struct cipher *c, uint32_t seq, const struct span packet[2],
+                    uint8_t tag[2][CIPHER_TAG_MAX])
+{
+    ops[c->alg->id]->tag_two(c, seq, packet, tag);
+}
+
+bool cipher_open_tagged(struct cipher *c, uint8_t *packet, size_t n, const uint8_t tag[CIPHER_TAG_MAX])
+{
+    bool ok = n >= 4 && ops[c->alg->id]->open_tagged(c, packet, n, tag);
+    if (!ok)
+        adit_wipe(packet, n);
+    return ok;
+}
+
 void cipher_wipe(struct cipher *c)
 {
     adit_wipe(c, sizeof *c);

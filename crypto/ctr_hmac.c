@@ -50,14 +50,17 @@ static void packet_mac(const struct ctr_hmac_state *s, uint32_t seq, const uint8
     hmac_run(&s->mac, span_make(number, sizeof number), span_make(packet, n), mac);
 }
 
-static bool packet_mac_is(const struct ctr_hmac_state *s, uint32_t seq, const uint8_t *packet, size_t n,
-                          size_t mac_len)
+/* The same of the packets seq and seq + 1. */
+static void packet_mac_two(const struct ctr_hmac_state *s, uint32_t seq, const struct span packet[2],
+                           uint8_t *const mac[2])
 {
-    uint8_t mac[HASH_MAX_LEN];
-    packet_mac(s, seq, packet, n, mac);
-    bool ok = adit_ct_eq(mac, packet + n, mac_len);
-    adit_wipe(mac, sizeof mac); /* the right MAC of a packet that was forged */
-    return ok;
+    uint8_t number[2][4];
+    struct hmac_message message[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        store32_be(number[i], seq + i);
+        message[i] = (struct hmac_message){span_make(number[i], 4), packet[i], mac[i]};
+    }
+    hmac_run_two(&s->mac, &message[0], &message[1]);
 }
 
 static void ctr_hmac_seal(struct cipher *c, uint32_t seq, uint8_t *packet, size_t n)
@@ -72,18 +75,62 @@ static void ctr_hmac_seal(struct cipher *c, uint32_t seq, uint8_t *packet, size_
     }
 }
 
-static bool ctr_hmac_open(struct cipher *c, uint32_t seq, uint8_t *packet, size_t n)
+static bool ctr_hmac_open_tagged(struct cipher *c, uint8_t *packet, size_t n,
+                                 const uint8_t tag[CIPHER_TAG_MAX])
 {
-    struct ctr_hmac_state *s = state_of(c);
-    if (!c->mac->etm) {
-        aes_ctr_run(&s->aes, packet, n);
-        return packet_mac_is(s, seq, packet, n, c->mac->mac_len);
-    }
     /* OpenSSH PROTOCOL §1.1: the MAC is verified before decryption. */
-    if (!packet_mac_is(s, seq, packet, n, c->mac->mac_len))
+    if (!adit_ct_eq(tag, packet + n, c->mac->mac_len))
         return false;
-    aes_ctr_run(&s->aes, packet + 4, n - 4);
+    aes_ctr_run(&state_of(c)->aes, packet + 4, n - 4);
     return true;
 }
 
-const struct cipher_ops ctr_hmac_ops = {ctr_hmac_init, ctr_hmac_peek_length, ctr_hmac_seal, ctr_hmac_open};
+static bool ctr_hmac_open(struct cipher *c, uint32_t seq, uint8_t *packet, size_t n)
+{
+    struct ctr_hmac_state *s = state_of(c);
+    uint8_t mac[CIPHER_TAG_MAX];
+    if (!c->mac->etm)
+        aes_ctr_run(&s->aes, packet, n);
+    packet_mac(s, seq, packet, n, mac);
+    bool ok =
+        c->mac->etm ? ctr_hmac_open_tagged(c, packet, n, mac) : adit_ct_eq(mac, packet + n, c->mac->mac_len);
+    adit_wipe(mac, sizeof mac); /* the right MAC of a packet that was forged */
+    return ok;
+}
+
+/* ---- two at once: the MACs, which are most of the work ---- */
+
+static bool ctr_hmac_has_two(const struct cipher *c)
+{
+    const struct ctr_hmac_state *s = (const struct ctr_hmac_state *)(const void *)c->state.bytes;
+    return c->mac->etm && hmac_has_two(&s->mac);
+}
+
+static void ctr_hmac_seal_two(struct cipher *c, uint32_t seq, const struct wspan packet[2])
+{
+    struct ctr_hmac_state *s = state_of(c);
+    struct span sealed[2];
+    uint8_t *mac[2];
+    for (size_t i = 0; i < 2; i++) {
+        aes_ctr_run(&s->aes, packet[i].p + 4, packet[i].n - 4);
+        sealed[i] = span_make(packet[i].p, packet[i].n);
+        mac[i] = packet[i].p + packet[i].n;
+    }
+    packet_mac_two(s, seq, sealed, mac);
+}
+
+static void ctr_hmac_tag_two(const struct cipher *c, uint32_t seq, const struct span packet[2],
+                             uint8_t tag[2][CIPHER_TAG_MAX])
+{
+    uint8_t *const mac[2] = {tag[0], tag[1]};
+    packet_mac_two((const struct ctr_hmac_state *)(const void *)c->state.bytes, seq, packet, mac);
+}
+
+const struct cipher_ops ctr_hmac_ops = {.init = ctr_hmac_init,
+                                        .peek_length = ctr_hmac_peek_length,
+                                        .seal = ctr_hmac_seal,
+                                        .open = ctr_hmac_open,
+                                        .has_two = ctr_hmac_has_two,
+                                        .seal_two = ctr_hmac_seal_two,
+                                        .tag_two = ctr_hmac_tag_two,
+                                        .open_tagged = ctr_hmac_open_tagged};

@@ -37,10 +37,12 @@ static const struct hash_state *const_state_of(const struct hash *h)
 
 /* NULL: libsodium's SHA-256. */
 static sha256_compress *our_compress;
+static sha256_compress_two *our_compress_two; /* NULL: none, or it would not be faster */
 
 void hash_impl_choose(void)
 {
     our_compress = sha256_compress_choose();
+    our_compress_two = sha256_compress_two_choose();
 }
 
 size_t hash_len(enum hash_alg alg)
@@ -180,20 +182,26 @@ void hmac_init(struct hmac *m, enum hash_alg alg, struct span key)
     adit_wipe(block, sizeof block);
 }
 
+/* Of the inner hash s, which has the whole message. Wipes s. */
+static void hmac_end_ours(struct sha256 *s, const struct sha256 *outer, uint8_t out[32])
+{
+    uint8_t digest[32];
+    sha256_end(s, digest);
+    *s = *outer;
+    sha256_update(s, digest, sizeof digest);
+    sha256_end(s, out);
+    adit_wipe(s, sizeof *s);
+    adit_wipe(digest, sizeof digest);
+}
+
 /* A small packet costs three blocks: copies of a whole struct hash would show beside them. */
 static void hmac_run_ours(const struct sha256 *inner, const struct sha256 *outer, struct span first,
                           struct span second, uint8_t out[32])
 {
     struct sha256 s = *inner;
-    uint8_t digest[32];
     sha256_update(&s, first.p, first.n);
     sha256_update(&s, second.p, second.n);
-    sha256_end(&s, digest);
-    s = *outer;
-    sha256_update(&s, digest, sizeof digest);
-    sha256_end(&s, out);
-    adit_wipe(&s, sizeof s);
-    adit_wipe(digest, sizeof digest);
+    hmac_end_ours(&s, outer, out);
 }
 
 void hmac_run(const struct hmac *m, struct span first, struct span second, uint8_t *out)
@@ -213,6 +221,28 @@ void hmac_run(const struct hmac *m, struct span first, struct span second, uint8
     hash_end(&h, out);
     adit_wipe(&h, sizeof h);
     adit_wipe(digest, sizeof digest);
+}
+
+bool hmac_has_two(const struct hmac *m)
+{
+    return const_state_of(&m->inner)->is_ours && our_compress_two != NULL;
+}
+
+void hmac_run_two(const struct hmac *m, const struct hmac_message *a, const struct hmac_message *b)
+{
+    if (!hmac_has_two(m)) {
+        hmac_run(m, a->first, a->second, a->out);
+        hmac_run(m, b->first, b->second, b->out);
+        return;
+    }
+    const struct sha256 *inner = &const_state_of(&m->inner)->u.ours,
+                        *outer = &const_state_of(&m->outer)->u.ours;
+    struct sha256 hash_a = *inner, hash_b = *inner;
+    sha256_update(&hash_a, a->first.p, a->first.n);
+    sha256_update(&hash_b, b->first.p, b->first.n);
+    sha256_update_two(&hash_a, a->second, &hash_b, b->second, our_compress_two);
+    hmac_end_ours(&hash_a, outer, a->out);
+    hmac_end_ours(&hash_b, outer, b->out);
 }
 
 void hmac_of(enum hash_alg alg, struct span key, struct span data, uint8_t *out)

@@ -4,6 +4,9 @@
  * sha256rnds2 does two rounds on the eight working variables in two registers, which it wants as ABEF and
  * CDGH (the highest lane first); it gives the new ABEF, and the old ABEF is the new CDGH. sha256msg1 and
  * sha256msg2 are the two halves of the message schedule of FIPS 180-4 §6.2.2, four words at a time.
+ *
+ * One sha256rnds2 waits for the one before it, for about twice the time in which the unit could begin
+ * another: two hashes side by side keep it busy.
  */
 #include "sha256_x86.h"
 
@@ -53,6 +56,20 @@ INLINE_WITH_SHA __m128i load_words(const uint8_t *p)
     return _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), big_endian);
 }
 
+INLINE_WITH_SHA void load_block(struct words *m, const uint8_t *block)
+{
+    *m = (struct words){load_words(block), load_words(block + 16), load_words(block + 32),
+                        load_words(block + 48)};
+}
+
+INLINE_WITH_SHA void next_block_words(struct words *m)
+{
+    m->w0 = next_words(m->w0, m->w1, m->w2, m->w3);
+    m->w1 = next_words(m->w1, m->w2, m->w3, m->w0);
+    m->w2 = next_words(m->w2, m->w3, m->w0, m->w1);
+    m->w3 = next_words(m->w3, m->w0, m->w1, m->w2);
+}
+
 INLINE_WITH_SHA void sixteen_rounds(struct working *v, const struct words *m, const uint32_t k[16])
 {
     four_rounds(v, m->w0, k);
@@ -61,34 +78,96 @@ INLINE_WITH_SHA void sixteen_rounds(struct working *v, const struct words *m, co
     four_rounds(v, m->w3, k + 12);
 }
 
+INLINE_WITH_SHA void add_working(struct working *v, const struct working *before)
+{
+    v->abef = _mm_add_epi32(v->abef, before->abef);
+    v->cdgh = _mm_add_epi32(v->cdgh, before->cdgh);
+}
+
 INLINE_WITH_SHA void one_block(struct working *v, const uint8_t *block)
 {
     const struct working before = *v;
-    struct words m = {load_words(block), load_words(block + 16), load_words(block + 32),
-                      load_words(block + 48)};
+    struct words m;
+    load_block(&m, block);
     for (size_t k = 0; k < 48; k += 16) {
         sixteen_rounds(v, &m, round_constants + k);
-        m.w0 = next_words(m.w0, m.w1, m.w2, m.w3);
-        m.w1 = next_words(m.w1, m.w2, m.w3, m.w0);
-        m.w2 = next_words(m.w2, m.w3, m.w0, m.w1);
-        m.w3 = next_words(m.w3, m.w0, m.w1, m.w2);
+        next_block_words(&m);
     }
     sixteen_rounds(v, &m, round_constants + 48);
-    v->abef = _mm_add_epi32(v->abef, before.abef);
-    v->cdgh = _mm_add_epi32(v->cdgh, before.cdgh);
+    add_working(v, &before);
+}
+
+struct hashing {
+    struct working v;
+    struct words m;
+};
+
+INLINE_WITH_SHA void sixteen_rounds_of_two(struct hashing *a, struct hashing *b, const uint32_t k[16])
+{
+    four_rounds(&a->v, a->m.w0, k);
+    four_rounds(&b->v, b->m.w0, k);
+    four_rounds(&a->v, a->m.w1, k + 4);
+    four_rounds(&b->v, b->m.w1, k + 4);
+    four_rounds(&a->v, a->m.w2, k + 8);
+    four_rounds(&b->v, b->m.w2, k + 8);
+    four_rounds(&a->v, a->m.w3, k + 12);
+    four_rounds(&b->v, b->m.w3, k + 12);
+}
+
+INLINE_WITH_SHA void rounds_and_words_of_two(struct hashing *a, struct hashing *b, const uint32_t k[16])
+{
+    sixteen_rounds_of_two(a, b, k);
+    next_block_words(&a->m);
+    next_block_words(&b->m);
+}
+
+/* No loop: at -O2 gcc would keep it, and move words from register to register at its end. */
+INLINE_WITH_SHA void two_blocks(struct hashing *a, const uint8_t *block_a, struct hashing *b,
+                                const uint8_t *block_b)
+{
+    const struct working before_a = a->v, before_b = b->v;
+    load_block(&a->m, block_a);
+    load_block(&b->m, block_b);
+    rounds_and_words_of_two(a, b, round_constants);
+    rounds_and_words_of_two(a, b, round_constants + 16);
+    rounds_and_words_of_two(a, b, round_constants + 32);
+    sixteen_rounds_of_two(a, b, round_constants + 48);
+    add_working(&a->v, &before_a);
+    add_working(&b->v, &before_b);
+}
+
+INLINE_WITH_SHA struct working load_state(const uint32_t h[8])
+{
+    const __m128i *words = (const __m128i *)(const void *)h;
+    __m128i badc = _mm_shuffle_epi32(_mm_loadu_si128(words), 0xb1);
+    __m128i hgfe = _mm_shuffle_epi32(_mm_loadu_si128(words + 1), 0x1b);
+    return (struct working){_mm_alignr_epi8(badc, hgfe, 8), _mm_blend_epi16(hgfe, badc, 0xf0)};
+}
+
+INLINE_WITH_SHA void store_state(uint32_t h[8], struct working v)
+{
+    __m128i *words = (__m128i *)(void *)h;
+    __m128i feba = _mm_shuffle_epi32(v.abef, 0x1b), dchg = _mm_shuffle_epi32(v.cdgh, 0xb1);
+    _mm_storeu_si128(words, _mm_blend_epi16(feba, dchg, 0xf0));
+    _mm_storeu_si128(words + 1, _mm_alignr_epi8(dchg, feba, 8));
 }
 
 WITH_SHA void sha256_x86_compress(uint32_t h[8], const uint8_t *blocks, size_t count)
 {
-    __m128i *words = (__m128i *)(void *)h;
-    __m128i badc = _mm_shuffle_epi32(_mm_loadu_si128(words), 0xb1);
-    __m128i hgfe = _mm_shuffle_epi32(_mm_loadu_si128(words + 1), 0x1b);
-    struct working v = {_mm_alignr_epi8(badc, hgfe, 8), _mm_blend_epi16(hgfe, badc, 0xf0)};
+    struct working v = load_state(h);
     for (; count > 0; count--, blocks += 64)
         one_block(&v, blocks);
-    __m128i feba = _mm_shuffle_epi32(v.abef, 0x1b), dchg = _mm_shuffle_epi32(v.cdgh, 0xb1);
-    _mm_storeu_si128(words, _mm_blend_epi16(feba, dchg, 0xf0));
-    _mm_storeu_si128(words + 1, _mm_alignr_epi8(dchg, feba, 8));
+    store_state(h, v);
+}
+
+WITH_SHA void sha256_x86_compress_two(uint32_t h_a[8], const uint8_t *blocks_a, uint32_t h_b[8],
+                                      const uint8_t *blocks_b, size_t count)
+{
+    struct hashing a = {.v = load_state(h_a)}, b = {.v = load_state(h_b)};
+    for (; count > 0; count--, blocks_a += 64, blocks_b += 64)
+        two_blocks(&a, blocks_a, &b, blocks_b);
+    store_state(h_a, a.v);
+    store_state(h_b, b.v);
 }
 
 #else

@@ -10,6 +10,7 @@
 #ifdef __x86_64__
 /* Only where cpu()->has_sha. */
 sha256_compress sha256_x86_compress;
+sha256_compress_two sha256_x86_compress_two;
 #endif
 
 #endif

@@ -121,4 +121,33 @@ static inline void assert_compresses_as_plain(sha256_compress *compress)
         }
 }
 
+static inline void sha256_plain_compress_two(uint32_t h_a[8], const uint8_t *blocks_a, uint32_t h_b[8],
+                                             const uint8_t *blocks_b, size_t count)
+{
+    sha256_plain_compress(h_a, blocks_a, count);
+    sha256_plain_compress(h_b, blocks_b, count);
+}
+
+/* From any two states, blocks of either at an alignment of its own, each in memory that ends with its last.
+ */
+static inline void assert_compresses_two_as_plain(sha256_compress_two *two)
+{
+    for (size_t count = 0; count <= 17; count++)
+        for (size_t shift = 0; shift < 64; shift += 1 + shift / 16) {
+            size_t other = (shift * 7 + count) % 64, n_a = shift + 64 * count, n_b = other + 64 * count;
+            uint8_t *a = malloc(n_a + (n_a == 0)), *b = malloc(n_b + (n_b == 0));
+            uint32_t guarded[19], want[19];
+            assert_true(a != NULL && b != NULL);
+            sha256_plain_fill(a, n_a, 88172645463325252 + n_a);
+            sha256_plain_fill(b, n_b, 521288629 + n_b);
+            sha256_plain_fill((uint8_t *)guarded, sizeof guarded, 362436069 + n_a);
+            memcpy(want, guarded, sizeof want);
+            sha256_plain_compress_two(want + 1, a + shift, want + 10, b + other, count);
+            two(guarded + 1, a + shift, guarded + 10, b + other, count);
+            assert_memory_equal(guarded, want, sizeof want); /* with the words around the states */
+            free(a);
+            free(b);
+        }
+}
+
 #endif

@@ -202,6 +202,39 @@ static void open_refuses_forgeries(void **state)
     }
 }
 
+/* Lengths alike and not, in one stream across the sequence number's wrap: two at once are the bytes of one
+ * after the other, and go on as these do. */
+static void seal_two_as_one_by_one(void **state)
+{
+    static const size_t blocks[][2] = {{1, 1}, {1, 2},   {2, 1},   {4, 4},
+                                       {5, 4}, {1, 100}, {100, 3}, {500, 500}};
+    static uint8_t one[2][TEST_PACKET_MAX], two[2][TEST_PACKET_MAX];
+    struct combo all[COMBOS_MAX];
+    (void)state;
+    for (size_t i = 0, count = combos(all); i < count; i++) {
+        struct cipher a, b;
+        uint32_t seq = UINT32_MAX - 2;
+        combo_init(&a, &all[i]);
+        combo_init(&b, &all[i]);
+        for (size_t k = 0; k < ADIT_COUNT(blocks); k++, seq += 2) {
+            struct wspan packet[2];
+            for (uint32_t p = 0; p < 2; p++) {
+                size_t n = (blocks[k][p] + 1) * a.block_len + (a.length_is_clear ? 4 : 0);
+                packet_make(one[p], n);
+                packet_make(two[p], n);
+                packet[p] = (struct wspan){two[p], n};
+                two[p][n + a.tag_len] = 0x99;
+                cipher_seal(&a, seq + p, one[p], n);
+            }
+            cipher_seal_two(&b, seq, packet);
+            for (size_t p = 0; p < 2; p++) {
+                assert_memory_equal(two[p], one[p], packet[p].n + a.tag_len);
+                assert_int_equal(two[p][packet[p].n + a.tag_len], 0x99);
+            }
+        }
+    }
+}
+
 /* New keys are made in one place and moved to another: a state may be copied in mid-stream. */
 static void state_may_be_moved(void **state)
 {
@@ -269,7 +302,7 @@ int main(void)
     const struct CMUnitTest packets[] = {
         cmocka_unit_test(peek_changes_nothing),   cmocka_unit_test(seal_and_open_all_lengths),
         cmocka_unit_test(open_refuses_forgeries), cmocka_unit_test(state_may_be_moved),
-        cmocka_unit_test(wipe_leaves_nothing),
+        cmocka_unit_test(seal_two_as_one_by_one), cmocka_unit_test(wipe_leaves_nothing),
     };
     int failed = cmocka_run_group_tests_name("tables", tables, NULL, NULL);
     failed += cmocka_run_group_tests_name("fast", packets, use_fast, NULL);

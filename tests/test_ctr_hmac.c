@@ -93,6 +93,126 @@ static void etm_checks_before_it_decrypts(void **state)
     assert_memory_equal(&rx, &before, sizeof rx);
 }
 
+/* ---- two at once ---- */
+
+static uint8_t sealed[2][TEST_PACKET_MAX], work[2][TEST_PACKET_MAX];
+
+static void etm_init(struct cipher *c)
+{
+    cipher_of(c, "aes128-ctr", "hmac-sha2-256-etm@openssh.com", CTR_IV);
+}
+
+static bool has_two(void)
+{
+    struct cipher c;
+    etm_init(&c);
+    return cipher_has_two(&c);
+}
+
+/* Two packets of these lengths by the portable code, one after the other. */
+static void seal_portably(uint32_t seq, const size_t n[2])
+{
+    struct cipher c;
+    cpu_level_set(0);
+    etm_init(&c);
+    for (uint32_t i = 0; i < 2; i++) {
+        packet_make(sealed[i], n[i]);
+        cipher_seal(&c, seq + i, sealed[i], n[i]);
+    }
+}
+
+static void assert_seals_two(uint32_t seq, const size_t n[2])
+{
+    struct cipher c;
+    etm_init(&c);
+    packet_make(work[0], n[0]);
+    packet_make(work[1], n[1]);
+    cipher_seal_two(&c, seq, (const struct wspan[]){{work[0], n[0]}, {work[1], n[1]}});
+    assert_memory_equal(work[0], sealed[0], n[0] + 32);
+    assert_memory_equal(work[1], sealed[1], n[1] + 32);
+}
+
+static void assert_opens_two(uint32_t seq, const size_t n[2])
+{
+    uint8_t tag[2][CIPHER_TAG_MAX];
+    struct cipher c, before;
+    etm_init(&c);
+    before = c;
+    memcpy(work, sealed, sizeof work);
+    cipher_tag_two(&c, seq, (const struct span[]){{work[0], n[0]}, {work[1], n[1]}}, tag);
+    assert_memory_equal(&c, &before, sizeof c);
+    assert_memory_equal(work, sealed, sizeof work);
+    for (size_t i = 0; i < 2; i++) {
+        assert_memory_equal(tag[i], sealed[i] + n[i], 32);
+        assert_true(cipher_open_tagged(&c, work[i], n[i], tag[i]));
+        assert_packet(work[i], n[i]);
+    }
+}
+
+static void every_cpu_does_two_alike(void **state)
+{
+    static const size_t pairs[][2] = {{20, 20},    {20, 84},      {84, 20},       {68, 68},
+                                      {132, 132},  {164, 148},    {32788, 32788}, {32788, 11012},
+                                      {68, 32788}, {11012, 11028}};
+    (void)state;
+    for (size_t level = 0; level < ADIT_COUNT(cpu_levels); level++)
+        for (size_t i = 0; i < ADIT_COUNT(pairs); i++) {
+            uint32_t seq = i % 2 == 0 ? UINT32_MAX : (uint32_t)i;
+            seal_portably(seq, pairs[i]);
+            cpu_level_set(level);
+            assert_seals_two(seq, pairs[i]);
+            if (has_two())
+                assert_opens_two(seq, pairs[i]);
+        }
+}
+
+/* Only where it pays: HMAC-SHA-256 by SHA instructions with the length in clear. */
+static void has_two_by_cpu_and_mac(void **state)
+{
+    (void)state;
+    for (size_t level = 0; level < ADIT_COUNT(cpu_levels); level++) {
+        cpu_level_set(level);
+        assert_int_equal(has_two(), cpu()->has_sha);
+        for (const struct cipher_alg *a = cipher_algs; a->name != NULL; a++)
+            for (const struct mac_alg *m = mac_algs; m->name != NULL; m++) {
+                struct cipher c;
+                cipher_of(&c, a->name, m->name, CTR_IV);
+                bool is_it = a->tag_len == 0 && m->etm && m->mac_len == 32;
+                assert_int_equal(cipher_has_two(&c), is_it && cpu()->has_sha);
+            }
+    }
+    struct cipher none;
+    cipher_init_none(&none);
+    assert_false(cipher_has_two(&none));
+}
+
+/* A wrong tag in any bit is refused before the counter moves, and the packet is wiped. */
+static void open_tagged_refuses(void **state)
+{
+    const size_t n[2] = {84, 84};
+    uint8_t tag[2][CIPHER_TAG_MAX];
+    static const uint8_t zero[84];
+    (void)state;
+    seal_portably(5, n);
+    use_fast(NULL);
+    if (!has_two()) {
+        print_message("two at once are not faster on this CPU\n");
+        skip();
+    }
+    for (size_t bit = 0; bit < 8 * (84 + 32); bit++) {
+        struct cipher c, before;
+        etm_init(&c);
+        before = c;
+        memcpy(work, sealed, sizeof work);
+        work[0][bit / 8] ^= (uint8_t)(1 << bit % 8);
+        cipher_tag_two(&c, 5, (const struct span[]){{work[0], 84}, {work[1], 84}}, tag);
+        assert_false(cipher_open_tagged(&c, work[0], 84, tag[0]));
+        assert_memory_equal(work[0], zero, 84);
+        assert_memory_equal(&c, &before, sizeof c);
+        assert_false(cipher_open_tagged(&c, work[1], 3, tag[1]));
+    }
+}
+
 /* In a sealed length the first block is read without moving the counter, as often as one likes, also across
  * its wrap. */
 static void peek_length_moves_nothing(void **state)
@@ -182,7 +302,12 @@ int main(void)
         cmocka_unit_test(peek_length_moves_nothing),
         cmocka_unit_test(a_forged_bit_is_refused),
     };
-    const struct CMUnitTest all[] = {cmocka_unit_test(every_cpu_seals_and_opens_alike)};
+    const struct CMUnitTest all[] = {
+        cmocka_unit_test(every_cpu_seals_and_opens_alike),
+        cmocka_unit_test(every_cpu_does_two_alike),
+        cmocka_unit_test(has_two_by_cpu_and_mac),
+        cmocka_unit_test(open_tagged_refuses),
+    };
     int failed = 0;
     for (size_t level = 0; level < ADIT_COUNT(cpu_levels); level++) {
         cpu_level_set(level);

@@ -2,6 +2,7 @@
  * test_hash.c - FIPS 180-4 example messages, RFC 4231 and RFC 2202 HMAC, and hashing in pieces.
  */
 #include "../crypto/crypto.h"
+#include "../crypto/internal.h"
 #include "cpu_levels.h"
 #include "sha256_plain.h"
 #include "unhex.h"
@@ -241,6 +242,37 @@ static void every_cpu_hashes_alike(void **state)
     }
 }
 
+static size_t known_with(size_t i)
+{
+    return i < ADIT_COUNT(known) / 2 ? i : (i * 7 + 601) % ADIT_COUNT(known);
+}
+
+/* Two messages under one key, of lengths that are near or far, each with a first part of 0 to 10 bytes. */
+static void every_cpu_makes_two_hmacs_alike(void **state)
+{
+    static const uint8_t key[32] = {1, 2, 3};
+    uint8_t want[2][HASH_MAX_LEN], out[2][HASH_MAX_LEN];
+    (void)state;
+    for (size_t level = 0; level < ADIT_COUNT(cpu_levels); level++)
+        for (size_t i = 0; i + 1 < ADIT_COUNT(known); i++)
+            for (enum hash_alg alg = HASH_SHA256; alg <= HASH_SHA512; alg += HASH_SHA512 - HASH_SHA256) {
+                const size_t which[2] = {i, known_with(i + 1)};
+                struct hmac_message message[2];
+                struct hmac m;
+                cpu_level_set(level);
+                hmac_init(&m, alg, span_make(key, sizeof key));
+                for (size_t k = 0; k < 2; k++) {
+                    struct span data = span_make(bytes + known[which[k]].at, known[which[k]].n);
+                    struct span first = span_sub(data, 0, which[k] % 11);
+                    message[k] = (struct hmac_message){first, span_sub(data, first.n, data.n), out[k]};
+                    hmac_of(alg, span_make(key, sizeof key), data, want[k]);
+                }
+                hmac_run_two(&m, &message[0], &message[1]);
+                assert_memory_equal(out[0], want[0], hash_len(alg));
+                assert_memory_equal(out[1], want[1], hash_len(alg));
+            }
+}
+
 /* A hash goes on with the code that it began with, whatever crypto_init chooses meanwhile. */
 static void a_started_hash_keeps_its_code(void **state)
 {
@@ -271,6 +303,7 @@ int main(void)
     };
     const struct CMUnitTest all[] = {
         cmocka_unit_test(every_cpu_hashes_alike),
+        cmocka_unit_test(every_cpu_makes_two_hmacs_alike),
         cmocka_unit_test(a_started_hash_keeps_its_code),
     };
     int failed = 0;

@@ -52,6 +52,46 @@ static void update_and_end_as_the_library(void **state)
         }
 }
 
+static uint8_t bytes_a[40000 + 64], bytes_b[40000 + 64];
+
+/* Two messages that have begun, of begun_a and begun_b bytes, and go on together. */
+static void assert_two(size_t begun_a, size_t n_a, size_t begun_b, size_t n_b)
+{
+    struct sha256 a, b;
+    uint8_t want[32], out[32];
+    sha256_init(&a, sha256_plain_compress);
+    sha256_init(&b, sha256_plain_compress);
+    sha256_update(&a, bytes_a, begun_a);
+    sha256_update(&b, bytes_b, begun_b);
+    sha256_update_two(&a, span_make(n_a > 0 ? bytes_a + begun_a : NULL, n_a), &b,
+                      span_make(n_b > 0 ? bytes_b + begun_b : NULL, n_b), sha256_plain_compress_two);
+    sha256_end(&a, out);
+    hash_of(HASH_SHA256, span_make(bytes_a, begun_a + n_a), want);
+    assert_memory_equal(out, want, 32);
+    sha256_end(&b, out);
+    hash_of(HASH_SHA256, span_make(bytes_b, begun_b + n_b), want);
+    assert_memory_equal(out, want, 32);
+}
+
+static void update_two_as_one_by_one(void **state)
+{
+    static const size_t others[] = {0, 1, 4, 55, 56, 59, 60, 63, 64, 65, 127, 128, 129, 200};
+    (void)state;
+    crypto_force_portable(true);
+    assert_true(crypto_init());
+    sha256_plain_fill(bytes_a, sizeof bytes_a, 2463534242);
+    sha256_plain_fill(bytes_b, sizeof bytes_b, 521288629);
+    for (size_t n = 0; n <= 200; n++)
+        for (size_t i = 0; i < ADIT_COUNT(others); i++) {
+            assert_two(0, n, 0, others[i]);
+            assert_two(0, others[i], 0, n);
+            assert_two(4, n, 4, others[i]);
+            assert_two(n % 64, others[i], 3 * n % 64, n);
+        }
+    for (size_t i = 1; i <= 20; i++)
+        assert_two(i, 40000 - 997 * i, 64 - i, i % 2 == 0 ? 40000 - 997 * i : 401 * i * i % 40000);
+}
+
 static size_t blocks_seen;
 static uint8_t last_block[64];
 
@@ -86,17 +126,18 @@ static void choose_within_the_limit(void **state)
     cpu_limit(&nothing);
     cpu_detect();
     assert_true(sha256_compress_choose() == NULL);
+    assert_true(sha256_compress_two_choose() == NULL);
     cpu_limit(NULL);
     cpu_detect();
     assert_true(!cpu()->has_sha || sha256_compress_choose() != NULL);
+    assert_int_equal(cpu()->has_sha, sha256_compress_two_choose() != NULL);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(of_published_messages),
-        cmocka_unit_test(update_and_end_as_the_library),
-        cmocka_unit_test(end_writes_a_long_length),
+        cmocka_unit_test(of_published_messages),    cmocka_unit_test(update_and_end_as_the_library),
+        cmocka_unit_test(update_two_as_one_by_one), cmocka_unit_test(end_writes_a_long_length),
         cmocka_unit_test(choose_within_the_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

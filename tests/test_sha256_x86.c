@@ -35,11 +35,25 @@ static void compress_as_the_text(void **state)
 #endif
 }
 
+static void compress_two_as_the_text(void **state)
+{
+    (void)state;
+    if (!has_sha()) {
+        print_message("this CPU has no SHA instructions\n");
+        skip();
+    }
+#ifdef __x86_64__
+    assert_ptr_equal(sha256_compress_two_choose(), sha256_x86_compress_two);
+    assert_compresses_two_as_plain(sha256_x86_compress_two);
+#endif
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(compress_is_chosen_where_it_runs),
         cmocka_unit_test(compress_as_the_text),
+        cmocka_unit_test(compress_two_as_the_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
