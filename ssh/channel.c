@@ -505,6 +505,23 @@ uint64_t channels_tick(struct channels *t)
     return t->is_bound ? t->bound_check_us : UINT64_MAX;
 }
 
+/* The message up to its n bytes of data, at the start of the region `to`. */
+static void put_data_head(const struct channel *ch, struct wspan to, uint32_t code, size_t n)
+{
+    struct wr w = wr_init(to.p, code == 0 ? DATA_PREFIX : EXTENDED_PREFIX);
+    wr_u8(&w, code == 0 ? SSH_MSG_CHANNEL_DATA : SSH_MSG_CHANNEL_EXTENDED_DATA);
+    wr_u32(&w, ch->peer_id);
+    if (code != 0)
+        wr_u32(&w, code);
+    wr_u32(&w, (uint32_t)n);
+}
+
+static void count_data(struct channel *ch, size_t n)
+{
+    ch->tx_window -= (uint32_t)n;
+    underway_sent(&ch->underway, (uint32_t)n);
+}
+
 /* One packet of data; header written around what already stands (or is copied) behind it. */
 static bool send_data(struct packet *pk, struct channel *ch, uint32_t code, size_t n,
                       const uint8_t *copy_from)
@@ -513,29 +530,42 @@ static bool send_data(struct packet *pk, struct channel *ch, uint32_t code, size
     struct wspan to = packet_reserve(pk, prefix + n);
     if (to.n == 0)
         return false;
-    struct wr w = wr_init(to.p, prefix);
-    wr_u8(&w, code == 0 ? SSH_MSG_CHANNEL_DATA : SSH_MSG_CHANNEL_EXTENDED_DATA);
-    wr_u32(&w, ch->peer_id);
-    if (code != 0)
-        wr_u32(&w, code);
-    wr_u32(&w, (uint32_t)n);
+    put_data_head(ch, to, code, n);
     if (copy_from != NULL)
         memcpy(to.p + prefix, copy_from, n);
     packet_seal(pk, prefix + n);
-    ch->tx_window -= (uint32_t)n;
-    underway_sent(&ch->underway, (uint32_t)n);
+    count_data(ch, n);
+    return true;
+}
+
+/* Two packets whose data stand in their places, sealed at once. */
+static bool send_data_two(struct packet *pk, struct channel *ch, const size_t n[2])
+{
+    const size_t payload_len[2] = {DATA_PREFIX + n[0], DATA_PREFIX + n[1]};
+    struct wspan to[2];
+    if (!packet_reserve_two(pk, payload_len, to))
+        return false;
+    put_data_head(ch, to[0], 0, n[0]);
+    put_data_head(ch, to[1], 0, n[1]);
+    packet_seal_two(pk, payload_len);
+    count_data(ch, n[0] + n[1]);
     return true;
 }
 
 void channel_commit(struct packet *pk, struct channel *ch, size_t n)
 {
     size_t part = part_of(ch);
+    bool has_two = packet_has_two(pk);
     packet_places_used(pk, n);
     while (n > 0) {
-        size_t take = n < part ? n : part;
-        if (!send_data(pk, ch, 0, take, NULL))
+        size_t first = n < part ? n : part, left = n - first, second = left < part ? left : part;
+        if (!has_two)
+            second = 0;
+        bool ok = second > 0 ? send_data_two(pk, ch, (const size_t[]){first, second})
+                             : send_data(pk, ch, 0, first, NULL);
+        if (!ok)
             return; /* cannot be: the place was inside the room */
-        n -= take;
+        n -= first + second;
     }
 }
 

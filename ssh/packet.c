@@ -75,8 +75,15 @@ void packet_init(struct packet *pk, const struct adit_alloc *memory, struct drbg
     cipher_init_none(&pk->tx.cipher);
 }
 
+static void ahead_drop(struct packet_side *side)
+{
+    if (side->ahead.at != NULL)
+        adit_wipe(&side->ahead, sizeof side->ahead);
+}
+
 void packet_wipe(struct packet *pk)
 {
+    ahead_drop(&pk->rx);
     buffer_release(pk, &pk->in);
     buffer_release(pk, &pk->out);
     cipher_wipe(&pk->rx.cipher);
@@ -95,6 +102,7 @@ void packet_idle(struct packet *pk)
 void packet_set_keys(struct packet_side *side, const struct cipher_alg *alg, const struct mac_alg *mac,
                      const uint8_t *key, const uint8_t *iv, const uint8_t *mackey)
 {
+    ahead_drop(side);
     cipher_wipe(&side->cipher);
     cipher_init(&side->cipher, alg, mac, key, iv, mackey);
     side->packets = 0;
@@ -107,6 +115,7 @@ struct wspan packet_in_space(struct packet *pk)
 {
     struct packet_buffer *b = &pk->in;
     size_t want = 4096;
+    ahead_drop(&pk->rx); /* its packet may move */
     if (b->is_busy && b->cap < LIMIT_IN_BUFFER)
         want = 2 * b->cap < LIMIT_IN_BUFFER - (b->end - b->start) ? 2 * b->cap
                                                                   : LIMIT_IN_BUFFER - (b->end - b->start);
@@ -140,6 +149,7 @@ struct span packet_in_raw(const struct packet *pk)
 
 void packet_in_skip(struct packet *pk, size_t n)
 {
+    ahead_drop(&pk->rx);
     pk->in.start += n;
 }
 
@@ -154,6 +164,51 @@ static enum packet_status packet_bad(struct adit_error *err, enum adit_err code,
 {
     adit_fail(err, code, "%s %lu (RFC 4253 §6)", what, (unsigned long)n);
     return PACKET_BAD;
+}
+
+/* The packet that stands at p and is whole within `have` bytes, without its tag; else an empty span, also for
+ * one that will be refused when its turn comes. Only where the length is clear. */
+static struct span whole_packet(const struct packet_side *rx, uint32_t seq, const uint8_t *p, size_t have)
+{
+    if (have < 4)
+        return (struct span){0};
+    uint32_t length = cipher_peek_length(&rx->cipher, seq, p);
+    if (!length_is_valid(&rx->cipher, length) || have < (size_t)length + 4 + rx->cipher.tag_len)
+        return (struct span){0};
+    return (struct span){p, (size_t)length + 4};
+}
+
+/* Both tags at once; the second one is compared when its packet's turn comes. */
+static bool open_first_of_two(struct packet_side *rx, uint8_t *p, size_t n, struct span then)
+{
+    const struct span packet[2] = {{p, n}, then};
+    uint8_t tag[2][CIPHER_TAG_MAX];
+    cipher_tag_two(&rx->cipher, rx->seq, packet, tag);
+    bool ok = cipher_open_tagged(&rx->cipher, p, n, tag[0]);
+    if (ok) {
+        rx->ahead = (struct packet_ahead){.at = then.p, .n = then.n, .seq = rx->seq + 1};
+        memcpy(rx->ahead.tag, tag[1], rx->cipher.tag_len);
+    }
+    adit_wipe(tag, sizeof tag);
+    return ok;
+}
+
+/* Opens the n bytes at p, which `have` bytes follow: its tag and what has come behind it. */
+static bool open_packet(struct packet_side *rx, uint8_t *p, size_t n, size_t have)
+{
+    size_t tag_len = rx->cipher.tag_len;
+    struct span then = {0};
+    if (rx->ahead.at == p && rx->ahead.n == n && rx->ahead.seq == rx->seq) {
+        bool ok = cipher_open_tagged(&rx->cipher, p, n, rx->ahead.tag);
+        ahead_drop(rx);
+        return ok;
+    }
+    ahead_drop(rx);
+    if (cipher_has_two(&rx->cipher))
+        then = whole_packet(rx, rx->seq + 1, p + n + tag_len, have - tag_len);
+    if (then.n > 0)
+        return open_first_of_two(rx, p, n, then);
+    return cipher_open(&rx->cipher, rx->seq, p, n);
 }
 
 enum packet_status packet_next(struct packet *pk, struct span *payload, struct adit_error *err)
@@ -175,7 +230,7 @@ enum packet_status packet_next(struct packet *pk, struct span *payload, struct a
      * that; this peer did not give them. */
     if (rx->packets > UINT32_MAX)
         return packet_bad(err, ADIT_E_PROTOCOL, "New keys are overdue: packet", rx->seq);
-    if (!cipher_open(&rx->cipher, rx->seq, p, n))
+    if (!open_packet(rx, p, n, have - n))
         return packet_bad(err, ADIT_E_INTEGRITY, "Corrupted MAC on input: packet", rx->seq);
     uint8_t padding = p[4];
     if (padding < PADDING_MIN || (size_t)padding + 1 >= length)
@@ -232,20 +287,61 @@ static void padding_fill(struct packet *pk, uint8_t *p, size_t n)
     pk->padding_used += n;
 }
 
-void packet_seal(struct packet *pk, size_t n)
+/* Head and padding around the n bytes of payload in the packet at p. Returns the packet without a tag. */
+static struct wspan frame(struct packet *pk, uint8_t *p, size_t n)
 {
-    struct packet_side *tx = &pk->tx;
-    uint8_t *p = pk->out.p + pk->out.end;
-    size_t pad = padding_len(&tx->cipher, n);
+    size_t pad = padding_len(&pk->tx.cipher, n);
     put_u32(p, (uint32_t)(1 + n + pad));
     p[4] = (uint8_t)pad;
     padding_fill(pk, p + HEAD_LEN + n, pad);
-    size_t len = HEAD_LEN + n + pad;
-    cipher_seal(&tx->cipher, tx->seq, p, len);
+    return (struct wspan){p, HEAD_LEN + n + pad};
+}
+
+static void count_sealed(struct packet *pk, size_t len)
+{
+    struct packet_side *tx = &pk->tx;
     pk->out.end += len + tx->cipher.tag_len;
     tx->seq++;
     tx->packets++;
     tx->bytes += len;
+}
+
+void packet_seal(struct packet *pk, size_t n)
+{
+    struct wspan whole = frame(pk, pk->out.p + pk->out.end, n);
+    cipher_seal(&pk->tx.cipher, pk->tx.seq, whole.p, whole.n);
+    count_sealed(pk, whole.n);
+}
+
+bool packet_has_two(const struct packet *pk)
+{
+    return cipher_has_two(&pk->tx.cipher);
+}
+
+bool packet_reserve_two(struct packet *pk, const size_t n[2], struct wspan to[2])
+{
+    if (n[0] > LIMIT_PACKET || n[1] > LIMIT_PACKET)
+        return false;
+    size_t first = packet_wire_len(pk, n[0]);
+    if (!buffer_make_room(pk, &pk->out, first + wire_len_max(pk, n[1]), LIMIT_OUT_BUFFER))
+        return false;
+    uint8_t *p = pk->out.p + pk->out.end + HEAD_LEN;
+    to[0] = (struct wspan){p, n[0]};
+    to[1] = (struct wspan){p + first, n[1]};
+    return true;
+}
+
+void packet_seal_two(struct packet *pk, const size_t n[2])
+{
+    struct wspan whole[2];
+    uint8_t *p = pk->out.p + pk->out.end;
+    for (size_t i = 0; i < 2; i++) {
+        whole[i] = frame(pk, p, n[i]);
+        p += whole[i].n + pk->tx.cipher.tag_len;
+    }
+    cipher_seal_two(&pk->tx.cipher, pk->tx.seq, whole);
+    count_sealed(pk, whole[0].n);
+    count_sealed(pk, whole[1].n);
 }
 
 struct wr packet_begin(struct packet *pk, uint8_t msg, size_t max)

@@ -13,11 +13,20 @@
 #include "crypto/crypto.h"
 #include "ssh/wire.h"
 
+/* The tag that a packet behind the next one ought to have, computed together with the next one's. */
+struct packet_ahead {
+    const uint8_t *at; /* NULL: none */
+    size_t n;          /* 4 + packet_length */
+    uint32_t seq;
+    uint8_t tag[CIPHER_TAG_MAX];
+};
+
 struct packet_side {
     struct cipher cipher;
     uint32_t seq;     /* RFC 4253 §6.4: of the next packet; wraps */
     uint64_t packets; /* with these keys */
     uint64_t bytes;   /* with these keys, whole packets without the tag */
+    struct packet_ahead ahead;
 };
 
 struct packet_buffer {
@@ -71,6 +80,11 @@ bool packet_has_room(struct packet *pk, size_t payload_len, size_t keep);
 struct wspan packet_reserve(struct packet *pk, size_t n);
 /* Seals the reserved region with the first n bytes as its payload. */
 void packet_seal(struct packet *pk, size_t n);
+/* The same for two packets at once, of n[0] and n[1] bytes of payload neither more nor less, which some
+ * ciphers seal faster (packet_has_two). False: they do not fit, and nothing is reserved. */
+bool packet_has_two(const struct packet *pk);
+bool packet_reserve_two(struct packet *pk, const size_t n[2], struct wspan to[2]) ADIT_MUST_USE;
+void packet_seal_two(struct packet *pk, const size_t n[2]);
 /* The usual way to send: a writer over a reserved region whose first byte is the message's number, then
  * packet_send seals what was written. False: it did not fit, and nothing goes out. */
 struct wr packet_begin(struct packet *pk, uint8_t msg, size_t max);

@@ -248,6 +248,37 @@ static void test_space_is_bounded_by_window_and_packet(void **state)
     assert_int_equal(ch->tx_window, 0);
 }
 
+/* Sealed two at once where the cipher has that: every number of places, the last one full or not. */
+static void test_commit_under_every_cipher(void **state)
+{
+    struct scene *s = *state;
+    static const uint8_t key[CIPHER_KEY_MAX] = {1}, iv[CIPHER_IV_MAX] = {2}, mackey[CIPHER_MACKEY_MAX] = {3};
+    struct channel *ch = open_channel(s, 100000, 10);
+    uint32_t window = ch->tx_window;
+    for (const struct cipher_alg *alg = cipher_algs; alg->name != NULL; alg++)
+        for (const struct mac_alg *mac = mac_algs; mac->name != NULL; mac++) {
+            packet_set_keys(&s->t.pk.tx, alg, mac, key, iv, mackey);
+            packet_set_keys(&s->t.ear.rx, alg, mac, key, iv, mackey);
+            for (size_t n = 1; n <= 80; n++) {
+                struct wspan places[8];
+                size_t count = channel_space(&s->c, &s->t.pk, ch, true, places, 8, n);
+                assert_int_equal(count, (n + 9) / 10);
+                for (size_t i = 0; i < count; i++)
+                    memset(places[i].p, (int)('a' + i), places[i].n);
+                channel_commit(&s->t.pk, ch, n);
+                window -= (uint32_t)n;
+                assert_int_equal(ch->tx_window, window);
+                for (size_t i = 0; i < count; i++) {
+                    uint8_t want[10];
+                    size_t len = i + 1 < count ? 10 : n - 10 * i;
+                    memset(want, (int)('a' + i), len);
+                    assert_says(&s->t, message("buS", 94, 70u, (struct span){want, len}));
+                }
+                assert_silent(&s->t);
+            }
+        }
+}
+
 static void test_window_comes_back(void **state)
 {
     struct scene *s = *state;
@@ -858,6 +889,7 @@ int main(void)
         TEST(test_bad_open),
         TEST(test_no_room_for_channels),
         TEST(test_space_is_bounded_by_window_and_packet),
+        TEST(test_commit_under_every_cipher),
         TEST(test_window_comes_back),
         TEST(test_less_is_under_way_beside_others),
         TEST(test_the_bound_gives_way),

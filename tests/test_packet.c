@@ -213,6 +213,384 @@ static void test_too_many_packets_with_one_key(void **state)
     talk_wipe(&t);
 }
 
+/* ---- two at once ---- */
+
+static void keys_etm(struct talk *t)
+{
+    keys_both(t, cipher_alg_find(span_str("aes128-ctr")),
+              mac_alg_find(span_str("hmac-sha2-256-etm@openssh.com")));
+}
+
+/* Everything that was said, byte for byte, and how it is cut into packets. */
+struct spoken {
+    uint8_t bytes[200000];
+    size_t n, ends[16], count;
+};
+
+static void spoken_take(struct spoken *s, struct talk *t)
+{
+    struct span out = packet_out(&t->pk);
+    assert_true(s->n + out.n <= sizeof s->bytes && s->count < ADIT_COUNT(s->ends));
+    memcpy(s->bytes + s->n, out.p, out.n);
+    s->n += out.n;
+    s->ends[s->count++] = s->n;
+    packet_out_consume(&t->pk, out.n);
+}
+
+static struct span body(size_t i)
+{
+    static const size_t lengths[] = {100, 100, 32777, 5000, 2000, 32777, 32777, 9, 1};
+    static uint8_t bytes[32777];
+    size_t n = lengths[i % ADIT_COUNT(lengths)];
+    memset(bytes, (int)(i + 1), n);
+    return (struct span){bytes, n};
+}
+
+static void speak(struct spoken *s, struct talk *t, size_t from, size_t count)
+{
+    *s = (struct spoken){0};
+    for (size_t i = from; i < from + count; i++) {
+        say(&t->pk, body(i));
+        spoken_take(s, t);
+    }
+}
+
+static bool ear_keeps(const struct talk *t)
+{
+    return t->ear.rx.ahead.at != NULL;
+}
+
+/* What is kept for the next packet is there only where two at once pay. */
+static void assert_keeps(const struct talk *t, bool wanted)
+{
+    assert_int_equal(ear_keeps(t), wanted && cipher_has_two(&t->ear.rx.cipher));
+}
+
+static void assert_next(struct talk *t, struct span wanted)
+{
+    struct span payload = {0};
+    assert_int_equal(next(t, &payload), PACKET_READY);
+    assert_true(span_eq(payload, wanted));
+}
+
+static void assert_next_bad(struct talk *t, enum adit_err code)
+{
+    struct span payload;
+    assert_int_equal(next(t, &payload), PACKET_BAD);
+    assert_int_equal(t->err.code, code);
+}
+
+/* However many bytes come at a time, the same payloads at the same ends. */
+static void test_two_in_chunks(void **state)
+{
+    (void)state;
+    static const size_t steps[] = {1, 7, 150, 4096, 32900, 40000, 70000, SIZE_MAX};
+    static struct spoken s;
+    for (size_t i = 0; i < ADIT_COUNT(steps); i++) {
+        struct talk t;
+        struct span payload = {0};
+        size_t got = 0, step = 0;
+        talk_init(&t);
+        keys_etm(&t);
+        speak(&s, &t, 0, 9);
+        for (size_t at = 0; at < s.n; at += step) {
+            struct wspan in = packet_in_space(&t.ear);
+            step = s.n - at < steps[i] ? s.n - at : steps[i];
+            step = in.n < step ? in.n : step;
+            assert_true(step > 0);
+            memcpy(in.p, s.bytes + at, step);
+            packet_in_commit(&t.ear, step);
+            for (; next(&t, &payload) == PACKET_READY; got++)
+                assert_true(span_eq(payload, body(got)));
+            assert_int_equal(t.err.code, ADIT_E_OK);
+            assert_false(ear_keeps(&t));
+            assert_true(got == s.count || at + step < s.ends[got]); /* not later than its last byte */
+        }
+        assert_int_equal(got, s.count);
+        talk_wipe(&t);
+    }
+}
+
+/* Nothing is kept of a packet that is not there to its last byte. */
+static void test_second_is_partial(void **state)
+{
+    (void)state;
+    static struct spoken s;
+    for (size_t missing = 0; missing <= 200; missing++) {
+        struct talk t;
+        struct span payload;
+        talk_init(&t);
+        keys_etm(&t);
+        speak(&s, &t, 0, 2);
+        size_t have = missing < s.n - s.ends[0] ? s.n - missing : s.ends[0];
+        feed(&t, s.bytes, have);
+        assert_next(&t, body(0));
+        assert_keeps(&t, missing == 0);
+        if (missing > 0)
+            assert_int_equal(next(&t, &payload), PACKET_NONE);
+        feed(&t, s.bytes + have, s.n - have);
+        assert_false(ear_keeps(&t)); /* room was made: it is computed again */
+        assert_next(&t, body(1));
+        talk_wipe(&t);
+    }
+}
+
+/* A forged packet ends it in its own turn and not before, in whichever of its bytes. */
+static void test_forged_one_of_two(void **state)
+{
+    (void)state;
+    static struct spoken s;
+    struct talk t;
+    talk_init(&t);
+    keys_etm(&t);
+    speak(&s, &t, 0, 2);
+    talk_wipe(&t);
+    for (size_t at = 0; at < s.n; at++) {
+        bool is_second = at >= s.ends[0];
+        size_t in_packet = is_second ? at - s.ends[0] : at;
+        if (in_packet < 4)
+            continue; /* a length: below */
+        talk_init(&t);
+        keys_etm(&t);
+        s.bytes[at] ^= 0x10;
+        feed(&t, s.bytes, s.n);
+        s.bytes[at] ^= 0x10;
+        if (is_second)
+            assert_next(&t, body(0));
+        assert_next_bad(&t, ADIT_E_INTEGRITY);
+        assert_false(ear_keeps(&t));
+        talk_wipe(&t);
+    }
+}
+
+/* A length behind the packet whose turn it is: not looked at but for pairing, refused in its turn. */
+static void test_bad_length_of_second(void **state)
+{
+    (void)state;
+    static const uint32_t lengths[] = {0,          1,          5,         15, 17, 111, LIMIT_PACKET + 16,
+                                       0x7ffffff0, 0xfffffff0, 0xffffffff};
+    static struct spoken s;
+    for (size_t i = 0; i < ADIT_COUNT(lengths); i++) {
+        struct talk t;
+        talk_init(&t);
+        keys_etm(&t);
+        speak(&s, &t, 0, 2);
+        put_u32(s.bytes + s.ends[0], lengths[i]);
+        feed(&t, s.bytes, s.n);
+        assert_next(&t, body(0));
+        assert_false(ear_keeps(&t));
+        assert_next_bad(&t, ADIT_E_PROTOCOL);
+        talk_wipe(&t);
+    }
+}
+
+/* The second packet comes under keys that the first one brings (NEWKEYS), or should: what was computed ahead
+ * with the old ones is not used. */
+static void test_two_across_new_keys(void **state)
+{
+    (void)state;
+    static struct spoken s;
+    static const uint8_t key[CIPHER_KEY_MAX] = {9}, iv[CIPHER_IV_MAX] = {8}, mackey[CIPHER_MACKEY_MAX] = {7};
+    const struct cipher_alg *ctr = cipher_alg_find(span_str("aes128-ctr"));
+    const struct mac_alg *etm = mac_alg_find(span_str("hmac-sha2-256-etm@openssh.com"));
+    for (int is_honest = 0; is_honest < 2; is_honest++) {
+        struct talk t;
+        talk_init(&t);
+        keys_etm(&t);
+        s = (struct spoken){0};
+        for (size_t i = 0; i < 3; i++) {
+            say(&t.pk, body(i));
+            spoken_take(&s, &t);
+            if (i == 0 && is_honest)
+                packet_set_keys(&t.pk.tx, ctr, etm, key, iv, mackey);
+        }
+        feed(&t, s.bytes, s.n);
+        assert_next(&t, body(0));
+        assert_keeps(&t, true);
+        packet_set_keys(&t.ear.rx, ctr, etm, key, iv, mackey);
+        assert_false(ear_keeps(&t));
+        if (is_honest) {
+            assert_next(&t, body(1));
+            assert_next(&t, body(2));
+        } else {
+            assert_next_bad(&t, ADIT_E_INTEGRITY);
+        }
+        talk_wipe(&t);
+    }
+}
+
+/* Where it is kept, it is for this number and this place alone. */
+static void test_kept_tag_is_for_one_packet(void **state)
+{
+    (void)state;
+    static struct spoken s;
+    for (int what = 0; what < 3; what++) {
+        struct talk t;
+        talk_init(&t);
+        keys_etm(&t);
+        speak(&s, &t, 0, 2);
+        feed(&t, s.bytes, s.n);
+        assert_next(&t, body(0));
+        assert_keeps(&t, true);
+        if (what == 0)
+            assert_next(&t, body(1));
+        if (what == 1) { /* a number later: the tag is not what this packet needs */
+            t.ear.rx.seq++;
+            assert_next_bad(&t, ADIT_E_INTEGRITY);
+        }
+        if (what == 2) { /* elsewhere: these bytes are no packet */
+            t.ear.in.start += 16;
+            t.ear.in.p[t.ear.in.start + 0] = t.ear.in.p[t.ear.in.start + 1] = 0;
+            t.ear.in.p[t.ear.in.start + 2] = 0;
+            t.ear.in.p[t.ear.in.start + 3] = 32;
+            assert_next_bad(&t, ADIT_E_INTEGRITY);
+        }
+        assert_false(ear_keeps(&t));
+        talk_wipe(&t);
+    }
+}
+
+/* Between two packets the buffer's contents move to its front, or to a larger one. */
+static void test_buffer_moves_between_two(void **state)
+{
+    (void)state;
+    static struct spoken s;
+    for (int grows = 0; grows < 2; grows++) {
+        struct talk t;
+        talk_init(&t);
+        keys_etm(&t);
+        speak(&s, &t, 2, 3);
+        feed(&t, s.bytes, s.n);
+        assert_next(&t, body(2));
+        assert_keeps(&t, true);
+        const uint8_t *p = t.ear.in.p;
+        t.ear.in.is_busy = grows;
+        (void)packet_in_space(&t.ear);
+        assert_int_equal(t.ear.in.start, 0);
+        assert_int_equal(t.ear.in.p != p, grows);
+        assert_false(ear_keeps(&t));
+        assert_next(&t, body(3));
+        assert_keeps(&t, true);
+        assert_next(&t, body(4));
+        talk_wipe(&t);
+    }
+}
+
+static void test_two_across_the_wrap(void **state)
+{
+    (void)state;
+    static struct spoken s;
+    struct talk t;
+    talk_init(&t);
+    keys_etm(&t);
+    t.pk.tx.seq = t.ear.rx.seq = UINT32_MAX;
+    speak(&s, &t, 0, 2);
+    feed(&t, s.bytes, s.n);
+    assert_next(&t, body(0));
+    assert_keeps(&t, true);
+    assert_next(&t, body(1));
+    assert_int_equal(t.ear.rx.seq, 1);
+    talk_wipe(&t);
+}
+
+/* The limit on packets with one key holds for one whose tag is known already. */
+static void test_kept_tag_and_too_many_packets(void **state)
+{
+    (void)state;
+    static struct spoken s;
+    struct talk t;
+    talk_init(&t);
+    keys_etm(&t);
+    speak(&s, &t, 0, 2);
+    t.ear.rx.packets = UINT32_MAX;
+    feed(&t, s.bytes, s.n);
+    assert_next(&t, body(0));
+    assert_next_bad(&t, ADIT_E_PROTOCOL);
+    talk_wipe(&t);
+}
+
+/* Nothing of it stays behind, used or not. */
+static void test_kept_tag_is_wiped(void **state)
+{
+    (void)state;
+    static const struct packet_ahead nothing;
+    static struct spoken s;
+    for (int is_used = 0; is_used < 2; is_used++) {
+        struct talk t;
+        talk_init(&t);
+        keys_etm(&t);
+        speak(&s, &t, 0, 2);
+        feed(&t, s.bytes, s.n);
+        assert_next(&t, body(0));
+        assert_keeps(&t, true);
+        if (is_used)
+            assert_next(&t, body(1));
+        else
+            packet_wipe(&t.ear);
+        assert_memory_equal(&t.ear.rx.ahead, &nothing, sizeof nothing);
+        talk_wipe(&t);
+    }
+}
+
+/* Reserved and sealed at once: the bytes of one after the other, with any cipher. */
+static void test_seal_two(void **state)
+{
+    (void)state;
+    static const size_t lengths[][2] = {{1, 1}, {9, 100}, {32777, 32777}, {32777, 5}, {1000, 60000}};
+    for (const struct cipher_alg *alg = cipher_algs; alg->name != NULL; alg++)
+        for (const struct mac_alg *mac = mac_algs; mac->name != NULL; mac++) {
+            struct talk one, two;
+            talk_init(&one);
+            talk_init(&two);
+            keys_both(&one, alg, mac);
+            keys_both(&two, alg, mac);
+            for (size_t i = 0; i < ADIT_COUNT(lengths); i++) {
+                struct wspan to[2];
+                assert_true(packet_reserve_two(&two.pk, lengths[i], to));
+                for (size_t k = 0; k < 2; k++) {
+                    assert_int_equal(to[k].n, lengths[i][k]);
+                    memset(to[k].p, (int)(i + k), to[k].n);
+                    struct wspan at = packet_reserve(&one.pk, lengths[i][k]);
+                    memset(at.p, (int)(i + k), at.n);
+                    packet_seal(&one.pk, at.n);
+                }
+                packet_seal_two(&two.pk, lengths[i]);
+                assert_true(span_eq(packet_out(&one.pk), packet_out(&two.pk)));
+                assert_int_equal(two.pk.tx.packets, one.pk.tx.packets);
+                assert_int_equal(two.pk.tx.bytes, one.pk.tx.bytes);
+                assert_int_equal(two.pk.tx.seq, one.pk.tx.seq);
+                packet_out_consume(&one.pk, packet_out(&one.pk).n);
+                packet_out_consume(&two.pk, packet_out(&two.pk).n);
+            }
+            talk_wipe(&one);
+            talk_wipe(&two);
+        }
+}
+
+static void test_reserve_two_is_bounded(void **state)
+{
+    (void)state;
+    struct talk t;
+    struct wspan to[2];
+    talk_init(&t);
+    keys_etm(&t);
+    assert_false(packet_reserve_two(&t.pk, (size_t[]){LIMIT_PACKET + 1, 1}, to));
+    assert_false(packet_reserve_two(&t.pk, (size_t[]){1, LIMIT_PACKET + 1}, to));
+    assert_false(packet_reserve_two(&t.pk, (size_t[]){1, SIZE_MAX}, to));
+    assert_false(packet_reserve_two(&t.pk, (size_t[]){LIMIT_PACKET, LIMIT_PACKET}, to));
+    size_t count = 0;
+    for (; packet_reserve_two(&t.pk, (size_t[]){1000, 700}, to); count++)
+        packet_seal_two(&t.pk, (size_t[]){1000, 700});
+    assert_true(count > 120);
+    assert_true(packet_out(&t.pk).n <= LIMIT_OUT_BUFFER && t.memory.now <= LIMIT_OUT_BUFFER);
+    talk_wipe(&t);
+    talk_init(&t);
+    t.memory.fail_at = 1;
+    assert_false(packet_reserve_two(&t.pk, (size_t[]){1, 1}, to));
+    assert_true(t.pk.out_of_memory);
+    talk_wipe(&t);
+}
+
 /* ---- buffers ---- */
 
 static void test_in_buffer(void **state)
@@ -426,6 +804,18 @@ int main(void)
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_sequence_wraps),
         cmocka_unit_test(test_too_many_packets_with_one_key),
+        cmocka_unit_test(test_two_in_chunks),
+        cmocka_unit_test(test_second_is_partial),
+        cmocka_unit_test(test_forged_one_of_two),
+        cmocka_unit_test(test_bad_length_of_second),
+        cmocka_unit_test(test_two_across_new_keys),
+        cmocka_unit_test(test_kept_tag_is_for_one_packet),
+        cmocka_unit_test(test_buffer_moves_between_two),
+        cmocka_unit_test(test_two_across_the_wrap),
+        cmocka_unit_test(test_kept_tag_and_too_many_packets),
+        cmocka_unit_test(test_kept_tag_is_wiped),
+        cmocka_unit_test(test_seal_two),
+        cmocka_unit_test(test_reserve_two_is_bounded),
         cmocka_unit_test(test_in_buffer),
         cmocka_unit_test(test_in_buffer_is_bounded),
         cmocka_unit_test(test_out_buffer_is_bounded),
