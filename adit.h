@@ -67,6 +67,8 @@ enum {
     /* A user name, host name, or a SOCKS domain (RFC 1928: one length byte). */
     LIMIT_USER = 255,
     LIMIT_HOST = 255,
+    /* Jump hosts before one destination: each is a thread and an SSH connection. */
+    LIMIT_JUMPS = 16,
     /* The text of an error, with its terminating zero. */
     LIMIT_ERROR_TEXT = 1200,
     /* Input and output start at BUFFER_START (one packet of 35000, RFC 4253 §6.1) and grow to these while

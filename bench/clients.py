@@ -181,8 +181,10 @@ class Adit(OpenSsh):
         super().__init__(world)
         self.binary = str(world.adit)
 
-    def refusal(self, said):
-        return Absent("not built yet") if re.search(r"option -J.*not supported", said) else super().refusal(said)
+    def base(self, port, setting):
+        if setting.jump:
+            self.world.jump_home()
+        return super().base(port, setting)
 
 
 class Dbclient(Program):

@@ -68,6 +68,13 @@ class World:
                         "GlobalKnownHostsFile none\nBatchMode yes\n")
         return path
 
+    def jump_home(self):
+        """For adit -J: the options of a jump host are those of its own name. (dbclient writes to known_hosts.)"""
+        folder = self.folder / "home/.ssh"
+        folder.mkdir(exist_ok=True)
+        keys.copy_private(self.key, folder / "id_ed25519")
+        (folder / "known_hosts2").write_text(self.known_hosts.read_text())
+
     def dropbear_key(self):
         path = self.folder / "key.dropbear"
         if not path.exists():

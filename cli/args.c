@@ -6,7 +6,8 @@
 
 const char args_usage[] =
     "usage: adit [-46agnNqTvVx] [-c ciphers] [-D [bind_address:]port] [-i identity_file]\n"
-    "            [-L [bind_address:]port:host:hostport] [-l user] [-m macs] [-o option=value]\n"
+    "            [-J [user@]host[:port],...] [-L [bind_address:]port:host:hostport] [-l user]\n"
+    "            [-m macs] [-o option=value]\n"
     "            [-p port] [-R [bind_address:]port:host:hostport] [-W host:port]\n"
     "            [user@]host | ssh://[user@]host[:port]\n"
     "       -N  carry the forwards and nothing else; -L 8080:80 is short for -L 8080:localhost:80\n"
@@ -106,6 +107,9 @@ static void value_flag(struct parse *p, char flag, const char *value)
     case 'F':
         if (strcmp(value, "none") != 0)
             unsupported(p, flag, value);
+        break;
+    case 'J':
+        set_quoted(p, "ProxyJump", value);
         break;
     case 'i':
         set_quoted(p, "IdentityFile", value);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,7 +11,7 @@
 #include "cli/prompt.h"
 #include "cli/ready.h"
 #include "cli/signals.h"
-#include "client/client.h"
+#include "client/chain.h"
 #include "net/mailbox.h"
 
 enum {
@@ -18,17 +19,30 @@ enum {
     EXIT_SIGNAL = 128,
 };
 
-enum mail_kind { MAIL_QUESTION, MAIL_ENDED };
+enum mail_kind { MAIL_QUESTION, MAIL_REACHED, MAIL_ENDED };
+
+/* One connection of the chain: a jump host's or, the last one, the destination's. */
+struct hop {
+    struct run *run;
+    const char *name; /* NULL: the destination */
+    struct client *client;
+    struct session *session;    /* NULL: not started, or joined */
+    struct mail reached, ended; /* a jump host has reached the next hop; its session is over */
+    bool has_ended;
+};
 
 struct run {
     const struct args *args;
     struct client_prompt prompt;
-    struct client *client;
-    struct session *session;
-    struct mailbox box; /* from the session's thread to the main one */
-    struct mail ended;
+    struct chain *chain;
+    struct client *client; /* the destination's */
+    struct hop *hops;
+    size_t hop_count, started;
+    struct mailbox box; /* from the sessions' threads to the main one */
     struct ready ready;
-    bool is_stopping;
+    bool is_stopping;        /* by a signal */
+    bool is_ending;          /* that, or a hop has ended: no question is asked any more */
+    struct adit_error error; /* why a hop could not be started */
 };
 
 int run_exit_status(bool exit_codes, enum adit_err e, int signal_number)
@@ -44,10 +58,25 @@ int run_exit_status(bool exit_codes, enum adit_err e, int signal_number)
 
 static void on_ask(void *ctx, struct session_question *q)
 {
-    struct run *run = ctx;
+    struct hop *hop = ctx;
     q->mail.kind = MAIL_QUESTION;
     q->mail.owner = q;
-    mailbox_post(&run->box, &q->mail);
+    mailbox_post(&hop->run->box, &q->mail);
+}
+
+static void post(struct hop *hop, struct mail *m, enum mail_kind kind)
+{
+    m->kind = kind;
+    m->owner = hop;
+    mailbox_post(&hop->run->box, m);
+}
+
+static void say(const struct hop *hop, enum log_level level, const char *line)
+{
+    if (hop->name == NULL)
+        log_line(level, line);
+    else
+        log_format(level, "[%s] %s", hop->name, line);
 }
 
 static void on_log(void *ctx, enum session_level level, const char *line)
@@ -57,8 +86,7 @@ static void on_log(void *ctx, enum session_level level, const char *line)
         [SESSION_INFO] = LOG_LEVEL_INFO,     [SESSION_VERBOSE] = LOG_LEVEL_VERBOSE,
         [SESSION_DEBUG1] = LOG_LEVEL_DEBUG1, [SESSION_DEBUG2] = LOG_LEVEL_DEBUG2,
         [SESSION_DEBUG3] = LOG_LEVEL_DEBUG3};
-    (void)ctx;
-    log_line(levels[level], line);
+    say(ctx, levels[level], line);
 }
 
 static void show_banner(const char *text)
@@ -78,12 +106,28 @@ static void on_forward_up(struct run *run, const struct session_notice *n)
         ready_up(&run->ready, n->index, forward_spec_letter(spec->type), n->bound, n->target);
 }
 
+static void on_authenticated(const struct hop *hop, const char *method)
+{
+    char line[128];
+    (void)adit_format(line, sizeof line, "Authentication succeeded (%s).", method);
+    say(hop, LOG_LEVEL_DEBUG1, line);
+}
+
+static void on_forwards_done(struct hop *hop)
+{
+    if (hop->name == NULL)
+        ready_all(&hop->run->ready);
+    else
+        post(hop, &hop->reached, MAIL_REACHED);
+}
+
 static void on_notice(void *ctx, const struct session_notice *n)
 {
-    struct run *run = ctx;
+    struct hop *hop = ctx;
+    struct run *run = hop->run;
     switch (n->kind) {
     case SESSION_AUTHENTICATED:
-        log_format(LOG_LEVEL_DEBUG1, "Authentication succeeded (%s).", n->text);
+        on_authenticated(hop, n->text);
         break;
     case SESSION_BANNER:
         show_banner(n->text);
@@ -97,11 +141,10 @@ static void on_notice(void *ctx, const struct session_notice *n)
                        n->target);
         break;
     case SESSION_ALL_FORWARDS_DONE:
-        ready_all(&run->ready);
+        on_forwards_done(hop);
         break;
     case SESSION_ENDED:
-        run->ended.kind = MAIL_ENDED;
-        mailbox_post(&run->box, &run->ended);
+        post(hop, &hop->ended, MAIL_ENDED);
         break;
     case SESSION_CONNECTING: /* the session's own log tells these */
     case SESSION_CONNECTED:
@@ -114,42 +157,94 @@ static void on_notice(void *ctx, const struct session_notice *n)
 
 static void answer(struct run *run, struct session_question *q)
 {
-    if (run->is_stopping)
-        client_refuse(run->client, q);
+    struct hop *hop = run->hops;
+    while (hop->session != q->session)
+        hop++;
+    if (run->is_ending)
+        client_refuse(hop->client, q);
     else
-        client_answer(run->client, q);
+        client_answer(hop->client, q);
 }
 
-/* True when the session has ended. */
-static bool mail_take_all(struct run *run)
+static const struct hop *last_alive(const struct run *run)
 {
-    struct mail *m;
-    while ((m = mailbox_take(&run->box)) != NULL) {
-        if (m->kind == MAIL_ENDED)
-            return true;
+    for (size_t i = run->started; i > 0; i--)
+        if (!run->hops[i - 1].has_ended)
+            return &run->hops[i - 1];
+    return NULL;
+}
+
+/* In reverse order: a hop is closed when what it carries is over. */
+static void stop_last(const struct run *run)
+{
+    const struct hop *last = last_alive(run);
+    if (last != NULL)
+        session_stop(last->session);
+}
+
+static enum adit_err start_next(struct run *run, struct adit_error *err)
+{
+    struct hop *hop = &run->hops[run->started];
+    const struct session_ops ops = {.ctx = hop, .ask = on_ask, .notify = on_notice, .log = on_log};
+    enum adit_err e = chain_start(run->chain, run->started, &ops, &hop->session, err);
+    run->started += e == ADIT_E_OK;
+    return e;
+}
+
+static void on_mail(struct run *run, struct mail *m)
+{
+    struct hop *hop = m->owner;
+    if (m->kind == MAIL_QUESTION) {
         answer(run, m->owner);
+    } else if (m->kind == MAIL_ENDED) {
+        hop->has_ended = run->is_ending = true;
+        stop_last(run);
+    } else if (!run->is_ending && start_next(run, &run->error) != ADIT_E_OK) {
+        stop_last(run);
     }
-    return false;
 }
 
 static void signals_serve(struct run *run)
 {
     while (signals_take() != 0) {
-        run->is_stopping = true;
-        session_stop(run->session); /* the first one ends it well, the second at once */
+        /* The first one ends the last hop well, and then the others; the second all at once. */
+        for (size_t i = 0; run->is_stopping && i < run->started; i++) {
+            session_stop(run->hops[i].session);
+            session_stop(run->hops[i].session);
+        }
+        if (!run->is_stopping)
+            stop_last(run);
+        run->is_stopping = run->is_ending = true;
     }
 }
 
 static void serve(struct run *run)
 {
     struct pollfd fds[2] = {{mailbox_fd(&run->box), POLLIN, 0}, {signals_fd(), POLLIN, 0}};
-    for (;;) {
+    struct mail *m;
+    while (last_alive(run) != NULL) {
         if (poll(fds, 2, -1) < 0 && errno != EINTR)
-            session_stop(run->session); /* cannot wait any more: at least end in order */
+            stop_last(run); /* cannot wait any more: at least end in order */
         signals_serve(run);
-        if (mail_take_all(run))
-            return;
+        while ((m = mailbox_take(&run->box)) != NULL)
+            on_mail(run, m);
     }
+}
+
+/* The hop that failed first is the cause: those behind it only lost their transport. */
+static enum adit_err join_all(struct run *run, struct adit_error *err)
+{
+    for (size_t i = 0; i < run->started; i++) {
+        struct hop *hop = &run->hops[i];
+        struct adit_error why = {ADIT_E_OK, ""};
+        enum adit_err e = session_join(hop->session, &why, NULL);
+        hop->session = NULL;
+        if (e != ADIT_E_OK && hop->name != NULL)
+            (void)adit_fail(err, e, "jump host %s: %s", hop->name, why.text);
+        else if (e != ADIT_E_OK)
+            (void)adit_fail(err, e, "%s", why.text);
+    }
+    return run->error.code == ADIT_E_OK ? err->code : adit_fail(err, run->error.code, "%s", run->error.text);
 }
 
 static enum adit_err use_null_input(struct session_config *config, struct adit_error *err)
@@ -159,11 +254,27 @@ static enum adit_err use_null_input(struct session_config *config, struct adit_e
                                  : adit_fail(err, ADIT_E_SYSTEM, "/dev/null: %s", strerror(errno));
 }
 
+static enum adit_err make_hops(struct run *run, struct adit_error *err)
+{
+    run->hop_count = chain_count(run->chain);
+    run->hops = calloc(run->hop_count, sizeof *run->hops);
+    if (run->hops == NULL)
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    for (size_t i = 0; i < run->hop_count; i++)
+        run->hops[i] = (struct hop){
+            .run = run, .name = chain_name(run->chain, i), .client = chain_client(run->chain, i)};
+    run->client = run->hops[run->hop_count - 1].client;
+    return ADIT_E_OK;
+}
+
 static enum adit_err prepare(struct run *run, struct adit_error *err)
 {
     const struct args *args = run->args;
-    enum adit_err e = client_new(&run->client, &args->options, args->host,
-                                 args->has_stdio ? &args->stdio : NULL, &run->prompt, err);
+    const struct chain_query query = {
+        .options = &args->options, .host = args->host, .stdio = args->has_stdio ? &args->stdio : NULL};
+    enum adit_err e = chain_new(&run->chain, &query, &run->prompt, err);
+    if (e == ADIT_E_OK)
+        e = make_hops(run, err);
     if (e != ADIT_E_OK)
         return e;
     struct session_config *config = client_session_config(run->client);
@@ -176,14 +287,13 @@ static enum adit_err prepare(struct run *run, struct adit_error *err)
 
 static enum adit_err connect_and_serve(struct run *run, struct adit_error *err)
 {
-    const struct session_ops ops = {.ctx = run, .ask = on_ask, .notify = on_notice, .log = on_log};
     enum adit_err e = mailbox_init(&run->box, err);
     if (e != ADIT_E_OK)
         return e;
-    e = session_start(&run->session, client_session_config(run->client), &ops, err);
+    e = start_next(run, err);
     if (e == ADIT_E_OK) {
         serve(run);
-        e = session_join(run->session, err, NULL);
+        e = join_all(run, err);
     }
     mailbox_wipe(&run->box);
     return e;
@@ -209,6 +319,7 @@ int run_connection(const struct args *args)
     else if (e != ADIT_E_OK)
         log_format(LOG_LEVEL_FATAL, "adit: %s", err.text[0] != 0 ? err.text : adit_err_sentence(e));
     ready_wipe(&run.ready);
-    client_free(run.client);
+    free(run.hops);
+    chain_free(run.chain);
     return run_exit_status(args->options.exit_codes, e, number);
 }

@@ -263,6 +263,14 @@ struct session_config *client_session_config(struct client *c)
     return &c->config;
 }
 
+void client_carry_stream(struct client *c, int stream_fd)
+{
+    for (size_t i = 0; i < c->config.forward_count; i++) {
+        c->forwards[i].type = SESSION_FORWARD_JUMP;
+        c->forwards[i].stream_fd = stream_fd;
+    }
+}
+
 const struct forward_spec *client_forward(const struct client *c, size_t index)
 {
     return index < c->config.forward_count ? c->specs[index] : NULL;
@@ -271,6 +279,11 @@ const struct forward_spec *client_forward(const struct client *c, size_t index)
 const char *client_host(const struct client *c)
 {
     return c->host;
+}
+
+uint16_t client_port(const struct client *c)
+{
+    return c->config.port;
 }
 
 const char *client_user(const struct client *c)

@@ -37,10 +37,15 @@ void client_free(struct client *client); /* after session_join; NULL is fine */
  * transport_fd and seed before session_start; it points into client. */
 struct session_config *client_session_config(struct client *client);
 
+/* Makes it a jump host: its stdio forward becomes the stream's (SESSION_FORWARD_JUMP), and standard input and
+ * output are left alone. The stream is the session's from session_start on. */
+void client_carry_stream(struct client *client, int stream_fd);
+
 /* The forward of a notice's index, as it was given. */
 const struct forward_spec *client_forward(const struct client *client, size_t index);
 
 const char *client_host(const struct client *client); /* where it connects to */
+uint16_t client_port(const struct client *client);
 const char *client_user(const struct client *client);
 
 /* Answers q (session_answer is called here). May block for as long as a person or an agent takes. Any one

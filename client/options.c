@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/jump_spec.h"
 #include "client/units.h"
 #include "ssh/ssh.h"
 
@@ -26,7 +27,7 @@ struct row {
 static setter set_flag, set_text, set_number, set_port, set_time, set_rekey, set_list, set_host_keys,
     set_strict, set_family, set_words, set_identity, set_fingerprint, set_forward_local, set_forward_remote,
     set_forward_dynamic, set_session_type, set_log_level, set_ready_fd, set_fixed, set_later, set_rsa_size,
-    set_tcp_count;
+    set_tcp_count, set_proxy_jump;
 
 #define AT(field) offsetof(struct options, field)
 #define FLAG(name, field)                            \
@@ -75,6 +76,7 @@ static const struct row rows[] = {
     TEXT("HostName", host_name),
     TEXT("User", user),
     SPECIAL("Port", set_port),
+    SPECIAL("ProxyJump", set_proxy_jump),
     SPECIAL("AddressFamily", set_family),
     TIME("ConnectTimeout", connect_timeout_s),
     FLAG("TCPKeepAlive", tcp_keepalive),
@@ -151,7 +153,6 @@ static const struct row rows[] = {
     FIXED("PermitLocalCommand", "no"),
     FIXED("PKCS11Provider", "none"),
     FIXED("ProxyCommand", "none"),
-    FIXED("ProxyJump", "none"),
     FIXED("ProxyUseFdpass", "no"),
     FIXED("RemoteCommand", "none"),
     FIXED("RequestTTY", "no"),
@@ -288,6 +289,16 @@ static enum adit_err set_port(struct options *o, const struct row *row, const ch
         return bad_value(row, value, "a port from 1 to 65535", err);
     o->port = (uint16_t)port;
     return ADIT_E_OK;
+}
+
+static enum adit_err set_proxy_jump(struct options *o, const struct row *row, const char *value,
+                                    struct adit_error *err)
+{
+    struct adit_error why = {0};
+    enum adit_err e = jump_spec_check(value, &why);
+    if (e != ADIT_E_OK)
+        return adit_fail(err, e, "%s: %s", row->name, why.text);
+    return text_replace(&o->proxy_jump, span_str(value), err);
 }
 
 static enum adit_err set_time(struct options *o, const struct row *row, const char *value,
@@ -567,8 +578,8 @@ void options_wipe(struct options *o)
 {
     char *owned[] = {o->host_name,         o->user,           o->kex,
                      o->ciphers,           o->macs,           o->host_key_algorithms,
-                     o->pubkey_algorithms, o->host_key_alias, o->preferred_auth,
-                     o->identity_agent};
+                     o->pubkey_algorithms, o->host_key_alias, o->proxy_jump,
+                     o->preferred_auth,    o->identity_agent};
     for (size_t i = 0; i < ADIT_COUNT(owned); i++)
         free(owned[i]);
     texts_wipe(&o->user_known_hosts);

@@ -37,7 +37,8 @@ struct options {
 
     char *host_name; /* HostName: where to connect to, if not the name that was given */
     char *user;
-    uint16_t port; /* 22 */
+    uint16_t port;    /* 22 */
+    char *proxy_jump; /* ProxyJump as given, "none" included; NULL: not given */
     uint32_t family;
     uint32_t connect_timeout_s; /* 0: the system's */
     bool tcp_keepalive;         /* yes */

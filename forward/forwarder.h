@@ -85,7 +85,8 @@ struct forwarder_ops {
     void (*flow_over)(struct forwarder *f); /* after one was freed */
 };
 
-extern const struct forwarder_ops forwarder_local, forwarder_remote, forwarder_dynamic, forwarder_stdio;
+extern const struct forwarder_ops forwarder_local, forwarder_remote, forwarder_dynamic, forwarder_stdio,
+    forwarder_jump;
 
 /* ---- Kinds of descriptors, timers and letters in a session */
 

@@ -669,6 +669,8 @@ static const struct forwarder_ops *ops_of(enum session_forward_type type)
         return &forwarder_remote;
     case SESSION_FORWARD_DYNAMIC:
         return &forwarder_dynamic;
+    case SESSION_FORWARD_JUMP:
+        return &forwarder_jump;
     case SESSION_FORWARD_STDIO:
         break;
     }

@@ -29,6 +29,8 @@ enum session_forward_type {
     SESSION_FORWARD_REMOTE,  /* -R: the server listens, we connect to the target */
     SESSION_FORWARD_DYNAMIC, /* -D: listens here, each client names its target by SOCKS */
     SESSION_FORWARD_STDIO,   /* -W: stdin_fd and stdout_fd to the target; at most one */
+    SESSION_FORWARD_JUMP, /* a jump host: stream_fd to the target. ALL_FORWARDS_DONE is said when the target
+                           * is reached; the session ends when the stream or the target's end does */
 };
 
 struct session_forward {
@@ -40,6 +42,7 @@ struct session_forward {
     uint16_t bind_port; /* 0: a free one; locally the same on both families */
     const char *host;   /* the target, a name or a literal without brackets; NULL for dynamic */
     uint16_t port;
+    int stream_fd; /* JUMP: a connected stream, the session's from its start on; ignored otherwise */
 };
 
 /* As ssh's log levels. FATAL does not exist here: see session_join. */

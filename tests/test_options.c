@@ -172,7 +172,6 @@ static void test_refusals(void **state)
     bad("ServerAliveCountMax 0", ADIT_E_USAGE, "ServerAliveCountMax");
     bad("UserKnownHostsFile none /x", ADIT_E_USAGE, "none");
     bad("Compression yes", ADIT_E_UNSUPPORTED, "Compression");
-    bad("ProxyJump h", ADIT_E_UNSUPPORTED, "ProxyJump");
     bad("AditReconnect yes", ADIT_E_UNSUPPORTED, "AditReconnect");
     bad("SetEnv a=b", ADIT_E_UNSUPPORTED, "SetEnv");
     bad("RequiredRSASize 3072", ADIT_E_UNSUPPORTED, "RequiredRSASize");

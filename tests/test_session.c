@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -686,6 +687,62 @@ static void test_stdio(void **state)
     close(out[0]);
 }
 
+/* A jump host: the stream is carried, and its end is the session's. */
+static void test_jump(void **state)
+{
+    struct fixture *f = *state;
+    int fds[2];
+    struct adit_error err = {ADIT_E_OK, ""};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+    (void)fcntl(fds[1], F_SETFL, 0);
+    f->forwards[0] = (struct session_forward){
+        .type = SESSION_FORWARD_JUMP, .host = "echo", .port = 7, .stream_fd = fds[0]};
+    f->config.keep_open = false;
+    start(f, 1);
+    wait_until(f, &f->is_done);
+    assert_int_equal(f->failed, 0);
+    check_echo(fds[1], 100000);
+    assert_int_equal(join(f, NULL, &err), ADIT_E_OK);
+}
+
+/* Nothing is told of a target that was not reached, and the stream ends. */
+static void test_jump_refused(void **state)
+{
+    struct fixture *f = *state;
+    int fds[2];
+    uint8_t got;
+    struct adit_error err = {ADIT_E_OK, ""};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+    (void)fcntl(fds[1], F_SETFL, 0);
+    f->forwards[0] = (struct session_forward){
+        .type = SESSION_FORWARD_JUMP, .host = "refuse", .port = 7, .stream_fd = fds[0]};
+    f->config.keep_open = false;
+    start(f, 1);
+    assert_int_equal(join(f, NULL, &err), ADIT_E_CHANNEL);
+    assert_non_null(strstr(err.text, "cannot reach refuse:7 through it: connect failed: Connection refused"));
+    assert_false(f->is_done);
+    assert_int_equal(read_all(fds[1], &got, 1), 0);
+    close(fds[1]);
+}
+
+/* A session that never got as far closes the stream all the same. */
+static void test_jump_without_authentication(void **state)
+{
+    struct fixture *f = *state;
+    int fds[2];
+    uint8_t got;
+    struct adit_error err = {ADIT_E_OK, ""};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+    (void)fcntl(fds[1], F_SETFL, 0);
+    f->forwards[0] = (struct session_forward){
+        .type = SESSION_FORWARD_JUMP, .host = "echo", .port = 7, .stream_fd = fds[0]};
+    atomic_store(&f->server.die, true);
+    start(f, 1);
+    assert_int_equal(join(f, NULL, &err), ADIT_E_CLOSED);
+    assert_int_equal(read_all(fds[1], &got, 1), 0);
+    close(fds[1]);
+}
+
 static void test_stdio_refused(void **state)
 {
     struct fixture *f = *state;
@@ -833,6 +890,9 @@ int main(void)
         TEST(test_remote_refused_ends),
         TEST(test_stdio),
         TEST(test_stdio_refused),
+        TEST(test_jump),
+        TEST(test_jump_refused),
+        TEST(test_jump_without_authentication),
         TEST(test_slow_reader),
         TEST(test_server_dies),
         TEST(test_wrong_password),

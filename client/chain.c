@@ -1,0 +1,248 @@
+#include "client/chain.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/jump_spec.h"
+#include "client/texts.h"
+#include "net/sock.h"
+
+enum { LINKS_MAX = LIMIT_JUMPS + 1 };
+
+struct link {
+    struct options own; /* a jump host's; the destination's belong to the caller */
+    const struct options *options;
+    struct jump_spec spec; /* host and name; of the destination the host alone */
+    bool is_jump;
+    struct client_prompt prompt; /* the caller's; its log names this link */
+    const struct client_prompt *caller;
+    struct forward_spec next; /* where a jump host's stream goes */
+    struct client *client;
+};
+
+struct chain {
+    struct client_prompt prompt;
+    size_t count;
+    struct link *links[LINKS_MAX]; /* the destination first: as they are found */
+    int stream_fd;                 /* the transport of the link that is started next; -1: it connects */
+};
+
+static struct link *link_at(const struct chain *c, size_t link)
+{
+    return c->links[c->count - 1 - link];
+}
+
+/* ---- What a link says names it ---- */
+
+static void link_log(void *ctx, enum log_level level, const char *line)
+{
+    const struct link *l = ctx;
+    char named[JUMP_NAME_CAP + PROMPT_TEXT_CAP];
+    (void)adit_format(named, sizeof named, "[%s] %s", l->spec.name, line);
+    l->caller->log(l->caller->ctx, level, named);
+}
+
+static bool link_ask(void *ctx, enum prompt_kind kind, const char *text, char *answer, size_t cap)
+{
+    const struct link *l = ctx;
+    return l->caller->ask(l->caller->ctx, kind, text, answer, cap);
+}
+
+static enum adit_err link_failed(const struct link *l, const struct adit_error *why, struct adit_error *err)
+{
+    return adit_fail(err, why->code, "jump host %s: %s", l->spec.name, why->text);
+}
+
+/* ---- Finding the links ---- */
+
+static struct link *link_add(struct chain *c, struct adit_error *err)
+{
+    struct link *l = c->count < LINKS_MAX ? calloc(1, sizeof *l) : NULL;
+    if (l == NULL) {
+        (void)adit_fail(err, c->count < LINKS_MAX ? ADIT_E_MEMORY : ADIT_E_CONFIG,
+                        c->count < LINKS_MAX ? "out of memory" : "more than %d jump hosts", (int)LIMIT_JUMPS);
+        return NULL;
+    }
+    options_init(&l->own);
+    l->caller = &c->prompt;
+    l->prompt = c->prompt;
+    c->links[c->count++] = l;
+    return l;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool same_link(const struct link *a, const struct link *b)
+{
+    return text_same(a->spec.host, b->spec.host) && a->options->port == b->options->port &&
+           same_text(a->options->user, b->options->user);
+}
+
+/* Each host of the chain would be found again and again. */
+static enum adit_err check_loop(const struct chain *c, struct adit_error *err)
+{
+    const struct link *last = c->links[c->count - 1];
+    for (size_t i = 0; i + 1 < c->count; i++)
+        if (same_link(c->links[i], last))
+            return adit_fail(err, ADIT_E_CONFIG, "jumphost loop via %s: it would be reached through itself",
+                             last->spec.name);
+    return ADIT_E_OK;
+}
+
+static enum adit_err set_given(struct link *l, struct span jump, struct adit_error *err)
+{
+    char port[8], *text = text_copy(jump);
+    enum adit_err e = text != NULL ? ADIT_E_OK : adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    (void)adit_format(port, sizeof port, "%u", (unsigned)l->spec.port);
+    if (e == ADIT_E_OK && l->spec.user[0] != 0)
+        e = options_default(&l->own, "User", l->spec.user, err);
+    if (e == ADIT_E_OK && l->spec.port != 0)
+        e = options_default(&l->own, "Port", port, err);
+    if (e == ADIT_E_OK && jump.n > 0)
+        e = options_default(&l->own, "ProxyJump", text, err);
+    free(text);
+    return e;
+}
+
+/* What the command line and the hop's own name say. */
+static enum adit_err resolve_options(const struct chain *c, struct link *l, struct span jump,
+                                     struct adit_error *err)
+{
+    struct adit_error why = {ADIT_E_OK, ""};
+    const struct options *destination = c->links[0]->options;
+    enum adit_err e = set_given(l, jump, &why);
+    if (e != ADIT_E_OK)
+        return link_failed(l, &why, err);
+    if (destination->log_level > LOG_LEVEL_VERBOSE) /* -v, and not a file's LogLevel */
+        l->own.log_level = destination->log_level;
+    l->own.clear_all_forwardings = true; /* it carries one stream and nothing else */
+    return ADIT_E_OK;
+}
+
+static enum adit_err add_jump(struct chain *c, struct span list, struct adit_error *err)
+{
+    struct span rest, last = jump_spec_last(list, &rest);
+    struct link *l = link_add(c, err);
+    if (l == NULL)
+        return err->code;
+    l->is_jump = true;
+    l->options = &l->own;
+    l->prompt =
+        (struct client_prompt){.ctx = l, .ask = link_ask, .log = link_log, .cancel_fd = c->prompt.cancel_fd};
+    enum adit_err e = jump_spec_parse(&l->spec, last, err);
+    if (e == ADIT_E_OK)
+        e = resolve_options(c, l, rest, err);
+    return e == ADIT_E_OK ? check_loop(c, err) : e;
+}
+
+/* What the link before the newest one found is to carry. */
+static void set_next(const struct chain *c, struct link *l)
+{
+    const struct client *next = c->links[c->count - 2]->client;
+    l->next = (struct forward_spec){.type = FORWARD_STDIO, .host_port = client_port(next)};
+    (void)adit_format(l->next.host, sizeof l->next.host, "%s", client_host(next));
+}
+
+static enum adit_err make_client(struct chain *c, struct link *l, const struct forward_spec *stdio,
+                                 struct adit_error *err)
+{
+    struct adit_error why = {ADIT_E_OK, ""};
+    if (l->is_jump)
+        set_next(c, l);
+    if (client_new(&l->client, l->options, l->spec.host, l->is_jump ? &l->next : stdio, &l->prompt, &why) ==
+        ADIT_E_OK)
+        return ADIT_E_OK;
+    return l->is_jump ? link_failed(l, &why, err) : adit_fail(err, why.code, "%s", why.text);
+}
+
+static enum adit_err find_links(struct chain *c, const struct chain_query *q, struct adit_error *err)
+{
+    struct link *l = link_add(c, err);
+    if (l == NULL)
+        return err->code;
+    l->options = q->options;
+    (void)adit_format(l->spec.host, sizeof l->spec.host, "%s", q->host);
+    enum adit_err e = make_client(c, l, q->stdio, err);
+    while (e == ADIT_E_OK) {
+        const char *jump = c->links[c->count - 1]->options->proxy_jump;
+        if (jump == NULL || text_same(jump, "none"))
+            break;
+        e = add_jump(c, span_str(jump), err);
+        if (e == ADIT_E_OK)
+            e = make_client(c, c->links[c->count - 1], NULL, err);
+    }
+    return e;
+}
+
+enum adit_err chain_new(struct chain **out, const struct chain_query *query,
+                        const struct client_prompt *prompt, struct adit_error *err)
+{
+    struct chain *c = calloc(1, sizeof *c);
+    *out = NULL;
+    if (c == NULL)
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    c->prompt = *prompt;
+    c->stream_fd = -1;
+    enum adit_err e = find_links(c, query, err);
+    if (e == ADIT_E_OK)
+        *out = c;
+    else
+        chain_free(c);
+    return e;
+}
+
+void chain_free(struct chain *c)
+{
+    if (c == NULL)
+        return;
+    for (size_t i = 0; i < c->count; i++) {
+        client_free(c->links[i]->client);
+        options_wipe(&c->links[i]->own);
+        free(c->links[i]);
+    }
+    sock_close(&c->stream_fd);
+    free(c);
+}
+
+size_t chain_count(const struct chain *c)
+{
+    return c->count;
+}
+
+struct client *chain_client(struct chain *c, size_t link)
+{
+    return link_at(c, link)->client;
+}
+
+const char *chain_name(const struct chain *c, size_t link)
+{
+    const struct link *l = link_at(c, link);
+    return l->is_jump ? l->spec.name : NULL;
+}
+
+/* ---- Starting ---- */
+
+enum adit_err chain_start(struct chain *c, size_t link, const struct session_ops *ops, struct session **out,
+                          struct adit_error *err)
+{
+    struct link *l = link_at(c, link);
+    int pair[2] = {-1, -1};
+    enum adit_err e = l->is_jump ? sock_pair(pair, err) : ADIT_E_OK;
+    if (e != ADIT_E_OK)
+        return e;
+    if (l->is_jump)
+        client_carry_stream(l->client, pair[0]);
+    if (link > 0)
+        client_session_config(l->client)->transport_fd = c->stream_fd;
+    e = session_start(out, client_session_config(l->client), ops, err);
+    if (e != ADIT_E_OK) {
+        sock_close(&pair[0]);
+        sock_close(&pair[1]);
+        return e;
+    }
+    c->stream_fd = pair[1]; /* the session has the one before */
+    return ADIT_E_OK;
+}
