@@ -353,24 +353,24 @@ static void words_take(struct parse *p, int argc, char *const argv[])
 /* -v and -q have the last word on LogLevel, as in ssh. */
 static void level_choose(struct parse *p)
 {
+    static const char *const levels[] = {"DEBUG1", "DEBUG2", "DEBUG3"};
     unsigned steps = p->verbose < 3 ? p->verbose : 3;
-    if (p->verbose > 0)
-        p->args->options.log_level = LOG_LEVEL_DEBUG1 + steps - 1;
-    if (p->quiet)
-        p->args->options.log_level = LOG_LEVEL_QUIET;
+    const char *level = p->quiet ? "QUIET" : steps > 0 ? levels[steps - 1] : NULL;
+    if (level != NULL)
+        noted(options_override(&p->args->options, "LogLevel", level, p->err));
 }
 
 static void defaults_choose(struct parse *p)
 {
     struct options *o = &p->args->options;
     if (p->no_session || p->args->has_stdio)
-        o->no_session = true;
+        noted(options_override(o, "SessionType", "none", p->err));
     if (p->args->has_stdio) { /* ssh(1): -W implies these, unless they were given */
         noted(options_default(o, "ExitOnForwardFailure", "yes", p->err));
         noted(options_default(o, "ClearAllForwardings", "yes", p->err));
     }
     /* A tunnel that is dead and looks alive helps nobody: a forwarding connection notices it by itself. */
-    if (o->no_session && (o->forward_count > 0 || p->args->has_stdio))
+    if (o->session_type == SESSION_TYPE_NONE && (o->forward_count > 0 || p->args->has_stdio))
         noted(options_default(o, "ServerAliveInterval", "15", p->err));
 }
 
@@ -386,10 +386,13 @@ enum adit_err args_parse(struct args *args, int argc, char *const argv[], struct
         return err->code;
     if (!args->has_destination)
         return adit_fail(err, ADIT_E_USAGE, "no destination: adit [options] [user@]host");
+    enum adit_err e = options_check(&args->options, err);
+    if (e != ADIT_E_OK)
+        return e;
     if (p.has_command)
         return adit_fail(err, ADIT_E_UNSUPPORTED,
                          "running a command is not supported yet: adit carries forwards only (-N or -W)");
-    if (!args->options.no_session)
+    if (args->options.session_type != SESSION_TYPE_NONE)
         return adit_fail(err, ADIT_E_UNSUPPORTED,
                          "a shell is not supported yet: give -N for a connection that only forwards, or -W "
                          "host:port");

@@ -223,7 +223,7 @@ static enum adit_err client_fill(struct client *c, const char *host, const struc
         return e;
     make_config(c);
     /* -N stays; -W alone ends with its data. */
-    c->config.keep_open = c->options->no_session && stdio == NULL;
+    c->config.keep_open = c->options->session_type == SESSION_TYPE_NONE && stdio == NULL;
     auth_init(&c->auth, c->options, &c->prompt, &c->identities, c->user, c->host);
     e = make_ssh_config(c, err);
     return e != ADIT_E_OK ? e : make_forwards(c, stdio, err);

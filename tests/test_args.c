@@ -47,7 +47,7 @@ static void test_flags(void **state)
     assert_string_equal(args.options.user, "me");
     assert_int_equal(args.options.port, 2222);
     assert_int_equal(args.options.log_level, LOG_LEVEL_DEBUG2);
-    assert_true(args.options.batch_mode && args.options.no_session);
+    assert_true(args.options.batch_mode && args.options.session_type == SESSION_TYPE_NONE);
     assert_int_equal(args.options.forward_count, 1);
     assert_int_equal(args.options.alive_interval_s, 15);
     good("-Nq -v -4 h");
@@ -147,7 +147,6 @@ static void test_refusals(void **state)
     bad("host", ADIT_E_UNSUPPORTED, "-N");
     bad("-L 1:2 host", ADIT_E_UNSUPPORTED, "-N");
     bad("-N host ls -l", ADIT_E_UNSUPPORTED, "command");
-    bad("-N -J hop host", ADIT_E_UNSUPPORTED, "-J");
     bad("-Nf host", ADIT_E_UNSUPPORTED, "-f");
     bad("-N -F /etc/x host", ADIT_E_UNSUPPORTED, "-F");
     bad("-Nz host", ADIT_E_USAGE, "-z");

@@ -60,7 +60,7 @@ static void test_spellings(void **state)
     assert_int_equal(o.port, 2222);
     good("  user \t=  \"al ice\" ");
     assert_string_equal(o.user, "al ice");
-    good("HOSTNAME h.example");
+    good("HOSTNAME = h.example # a comment");
     assert_string_equal(o.host_name, "h.example");
     assert_true(options_is_set(&o, "hostname"));
 }
@@ -89,7 +89,7 @@ static void test_accumulate(void **state)
     assert_int_equal(o.identity_files.count, 2);
     assert_string_equal(o.identity_files.item[1], "~/with blank");
     good("LocalForward 8080 h:80");
-    good("LocalForward=127.0.0.1:8081:h:81");
+    good("LocalForward=127.0.0.1:8081 h:81");
     good("RemoteForward [::1]:9000 h:80");
     good("DynamicForward 1080");
     assert_int_equal(o.forward_count, 4);
@@ -118,7 +118,7 @@ static void test_values(void **state)
     assert_int_equal(o.user_known_hosts.count, 2);
     assert_string_equal(o.user_known_hosts.item[1], "/b c");
     good("SessionType none");
-    assert_true(o.no_session);
+    assert_int_equal(o.session_type, SESSION_TYPE_NONE);
     good("AditReadyFd 5");
     assert_int_equal(o.ready_fd, 5);
 }
@@ -166,20 +166,232 @@ static void test_refusals(void **state)
     bad("Nonsense yes", ADIT_E_USAGE, "Nonsense");
     bad("Port", ADIT_E_USAGE, "Port");
     bad("Port 1 2", ADIT_E_USAGE, "Port");
-    bad("Port \"1", ADIT_E_USAGE, "Port");
+    bad("Port \"1", ADIT_E_USAGE, "Port: invalid quotes");
     bad("", ADIT_E_USAGE, "Keyword=value");
-    bad("BatchMode maybe", ADIT_E_USAGE, "BatchMode");
+    bad("BatchMode maybe", ADIT_E_USAGE, "BatchMode: unsupported option \"maybe\".");
     bad("ServerAliveCountMax 0", ADIT_E_USAGE, "ServerAliveCountMax");
     bad("UserKnownHostsFile none /x", ADIT_E_USAGE, "none");
-    bad("Compression yes", ADIT_E_UNSUPPORTED, "Compression");
     bad("AditReconnect yes", ADIT_E_UNSUPPORTED, "AditReconnect");
-    bad("SetEnv a=b", ADIT_E_UNSUPPORTED, "SetEnv");
-    bad("RequiredRSASize 3072", ADIT_E_UNSUPPORTED, "RequiredRSASize");
-    bad("LocalForward", ADIT_E_USAGE, "forward");
-    good("Compression no");
-    good("ForwardAgent no");
-    good("ControlPath none");
-    good("RequiredRSASize 1024");
+    bad("LocalForward", ADIT_E_USAGE, "LocalForward");
+    bad("Host x", ADIT_E_USAGE, "Host");
+    bad("Include x", ADIT_E_USAGE, "Include");
+}
+
+/* What ssh refuses, with its words (after the keyword, which ours name). */
+static void test_bad_values(void **state)
+{
+    (void)state;
+    static const char *const lines[][2] = {
+        {"Port x", "Bad port 'x'."},
+        {"Port 65536", "Bad port '65536'."},
+        {"ConnectionAttempts -1", "integer value too small."},
+        {"ConnectionAttempts x", "integer value invalid."},
+        {"ConnectionAttempts 99999999999", "integer value too large."},
+        {"ConnectTimeout x", "invalid time value."},
+        {"MACs nonsense", "Bad SSH2 MAC spec 'nonsense'."},
+        {"Ciphers nonsense", "Bad SSH2 cipher spec 'nonsense'."},
+        {"KexAlgorithms nonsense", "Bad SSH2 KexAlgorithms 'nonsense'."},
+        {"HostKeyAlgorithms x", "Bad key types 'x'."},
+        {"LocalForward x", "Missing target argument."},
+        {"LocalForward x y", "Bad forwarding specification."},
+        {"EscapeChar xx", "Bad escape character."},
+        {"SetEnv a", "Invalid SetEnv."},
+        {"SendEnv a=b", "Invalid environment name."},
+        {"IPQoS x", "Bad IPQoS value: x"},
+        {"IPQoS ef 256", "Bad IPQoS value: 256"},
+        {"StreamLocalBindMask 999", "Bad mask."},
+        {"StreamLocalBindMask 01777", "Bad mask."},
+        {"PermitRemoteOpen x", "bad port number in permitremoteopen"},
+        {"PermitRemoteOpen any a:1", "must appear alone"},
+        {"RekeyLimit 1", "RekeyLimit too small"},
+        {"TunnelDevice x", "Bad tun device."},
+        {"AddKeysToAgent x", "unsupported option"},
+        {"AddKeysToAgent confirm x", "invalid time value."},
+        {"CanonicalDomains -a", "domain name \"-a\" starts with invalid character"},
+        {"CanonicalDomains a..b", "contains consecutive separators"},
+        {"CanonicalDomains a/b", "contains invalid characters"},
+        {"CanonicalizePermittedCNAMEs x", "Invalid permitted CNAME \"x\""},
+        {"FingerprintHash x", "Invalid hash algorithm 'x'"},
+        {"ForwardAgent", "no argument after keyword"},
+        {"ChannelTimeout x", "invalid channel timeout x"},
+        {"ObscureKeystrokeTiming x", "unsupported argument \"x\""},
+        {"ObscureKeystrokeTiming interval:9000", "value out of range."},
+        {"LogLevel x", "unsupported log level 'x'"},
+        {"SyslogFacility x", "unsupported log facility 'x'"},
+        {"IdentityAgent $a-b", "Invalid environment name $a-b."},
+        {"ControlPersist x", "Bad ControlPersist argument."},
+        {"Compression true", "unsupported option \"true\"."},
+        {"User \"\"", "Missing argument."},
+        {"ProxyJump ::", "Invalid ProxyJump \"::\": "},
+        {"ProxyJump a,,b", "Invalid ProxyJump"},
+        {"ProxyJump a:0", "Invalid ProxyJump"},
+        {"ProxyJump a;b", "Invalid ProxyJump"},
+        {"ProxyJump [::1", "Invalid ProxyJump"},
+        {"AditProxy ftp://user:secret@h", "AditProxy"},
+    };
+    for (size_t i = 0; i < ADIT_COUNT(lines); i++)
+        bad(lines[i][0], ADIT_E_USAGE, lines[i][1]);
+    struct adit_error err = {0};
+    assert_int_not_equal(options_set_line(&o, "AditProxy ftp://user:secret@h", &err), ADIT_E_OK);
+    assert_null(strstr(err.text, "secret"));
+}
+
+static void test_more_values(void **state)
+{
+    (void)state;
+    good("IPQoS af21 none");
+    assert_int_equal(o.ip_qos_interactive, 0x48);
+    assert_int_equal(o.ip_qos_bulk, OPTIONS_IP_QOS_NONE);
+    good("EscapeChar ^x");
+    assert_int_equal(o.escape_char, 'x' & 31);
+    good("AddKeysToAgent confirm 1h");
+    assert_int_equal(o.add_keys_to_agent, ADD_KEYS_CONFIRM);
+    assert_int_equal(o.add_keys_lifetime_s, 3600);
+    good("ControlPersist 5m");
+    assert_true(o.control_persist);
+    assert_int_equal(o.control_persist_s, 300);
+    good("ForwardAgent $SOCK");
+    assert_true(o.forward_agent);
+    assert_string_equal(o.forward_agent_path, "$SOCK");
+    good("StreamLocalBindMask 0111");
+    assert_int_equal(o.stream_local_bind_mask, 0111);
+    good("ObscureKeystrokeTiming interval:80");
+    assert_int_equal(o.obscure_keystroke_ms, 80);
+    good("ChannelTimeout session=5m *=1h");
+    assert_int_equal(o.channel_timeouts.count, 2);
+    good("CanonicalDomains Example.COM. b.example");
+    assert_string_equal(o.canonical_domains.item[0], "example.com");
+    good("TunnelDevice 3");
+    assert_string_equal(o.tunnel_device, "3:any");
+    good("SyslogFacility local1");
+    assert_string_equal(o.syslog_facility, "LOCAL1");
+    good("PubkeyAuthentication host-bound");
+    assert_true(o.pubkey_auth && o.pubkey_auth_mode == PUBKEY_AUTH_HOST_BOUND);
+    good("ConnectTimeout none"); /* says nothing */
+    good("ConnectTimeout 5");
+    assert_int_equal(o.connect_timeout_s, 5);
+}
+
+static void test_environment(void **state)
+{
+    (void)state;
+    good("SendEnv LANG LC_*");
+    good("SendEnv FOO");
+    good("SendEnv -LC*");
+    assert_int_equal(o.send_env.count, 2);
+    assert_string_equal(o.send_env.item[1], "FOO");
+    good("SetEnv A=1 A=2 B=\"x y\"");
+    good("SetEnv C=3");
+    assert_int_equal(o.set_env.count, 2);
+    assert_string_equal(o.set_env.item[0], "A=1");
+    assert_string_equal(o.set_env.item[1], "B=x y");
+}
+
+static void test_quotes(void **state)
+{
+    (void)state;
+    good("User 'a \"b'");
+    assert_string_equal(o.user, "a \"b");
+    good("Tag a\\ b");
+    assert_string_equal(o.tag, "a b");
+    good("\"HostKeyAlias\" x\\y#z # no");
+    assert_string_equal(o.host_key_alias, "x\\y#z");
+    /* A command is the rest of the line as it stands. */
+    good("ProxyCommand=nc \"%h\" 'it # ");
+    assert_string_equal(o.proxy_command, "nc \"%h\" 'it #");
+}
+
+static void test_proxies_compete(void **state)
+{
+    (void)state;
+    good("ProxyCommand none");
+    good("ProxyJump a@[::1]:22,ssh://b:3");
+    assert_null(o.proxy_jump);
+    bad("ProxyJump a b", ADIT_E_USAGE, "ProxyJump");
+    options_wipe(&o);
+    options_init(&o);
+    good("ProxyJump a@[::1]:22,ssh://b:3");
+    good("ProxyCommand x");
+    assert_null(o.proxy_command);
+    assert_string_equal(o.proxy_jump, "a@[::1]:22,ssh://b:3");
+}
+
+/* A file written for ssh may name what adit does not have. */
+static void test_foreign_algorithms(void **state)
+{
+    (void)state;
+    good("HostKeyAlgorithms +ssh-rsa,ssh-dss");
+    assert_true(o.host_key_order_is_free);
+    assert_null(strstr(o.host_key_algorithms, "ssh-rsa"));
+    assert_non_null(strstr(o.host_key_algorithms, "ssh-ed25519"));
+    good("Ciphers 3des-cbc,aes128-ctr");
+    assert_string_equal(o.ciphers, "aes128-ctr");
+    bad("MACs hmac-md5,hmac-sha1", ADIT_E_UNSUPPORTED, "hmac-md5");
+}
+
+static void test_ignore_unknown(void **state)
+{
+    (void)state;
+    bad("UseKeychain yes", ADIT_E_USAGE, "UseKeychain");
+    good("IgnoreUnknown use*,Foo");
+    good("UseKeychain yes");
+    good("foo \"unbalanced");
+    bad("Bar 1", ADIT_E_USAGE, "Bar");
+}
+
+static void check(const char *line, enum adit_err wanted)
+{
+    struct adit_error err = {0};
+    options_wipe(&o);
+    options_init(&o);
+    good(line);
+    if (options_check(&o, &err) != wanted)
+        print_error("%s: %s\n", line, err.text);
+    assert_int_equal(err.code, wanted);
+}
+
+static void test_check(void **state)
+{
+    (void)state;
+    static const char *const fine[] = {
+        "Compression no",       "ForwardAgent no",       "ControlPath none", "RequiredRSASize 1024",
+        "ProxyCommand none",    "ProxyJump none",        "IPQoS none",       "UpdateHostKeys no",
+        "AddKeysToAgent no",    "ControlPersist no",     "RequestTTY auto",  "CertificateFile none",
+        "RevokedHostKeys none", "ForwardX11Trusted yes", "Tunnel no",        "GSSAPIAuthentication no"};
+    for (size_t i = 0; i < ADIT_COUNT(fine); i++)
+        if (strncmp(fine[i], "IPQoS", 5) != 0)
+            check(fine[i], ADIT_E_OK);
+    assert_int_equal(o.notes.count + o.debug_notes.count, 0);
+    check("RefuseConnection \"use the other one\"", ADIT_E_CONFIG);
+}
+
+static void test_notes(void **state)
+{
+    (void)state;
+    struct adit_error err = {0};
+    good("ForwardX11 yes");
+    good("PKCS11Provider /lib/x.so");
+    good("GSSAPIAuthentication yes");
+    good("Tunnel no");
+    assert_int_equal(options_check(&o, &err), ADIT_E_OK);
+    assert_int_equal(options_check(&o, &err), ADIT_E_OK); /* the same notes, once */
+    assert_int_equal(o.notes.count, 2);
+    assert_non_null(strstr(o.notes.item[0], "ForwardX11"));
+    assert_int_equal(o.debug_notes.count, 1);
+}
+
+static void test_override(void **state)
+{
+    (void)state;
+    struct adit_error err = {0};
+    good("LogLevel ERROR");
+    assert_int_equal(options_override(&o, "LogLevel", "DEBUG2", &err), ADIT_E_OK);
+    assert_int_equal(o.log_level, LOG_LEVEL_DEBUG2);
+    good("LogLevel INFO");
+    assert_int_equal(o.log_level, LOG_LEVEL_DEBUG2);
+    assert_int_equal(options_check_value(&o, "Port", "x", &err), ADIT_E_USAGE);
+    assert_int_equal(options_check_value(&o, "Port", "5", NULL), ADIT_E_OK);
+    assert_int_equal(o.port, 22);
 }
 
 static void test_default(void **state)
@@ -197,7 +409,10 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_defaults),    T(test_spellings),   T(test_first_wins), T(test_accumulate), T(test_values),
-        T(test_rekey_forms), T(test_fingerprint), T(test_lists),      T(test_refusals),   T(test_default)};
+        T(test_defaults),       T(test_spellings),   T(test_first_wins),      T(test_accumulate),
+        T(test_values),         T(test_rekey_forms), T(test_fingerprint),     T(test_lists),
+        T(test_refusals),       T(test_default),     T(test_bad_values),      T(test_more_values),
+        T(test_environment),    T(test_quotes),      T(test_proxies_compete), T(test_foreign_algorithms),
+        T(test_ignore_unknown), T(test_check),       T(test_notes),           T(test_override)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
