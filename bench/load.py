@@ -83,12 +83,18 @@ class Load:
 
 
 class Services:
-    """The far ends: traffic serve. ports: echo, source, sink, stuck."""
+    """The far ends: traffic serve. ports: echo, source, sink, stuck, greet. Those of bulk transfers are a process of their
+    own: an echo that waits for its busy neighbour's turn to end would be measured as the tunnel's delay."""
+
+    BULK = ("source", "sink", "stuck")
 
     def __init__(self, tool):
-        self.proc = subprocess.Popen([str(tool), "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.ports = json.loads(self.proc.stdout.readline())
+        self.procs = [subprocess.Popen([str(tool), "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                      for _ in range(2)]
+        self.ports, bulk = (json.loads(p.stdout.readline()) for p in self.procs)
+        self.ports.update((name, bulk[name]) for name in self.BULK)
 
     def stop(self):
-        self.proc.kill()
-        self.proc.wait()
+        for proc in self.procs:
+            proc.kill()
+            proc.wait()
