@@ -166,6 +166,19 @@ bool mlkem768_encaps(uint8_t ct[MLKEM768_CT_LEN], uint8_t ss[MLKEM768_SS_LEN],
 bool mlkem768_decaps(uint8_t ss[MLKEM768_SS_LEN], const uint8_t ct[MLKEM768_CT_LEN],
                      const uint8_t sk[MLKEM768_SK_LEN]) ADIT_MUST_USE;
 
+/* Streamlined NTRU Prime 761 (NTRU Prime, round-3 submission to NIST), in derandomised forms: all randomness
+ * is expanded from the seed by a struct drbg. */
+enum { SNTRUP761_PK_LEN = 1158, SNTRUP761_SK_LEN = 1763, SNTRUP761_CT_LEN = 1039, SNTRUP761_SS_LEN = 32 };
+/* False when the seed gives a g without an inverse, one seed in 10^9: take another. That it happened says
+ * nothing of the next seed's key. */
+bool sntrup761_keypair(uint8_t pk[SNTRUP761_PK_LEN], uint8_t sk[SNTRUP761_SK_LEN],
+                       const uint8_t seed[32]) ADIT_MUST_USE;
+void sntrup761_encaps(uint8_t ct[SNTRUP761_CT_LEN], uint8_t ss[SNTRUP761_SS_LEN],
+                      const uint8_t pk[SNTRUP761_PK_LEN], const uint8_t seed[32]);
+/* Implicit rejection: a forged ct gives another secret, never an error. */
+void sntrup761_decaps(uint8_t ss[SNTRUP761_SS_LEN], const uint8_t ct[SNTRUP761_CT_LEN],
+                      const uint8_t sk[SNTRUP761_SK_LEN]);
+
 /* ---- Signatures ---------------------------------------------------------------------------------- */
 
 /* Ed25519, RFC 8032. sk = seed || public key (OpenSSH's 64 bytes). */

@@ -1,6 +1,7 @@
 /*
- * agree.h - the key agreement methods: RFC 8731 (curve25519), RFC 5656 §4 (NIST curves) and
- * draft-ietf-sshm-mlkem-hybrid-kex (mlkem768x25519), both roles of each in one place.
+ * agree.h - the key agreement methods: RFC 8731 (curve25519), RFC 5656 §4 (NIST curves),
+ * draft-ietf-sshm-mlkem-hybrid-kex (mlkem768x25519) and draft-ietf-sshm-ntruprime-ssh (sntrup761x25519), both
+ * roles of each in one place.
  *
  * All of them are one message each way: a share from the client, a share from the server.
  */
@@ -10,25 +11,27 @@
 #include "adit.h"
 #include "crypto/crypto.h"
 
-enum agree_kind { AGREE_X25519, AGREE_ECDH, AGREE_MLKEM768_X25519 };
+enum agree_kind { AGREE_X25519, AGREE_ECDH, AGREE_MLKEM768_X25519, AGREE_SNTRUP761_X25519 };
 
 struct agree_method {
     const char *name;
     enum agree_kind kind;
     enum ecc_curve curve; /* AGREE_ECDH only */
     enum hash_alg hash;   /* of the exchange hash and the key derivation */
-    bool is_hybrid;       /* K is hashed as a string of 32 bytes, not as an mpint */
+    bool is_hybrid; /* post-quantum; K is hashed as a string, the hash of both secrets, not as an mpint */
 };
 
 extern const struct agree_method agree_methods[]; /* ends with a NULL name */
 
+/* The largest share is a client's with ML-KEM; the largest K a coordinate of P-521, above the 64 bytes of a
+ * hash. */
 enum { AGREE_SHARE_MAX = MLKEM768_PK_LEN + 32, AGREE_K_MAX = ECC_SCALAR_MAX };
 
 /* The client's ephemeral secrets between its share and the server's. */
 struct agree_secret {
     uint8_t x25519[32];
     uint8_t scalar[ECC_SCALAR_MAX];
-    uint8_t mlkem[MLKEM768_SK_LEN];
+    uint8_t pq[MLKEM768_SK_LEN]; /* of a hybrid method: the larger of the two */
 };
 
 /* The shared secret K: big-endian bytes of the mpint, or the string of a hybrid method. */

@@ -6,8 +6,10 @@
 
 /* ---- what there is ---- */
 
-static const char kex_names[] = "mlkem768x25519-sha256,curve25519-sha256,curve25519-sha256@libssh.org,"
-                                "ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521";
+static const char kex_names[] =
+    "mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,"
+    "curve25519-sha256,curve25519-sha256@libssh.org,"
+    "ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521";
 static const char host_key_names[] =
     "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"
     "rsa-sha2-512,rsa-sha2-256";

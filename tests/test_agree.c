@@ -37,7 +37,8 @@ static bool finish(struct scene *s, const struct agree_method *m, size_t n)
 static void test_both_sides_agree(void **state)
 {
     (void)state;
-    static const size_t lengths[][2] = {{1216, 1120}, {32, 32}, {32, 32}, {65, 65}, {97, 97}, {133, 133}};
+    static const size_t lengths[][2] = {{1216, 1120}, {1190, 1071}, {1190, 1071}, {32, 32},
+                                        {32, 32},     {65, 65},     {97, 97},     {133, 133}};
     for (size_t i = 0; agree_methods[i].name != NULL; i++)
         for (uint8_t seed = 0; seed < 8; seed++) {
             struct scene s;
@@ -111,6 +112,41 @@ static void test_invalid_shares(void **state)
         }
 }
 
+/* The two names are one method. */
+static void test_sntrup_names(void **state)
+{
+    (void)state;
+    struct scene a, b;
+    begin(&a, &agree_methods[1], 7);
+    begin(&b, &agree_methods[2], 7);
+    assert_string_equal(agree_methods[1].name, "sntrup761x25519-sha512");
+    assert_string_equal(agree_methods[2].name, "sntrup761x25519-sha512@openssh.com");
+    assert_memory_equal(a.client, b.client, a.client_n);
+    assert_true(respond(&a, &agree_methods[1], a.client_n));
+    memcpy(b.server, a.server, a.server_n);
+    assert_true(finish(&b, &agree_methods[2], a.server_n));
+    assert_int_equal(b.kc.n, 64);
+    assert_memory_equal(a.ks.bytes, b.kc.bytes, 64);
+}
+
+/* Every public key and ciphertext of sntrup761 decodes; a forged one gives another key, never an error. */
+static void test_sntrup_shares(void **state)
+{
+    (void)state;
+    struct scene s;
+    const struct agree_method *m = &agree_methods[1];
+    begin(&s, m, 8);
+    assert_true(respond(&s, m, s.client_n));
+    s.server[7] ^= 1;
+    assert_true(finish(&s, m, s.server_n));
+    assert_int_equal(s.kc.n, 64);
+    assert_memory_not_equal(s.kc.bytes, s.ks.bytes, 64);
+    memset(s.client, 0xff, SNTRUP761_PK_LEN);
+    assert_true(respond(&s, m, s.client_n));
+    memset(s.server, 0xff, SNTRUP761_CT_LEN);
+    assert_true(finish(&s, m, s.server_n));
+}
+
 /* FIPS 203 §7.2: coefficients not below q are refused; a forged ciphertext gives another key, never an error.
  */
 static void test_hybrid_shares(void **state)
@@ -148,7 +184,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_sides_agree), cmocka_unit_test(test_is_a_function_of_the_seed),
         cmocka_unit_test(test_wrong_lengths),    cmocka_unit_test(test_invalid_shares),
-        cmocka_unit_test(test_hybrid_shares),    cmocka_unit_test(test_wipe),
+        cmocka_unit_test(test_hybrid_shares),    cmocka_unit_test(test_sntrup_names),
+        cmocka_unit_test(test_sntrup_shares),    cmocka_unit_test(test_wipe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

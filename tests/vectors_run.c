@@ -1,8 +1,8 @@
 /*
- * vectors_run.c - all cases of the published vectors for ciphers, MACs, X25519 and ML-KEM-768.
+ * vectors_run.c - all cases of the published vectors for ciphers, MACs, X25519, ML-KEM-768 and sntrup761.
  *
- * usage: vectors_run FOLDER, where FOLDER has wycheproof/ (testvectors_v1 of the project of that name)
- * and acvp-mlkem/ (text files of "name: hex" lines). Every file named here must be there. AES runs
+ * usage: vectors_run FOLDER, where FOLDER has wycheproof/ (testvectors_v1 of the project of that name),
+ * acvp-mlkem/ and sntrup761/ (text files of "name: hex" lines). Every file named here must be there. AES runs
  * twice: as this CPU does it best, and in the portable code.
  */
 #include "../crypto/crypto.h"
@@ -188,7 +188,7 @@ static bool case_mlkem(json_t *group, json_t *test)
     return ok == vec_is_valid(test);
 }
 
-/* ---- acvp-mlkem: blocks of "name: hex" lines --------------------------------------------------------- */
+/* ---- acvp-mlkem, sntrup761: blocks of "name: hex" lines --------------------------------------------------------- */
 
 enum { FIELDS_MAX = 8 };
 
@@ -233,6 +233,8 @@ static void record_add(struct record *r, char *line)
         r->is_failure = strncmp(value, "fail", 4) == 0;
         return;
     }
+    if (strncmp(line, "count ", 6) == 0 || strncmp(line, "case ", 5) == 0)
+        return;
     if (r->n == FIELDS_MAX || name_len >= sizeof r->name[0])
         vec_die("too many fields in a record", line);
     memcpy(r->name[r->n], line, name_len);
@@ -250,7 +252,7 @@ static void run_records(const char *dir, const char *file, record_case *run, str
     char path[4096];
     struct vec_tally tally = {0, 0};
     struct record r = {0}, common = {0};
-    snprintf(path, sizeof path, "%s/acvp-mlkem/%s", dir, file);
+    snprintf(path, sizeof path, "%s/%s", dir, file);
     FILE *f = fopen(path, "r");
     if (f == NULL)
         vec_die("cannot be opened", path);
@@ -314,6 +316,41 @@ static bool record_ref_encaps(const struct record *r, const struct record *commo
     return encaps_gives(pk, m, record_get(r, "ciphertext"), record_get(r, "shared_secret"));
 }
 
+/* Of a valid and of a tampered ciphertext: the secret, or that of the implicit rejection. */
+static bool record_sntrup(const struct record *r, const struct record *common)
+{
+    struct vec sk = record_get(r, "sk"), ct = record_get(r, "ct"), ss = record_get(r, "ss");
+    uint8_t made[SNTRUP761_SS_LEN];
+    (void)common;
+    if (sk.n != SNTRUP761_SK_LEN || ct.n != SNTRUP761_CT_LEN)
+        return false;
+    sntrup761_decaps(made, ct.p, sk.p);
+    return vec_eq(ss, made, sizeof made);
+}
+
+/* The vector of draft-josefsson-ntruprime-ssh: three lines of hexadecimal digits, sk, ct and ss. */
+static void run_sntrup_draft(const char *dir, struct vec_tally *total)
+{
+    static const char file[] = "sntrup761/draft-josefsson-sk-ct-ss.hex";
+    static const char *const names[] = {"sk", "ct", "ss"};
+    static char line[16384];
+    char path[4096];
+    struct vec_tally tally = {0, 0};
+    struct record r = {0};
+    snprintf(path, sizeof path, "%s/%s", dir, file);
+    FILE *f = fopen(path, "r");
+    if (f == NULL)
+        vec_die("cannot be opened", path);
+    for (; r.n < 3 && fgets(line, sizeof line, f) != NULL; r.n++) {
+        memcpy(r.name[r.n], names[r.n], 3);
+        r.value[r.n] = vec_unhex(line, strcspn(line, "\r\n"));
+    }
+    fclose(f);
+    vec_count(&tally, r.n == 3 && record_sntrup(&r, &r), file, 0);
+    record_clear(&r);
+    vec_file_done(file, tally, total);
+}
+
 /* ---------------------------------------------------------------------------------------------------- */
 
 static void start_crypto(bool portable)
@@ -345,10 +382,12 @@ int main(int argc, char **argv)
     vec_run_json(argv[1], "mlkem_768_keygen_seed_test.json", case_mlkem_keygen, &total);
     vec_run_json(argv[1], "mlkem_768_semi_expanded_decaps_test.json", case_mlkem_decaps_key, &total);
     vec_run_json(argv[1], "mlkem_768_test.json", case_mlkem, &total);
-    run_records(argv[1], "mlkem768_nist_keygen_tests.txt", record_keygen, &total);
-    run_records(argv[1], "mlkem768_nist_decap_tests.txt", record_nist_decaps, &total);
-    run_records(argv[1], "mlkem768_ref_encap_first25.txt", record_ref_encaps, &total);
-    run_records(argv[1], "mlkem768_ref_decap_first25.txt", record_ref_decaps, &total);
+    run_records(argv[1], "acvp-mlkem/mlkem768_nist_keygen_tests.txt", record_keygen, &total);
+    run_records(argv[1], "acvp-mlkem/mlkem768_nist_decap_tests.txt", record_nist_decaps, &total);
+    run_records(argv[1], "acvp-mlkem/mlkem768_ref_encap_first25.txt", record_ref_encaps, &total);
+    run_records(argv[1], "acvp-mlkem/mlkem768_ref_decap_first25.txt", record_ref_decaps, &total);
+    run_records(argv[1], "sntrup761/sntrup761-openssh-10.5-kat.txt", record_sntrup, &total);
+    run_sntrup_draft(argv[1], &total);
     printf("of the ML-KEM cases %u were of a size that the interface cannot take\n", refused_by_size);
     return vec_end(total);
 }

@@ -12,11 +12,12 @@ CTR = ["aes128-ctr", "aes192-ctr", "aes256-ctr"]
 MACS = ["hmac-sha2-256", "hmac-sha2-512", "hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com"]
 HOST = {"ssh-ed25519": "ed25519", "ecdsa-sha2-nistp256": "ecdsa256", "ecdsa-sha2-nistp384": "ecdsa384",
         "ecdsa-sha2-nistp521": "ecdsa521", "rsa-sha2-512": "rsa", "rsa-sha2-256": "rsa"}
+SNTRUP = ["sntrup761x25519-sha512@openssh.com", "sntrup761x25519-sha512"]  # OpenSSH before 9.9 has the first name alone
 DATA = b"".join(traffic.pattern(300_000, 9))
 
 PEERS = {  # what each server speaks of ours
-    "openssh": dict(kex=KEX, cipher=AEAD + CTR, mac=MACS, host=list(HOST)),
-    "openssh10": dict(kex=["mlkem768x25519-sha256", *KEX], cipher=AEAD + CTR, mac=MACS, host=list(HOST)),
+    "openssh": dict(kex=[*SNTRUP[:1], *KEX], cipher=AEAD + CTR, mac=MACS, host=list(HOST)),
+    "openssh10": dict(kex=["mlkem768x25519-sha256", *SNTRUP, *KEX], cipher=AEAD + CTR, mac=MACS, host=list(HOST)),
     "dropbear": dict(kex=KEX, cipher=["chacha20-poly1305@openssh.com", "aes128-ctr", "aes256-ctr"],
                      mac=["hmac-sha2-256"], host=["ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-256"]),
     "asyncssh": dict(kex=KEX, cipher=AEAD + CTR, mac=MACS, host=list(HOST)),
