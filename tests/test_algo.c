@@ -23,6 +23,8 @@ static void test_defaults(void **state)
         assert_non_null(mac_alg_find(name));
     list = span_str(algo_default(ALGO_KEX));
     assert_true(names_next(&list, &name) && span_is(name, "mlkem768x25519-sha256"));
+    assert_true(names_next(&list, &name) && span_is(name, "sntrup761x25519-sha512"));
+    assert_true(names_next(&list, &name) && span_is(name, "sntrup761x25519-sha512@openssh.com"));
     assert_true(names_has(span_str(algo_default(ALGO_PUBKEY)), span_str("sk-ssh-ed25519@openssh.com")));
     assert_false(names_has(span_str(algo_default(ALGO_HOST_KEY)), span_str("ssh-rsa")));
 }
