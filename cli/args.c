@@ -1,27 +1,95 @@
 #include "cli/args.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-#include "client/units.h"
+#include "cli/destination.h"
 
-const char args_usage[] =
-    "usage: adit [-46agnNqTvVx] [-c ciphers] [-D [bind_address:]port] [-i identity_file]\n"
-    "            [-J [user@]host[:port],...] [-L [bind_address:]port:host:hostport] [-l user]\n"
-    "            [-m macs] [-o option=value]\n"
-    "            [-p port] [-R [bind_address:]port:host:hostport] [-W host:port]\n"
-    "            [user@]host | ssh://[user@]host[:port]\n"
-    "       -N  carry the forwards and nothing else; -L 8080:80 is short for -L 8080:localhost:80\n"
-    "       See adit(1).\n";
+/* ---- The flags as a table ---- */
 
-/* ---- Flags ---- */
+/* How a flag's value meets what is there already: as ssh does with that flag. */
+enum rule {
+    RULE_FIRST,  /* the first one counts, as with -o */
+    RULE_WINS,   /* over whatever stood before it */
+    RULE_CALL,   /* needs more than a keyword: see plain_flag and value_flag */
+    RULE_REFUSE, /* will not be there */
+};
+
+struct flag {
+    char letter;
+    bool takes_value;
+    enum rule rule;
+    const char *keyword;
+    const char *text; /* the value of a plain flag; what ssh says about a bad value; why it is refused */
+};
+
+static const struct flag flags[] = {
+    {'4', false, RULE_WINS, "AddressFamily", "inet"},
+    {'6', false, RULE_WINS, "AddressFamily", "inet6"},
+    {'A', false, RULE_WINS, "ForwardAgent", "yes"},
+    {'a', false, RULE_WINS, "ForwardAgent", "no"},
+    {'B', true, RULE_WINS, "BindInterface", NULL},
+    {'b', true, RULE_WINS, "BindAddress", NULL},
+    {'C', false, RULE_WINS, "Compression", "yes"},
+    {'c', true, RULE_WINS, "Ciphers", "Unknown cipher type '%s'"},
+    {'D', true, RULE_CALL, NULL, NULL},
+    {'E', true, RULE_CALL, NULL, NULL},
+    {'e', true, RULE_WINS, "EscapeChar", "Bad escape character '%s'."},
+    {'F', true, RULE_CALL, NULL, NULL},
+    {'f', false, RULE_CALL, NULL, NULL},
+    {'G', false, RULE_CALL, NULL, NULL},
+    {'g', false, RULE_WINS, "GatewayPorts", "yes"},
+    {'I', true, RULE_REFUSE, NULL, "no support for PKCS#11"},
+    {'i', true, RULE_FIRST, "IdentityFile", NULL},
+    {'J', true, RULE_CALL, NULL, NULL},
+    {'K', false, RULE_WINS, "GSSAPIAuthentication", "yes"},
+    {'k', false, RULE_WINS, "GSSAPIDelegateCredentials", "no"},
+    {'L', true, RULE_CALL, NULL, NULL},
+    {'l', true, RULE_CALL, NULL, NULL},
+    {'M', false, RULE_CALL, NULL, NULL},
+    {'m', true, RULE_WINS, "MACs", "Unknown mac type '%s'"},
+    {'N', false, RULE_CALL, NULL, NULL},
+    {'n', false, RULE_CALL, NULL, NULL},
+    {'O', true, RULE_CALL, NULL, NULL},
+    {'o', true, RULE_CALL, NULL, NULL},
+    {'P', true, RULE_FIRST, "Tag", NULL},
+    {'p', true, RULE_FIRST, "Port", "Bad port '%s'"},
+    {'Q', true, RULE_CALL, NULL, NULL},
+    {'q', false, RULE_CALL, NULL, NULL},
+    {'R', true, RULE_CALL, NULL, NULL},
+    {'S', true, RULE_WINS, "ControlPath", NULL},
+    {'s', false, RULE_CALL, NULL, NULL},
+    {'T', false, RULE_CALL, NULL, NULL},
+    {'t', false, RULE_CALL, NULL, NULL},
+    {'V', false, RULE_CALL, NULL, NULL},
+    {'v', false, RULE_CALL, NULL, NULL},
+    {'W', true, RULE_CALL, NULL, NULL},
+    {'w', true, RULE_REFUSE, NULL, "tunnel devices are not supported"},
+    {'X', false, RULE_WINS, "ForwardX11", "yes"},
+    {'x', false, RULE_WINS, "ForwardX11", "no"},
+    {'Y', false, RULE_CALL, NULL, NULL},
+    {'y', false, RULE_CALL, NULL, NULL},
+    {'1', false, RULE_REFUSE, NULL, "SSH protocol v.1 is no longer supported"},
+    {'2', false, RULE_CALL, NULL, NULL},
+};
+
+static const struct flag *flag_find(char letter)
+{
+    for (size_t i = 0; i < ADIT_COUNT(flags); i++)
+        if (flags[i].letter == letter)
+            return &flags[i];
+    return NULL;
+}
 
 struct parse {
     struct args *args;
     struct adit_error *err;
-    unsigned verbose;
-    bool quiet, no_session;
-    bool has_command;
+    unsigned tty, master; /* how often -t and -M came */
+    bool is_debugging;    /* a -v came */
+    bool is_over;         /* -Q, -V or -h: what follows does not matter */
 };
+
+/* ---- Setting keywords ---- */
 
 /* The failure is in p->err already, and parsing goes on. */
 static void noted(enum adit_err e)
@@ -29,31 +97,36 @@ static void noted(enum adit_err e)
     (void)e;
 }
 
-static void set(struct parse *p, const char *keyword, const char *value)
+/* What failed is said in ssh's words where scripts may look for them. */
+static void complain(struct parse *p, char letter, const char *words, const char *value, enum adit_err e,
+                     const struct adit_error *why)
 {
-    struct adit_error why = {0};
-    enum adit_err e = options_set(&p->args->options, keyword, value, &why);
-    if (e != ADIT_E_OK)
-        (void)adit_fail(p->err, e, "%s", why.text);
+    if (e == ADIT_E_UNSUPPORTED)
+        (void)adit_fail(p->err, e, "option -%c: %s", letter, why->text);
+    else if (words == NULL)
+        (void)adit_fail(p->err, e, "%s", why->text);
+    else {
+        /* words is one of the constants of the table, with one %s. */
+        const char *at = strstr(words, "%s");
+        (void)adit_fail(p->err, e, "%.*s%s%s", (int)(at - words), words, value, at + 2);
+    }
 }
 
-/* As a flag's value is one word, whatever it contains. */
-static void set_quoted(struct parse *p, const char *keyword, const char *value)
+static void set_keyword(struct parse *p, const struct flag *flag, const char *value, const char *words)
 {
-    char quoted[2 * 1024];
-    size_t n = 0;
-    quoted[n++] = '"';
-    for (; *value != 0 && n + 3 < sizeof quoted; value++) {
-        if (*value == '"' || *value == '\\')
-            quoted[n++] = '\\';
-        quoted[n++] = *value;
-    }
-    quoted[n++] = '"';
-    quoted[n] = 0;
-    if (*value != 0)
-        (void)adit_fail(p->err, ADIT_E_USAGE, "%s: the value is too long", keyword);
-    else
-        set(p, keyword, quoted);
+    struct adit_error why = {0};
+    struct options *o = &p->args->options;
+    bool is_first = flag->rule == RULE_FIRST;
+    enum adit_err e = is_first ? options_set_word(o, flag->keyword, value, &why)
+                               : options_override(o, flag->keyword, value, &why);
+    if (e != ADIT_E_OK)
+        complain(p, flag->letter, words, value, e, &why);
+}
+
+static void set_other(struct parse *p, char letter, const char *keyword, const char *value)
+{
+    const struct flag flag = {letter, false, RULE_WINS, keyword, NULL};
+    set_keyword(p, &flag, value, NULL);
 }
 
 static void set_line(struct parse *p, const char *line)
@@ -61,317 +134,328 @@ static void set_line(struct parse *p, const char *line)
     struct adit_error why = {0};
     enum adit_err e = options_set_line(&p->args->options, line, &why);
     if (e != ADIT_E_OK)
-        (void)adit_fail(p->err, e, "-o: %s", why.text);
+        (void)adit_fail(p->err, e, "command-line: line 0: %s", why.text);
 }
 
-static void add_forward(struct parse *p, enum forward_type type, const char *text)
+static void usage(struct parse *p)
+{
+    p->args->wants_usage = true;
+}
+
+/* ---- Forwards ---- */
+
+static void add_forward(struct parse *p, enum forward_type type, const char *name, const char *text)
 {
     struct forward_spec spec;
-    if (forward_spec_parse(&spec, type, text, true, p->err) != ADIT_E_OK)
-        return;
-    noted(options_add_forward(&p->args->options, &spec, p->err));
+    struct adit_error why = {0};
+    enum adit_err e = forward_spec_parse(&spec, type, text, !p->args->is_ssh, &why);
+    if (e == ADIT_E_OK)
+        noted(options_add_forward(&p->args->options, &spec, p->err));
+    else if (e == ADIT_E_UNSUPPORTED)
+        (void)adit_fail(p->err, e, "%s", why.text);
+    else
+        (void)adit_fail(p->err, e, "Bad %s forwarding specification '%s' (%s)", name, text, why.text);
 }
 
 static void set_stdio(struct parse *p, const char *text)
 {
-    if (p->args->has_stdio)
-        (void)adit_fail(p->err, ADIT_E_USAGE, "-W may be given only once");
-    else if (forward_spec_parse(&p->args->stdio, FORWARD_STDIO, text, true, p->err) == ADIT_E_OK)
-        p->args->has_stdio = true;
+    struct adit_error why = {0};
+    if (p->args->has_stdio) {
+        (void)adit_fail(p->err, ADIT_E_USAGE, "stdio forward already specified (-W)");
+        return;
+    }
+    enum adit_err e = forward_spec_parse(&p->args->stdio, FORWARD_STDIO, text, true, &why);
+    p->args->has_stdio = e == ADIT_E_OK;
+    if (e == ADIT_E_OK) {
+        set_other(p, 'W', "SessionType", "none");
+        set_other(p, 'W', "RequestTTY", "no");
+    }
+    if (e == ADIT_E_UNSUPPORTED)
+        (void)adit_fail(p->err, e, "%s", why.text);
+    else if (e != ADIT_E_OK)
+        (void)adit_fail(p->err, e, "Bad stdio forwarding specification '%s' (%s)", text, why.text);
 }
 
-static void unsupported(struct parse *p, char flag, const char *value)
+/* ---- Flags that are more than a keyword ---- */
+
+/* -N and -s exclude each other, whoever said the other one. */
+static void set_session(struct parse *p, char letter, const char *value)
 {
-    if (value == NULL)
-        (void)adit_fail(p->err, ADIT_E_UNSUPPORTED, "option -%c is not supported yet", flag);
+    const struct options *o = &p->args->options;
+    uint32_t wanted = letter == 'N' ? SESSION_TYPE_NONE : SESSION_TYPE_SUBSYSTEM;
+    if (options_is_set(o, "SessionType") && o->session_type != wanted)
+        (void)adit_fail(p->err, ADIT_E_USAGE, "Cannot specify -%c with -%c/SessionType", letter,
+                        letter == 'N' ? 's' : 'N');
     else
-        (void)adit_fail(p->err, ADIT_E_UNSUPPORTED, "option -%c %s is not supported yet", flag, value);
+        set_other(p, letter, "SessionType", value);
 }
 
-static enum adit_err set_user(struct args *args, const char *user, struct adit_error *err) ADIT_MUST_USE;
-
-/* Flags with a value. All of ssh's are known, so that the value of one that is refused is not taken for a
- * host. */
-static const char flags_with_value[] = "BbcDEeFIiJLlmOopQRSWwP";
-static const char flags_of_ssh[] = "fGKkMstXYyAC"; /* without a value, not there yet */
-
-static void value_flag(struct parse *p, char flag, const char *value)
+static void set_level(struct parse *p, uint32_t level)
 {
-    switch (flag) {
-    case 'c':
-        set_quoted(p, "Ciphers", value);
+    static const char *const names[] = {
+        [LOG_LEVEL_QUIET] = "QUIET",   [LOG_LEVEL_FATAL] = "FATAL",     [LOG_LEVEL_ERROR] = "ERROR",
+        [LOG_LEVEL_INFO] = "INFO",     [LOG_LEVEL_VERBOSE] = "VERBOSE", [LOG_LEVEL_DEBUG1] = "DEBUG1",
+        [LOG_LEVEL_DEBUG2] = "DEBUG2", [LOG_LEVEL_DEBUG3] = "DEBUG3"};
+    set_other(p, 'v', "LogLevel", names[level]);
+}
+
+/* The first -v is DEBUG1, whatever -q said before; each further one is a step. */
+static void more_verbose(struct parse *p)
+{
+    uint32_t level = p->args->options.log_level;
+    if (!p->is_debugging)
+        set_level(p, LOG_LEVEL_DEBUG1);
+    else if (level < LOG_LEVEL_DEBUG3)
+        set_level(p, level + 1);
+    p->is_debugging = true;
+}
+
+static void plain_flag(struct parse *p, char letter)
+{
+    struct args *a = p->args;
+    switch (letter) {
+    case 'f':
+        set_other(p, letter, "ForkAfterAuthentication", "yes");
+        set_other(p, letter, "StdinNull", "yes");
         break;
+    case 'G':
+        a->wants_config = true;
+        break;
+    case 'M':
+        set_other(p, letter, "ControlMaster", p->master++ == 0 ? "yes" : "ask");
+        break;
+    case 'N':
+        set_session(p, letter, "none");
+        break;
+    case 'n':
+        set_other(p, letter, "StdinNull", "yes");
+        break;
+    case 'q':
+        set_level(p, LOG_LEVEL_QUIET);
+        break;
+    case 's':
+        set_session(p, letter, "subsystem");
+        break;
+    case 'T':
+        p->tty = 0;
+        set_other(p, letter, "RequestTTY", "no");
+        break;
+    case 't':
+        set_other(p, letter, "RequestTTY", p->tty++ == 0 ? "yes" : "force");
+        break;
+    case 'V':
+        a->wants_version = p->is_over = true;
+        break;
+    case 'v':
+        more_verbose(p);
+        break;
+    case 'Y':
+        set_other(p, letter, "ForwardX11Trusted", "yes");
+        set_other(p, letter, "ForwardX11", "yes");
+        break;
+    case 'y':
+        a->use_syslog = true;
+        break;
+    default: /* -2: ssh knows it and does nothing */
+        break;
+    }
+}
+
+static void set_user(struct parse *p, const char *user)
+{
+    if (!destination_user_is_fine(user))
+        (void)adit_fail(p->err, ADIT_E_USAGE, "remote username contains invalid characters: '%s'", user);
+    else
+        noted(options_default(&p->args->options, "User", user, p->err));
+}
+
+static void set_jump(struct parse *p, const char *hops)
+{
+    static const struct flag flag = {'J', true, RULE_WINS, "ProxyJump", NULL};
+    if (p->args->options.proxy_jump != NULL)
+        (void)adit_fail(p->err, ADIT_E_USAGE,
+                        "Only a single -J option is permitted (use commas to separate multiple jump hops)");
+    else if (p->args->options.proxy_command != NULL)
+        (void)adit_fail(p->err, ADIT_E_USAGE, "Cannot specify -J with ProxyCommand");
+    else
+        set_keyword(p, &flag, hops, "Invalid -J argument: '%s'");
+}
+
+static void set_control_command(struct parse *p, const char *command)
+{
+    static const char *const known[] = {"check",  "forward", "exit",     "stop",
+                                        "cancel", "proxy",   "conninfo", "channels"};
+    bool is_known = false;
+    for (size_t i = 0; i < ADIT_COUNT(known); i++)
+        is_known = is_known || strcmp(known[i], command) == 0;
+    if (p->args->control_command != NULL)
+        (void)adit_fail(p->err, ADIT_E_USAGE, "Multiplexing command already specified");
+    else if (!is_known)
+        (void)adit_fail(p->err, ADIT_E_USAGE, "Invalid multiplex command: '%s'", command);
+    else
+        (void)adit_fail(p->err, ADIT_E_UNSUPPORTED, "option -O %s is not supported yet", command);
+    p->args->control_command = command;
+}
+
+static void value_flag(struct parse *p, char letter, const char *value)
+{
+    switch (letter) {
     case 'D':
-        add_forward(p, FORWARD_DYNAMIC, value);
+        add_forward(p, FORWARD_DYNAMIC, "dynamic", value);
+        break;
+    case 'E':
+        p->args->log_file = value;
         break;
     case 'F':
-        if (strcmp(value, "none") != 0)
-            unsupported(p, flag, value);
+        p->args->config_file = value;
         break;
     case 'J':
-        set_quoted(p, "ProxyJump", value);
-        break;
-    case 'i':
-        set_quoted(p, "IdentityFile", value);
+        set_jump(p, value);
         break;
     case 'L':
-        add_forward(p, FORWARD_LOCAL, value);
+        add_forward(p, FORWARD_LOCAL, "local", value);
         break;
     case 'l':
-        noted(set_user(p->args, value, p->err));
+        set_user(p, value);
         break;
-    case 'm':
-        set_quoted(p, "MACs", value);
+    case 'O':
+        set_control_command(p, value);
         break;
     case 'o':
         set_line(p, value);
         break;
-    case 'p':
-        set_quoted(p, "Port", value);
+    case 'Q':
+        p->args->query = value;
+        p->is_over = true;
         break;
     case 'R':
-        add_forward(p, FORWARD_REMOTE, value);
+        add_forward(p, FORWARD_REMOTE, "remote", value);
         break;
-    case 'W':
+    default: /* 'W' */
         set_stdio(p, value);
-        break;
-    default:
-        unsupported(p, flag, value);
     }
 }
 
-static void plain_flag(struct parse *p, char flag)
+static void flag_take(struct parse *p, const struct flag *flag, const char *value)
 {
-    switch (flag) {
-    case '4':
-        set(p, "AddressFamily", "inet");
+    switch (flag->rule) {
+    case RULE_FIRST:
+    case RULE_WINS:
+        set_keyword(p, flag, flag->takes_value ? value : flag->text, flag->takes_value ? flag->text : NULL);
         break;
-    case '6':
-        set(p, "AddressFamily", "inet6");
+    case RULE_REFUSE:
+        (void)adit_fail(p->err, ADIT_E_UNSUPPORTED, "option -%c: %s", flag->letter, flag->text);
         break;
-    case 'g':
-        set(p, "GatewayPorts", "yes");
-        break;
-    case 'h':
-        p->args->wants_help = true;
-        break;
-    case 'N':
-        p->no_session = true;
-        break;
-    case 'n':
-        p->args->stdin_null = true;
-        break;
-    case 'q':
-        p->quiet = true;
-        break;
-    case 'V':
-        p->args->wants_version = true;
-        break;
-    case 'v':
-        p->verbose++;
-        break;
-    case 'a': /* no agent, no terminal and no X11 are forwarded anyway */
-    case 'T':
-    case 'x':
-        break;
-    default:
-        if (strchr(flags_of_ssh, flag) != NULL)
-            unsupported(p, flag, NULL);
+    case RULE_CALL:
+        if (flag->takes_value)
+            value_flag(p, flag->letter, value);
         else
-            (void)adit_fail(p->err, ADIT_E_USAGE, "unknown option -%c; adit -h shows what there is", flag);
+            plain_flag(p, flag->letter);
+        break;
     }
+}
+
+static void flag_unknown(struct parse *p, char letter)
+{
+    /* -h is not ssh's, and programs may count on that. */
+    if (letter == 'h' && !p->args->is_ssh) {
+        p->args->wants_help = p->is_over = true;
+        return;
+    }
+    (void)adit_fail(p->err, ADIT_E_USAGE, "unknown option -- %c", letter);
+    usage(p);
 }
 
 /* One argument that starts with '-'. Returns how many arguments it took. */
-static int flags_take(struct parse *p, const char *flags, const char *next)
+static int word_of_flags(struct parse *p, const char *letters, const char *next)
 {
-    for (flags++; *flags != 0; flags++) {
-        if (strchr(flags_with_value, *flags) == NULL) {
-            plain_flag(p, *flags);
+    for (letters++; *letters != 0 && !p->is_over; letters++) {
+        const struct flag *flag = flag_find(*letters);
+        if (flag == NULL) {
+            flag_unknown(p, *letters);
             continue;
         }
-        const char *value = flags[1] != 0 ? flags + 1 : next;
-        if (value == NULL)
-            (void)adit_fail(p->err, ADIT_E_USAGE, "option -%c wants a value", *flags);
-        else
-            value_flag(p, *flags, value);
-        return flags[1] != 0 ? 1 : 2;
+        if (!flag->takes_value) {
+            flag_take(p, flag, NULL);
+            continue;
+        }
+        const char *value = letters[1] != 0 ? letters + 1 : next;
+        if (value == NULL) {
+            (void)adit_fail(p->err, ADIT_E_USAGE, "option requires an argument -- %c", *letters);
+            usage(p);
+        } else {
+            flag_take(p, flag, value);
+        }
+        return letters[1] != 0 ? 1 : 2;
     }
     return 1;
 }
 
-/* ---- The destination ---- */
+/* ---- The destination and the command ---- */
 
-/* As ssh judges a user: what could do harm in a command is refused, a blank or a backslash in DOMAIN\user is
- * not. */
-static bool is_user(struct span s)
+static void set_destination(struct parse *p, const char *text)
 {
-    if (s.n == 0 || s.n > LIMIT_USER || s.p[0] == '-' || s.p[s.n - 1] == '\\')
-        return false;
-    for (size_t i = 0; i < s.n; i++) {
-        bool is_dash_next = s.p[i] == ' ' && i + 1 < s.n && s.p[i + 1] == '-';
-        if (s.p[i] < ' ' || s.p[i] == 0x7f || is_dash_next || strchr("'`\";&<>|(){}", s.p[i]) != NULL)
-            return false;
+    struct destination d;
+    bool is_malformed;
+    char port[8];
+    p->args->has_destination = true;
+    if (destination_parse(&d, text, &is_malformed, p->err) != ADIT_E_OK) {
+        p->args->wants_usage = p->args->wants_usage || is_malformed;
+        return;
     }
-    return true;
+    memcpy(p->args->host, d.host, sizeof d.host);
+    if (d.user[0] != 0)
+        noted(options_default(&p->args->options, "User", d.user, p->err));
+    if (d.port != 0) {
+        (void)adit_format(port, sizeof port, "%u", (unsigned)d.port);
+        noted(options_default(&p->args->options, "Port", port, p->err));
+    }
 }
 
-/* What may stand in a name that ends up in logs, and later perhaps in a command. */
-static bool is_name(struct span s, size_t max)
-{
-    if (s.n == 0 || s.n > max || s.p[0] == '-')
-        return false;
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] <= ' ' || s.p[i] == 0x7f || strchr("'`\"$\\;&<>|(){}", s.p[i]) != NULL)
-            return false;
-    return true;
-}
-
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* RFC 3986 §2.1, of a user in a URI. False for a bad escape or one of the zero byte. */
-static bool percent_decode(struct span in, char out[static LIMIT_USER + 1])
+/* As ssh does: one blank between two words, and the remote shell splits them again. */
+static void set_command(struct parse *p, int count, char *const words[])
 {
     size_t n = 0;
-    for (size_t i = 0; i < in.n; i++) {
-        int c = in.p[i];
-        if (c == '%') {
-            if (in.n - i < 3 || hex_digit(in.p[i + 1]) < 0 || hex_digit(in.p[i + 2]) < 0)
-                return false;
-            c = hex_digit(in.p[i + 1]) * 16 + hex_digit(in.p[i + 2]);
-            i += 2;
-        }
-        if (n == LIMIT_USER || c == 0)
-            return false;
-        out[n++] = (char)c;
+    for (int i = 0; i < count; i++)
+        n += strlen(words[i]) + 1;
+    char *at = p->args->command = malloc(n);
+    if (at == NULL) {
+        (void)adit_fail(p->err, ADIT_E_MEMORY, "out of memory");
+        return;
     }
-    out[n] = 0;
-    return true;
+    for (int i = 0; i < count; i++) {
+        size_t word_len = strlen(words[i]);
+        memcpy(at, words[i], word_len);
+        at += word_len;
+        *at++ = i + 1 < count ? ' ' : 0;
+    }
 }
-
-static enum adit_err set_user(struct args *args, const char *user, struct adit_error *err)
-{
-    if (!is_user(span_str(user)))
-        return adit_fail(err, ADIT_E_USAGE, "the user name '%s' holds characters that are not allowed", user);
-    return options_default(&args->options, "User", user, err);
-}
-
-static enum adit_err set_host(struct args *args, struct span host, struct adit_error *err)
-{
-    if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
-        host = span_sub(host, 1, host.n - 2);
-    if (!is_name(host, LIMIT_HOST))
-        return adit_fail(err, ADIT_E_USAGE,
-                         "the host name is missing or holds characters that are not allowed");
-    memcpy(args->host, host.p, host.n);
-    args->host[host.n] = 0;
-    return ADIT_E_OK;
-}
-
-static struct span user_split(struct span *text)
-{
-    size_t at = text->n;
-    while (at > 0 && text->p[at - 1] != '@')
-        at--;
-    struct span user = span_sub(*text, 0, at > 0 ? at - 1 : 0);
-    *text = span_sub(*text, at, SIZE_MAX);
-    return user;
-}
-
-/* host[:port], where an IPv6 address stands in brackets. */
-static enum adit_err uri_host(struct args *args, struct span text, struct adit_error *err)
-{
-    size_t end = 0;
-    if (text.n > 0 && text.p[0] == '[')
-        while (end < text.n && text.p[end] != ']')
-            end++;
-    while (end < text.n && text.p[end] != ':')
-        end++;
-    enum adit_err e = set_host(args, span_sub(text, 0, end), err);
-    if (e != ADIT_E_OK || end == text.n)
-        return e;
-    char port[8];
-    struct span digits = span_sub(text, end + 1, SIZE_MAX);
-    if (digits.n == 0 || digits.n >= sizeof port)
-        return adit_fail(err, ADIT_E_USAGE, "the port in the destination is not one of 1 to 65535");
-    memcpy(port, digits.p, digits.n);
-    port[digits.n] = 0;
-    return options_default(&args->options, "Port", port, err);
-}
-
-enum adit_err args_destination(struct args *args, const char *text, struct adit_error *err)
-{
-    static const char scheme[] = "ssh://";
-    bool is_uri = strncmp(text, scheme, sizeof scheme - 1) == 0;
-    struct span rest = span_str(is_uri ? text + sizeof scheme - 1 : text);
-    char user[LIMIT_USER + 1];
-    if (is_uri && rest.n > 0 && rest.p[rest.n - 1] == '/')
-        rest.n--;
-    if (is_uri && rest.n > 0 && memchr(rest.p, '/', rest.n) != NULL)
-        return adit_fail(err, ADIT_E_USAGE, "%s: a path has no place in a destination", text);
-    bool has_user = rest.n > 0 && memchr(rest.p, '@', rest.n) != NULL;
-    struct span name = user_split(&rest);
-    if (has_user && is_uri && !percent_decode(name, user))
-        return adit_fail(err, ADIT_E_USAGE, "%s: the user is not well encoded", text);
-    if (has_user && !is_uri && name.n > LIMIT_USER)
-        return adit_fail(err, ADIT_E_USAGE, "the user name is too long");
-    if (has_user && !is_uri)
-        adit_format(user, sizeof user, "%.*s", (int)name.n, (const char *)name.p);
-    enum adit_err e = has_user ? set_user(args, user, err) : ADIT_E_OK;
-    if (e != ADIT_E_OK)
-        return e;
-    return is_uri ? uri_host(args, rest, err) : set_host(args, rest, err);
-}
-
-/* ---- All of it ---- */
 
 static void words_take(struct parse *p, int argc, char *const argv[])
 {
     bool flags_over = false;
-    for (int i = 1; i < argc;) {
+    for (int i = 1; i < argc && !p->is_over;) {
         if (!flags_over && strcmp(argv[i], "--") == 0) {
             flags_over = true;
             i++;
         } else if (!flags_over && argv[i][0] == '-' && argv[i][1] != 0) {
-            i += flags_take(p, argv[i], i + 1 < argc ? argv[i + 1] : NULL);
+            i += word_of_flags(p, argv[i], i + 1 < argc ? argv[i + 1] : NULL);
         } else if (!p->args->has_destination) {
-            p->args->has_destination = true;
-            noted(args_destination(p->args, argv[i++], p->err));
+            set_destination(p, argv[i++]);
         } else {
-            p->has_command = true; /* all that follows is the command's */
+            set_command(p, argc - i, argv + i); /* all that follows is the command's */
             return;
         }
     }
 }
 
-/* -v and -q have the last word on LogLevel, as in ssh. */
-static void level_choose(struct parse *p)
-{
-    static const char *const levels[] = {"DEBUG1", "DEBUG2", "DEBUG3"};
-    unsigned steps = p->verbose < 3 ? p->verbose : 3;
-    const char *level = p->quiet ? "QUIET" : steps > 0 ? levels[steps - 1] : NULL;
-    if (level != NULL)
-        noted(options_override(&p->args->options, "LogLevel", level, p->err));
-}
+/* ---- All of it ---- */
 
-static void defaults_choose(struct parse *p)
+/* The last component of what we were called as. */
+static bool is_called_ssh(const char *name)
 {
-    struct options *o = &p->args->options;
-    if (p->no_session || p->args->has_stdio)
-        noted(options_override(o, "SessionType", "none", p->err));
-    if (p->args->has_stdio) { /* ssh(1): -W implies these, unless they were given */
-        noted(options_default(o, "ExitOnForwardFailure", "yes", p->err));
-        noted(options_default(o, "ClearAllForwardings", "yes", p->err));
-    }
-    /* A tunnel that is dead and looks alive helps nobody: a forwarding connection notices it by itself. */
-    if (o->session_type == SESSION_TYPE_NONE && (o->forward_count > 0 || p->args->has_stdio))
-        noted(options_default(o, "ServerAliveInterval", "15", p->err));
+    const char *slash = name != NULL ? strrchr(name, '/') : NULL;
+    return name != NULL && strcmp(slash != NULL ? slash + 1 : name, "ssh") == 0;
 }
 
 enum adit_err args_parse(struct args *args, int argc, char *const argv[], struct adit_error *err)
@@ -379,20 +463,49 @@ enum adit_err args_parse(struct args *args, int argc, char *const argv[], struct
     struct parse p = {.args = args, .err = err};
     memset(args, 0, sizeof *args);
     options_init(&args->options);
+    args->is_ssh = is_called_ssh(argc > 0 ? argv[0] : NULL);
+    args->program = args->is_ssh ? "ssh" : "adit";
     words_take(&p, argc, argv);
-    level_choose(&p);
-    defaults_choose(&p);
-    if (args->wants_help || args->wants_version || err->code != ADIT_E_OK)
+    if (p.is_over || err->code != ADIT_E_OK)
         return err->code;
+    usage(&p);
     if (!args->has_destination)
-        return adit_fail(err, ADIT_E_USAGE, "no destination: adit [options] [user@]host");
+        return adit_fail(err, ADIT_E_USAGE, "no destination was given");
+    if (args->options.session_type == SESSION_TYPE_SUBSYSTEM && args->command == NULL)
+        return adit_fail(err, ADIT_E_USAGE, "You must specify a subsystem to invoke.");
+    args->wants_usage = false;
+    if (args->use_syslog && args->log_file != NULL)
+        return adit_fail(err, ADIT_E_USAGE, "Can't specify both -y and -E");
+    return ADIT_E_OK;
+}
+
+static void defaults_choose(struct args *args, struct adit_error *err)
+{
+    struct options *o = &args->options;
+    if (args->has_stdio) { /* ssh(1): -W implies these, unless they were given */
+        noted(options_default(o, "ExitOnForwardFailure", "yes", err));
+        noted(options_default(o, "ClearAllForwardings", "yes", err));
+    }
+    /* A tunnel that is dead and looks alive helps nobody: a forwarding connection notices it by itself. */
+    if (!args->is_ssh && o->session_type == SESSION_TYPE_NONE && (o->forward_count > 0 || args->has_stdio))
+        noted(options_default(o, "ServerAliveInterval", "15", err));
+}
+
+enum adit_err args_finish(struct args *args, struct adit_error *err)
+{
+    defaults_choose(args, err);
+    if (err->code != ADIT_E_OK)
+        return err->code;
+    bool has_session = args->options.session_type != SESSION_TYPE_NONE;
+    if (args->options.fork_after_auth && args->command == NULL && has_session)
+        return adit_fail(err, ADIT_E_USAGE, "Cannot fork into background without a command to execute.");
     enum adit_err e = options_check(&args->options, err);
     if (e != ADIT_E_OK)
         return e;
-    if (p.has_command)
+    if (args->command != NULL && has_session)
         return adit_fail(err, ADIT_E_UNSUPPORTED,
                          "running a command is not supported yet: adit carries forwards only (-N or -W)");
-    if (args->options.session_type != SESSION_TYPE_NONE)
+    if (has_session)
         return adit_fail(err, ADIT_E_UNSUPPORTED,
                          "a shell is not supported yet: give -N for a connection that only forwards, or -W "
                          "host:port");
@@ -402,4 +515,23 @@ enum adit_err args_parse(struct args *args, int argc, char *const argv[], struct
 void args_wipe(struct args *args)
 {
     options_wipe(&args->options);
+    free(args->command);
+    args->command = NULL;
+}
+
+void args_usage(const struct args *args, char text[static ARGS_USAGE_CAP])
+{
+    static const char rest[] = " [-46AaCfGgKkMNnqsTtVvXxYy] [-B interface] [-b address]\n"
+                               "            [-c ciphers] [-D [address:]port] [-E log_file] [-e escape_char]\n"
+                               "            [-F config_file] [-i identity] [-J host[,host...]]\n"
+                               "            [-L [address:]port:host:hostport] [-l user] [-m macs]\n"
+                               "            [-O control_command] [-o keyword=value] [-P tag] [-p port]\n"
+                               "            [-R [address:]port[:host:hostport]] [-S control_path]\n"
+                               "            [-W host:port] destination [command [argument ...]]\n";
+    static const char ours[] =
+        "       adit -h | -V\n"
+        "       -N  carry the forwards and nothing else; -L 8080:80 is short for -L 8080:localhost:80\n"
+        "       See adit(1).\n";
+    (void)adit_format(text, ARGS_USAGE_CAP, "usage: %s%s       %s [-Q query_option]\n%s", args->program, rest,
+                      args->program, args->is_ssh ? "" : ours);
 }

@@ -1,8 +1,14 @@
 /*
  * args.h - the command line, in ssh's spelling.
  *
- * Flags may be bundled (-Nqp22), stand before and after the host, and end at "--". A flag of ssh that adit
- * does not have yet is refused by name. Nothing is printed and nothing is opened here.
+ * Flags may be bundled (-Nqp22), stand before and after the host, and end at "--". Each sets its keyword of
+ * ssh_config(5) through the table of options, which refuses by name what is not built. Some flags win over
+ * whatever stood before them and some only fill in what nobody has set, each as in ssh. Nothing is printed
+ * and nothing is opened here.
+ *
+ *     args_parse(&args, argc, argv, &err);      the flags, the destination, the command
+ *     ... configuration files fill in what is not set ...
+ *     args_finish(&args, &err);                 defaults that depend on all of it
  */
 #ifndef CLI_ARGS_H
 #define CLI_ARGS_H
@@ -11,25 +17,36 @@
 #include "client/options.h"
 
 struct args {
-    struct options options; /* user, port and forwards from the flags and the destination included */
+    struct options options; /* what the flags and the destination say */
+    const char *program;    /* "ssh" or "adit": how we were called */
+    bool is_ssh;            /* called as ssh: every default is ssh's */
     char host[LIMIT_HOST + 1];
-    bool has_destination;      /* a word that was to be one */
+    bool has_destination; /* a word that was to be one */
+    char *command;        /* the words after the host, joined by blanks; NULL: none */
+
+    /* Borrowed from argv; NULL: not given. */
+    const char *config_file;     /* -F */
+    const char *log_file;        /* -E */
+    const char *query;           /* -Q: then nothing else matters */
+    const char *control_command; /* -O */
+
     struct forward_spec stdio; /* -W */
     bool has_stdio;
-    bool stdin_null; /* -n */
+    bool use_syslog;   /* -y */
+    bool wants_config; /* -G */
     bool wants_help, wants_version;
+    bool wants_usage; /* with an error: the usage text belongs below it */
 };
 
-/* Parses argv[1..]. Even after a failure the rest is looked at, so that AditExitCodes is known. ADIT_E_USAGE
- * and ADIT_E_UNSUPPORTED with what is wrong; args_wipe it in any case. */
+/* Parses argv. Even after a failure the rest is looked at, so that AditExitCodes is known (but for -Q, -V and
+ * -h, which end it). ADIT_E_USAGE and ADIT_E_UNSUPPORTED with what is wrong; args_wipe it in any case. */
 enum adit_err args_parse(struct args *args, int argc, char *const argv[],
                          struct adit_error *err) ADIT_MUST_USE;
+enum adit_err args_finish(struct args *args, struct adit_error *err) ADIT_MUST_USE;
 void args_wipe(struct args *args);
 
-/* "user@host", "ssh://user@host:port", "host": the last '@' splits. Sets User and Port unless they are set.
- */
-enum adit_err args_destination(struct args *args, const char *text, struct adit_error *err) ADIT_MUST_USE;
-
-extern const char args_usage[]; /* one short page */
+/* One short page for that program, with its name. */
+enum { ARGS_USAGE_CAP = 1600 };
+void args_usage(const struct args *args, char text[static ARGS_USAGE_CAP]);
 
 #endif

@@ -1,14 +1,18 @@
 #include "cli/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <syslog.h>
 #include <unistd.h>
 
 enum { LINE_CAP = 8192, PREFIX_CAP = 16 };
 
 static atomic_int log_level = LOG_LEVEL_INFO;
+static int log_fd = STDERR_FILENO;
+static bool is_syslog;
 
 void log_set_level(enum log_level level)
 {
@@ -18,6 +22,50 @@ void log_set_level(enum log_level level)
 enum log_level log_get_level(void)
 {
     return (enum log_level)atomic_load(&log_level);
+}
+
+enum adit_err log_to_file(const char *path, struct adit_error *err)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return adit_fail(err, ADIT_E_SYSTEM, "Couldn't open logfile %s: %s", path, strerror(errno));
+    if (log_fd != STDERR_FILENO)
+        (void)close(log_fd);
+    log_fd = fd;
+    return ADIT_E_OK;
+}
+
+static bool facility_find(const char *name, int *number)
+{
+    static const struct {
+        const char *name;
+        int number;
+    } rows[] = {{"DAEMON", LOG_DAEMON},     {"USER", LOG_USER},     {"AUTH", LOG_AUTH},
+                {"AUTHPRIV", LOG_AUTHPRIV}, {"LOCAL0", LOG_LOCAL0}, {"LOCAL1", LOG_LOCAL1},
+                {"LOCAL2", LOG_LOCAL2},     {"LOCAL3", LOG_LOCAL3}, {"LOCAL4", LOG_LOCAL4},
+                {"LOCAL5", LOG_LOCAL5},     {"LOCAL6", LOG_LOCAL6}, {"LOCAL7", LOG_LOCAL7}};
+    for (size_t i = 0; i < ADIT_COUNT(rows); i++) {
+        if (!text_same(rows[i].name, name))
+            continue;
+        *number = rows[i].number;
+        return true;
+    }
+    return false;
+}
+
+enum adit_err log_to_syslog(const char *program, const char *facility, struct adit_error *err)
+{
+    int number = LOG_USER;
+    if (facility != NULL && !facility_find(facility, &number))
+        return adit_fail(err, ADIT_E_USAGE, "SyslogFacility: '%s' is not a facility of syslog", facility);
+    openlog(program, LOG_PID, number);
+    is_syslog = true;
+    return ADIT_E_OK;
+}
+
+bool log_is_on_stderr(void)
+{
+    return !is_syslog && log_fd == STDERR_FILENO;
 }
 
 bool log_write_all(int fd, const char *text, size_t len)
@@ -37,16 +85,42 @@ bool log_write_all(int fd, const char *text, size_t len)
     return true;
 }
 
-void log_line(enum log_level level, const char *text)
+static const char *prefix_of(enum log_level level)
 {
     static const char *const prefix[] = {"", "", "", "", "", "debug1: ", "debug2: ", "debug3: "};
+    return prefix[level];
+}
+
+static int priority_of(enum log_level level)
+{
+    return level <= LOG_LEVEL_FATAL   ? LOG_CRIT
+           : level == LOG_LEVEL_ERROR ? LOG_ERR
+           : level < LOG_LEVEL_DEBUG1 ? LOG_INFO
+                                      : LOG_DEBUG;
+}
+
+static void line_write(enum log_level level, const char *text)
+{
     char line[PREFIX_CAP + LINE_CAP];
-    if (level > log_get_level() || level == LOG_LEVEL_QUIET)
-        return;
-    size_t n = adit_format(line, PREFIX_CAP, "%s", prefix[level]);
+    size_t n = adit_format(line, PREFIX_CAP, "%s", prefix_of(level));
     n += adit_text_clean(line + n, sizeof line - n - 1, span_str(text), false);
+    if (is_syslog) {
+        syslog(priority_of(level), "%s", line);
+        return;
+    }
     line[n++] = '\n';
-    (void)log_write_all(STDERR_FILENO, line, n); /* nobody is left to be told */
+    (void)log_write_all(log_fd, line, n); /* nobody is left to be told */
+}
+
+void log_line(enum log_level level, const char *text)
+{
+    if (level <= log_get_level() && level != LOG_LEVEL_QUIET)
+        line_write(level, text);
+}
+
+void log_always(const char *text)
+{
+    line_write(LOG_LEVEL_FATAL, text);
 }
 
 void log_format(enum log_level level, const char *fmt, ...)

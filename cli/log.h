@@ -1,9 +1,9 @@
 /*
- * log.h - what adit tells its user: one line a message, on standard error.
+ * log.h - what adit tells its user: one line a message, on standard error, in a file (-E) or to syslog (-y).
  *
  * Lines look as ssh's do: "debug1: " and so on before debugging lines, nothing before the others. Each line
  * is one write(2), so that lines of two threads never mix. Texts of a peer are filtered by whoever hands them
- * in, and once more here.
+ * in, and once more here. Where the lines go is settled before any thread is started.
  */
 #ifndef CLI_LOG_H
 #define CLI_LOG_H
@@ -14,9 +14,18 @@
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 
+/* From now on lines are appended to the file (made with mode 0600). ADIT_E_SYSTEM with ssh's words. */
+enum adit_err log_to_file(const char *path, struct adit_error *err) ADIT_MUST_USE;
+/* Or go to syslog(3) as program, which must stay as it is. facility: a value of SyslogFacility; NULL: USER.
+ * ADIT_E_USAGE for one that does not exist. */
+enum adit_err log_to_syslog(const char *program, const char *facility, struct adit_error *err) ADIT_MUST_USE;
+bool log_is_on_stderr(void);
+
 /* Any thread. Written only when level is at or below the one that was set. */
 void log_line(enum log_level level, const char *text);
 void log_format(enum log_level level, const char *fmt, ...) ADIT_PRINTF(2, 3);
+/* The same whatever the level: -q hides what a connection says, not what is wrong with the command line. */
+void log_always(const char *text);
 
 /* Writes all of text to fd (a banner, a `listening` line, a usage text), whatever the level. False when the
  * descriptor refuses. */

@@ -1,12 +1,14 @@
 /*
- * main.c - adit [options] [user@]host: see adit(1).
+ * main.c - adit [options] [user@]host: see adit(1). Called as ssh it is ssh.
  */
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/args.h"
+#include "cli/background.h"
 #include "cli/log.h"
+#include "cli/query.h"
 #include "cli/run.h"
 #include "client/client.h"
 
@@ -19,25 +21,93 @@ static bool standard_descriptors_open(void)
     return true;
 }
 
+static void usage_show(const struct args *args, int fd)
+{
+    char text[ARGS_USAGE_CAP];
+    args_usage(args, text);
+    (void)log_write_all(fd, text, strlen(text));
+}
+
 static int usage_error(const struct args *args, const struct adit_error *err)
 {
-    log_set_level(LOG_LEVEL_INFO); /* -q hides what a connection says, not this */
-    log_format(LOG_LEVEL_FATAL, "adit: %s", err->text);
-    if (!args->has_destination)
-        (void)log_write_all(STDERR_FILENO, args_usage, strlen(args_usage));
+    char line[LIMIT_ERROR_TEXT + 16];
+    /* ssh's words stand alone, as programs expect them. */
+    if (args->is_ssh)
+        (void)adit_format(line, sizeof line, "%s", err->text);
+    else
+        (void)adit_format(line, sizeof line, "%s: %s", args->program, err->text);
+    log_always(line);
+    if (args->wants_usage)
+        usage_show(args, STDERR_FILENO);
     /* To whoever wrote it an option that is not there yet is a wrong one. */
     enum adit_err e = err->code == ADIT_E_UNSUPPORTED ? ADIT_E_USAGE : err->code;
     return run_exit_status(args->options.exit_codes, e, 0);
 }
 
-static int run(const struct args *args, const struct adit_error *err)
+static enum adit_err log_open(const struct args *args, struct adit_error *err)
+{
+    if (args->use_syslog)
+        return log_to_syslog(args->program, args->options.syslog_facility, err);
+    return args->log_file != NULL ? log_to_file(args->log_file, err) : ADIT_E_OK;
+}
+
+/* From here on all of our text is in the log file, if there is one. */
+static enum adit_err prepare(struct args *args, struct adit_error *err)
+{
+    enum adit_err e = log_open(args, err);
+    log_set_level((enum log_level)args->options.log_level);
+    if (e == ADIT_E_OK && args->config_file != NULL && strcmp(args->config_file, "none") != 0)
+        e = adit_fail(err, ADIT_E_UNSUPPORTED, "option -F %s is not supported yet", args->config_file);
+    if (e == ADIT_E_OK && args->wants_config)
+        e = adit_fail(err, ADIT_E_UNSUPPORTED, "option -G is not supported yet");
+    return e == ADIT_E_OK ? args_finish(args, err) : e;
+}
+
+static int answer_query(const struct args *args, struct adit_error *err)
+{
+    char text[ALGORITHMS_CAP];
+    if (query_answer(args->query, text, err) != ADIT_E_OK)
+        return usage_error(args, err);
+    return log_write_all(STDOUT_FILENO, text, strlen(text)) ? 0 : 255;
+}
+
+static int connect_in_background(const struct args *args)
+{
+    struct background background;
+    struct adit_error err = {0};
+    bool is_parent;
+    int status;
+    if (background_fork(&background, &is_parent, &status, &err) != ADIT_E_OK)
+        return usage_error(args, &err);
+    return is_parent ? status : run_connection(args, &background);
+}
+
+/* What was accepted and has no effect. */
+static void notes_tell(const struct options *o)
+{
+    for (size_t i = 0; i < o->notes.count; i++)
+        log_line(LOG_LEVEL_INFO, o->notes.item[i]);
+    for (size_t i = 0; i < o->debug_notes.count; i++)
+        log_line(LOG_LEVEL_DEBUG1, o->debug_notes.item[i]);
+}
+
+static int run(struct args *args, struct adit_error *err)
 {
     static const char version[] = "adit " ADIT_VERSION "\n";
-    if (args->wants_help)
-        return log_write_all(STDOUT_FILENO, args_usage, strlen(args_usage)) ? 0 : 1;
+    if (err->code != ADIT_E_OK && !args->wants_help)
+        return usage_error(args, err);
+    if (args->wants_help) {
+        usage_show(args, STDOUT_FILENO);
+        return 0;
+    }
     if (args->wants_version)
-        return log_write_all(STDERR_FILENO, version, strlen(version)) ? 0 : 1;
-    return err->code != ADIT_E_OK ? usage_error(args, err) : run_connection(args);
+        return log_write_all(STDERR_FILENO, version, strlen(version)) ? 0 : 255;
+    if (args->query != NULL)
+        return answer_query(args, err);
+    if (prepare(args, err) != ADIT_E_OK)
+        return usage_error(args, err);
+    notes_tell(&args->options);
+    return args->options.fork_after_auth ? connect_in_background(args) : run_connection(args, NULL);
 }
 
 int main(int argc, char **argv)

@@ -27,7 +27,7 @@ struct hop {
     const char *name; /* NULL: the destination */
     struct client *client;
     struct session *session;    /* NULL: not started, or joined */
-    struct mail reached, ended; /* a jump host has reached the next hop; its session is over */
+    struct mail reached, ended; /* it stands, and what comes next may start; its session is over */
     bool has_ended;
 };
 
@@ -40,9 +40,10 @@ struct run {
     size_t hop_count, started;
     struct mailbox box; /* from the sessions' threads to the main one */
     struct ready ready;
-    bool is_stopping;        /* by a signal */
-    bool is_ending;          /* that, or a hop has ended: no question is asked any more */
-    struct adit_error error; /* why a hop could not be started */
+    struct background *background; /* who waits for us to go there; NULL: nobody */
+    bool is_stopping;              /* by a signal */
+    bool is_ending;                /* that, or a hop has ended: no question is asked any more */
+    struct adit_error error;       /* why a hop could not be started */
 };
 
 int run_exit_status(bool exit_codes, enum adit_err e, int signal_number)
@@ -113,11 +114,13 @@ static void on_authenticated(const struct hop *hop, const char *method)
     say(hop, LOG_LEVEL_DEBUG1, line);
 }
 
-static void on_forwards_done(struct hop *hop)
+/* Nothing incomplete goes on: with ExitOnForwardFailure the end is about to follow. */
+static void on_forwards_done(struct hop *hop, const struct session_notice *n)
 {
+    struct run *run = hop->run;
     if (hop->name == NULL)
-        ready_all(&hop->run->ready);
-    else
+        ready_all(&run->ready);
+    if (hop->name != NULL || n->count == 0 || !run->args->options.exit_on_forward_failure)
         post(hop, &hop->reached, MAIL_REACHED);
 }
 
@@ -141,7 +144,7 @@ static void on_notice(void *ctx, const struct session_notice *n)
                        n->target);
         break;
     case SESSION_ALL_FORWARDS_DONE:
-        on_forwards_done(hop);
+        on_forwards_done(hop, n);
         break;
     case SESSION_ENDED:
         post(hop, &hop->ended, MAIL_ENDED);
@@ -191,6 +194,16 @@ static enum adit_err start_next(struct run *run, struct adit_error *err)
     return e;
 }
 
+/* A jump host stands: the next one's turn. The destination does: -f. With -v the messages stay on the
+ * terminal, as ssh leaves them there. */
+static void on_reached(struct run *run, const struct hop *hop)
+{
+    if (hop->name != NULL && !run->is_ending && start_next(run, &run->error) != ADIT_E_OK)
+        stop_last(run);
+    else if (hop->name == NULL && run->background != NULL)
+        background_detach(run->background, log_is_on_stderr() && log_get_level() >= LOG_LEVEL_DEBUG1);
+}
+
 static void on_mail(struct run *run, struct mail *m)
 {
     struct hop *hop = m->owner;
@@ -199,8 +212,8 @@ static void on_mail(struct run *run, struct mail *m)
     } else if (m->kind == MAIL_ENDED) {
         hop->has_ended = run->is_ending = true;
         stop_last(run);
-    } else if (!run->is_ending && start_next(run, &run->error) != ADIT_E_OK) {
-        stop_last(run);
+    } else {
+        on_reached(run, hop);
     }
 }
 
@@ -278,10 +291,11 @@ static enum adit_err prepare(struct run *run, struct adit_error *err)
     if (e != ADIT_E_OK)
         return e;
     struct session_config *config = client_session_config(run->client);
-    if (args->has_stdio && args->stdin_null)
+    if (args->has_stdio && args->options.stdin_null)
         e = use_null_input(config, err);
     if (e == ADIT_E_OK)
-        e = ready_init(&run->ready, config->forward_count, !args->has_stdio, args->options.ready_fd, err);
+        e = ready_init(&run->ready, config->forward_count, !args->is_ssh && !args->has_stdio,
+                       args->options.ready_fd, err);
     return e;
 }
 
@@ -299,11 +313,22 @@ static enum adit_err connect_and_serve(struct run *run, struct adit_error *err)
     return e;
 }
 
-int run_connection(const struct args *args)
+/* ssh puts its name before what happened on the way to the server, and nothing before the rest. */
+static void failure_tell(const struct args *args, enum adit_err e, const struct adit_error *err)
 {
-    struct run run = {.args = args, .ready = {.fd = -1}};
+    const char *text = err->text[0] != 0 ? err->text : adit_err_sentence(e);
+    if (!args->is_ssh || e == ADIT_E_RESOLVE || e == ADIT_E_CONNECT || e == ADIT_E_TIMEOUT)
+        log_format(LOG_LEVEL_FATAL, "%s: %s", args->program, text);
+    else
+        log_line(LOG_LEVEL_FATAL, text);
+    if (args->is_ssh && e == ADIT_E_HOST_KEY)
+        log_line(LOG_LEVEL_FATAL, "Host key verification failed.");
+}
+
+int run_connection(const struct args *args, struct background *background)
+{
+    struct run run = {.args = args, .ready = {.fd = -1}, .background = background};
     struct adit_error err = {0};
-    log_set_level((enum log_level)args->options.log_level);
     signals_ignore_pipe();
     run.prompt = prompt_make();
     /* Until here a signal just ends the process: there is nothing to tidy up, and a file that is read may be
@@ -317,7 +342,7 @@ int run_connection(const struct args *args)
     if (number != 0)
         log_format(LOG_LEVEL_INFO, "Killed by signal %d.", number);
     else if (e != ADIT_E_OK)
-        log_format(LOG_LEVEL_FATAL, "adit: %s", err.text[0] != 0 ? err.text : adit_err_sentence(e));
+        failure_tell(args, e, &err);
     ready_wipe(&run.ready);
     free(run.hops);
     chain_free(run.chain);

@@ -1,15 +1,16 @@
 /*
- * run.h - one connection in the foreground: from the arguments to the exit status.
+ * run.h - one connection: from the arguments to the exit status.
  */
 #ifndef CLI_RUN_H
 #define CLI_RUN_H
 
 #include "adit.h"
 #include "cli/args.h"
+#include "cli/background.h"
 
 /* Connects, serves questions and signals until the session ends, and says why it ended. Returns the exit
- * status. */
-int run_connection(const struct args *args);
+ * status. background: who waits until the forwards are up (-f), or NULL: it stays in the foreground. */
+int run_connection(const struct args *args, struct background *background);
 
 /* ssh's 255 for any failure, or the finer codes of AditExitCodes. signal_number: 0, or what ended it. */
 int run_exit_status(bool exit_codes, enum adit_err e, int signal_number);

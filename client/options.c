@@ -306,6 +306,13 @@ static enum adit_err set_plain(struct options *o, const struct option_row *row, 
     return is_taken(o, row) ? check_only(row, &words, err) : set_and_finish(o, row, &words, err);
 }
 
+enum adit_err options_set_word(struct options *o, const char *keyword, const char *value,
+                               struct adit_error *err)
+{
+    const struct option_row *row = option_row_find(keyword);
+    return row == NULL ? unknown(o, keyword, err) : set_plain(o, row, value, err);
+}
+
 enum adit_err options_default(struct options *o, const char *keyword, const char *value,
                               struct adit_error *err)
 {

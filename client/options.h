@@ -188,6 +188,10 @@ void options_wipe(struct options *o);
 enum adit_err options_set(struct options *o, const char *keyword, const char *value,
                           struct adit_error *err) ADIT_MUST_USE;
 
+/* The same with a value that is one word as it stands: a flag's. */
+enum adit_err options_set_word(struct options *o, const char *keyword, const char *value,
+                               struct adit_error *err) ADIT_MUST_USE;
+
 /* "Keyword=value", "Keyword value", "Keyword = value": the argument of -o. */
 enum adit_err options_set_line(struct options *o, const char *line, struct adit_error *err) ADIT_MUST_USE;
 

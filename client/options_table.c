@@ -208,9 +208,9 @@ const struct option_row option_rows[] = {
     /* the session */
     CHOICE("SessionType", session_type, BUILT),
     COMMAND("RemoteCommand", remote_command, PENDING),
-    CHOICE("RequestTTY", request_tty, PENDING),
-    FLAG("StdinNull", stdin_null, PENDING),
-    FLAG("ForkAfterAuthentication", fork_after_auth, PENDING),
+    CHOICE("RequestTTY", request_tty, BUILT),
+    FLAG("StdinNull", stdin_null, BUILT),
+    FLAG("ForkAfterAuthentication", fork_after_auth, BUILT),
     {ROW("SendEnv", SPECIAL, PENDING), AT(send_env), .set = option_set_send_env, .accumulates = true},
     SPECIAL_AT("SetEnv", set_env, option_set_env, PENDING),
     SPECIAL("EscapeChar", option_set_escape, PENDING),
@@ -224,7 +224,7 @@ const struct option_row option_rows[] = {
     /* ourselves */
     {ROW("LogLevel", CHOICE, BUILT), AT(log_level), .choices = log_level, .words = "unsupported log level"},
     SPECIAL_AT("LogVerbose", log_verbose, option_set_log_verbose, PENDING),
-    SPECIAL_AT("SyslogFacility", syslog_facility, option_set_facility, PENDING),
+    SPECIAL_AT("SyslogFacility", syslog_facility, option_set_facility, BUILT),
     TEXT("Tag", tag, BUILT),
     TEXT("IgnoreUnknown", ignore_unknown, BUILT),
     SPECIAL_AT("RefuseConnection", refuse_connection, option_set_refuse, BUILT),

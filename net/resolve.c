@@ -224,7 +224,7 @@ enum adit_err resolve_result(const struct resolve *r, const struct sock_addr **a
     *count = r->count;
     if (r->count > 0)
         return ADIT_E_OK;
-    return adit_fail(err, ADIT_E_RESOLVE, "cannot look up %s: %s", r->host, r->reason);
+    return adit_fail(err, ADIT_E_RESOLVE, "Could not resolve hostname %s: %s", r->host, r->reason);
 }
 
 void resolve_free(struct resolve *r)

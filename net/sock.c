@@ -42,6 +42,19 @@ static enum adit_err give_up(int *fd, enum adit_err code, const char *what, cons
     return adit_fail(err, code, "cannot %s %s: %s", what, text, strerror(why));
 }
 
+/* In ssh's words, which scripts look for. */
+static enum adit_err cannot_connect(int *fd, const struct sock_addr *to, int why, struct adit_error *err)
+{
+    char text[SOCK_TEXT_CAP];
+
+    if (sock_addr_family(to) == AF_UNIX)
+        return give_up(fd, ADIT_E_CONNECT, "connect to", to, why, err);
+    sock_close(fd);
+    sock_addr_host(to, text);
+    return adit_fail(err, ADIT_E_CONNECT, "connect to host %s port %u: %s", text, sock_addr_port(to),
+                     strerror(why));
+}
+
 static int stream_open(const struct sock_addr *a)
 {
     return socket(sock_addr_family(a), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -123,13 +136,13 @@ enum adit_err sock_connect_start(int *fd, const struct sock_addr *to, const stru
     *done = false;
     *fd = stream_open(to);
     if (*fd < 0)
-        return give_up(fd, ADIT_E_CONNECT, "connect to", to, errno, err);
+        return cannot_connect(fd, to, errno, err);
     if (source && bind(*fd, addr_ptr(source), source->len) != 0)
         return give_up(fd, ADIT_E_CONNECT, "bind to", source, errno, err);
     *done = connect(*fd, addr_ptr(to), to->len) == 0;
     /* An interrupted connect goes on by itself. */
     if (!*done && errno != EINPROGRESS && errno != EINTR)
-        return give_up(fd, ADIT_E_CONNECT, "connect to", to, errno, err);
+        return cannot_connect(fd, to, errno, err);
     return ADIT_E_OK;
 }
 
@@ -143,7 +156,7 @@ enum adit_err sock_connect_finish(int fd, const struct sock_addr *to, bool *done
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &len) != 0)
         why = errno;
     if (why != 0)
-        return give_up(&none, ADIT_E_CONNECT, "connect to", to, why, err);
+        return cannot_connect(&none, to, why, err);
     *done = sock_peer(fd, &peer);
     return ADIT_E_OK;
 }

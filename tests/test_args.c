@@ -7,19 +7,24 @@
 static struct args args;
 static struct adit_error err;
 
+static const char *called_as = "adit";
+
 /* Splits a command line at its blanks and parses it. */
 static enum adit_err parse(const char *line)
 {
     static char text[512];
-    char *argv[64] = {(char *)"adit"};
+    char name[32], *argv[64] = {name};
     int argc = 1;
     args_wipe(&args);
     memset(&err, 0, sizeof err);
     assert_true(strlen(line) < sizeof text);
     strcpy(text, line);
+    strcpy(name, called_as);
     for (char *word = strtok(text, " "); word != NULL; word = strtok(NULL, " "))
         argv[argc++] = word;
-    return args_parse(&args, argc, argv, &err);
+    enum adit_err e = args_parse(&args, argc, argv, &err);
+    bool is_over = args.wants_help || args.wants_version || args.query != NULL;
+    return e == ADIT_E_OK && !is_over ? args_finish(&args, &err) : e;
 }
 
 static void good(const char *line)
@@ -50,8 +55,7 @@ static void test_flags(void **state)
     assert_true(args.options.batch_mode && args.options.session_type == SESSION_TYPE_NONE);
     assert_int_equal(args.options.forward_count, 1);
     assert_int_equal(args.options.alive_interval_s, 15);
-    good("-Nq -v -4 h");
-    assert_int_equal(args.options.log_level, LOG_LEVEL_QUIET);
+    good("-N -4 h");
     assert_int_equal(args.options.family, FAMILY_INET);
     assert_int_equal(args.options.alive_interval_s, 0); /* it carries no forward */
     good("-N -i a -i b -F none -- h");
@@ -72,7 +76,7 @@ static void test_stdio(void **state)
 {
     (void)state;
     good("-n -W target:25 host");
-    assert_true(args.has_stdio && args.stdin_null);
+    assert_true(args.has_stdio && args.options.stdin_null);
     assert_string_equal(args.stdio.host, "target");
     assert_true(args.options.exit_on_forward_failure && args.options.clear_all_forwardings);
     good("-oClearAllForwardings=no -W t:1 h");
@@ -80,65 +84,40 @@ static void test_stdio(void **state)
     bad("-W a:1 -W b:1 h", ADIT_E_USAGE, "-W");
 }
 
-static void test_destinations(void **state)
+static void test_destination(void **state)
 {
     (void)state;
-    static const struct {
-        const char *text, *user, *host;
-        uint16_t port;
-    } rows[] = {{"host", NULL, "host", 22},
-                {"me@host", "me", "host", 22},
-                {"me@corp@host", "me@corp", "host", 22},
-                {"me@::1", "me", "::1", 22},
-                {"[::1]", NULL, "::1", 22},
-                {"ssh://host", NULL, "host", 22},
-                {"ssh://host/", NULL, "host", 22},
-                {"ssh://me@host:2222", "me", "host", 2222},
-                {"ssh://me@[::1]:2222/", "me", "::1", 2222},
-                {"ssh://m%65%40x@host", "me@x", "host", 22}};
-    for (size_t i = 0; i < ADIT_COUNT(rows); i++) {
-        char line[128] = "-N ";
-        good(strcat(line, rows[i].text));
-        assert_string_equal(args.host, rows[i].host);
-        assert_int_equal(args.options.port, rows[i].port);
-        if (rows[i].user == NULL)
-            assert_null(args.options.user);
-        else
-            assert_string_equal(args.options.user, rows[i].user);
-    }
+    good("-N ssh://me@[::1]:2222/");
+    assert_string_equal(args.options.user, "me");
+    assert_string_equal(args.host, "::1");
+    assert_int_equal(args.options.port, 2222);
+    good("-N me:style@host");
+    assert_string_equal(args.options.user, "me:style");
+    bad("-N @host", ADIT_E_USAGE, "");
+    assert_true(args.wants_usage);
+    bad("-N a;b@h", ADIT_E_USAGE, "remote username contains invalid characters");
+    assert_false(args.wants_usage);
+    bad("-N h;x", ADIT_E_USAGE, "hostname contains invalid characters");
+    bad("-N -l -x h", ADIT_E_USAGE, "remote username");
+    bad("-N -- -h", ADIT_E_USAGE, "hostname");
+    bad("-N", ADIT_E_USAGE, "no destination");
+    assert_true(args.wants_usage);
 }
 
-/* Users as ssh takes them; those of Windows domains have a backslash or a dollar sign. */
-static void test_users(void **state)
+/* What follows the host is flags until "--" or a word; all the rest is the command, with blanks between. */
+static void test_command(void **state)
 {
     (void)state;
-    static const char *const fine[] = {"DOMAIN\\me", "HOST$", "first last", "a.b+c", "\xc3\xa4"};
-    static const char *const refused[] = {"-me", "me\\", "a;b", "a`b", "a -b", "a'b", "a|b", "a\nb", ""};
-    for (size_t i = 0; i < ADIT_COUNT(fine) + ADIT_COUNT(refused); i++) {
-        bool is_fine = i < ADIT_COUNT(fine);
-        char destination[64], name[] = "adit", flag[] = "-N", *argv[] = {name, flag, destination, NULL};
-        (void)adit_format(destination, sizeof destination, "%s@host",
-                          is_fine ? fine[i] : refused[i - ADIT_COUNT(fine)]);
-        err = (struct adit_error){0};
-        args_wipe(&args);
-        assert_int_equal(args_parse(&args, 3, argv, &err) == ADIT_E_OK, is_fine);
-        if (is_fine)
-            assert_string_equal(args.options.user, fine[i]);
-    }
-}
-
-static void test_bad_destinations(void **state)
-{
-    (void)state;
-    static const char *const rows[] = {"-N @host",         "-N me@",
-                                       "-N ssh://h/path",  "-N ssh://h:0",
-                                       "-N ssh://h:70000", "-N ssh://h:",
-                                       "-N ssh://%zz@h",   "-N ssh://%00@h",
-                                       "-N a;b@h",         "-N me@-oProxy",
-                                       "-N h`x`",          "-N ssh://",
-                                       "-N -- -h",         "-N"};
-    for (size_t i = 0; i < ADIT_COUNT(rows); i++)
-        bad(rows[i], ADIT_E_USAGE, "");
+    good("h -p 3 -N --");
+    assert_null(args.command);
+    good("-N h -p 3 ls -l  /");
+    assert_string_equal(args.command, "ls -l /");
+    assert_int_equal(args.options.port, 3);
+    good("-N h -- -v");
+    assert_string_equal(args.command, "-v");
+    assert_int_equal(args.options.log_level, LOG_LEVEL_INFO);
+    good("-N -- h -v");
+    assert_string_equal(args.command, "-v");
 }
 
 static void test_refusals(void **state)
@@ -146,25 +125,160 @@ static void test_refusals(void **state)
     (void)state;
     bad("host", ADIT_E_UNSUPPORTED, "-N");
     bad("-L 1:2 host", ADIT_E_UNSUPPORTED, "-N");
-    bad("-N host ls -l", ADIT_E_UNSUPPORTED, "command");
-    bad("-Nf host", ADIT_E_UNSUPPORTED, "-f");
-    bad("-N -F /etc/x host", ADIT_E_UNSUPPORTED, "-F");
-    bad("-Nz host", ADIT_E_USAGE, "-z");
-    bad("-N host -p", ADIT_E_USAGE, "-p");
+    bad("host ls -l", ADIT_E_UNSUPPORTED, "command");
+    bad("-N -I lib host", ADIT_E_UNSUPPORTED, "PKCS#11");
+    bad("-N -w 0:0 host", ADIT_E_UNSUPPORTED, "-w");
+    bad("-N -1 host", ADIT_E_UNSUPPORTED, "v.1");
+    bad("-N -O check host", ADIT_E_UNSUPPORTED, "-O check");
+}
+
+/* ssh's words, which scripts look for. */
+static void test_bad_values(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"-Nz h", "unknown option -- z"},
+        {"-N h -p", "option requires an argument -- p"},
+        {"-N -c foo h", "Unknown cipher type 'foo'"},
+        {"-N -m foo h", "Unknown mac type 'foo'"},
+        {"-N -L x h", "Bad local forwarding specification 'x'"},
+        {"-N -D x h", "Bad dynamic forwarding specification 'x'"},
+        {"-N -R a:b:c:d:e h", "Bad remote forwarding specification 'a:b:c:d:e'"},
+        {"-W x h", "Bad stdio forwarding specification 'x'"},
+        {"-W a:1 -W b:1 h", "stdio forward already specified"},
+        {"-O foo h", "Invalid multiplex command"},
+        {"-N -o ProxyCommand=x -J a h", "Cannot specify -J with ProxyCommand"},
+        {"-N -J a -J b h", "Only a single -J option is permitted"},
+        {"-N -J a,,b h", "Invalid -J argument"},
+        {"-s h", "You must specify a subsystem to invoke."},
+        {"-N -s h", "Cannot specify -s with -N/SessionType"},
+        {"-s -N h x", "Cannot specify -N with -s/SessionType"},
+        {"-e xx -N h", "Bad escape character 'xx'."},
+        {"-N -E x -y h", "Can't specify both -y and -E"},
+        {"-f h", "Cannot fork into background without a command to execute."},
+        {"-N -o foo=1 h", "command-line: line 0: Bad configuration option: foo"},
+    };
+    for (size_t i = 0; i < ADIT_COUNT(rows); i++)
+        bad(rows[i][0], ADIT_E_USAGE, rows[i][1]);
     for (size_t i = 0; i < 5; i++) {
         static const char *const ports[] = {"0", "65536", "131073", "2000blah", "blah2000"};
-        char line[64] = "-N h -p";
-        bad(strcat(line, ports[i]), ADIT_E_USAGE, "port");
+        char line[64] = "-N h -p", wanted[64] = "Bad port '";
+        bad(strcat(line, ports[i]), ADIT_E_USAGE, strcat(wanted, ports[i]));
     }
     /* What comes after an error still counts for the exit status. */
-    bad("-N -p x -o AditExitCodes=yes h", ADIT_E_USAGE, "Port");
+    bad("-N -p x -o AditExitCodes=yes h", ADIT_E_USAGE, "Bad port 'x'");
     assert_true(args.options.exit_codes);
+}
+
+/* Of some flags the last one counts, of the others the first. */
+static void test_last_word(void **state)
+{
+    (void)state;
+    good("-N -4 -6 h");
+    assert_int_equal(args.options.family, FAMILY_INET6);
+    good("-N -oAddressFamily=inet -6 h");
+    assert_int_equal(args.options.family, FAMILY_INET6);
+    good("-N -6 -oAddressFamily=inet h");
+    assert_int_equal(args.options.family, FAMILY_INET6);
+    good("-N -c aes128-ctr -c aes256-ctr h");
+    assert_string_equal(args.options.ciphers, "aes256-ctr");
+    good("-N -o GatewayPorts=no -g h");
+    assert_true(args.options.gateway_ports);
+    bad("-N -c aes128-ctr -c foo h", ADIT_E_USAGE, "Unknown cipher type 'foo'");
+}
+
+static void test_log_level(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        enum log_level level;
+    } rows[] = {{"-N h", LOG_LEVEL_INFO},
+                {"-N -v h", LOG_LEVEL_DEBUG1},
+                {"-Nvvvvv h", LOG_LEVEL_DEBUG3},
+                {"-N -v -q h", LOG_LEVEL_QUIET},
+                {"-N -q -v h", LOG_LEVEL_DEBUG1},
+                {"-N -q -oLogLevel=DEBUG3 h", LOG_LEVEL_QUIET},
+                {"-N -oLogLevel=ERROR -v h", LOG_LEVEL_DEBUG1},
+                {"-N -v -oLogLevel=ERROR h", LOG_LEVEL_DEBUG1}};
+    for (size_t i = 0; i < ADIT_COUNT(rows); i++) {
+        good(rows[i].line);
+        assert_int_equal(args.options.log_level, rows[i].level);
+        assert_true(i == 0 || options_is_set(&args.options, "LogLevel")); /* a file does not change it */
+    }
+}
+
+/* Called as ssh: its defaults, its forms, nothing of our own. */
+static void test_face(void **state)
+{
+    static const char *const ssh[] = {"ssh", "/usr/bin/ssh", "./ssh"}, *const ours[] = {"adit", "ssh.real",
+                                                                                        "xssh", ""};
+    (void)state;
+    for (size_t i = 0; i < ADIT_COUNT(ssh); i++) {
+        called_as = ssh[i];
+        good("-N -L 1:h:2 h");
+        assert_true(args.is_ssh);
+        assert_string_equal(args.program, "ssh");
+        assert_int_equal(args.options.alive_interval_s, 0);
+    }
+    bad("-N -L 1:2 h", ADIT_E_USAGE, "Bad local forwarding specification '1:2'");
+    bad("-h", ADIT_E_USAGE, "unknown option -- h");
+    for (size_t i = 0; i < ADIT_COUNT(ours); i++) {
+        called_as = ours[i];
+        good("-N -L 1:2 h");
+        assert_false(args.is_ssh);
+        assert_int_equal(args.options.alive_interval_s, 15);
+    }
+    called_as = "adit";
+}
+
+/* Nothing behind them matters, and nothing before them may be wrong. */
+static void test_what_ends_it(void **state)
+{
+    (void)state;
+    good("-N -Qcipher -z");
+    assert_string_equal(args.query, "cipher");
+    good("-E log -Q kex -E other");
+    assert_string_equal(args.query, "kex");
+    good("-vVz");
+    assert_true(args.wants_version);
+    bad("-z -Q kex", ADIT_E_USAGE, "unknown option -- z");
+}
+
+static void test_what_is_noted(void **state)
+{
+    (void)state;
+    good("-NfE log -F none -X h");
+    assert_true(args.options.fork_after_auth && args.options.stdin_null && args.options.forward_x11);
+    assert_string_equal(args.log_file, "log");
+    assert_string_equal(args.config_file, "none");
+    good("-E/path -N h");
+    assert_string_equal(args.log_file, "/path");
+    good("-NYx -y -2 h -Gn");
+    assert_true(args.use_syslog && args.wants_config && args.options.stdin_null);
+    assert_false(args.options.forward_x11);
+}
+
+static void test_usage(void **state)
+{
+    char text[ARGS_USAGE_CAP];
+    (void)state;
+    called_as = "ssh";
+    good("-N h");
+    args_usage(&args, text);
+    assert_memory_equal(text, "usage: ssh [-46Aa", 17);
+    assert_null(strstr(text, "adit"));
+    called_as = "adit";
+    good("-N h");
+    args_usage(&args, text);
+    assert_memory_equal(text, "usage: adit [-46Aa", 18);
+    assert_int_equal(text[strlen(text) - 1], '\n');
 }
 
 static void test_every_flag_of_ssh_is_known(void **state)
 {
     (void)state;
-    static const char with_value[] = "BbDEeFIiJLlmcOoPpQRSWw", plain[] = "46AaCfGgKkMNnqsTtVvXxYy";
+    static const char with_value[] = "BbDEeFIiJLlmcOoPpRSWw", plain[] = "1246AaCfGgKkMNnqsTtvXxYy";
     for (const char *f = with_value; *f != 0; f++) {
         char line[32] = "-N -? value h";
         line[4] = *f;
@@ -193,9 +307,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flags),           cmocka_unit_test(test_first_wins),
-        cmocka_unit_test(test_stdio),           cmocka_unit_test(test_destinations),
-        cmocka_unit_test(test_users),           cmocka_unit_test(test_bad_destinations),
-        cmocka_unit_test(test_refusals),        cmocka_unit_test(test_every_flag_of_ssh_is_known),
+        cmocka_unit_test(test_stdio),           cmocka_unit_test(test_destination),
+        cmocka_unit_test(test_command),         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_bad_values),      cmocka_unit_test(test_last_word),
+        cmocka_unit_test(test_log_level),       cmocka_unit_test(test_face),
+        cmocka_unit_test(test_what_ends_it),    cmocka_unit_test(test_what_is_noted),
+        cmocka_unit_test(test_usage),           cmocka_unit_test(test_every_flag_of_ssh_is_known),
         cmocka_unit_test(test_help_and_version)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     args_wipe(&args);

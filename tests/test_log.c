@@ -1,6 +1,7 @@
 #include "test.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -63,9 +64,52 @@ static void test_one_clean_line(void **state)
     assert_null(memchr(text, '\r', (size_t)n));
 }
 
+static void test_always(void **state)
+{
+    (void)state;
+    log_set_level(LOG_LEVEL_QUIET);
+    log_always("what is wrong");
+    written("what is wrong\n");
+}
+
+/* Appended to what is there, and standard error stays empty. The last test: it does not go back. */
+static void test_file(void **state)
+{
+    char path[] = "/tmp/adit-test-log-XXXXXX", text[128];
+    struct adit_error err = {0};
+    int fd = mkstemp(path);
+    (void)state;
+    assert_true(log_is_on_stderr());
+    assert_int_equal(log_to_file("/nonexistent/x", &err), ADIT_E_SYSTEM);
+    assert_string_equal(err.text, "Couldn't open logfile /nonexistent/x: No such file or directory");
+    assert_true(log_is_on_stderr());
+    assert_int_equal(write(fd, "before\n", 7), 7);
+    assert_int_equal(log_to_file(path, &err), ADIT_E_OK);
+    assert_false(log_is_on_stderr());
+    log_line(LOG_LEVEL_INFO, "one");
+    log_always("two");
+    written("");
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    text[n > 0 ? n : 0] = 0;
+    assert_string_equal(text, "before\none\ntwo\n");
+    close(fd);
+    unlink(path);
+}
+
+static void test_facilities(void **state)
+{
+    struct adit_error err = {0};
+    (void)state;
+    assert_int_equal(log_to_syslog("test", "kern", &err), ADIT_E_USAGE);
+    assert_true(log_is_on_stderr());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_levels, setup, teardown),
-                                       cmocka_unit_test_setup_teardown(test_one_clean_line, setup, teardown)};
+                                       cmocka_unit_test_setup_teardown(test_one_clean_line, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_always, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_facilities, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_file, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

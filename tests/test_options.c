@@ -405,6 +405,22 @@ static void test_default(void **state)
     assert_true(o.exit_on_forward_failure);
 }
 
+/* A flag's value is one word as it stands. */
+static void test_words(void **state)
+{
+    (void)state;
+    struct adit_error err = {0};
+    assert_int_equal(options_set_word(&o, "IdentityFile", "a \"b", &err), ADIT_E_OK);
+    assert_int_equal(options_set_word(&o, "IdentityFile", "c", &err), ADIT_E_OK);
+    assert_string_equal(o.identity_files.item[0], "a \"b");
+    assert_int_equal(o.identity_files.count, 2);
+    assert_int_equal(options_set_word(&o, "Port", "1", &err), ADIT_E_OK);
+    assert_int_equal(options_set_word(&o, "Port", "2", &err), ADIT_E_OK);
+    assert_int_equal(o.port, 1);
+    assert_int_equal(options_set_word(&o, "Port", "x", &err), ADIT_E_USAGE);
+    assert_int_equal(options_set_word(&o, "NoSuch", "x", &err), ADIT_E_USAGE);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -413,6 +429,7 @@ int main(void)
         T(test_values),         T(test_rekey_forms), T(test_fingerprint),     T(test_lists),
         T(test_refusals),       T(test_default),     T(test_bad_values),      T(test_more_values),
         T(test_environment),    T(test_quotes),      T(test_proxies_compete), T(test_foreign_algorithms),
-        T(test_ignore_unknown), T(test_check),       T(test_notes),           T(test_override)};
+        T(test_ignore_unknown), T(test_check),       T(test_notes),           T(test_override),
+        T(test_words)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

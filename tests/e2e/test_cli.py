@@ -50,23 +50,6 @@ def test_usage_errors(kit, args):
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("args, name", [(["-A", "h"], "-A"), (["-f", "-N", "h"], "-f"),
-                                        (["-X", "h"], "-X"), (["-w", "0:0", "h"], "-w"), (["-F", "file", "h"], "-F"),
-                                        (["-t", "h"], "-t"), (["-M", "h"], "-M"), (["-S", "p", "h"], "-S"),
-                                        (["-C", "h"], "-C"), (["-E", "log", "h"], "-E"), (["-Q", "kex"], "-Q"),
-                                        (["-G", "h"], "-G"), (["-b", "::1", "h"], "-b"), (["-NA", "h"], "-A"),
-                                        (["-o", "ProxyCommand=x", "h"], "ProxyCommand"),
-                                        (["-o", "ForwardAgent=yes", "h"], "ForwardAgent"),
-                                        (["-o", "ControlMaster=auto", "h"], "ControlMaster")])
-def test_what_is_not_there_yet_is_refused_by_name(kit, args, name):
-    """An option of ssh that does not exist here yet is named and refused, never ignored."""
-    code, out, err = says(kit, *args)
-    assert code == 255 and out == ""
-    assert name.lower() in err.lower()
-    assert says(kit, "-o", "AditExitCodes=yes", *args)[0] == 2
-
-
-@pytest.mark.quick
 def test_a_command_is_refused(kit):
     """A remote command cannot be run yet: said, not ignored."""
     code, _, err = says(kit, "host", "ls")

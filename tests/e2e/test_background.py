@@ -1,0 +1,171 @@
+"""-f: the command returns when the connection stands; what stays needs no terminal."""
+import os
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from harness import keys, servers, traffic
+from harness.client import ADIT, Client
+from harness.terminal import Terminal
+from harness.wait import wait_until
+
+pytestmark = pytest.mark.usefixtures("adit_only")
+
+
+def pid_of(port):
+    """Who listens on a port of 127.0.0.1."""
+    out = subprocess.run(["ss", "-Hltnp", f"sport = :{port}"], capture_output=True, text=True, check=False).stdout
+    return int(out.split("pid=")[1].split(",")[0]) if "pid=" in out else None
+
+
+def session_of(pid):
+    return int(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[3])
+
+
+@pytest.fixture
+def forward(kit, sshd, echo):
+    """Starts -f -N -L and gives (client, port); what stays in the background ends with the test."""
+    ports = []
+
+    def run(*args, face=ADIT, **kw):
+        kit.trust(sshd)
+        ports.append(traffic.free_port_both())
+        client = Client([face, *kit.base(), "-p", str(sshd.port), "-l", sshd.user, "-f", "-N", "-L",
+                         f"127.0.0.1:{ports[-1]}:{echo.target}", *args, "127.0.0.1"], kit.env(), **kw)
+        kit.clients.append(client)
+        return client, ports[-1]
+
+    yield run
+    for port in ports:
+        if pid := pid_of(port):
+            os.kill(pid, signal.SIGTERM)
+            wait_until(lambda: not traffic.listeners(port), 15, "the end of the one in the background")
+
+
+@pytest.fixture
+def link(kit):
+    path = kit.folder / "ssh"
+    path.symlink_to(ADIT)
+    return str(path)
+
+
+@pytest.mark.quick
+def test_returns_when_the_forward_is_up(forward, link):
+    """0, both outputs closed, and the forward works at once."""
+    client, port = forward(face=link)
+    assert client.finish() == 0
+    assert (client.out.text, client.err.text) == ("", "")
+    assert client.out.ended and client.err.ended
+    assert traffic.ask(("127.0.0.1", port)) == b"ping"
+
+
+def test_who_stays(forward):
+    """Another process, the leader of a session without a terminal; stdin, stdout and stderr are /dev/null; the folder
+    stays."""
+    client, port = forward(cwd="/usr")
+    assert client.finish() == 0
+    pid = pid_of(port)
+    assert pid != client.pid and session_of(pid) == pid
+    assert [os.readlink(f"/proc/{pid}/fd/{n}") for n in range(3)] == ["/dev/null"] * 3
+    assert os.readlink(f"/proc/{pid}/cwd") == "/usr"
+
+
+def test_listening_lines_come_first(forward):
+    """Called adit, the lines are on stdout before the command returns."""
+    client, port = forward()
+    assert client.finish() == 0
+    assert client.out.text.startswith(f"listening L 127.0.0.1:{port} ")
+
+
+def test_log_file_goes_on(kit, forward):
+    """-E: what happens later is in the file, too."""
+    log = kit.folder / "log"
+    client, port = forward("-v", "-E", str(log))
+    assert client.finish() == 0 and client.err.text == ""
+    before = len(log.read_text())
+    assert traffic.ask(("127.0.0.1", port)) == b"ping"
+    wait_until(lambda: len(log.read_text()) > before, 10, "more text")
+
+
+def test_failed_forward(forward, link):
+    """With ExitOnForwardFailure a port that is taken: 255 and the reason, and nobody stays."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        client, port = forward("-o", "ExitOnForwardFailure=yes", "-L", f"127.0.0.1:{s.getsockname()[1]}:h:1", face=link)
+        assert client.finish() == 255
+        assert client.err.text != "" and not traffic.listeners(port)
+
+
+def test_failed_remote_forward(forward, link):
+    """The same where the server refuses: the command has waited for its answer."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        client, port = forward("-o", "ExitOnForwardFailure=yes", "-R", f"127.0.0.1:{s.getsockname()[1]}:h:1", face=link)
+        assert client.finish() == 255
+        assert client.err.text != "" and not traffic.listeners(port)
+
+
+@pytest.mark.quick
+def test_failed_connection(kit, link):
+    """Nobody listens, and a login that fails: 255 with the message; AditExitCodes holds, too."""
+    target = [*kit.base(), "-fN", "-p", str(traffic.free_port()), "127.0.0.1"]
+    for args, code in (([link, *target], 255), ([ADIT, "-o", "AditExitCodes=yes", *target], 5)):
+        client = Client(args, kit.env())
+        assert client.finish() == code
+        assert "refused" in client.err.text
+
+
+def test_failed_login(kit, start, link, tmp_path_factory):
+    """No key fits: 255 and "Permission denied"."""
+    other = keys.keygen(tmp_path_factory.mktemp("key") / "other")
+    server = start(servers.Sshd)
+    client = kit.connect(server, "-f", "-N", "-D", "127.0.0.1:0", key=other)
+    assert client.finish() == 255 and "Permission denied" in client.err.text
+
+
+def test_forward_that_may_fail(forward):
+    """Without ExitOnForwardFailure it is said, and the rest stays, as ssh has it."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        client, port = forward("-L", f"127.0.0.1:{s.getsockname()[1]}:h:1")
+        assert client.finish() == 0
+        assert "in use" in client.err.text
+        assert traffic.ask(("127.0.0.1", port)) == b"ping"
+
+
+def test_signal_before_it_is_up(kit, link):
+    """SIGTERM to the command while it still connects ends both; SIGKILL leaves nobody behind either."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        for number, codes in ((signal.SIGTERM, {255}), (signal.SIGKILL, {-9})):
+            client = Client([link, *kit.base(), "-fN", "-p", str(s.getsockname()[1]), "127.0.0.1"], kit.env())
+            peer, _ = s.accept()
+            with peer:
+                peer.settimeout(15)
+                assert peer.recv(4) == b"SSH-"
+                client.proc.send_signal(number)
+                assert client.finish() in codes
+                while peer.recv(4096):  # its end: the process that connected is gone
+                    pass
+
+
+def test_questions_before_it_goes(kit, sshd, echo):
+    """A host key is asked about on the terminal, then the command returns and the forward stays."""
+    port = traffic.free_port_both()
+    terminal = Terminal(kit, *kit.base(batch=False), "-p", str(sshd.port), "-l", sshd.user, "-f", "-N", "-L",
+                        f"127.0.0.1:{port}:{echo.target}", "127.0.0.1")
+    try:
+        terminal.wait(r"continue connecting")
+        terminal.type("yes\n")
+        assert terminal.client.finish() == 0
+        assert traffic.ask(("127.0.0.1", port)) == b"ping"
+    finally:
+        if pid := pid_of(port):
+            os.kill(pid, signal.SIGTERM)
+        terminal.close()
