@@ -2,22 +2,12 @@
 
 #include <string.h>
 
+#include "client/jump_spec.h"
 #include "client/units.h"
 
-/* As ssh judges a user: what could do harm in a command is refused, a blank or a backslash in DOMAIN\user is
- * not. */
 bool destination_user_is_fine(const char *user)
 {
-    size_t n = strlen(user);
-    if (n == 0 || n > LIMIT_USER || user[0] == '-' || user[n - 1] == '\\')
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)user[i];
-        bool is_dash_next = c == ' ' && user[i + 1] == '-';
-        if (c < ' ' || c == 0x7f || is_dash_next || strchr("'`\";&<>|(){}", c) != NULL)
-            return false;
-    }
-    return true;
+    return jump_spec_is_user(span_str(user));
 }
 
 /* What may stand in a name that ends up in logs and commands. */
