@@ -46,8 +46,32 @@ static void test_tokens(void **state)
 {
     (void)state;
     good("%d/%h/%n/%k/%r/%u/%p/%l/%L/%%", "/home/me/10.0.0.1/web/alias/you/me/2222/box.lan/box/%");
+    /* printf %s "box.lan10.0.0.12222you" | sha1sum */
+    good("%C-%j", "a3a1a5abf771bb19f0dfc7c547012707002bee85-");
+    bad("%f");
+    bad("%T");
     bad("%z");
     bad("x%");
+}
+
+static void test_tokens_alone(void **state)
+{
+    (void)state;
+    char out[EXPAND_PATH_CAP];
+    struct adit_error err = {0};
+    struct expand_names more = names;
+    more.jump = "hop";
+    more.key_type = "ssh-ed25519";
+    more.searched = "[h]:2";
+    assert_int_equal(expand_tokens(out, "~ nc %h %p ${X} %%", "hnpr", &more, &err), ADIT_E_OK);
+    assert_string_equal(out, "~ nc 10.0.0.1 2222 ${X} %");
+    assert_int_equal(expand_tokens(out, "%j %t %H", NULL, &more, &err), ADIT_E_OK);
+    assert_string_equal(out, "hop ssh-ed25519 [h]:2");
+    assert_int_equal(expand_tokens(out, "%u", "hnpr", &more, &err), ADIT_E_CONFIG);
+    assert_non_null(strstr(err.text, "%u is not known"));
+    err = (struct adit_error){0};
+    assert_int_equal(expand_value(out, "~%h", &more, &err), ADIT_E_OK);
+    assert_string_equal(out, "~10.0.0.1");
 }
 
 static void test_variables(void **state)
@@ -88,8 +112,8 @@ static void test_user(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_home), cmocka_unit_test(test_tokens),
-                                       cmocka_unit_test(test_variables), cmocka_unit_test(test_too_long),
-                                       cmocka_unit_test(test_user)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_home),         cmocka_unit_test(test_tokens),
+                                       cmocka_unit_test(test_tokens_alone), cmocka_unit_test(test_variables),
+                                       cmocka_unit_test(test_too_long),     cmocka_unit_test(test_user)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
