@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client/texts.h"
+#include "ssh/cert.h"
 #include "ssh/ssh.h"
 
 static const char default_order[] = "publickey,keyboard-interactive,password";
@@ -53,35 +54,44 @@ static bool is_accepted_here(const struct auth *a, const char *alg)
     return list == NULL || list_has_text(span_str(list), alg);
 }
 
-/* RFC 8332 §3.3: the list tells which RSA signatures the server takes. Of those the first of ours; without a
- * list that is tried unasked. NULL: none that we make. */
-static const char *rsa_algorithm(const struct auth *a, struct span sig_algs)
+/* RFC 8332 §3.3: the list tells which RSA signatures the server takes (also below a certificate). Of those
+ * the first of ours; without a list that is tried unasked. NULL: none that we make. */
+static const char *rsa_algorithm(const struct auth *a, bool is_cert, struct span sig_algs)
 {
     static const char *const algs[] = {"rsa-sha2-512", "rsa-sha2-256"};
     const char *ours = a->options->pubkey_algorithms;
-    struct span order = span_str(ours != NULL ? ours : "rsa-sha2-512,rsa-sha2-256"), one;
+    struct span order = span_str(ours != NULL ? ours : ssh_list_default(SSH_LIST_PUBKEY)), one;
     while (text_comma(&order, &one))
-        for (size_t i = 0; i < ADIT_COUNT(algs); i++)
-            if (span_is(one, algs[i]) && (sig_algs.n == 0 || list_has(sig_algs, one)))
-                return algs[i];
+        for (size_t i = 0; i < ADIT_COUNT(algs); i++) {
+            const char *name = is_cert ? cert_alg_of_sigalg(span_str(algs[i])) : algs[i];
+            if (span_is(one, name) && (sig_algs.n == 0 || list_has_text(sig_algs, algs[i])))
+                return name;
+        }
     return NULL;
 }
 
 static const char *algorithm_for(const struct auth *a, const struct identity *id, struct span sig_algs)
 {
     if (id->type == KEY_RSA)
-        return rsa_algorithm(a, sig_algs);
-    const char *name = key_type_name(id->type);
+        return rsa_algorithm(a, id->is_cert, sig_algs);
+    const char *name = id->is_cert ? cert_type_name(id->type) : key_type_name(id->type);
     return is_accepted_here(a, name) ? name : NULL;
+}
+
+/* With SHA-256 what was offered with SHA-512. */
+static const char *rsa_weaker(const struct identity *id)
+{
+    return id->is_cert ? cert_alg_of_sigalg(span_str("rsa-sha2-256")) : "rsa-sha2-256";
 }
 
 static void offer(struct auth *a, struct session_question *q, struct identity *id, const char *alg,
                   bool probe)
 {
     char fingerprint[KEY_FINGERPRINT_LEN + 1];
-    key_fingerprint(span_make(id->blob, id->blob_len), fingerprint);
-    say(a, LOG_LEVEL_DEBUG1, "Offering public key: %s %s %s%s%s%s", id->name, key_short_name(id->type),
-        fingerprint, id->is_named ? " explicit" : "", id->in_agent ? " agent" : "", probe ? "" : " signed");
+    key_fingerprint(identity_plain(id), fingerprint);
+    say(a, LOG_LEVEL_DEBUG1, "Offering public key: %s %s%s %s%s%s%s", id->name, key_short_name(id->type),
+        id->is_cert ? "-CERT" : "", fingerprint, id->is_named ? " explicit" : "",
+        id->in_agent ? " agent" : "", probe ? "" : " signed");
     q->credential = a->tried = SESSION_CREDENTIAL_PUBLICKEY;
     q->key_blob = span_make(id->blob, id->blob_len);
     q->key_alg = span_str(alg);
@@ -96,8 +106,13 @@ static bool offer_again(struct auth *a, struct session_question *q)
     bool again = a->rsa_fallback && id != NULL && !id->is_dead && !id->was_accepted;
     a->rsa_fallback = false;
     if (again)
-        offer(a, q, id, "rsa-sha2-256", !identity_needs_no_probe(id));
+        offer(a, q, id, rsa_weaker(id), !identity_needs_no_probe(id));
     return again;
+}
+
+static bool has_head(const char *text, const char *head)
+{
+    return strncmp(text, head, strlen(head)) == 0;
 }
 
 static bool offer_identity(struct auth *a, struct session_question *q, struct identity *id)
@@ -110,7 +125,7 @@ static bool offer_identity(struct auth *a, struct session_question *q, struct id
         return false;
     }
     a->rsa_fallback =
-        q->sig_algs.n == 0 && strcmp(alg, "rsa-sha2-512") == 0 && is_accepted_here(a, "rsa-sha2-256");
+        q->sig_algs.n == 0 && has_head(alg, "rsa-sha2-512") && is_accepted_here(a, rsa_weaker(id));
     offer(a, q, id, alg, !identity_needs_no_probe(id));
     return true;
 }
@@ -287,7 +302,7 @@ static void learn(struct auth *a, const struct session_question *q)
         return;
     say(a, LOG_LEVEL_VERBOSE, "Authenticated with partial success.");
     if (a->last != NULL && a->tried == SESSION_CREDENTIAL_PUBLICKEY)
-        a->last->was_accepted = true; /* a server that wants two keys wants another one */
+        identities_accepted(a->ids, a->last); /* a server that wants two keys wants another one */
     a->next = 0;
     a->rsa_fallback = false;
     a->passwords = a->kbdints = 0;

@@ -2,8 +2,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "net/random.h"
+#include "ssh/cert.h"
 #include "ssh/ssh.h"
 
 #define ENV_NAME "ADIT_KNOWN_HOSTS"
@@ -151,15 +153,29 @@ static bool append_name(char *out, size_t cap, size_t *n, struct span name)
     return true;
 }
 
-static bool append_types(char *out, size_t cap, size_t *n, const char *list, uint32_t types, bool with)
+/* A certificate's algorithm goes to the front with its key's, or with the host's authority, as ssh has it. */
+static bool is_preferred(struct span alg, uint32_t types)
+{
+    const char *behind = cert_sigalg(alg);
+    struct span sigalg = behind != NULL ? span_str(behind) : alg;
+    return (behind != NULL && (types & KNOWN_HOSTS_CA) != 0) ||
+           (types >> key_type_for_sigalg(sigalg) & 1) != 0;
+}
+
+static bool append_types(char *out, size_t cap, size_t *n, const char *list, uint32_t types, bool preferred)
 {
     struct span rest = span_str(list), name;
-    while (text_comma(&rest, &name)) {
-        bool known = (types >> key_type_for_sigalg(name) & 1) != 0;
-        if (known == with && !append_name(out, cap, n, name))
+    while (text_comma(&rest, &name))
+        if (is_preferred(name, types) == preferred && !append_name(out, cap, n, name))
             return false;
-    }
     return true;
+}
+
+/* ssh: when a key of the first algorithm's type is known, the list stays as it is. */
+static bool first_is_known(const char *list, uint32_t types)
+{
+    struct span rest = span_str(list), name = {0};
+    return text_comma(&rest, &name) && is_preferred(name, types & ~(uint32_t)KNOWN_HOSTS_CA);
 }
 
 bool host_keys_order(const struct host_keys *h, const char *list, char *out, size_t cap)
@@ -170,14 +186,17 @@ bool host_keys_order(const struct host_keys *h, const char *list, char *out, siz
         types = types_known(h, &h->plain);
     types &= ~(1u << KEY_NONE);
     out[0] = 0;
+    if (first_is_known(list, types))
+        return append_types(out, cap, &n, list, 0, false);
     return append_types(out, cap, &n, list, types, true) && append_types(out, cap, &n, list, types, false);
 }
 
 /* ---- The verdict ---- */
 
 struct offer {
-    struct span blob;
-    struct key key;
+    struct span blob; /* the key; the one in the certificate when there is one */
+    struct cert cert; /* its blob is empty when there is none */
+    enum key_type key_type;
     const char *type; /* "ED25519" */
     char fingerprint[KEY_FINGERPRINT_LEN + 1];
 };
@@ -188,15 +207,19 @@ static void on_bad(void *ctx, size_t file, const struct known_host_line *line)
     say(h, LOG_LEVEL_ERROR, "%s:%zu: %s; the line is skipped", h->files[file].path, line->number, line->why);
 }
 
+/* ca: empty for a plain key, or the certificate's authority. */
 static bool check_all(struct host_keys *h, struct known_hosts_check *check, const struct known_host_query *q,
-                      struct span blob, bool tell)
+                      struct span blob, struct span ca, bool tell)
 {
     if (!known_hosts_check_init(check, q, blob))
         return false;
+    check->ca = ca;
     for (size_t i = 0; i < h->count; i++)
         known_hosts_check_text(check, i, file_span(h, i), tell ? on_bad : NULL, h);
     return true;
 }
+
+static const struct span no_ca;
 
 static const char *place(const struct host_keys *h, const struct known_hosts_check *check)
 {
@@ -346,7 +369,7 @@ static enum adit_err on_unknown(struct host_keys *h, const struct known_hosts_ch
 static bool is_known_without_port(struct host_keys *h, struct known_hosts_check *check,
                                   const struct offer *offer)
 {
-    return h->has_plain && check_all(h, check, &h->plain, offer->blob, false) &&
+    return h->has_plain && check_all(h, check, &h->plain, offer->blob, no_ca, false) &&
            check->verdict == KNOWN_HOSTS_MATCH;
 }
 
@@ -354,7 +377,7 @@ static enum adit_err check_files(struct host_keys *h, const struct offer *offer,
                                  struct known_hosts_check *check, struct known_hosts_check *plain,
                                  struct adit_error *err)
 {
-    if (!check_all(h, check, &h->query, offer->blob, true))
+    if (!check_all(h, check, &h->query, offer->blob, no_ca, true))
         return refused(err, h, "the key is malformed");
     switch (check->verdict) {
     case KNOWN_HOSTS_MATCH:
@@ -379,20 +402,111 @@ static enum adit_err check_files(struct host_keys *h, const struct offer *offer,
     return on_unknown(h, check, offer, err);
 }
 
-enum adit_err host_keys_check(struct host_keys *h, struct span blob, struct adit_error *err)
+/* ---- Certificates ---- */
+
+/* True: the certificate is the right one for this host; *e then stays, as it does for one that is revoked. */
+static bool check_authority(struct host_keys *h, const struct offer *offer, const struct known_host_query *q,
+                            struct known_hosts_check *check, enum adit_err *e, struct adit_error *err)
 {
-    struct offer offer = {.blob = blob};
-    if (!key_parse(&offer.key, blob))
+    struct adit_error why = {0};
+    struct span name = span_str(h->plain.name);
+    const char *algs = h->options->ca_algorithms;
+    if (!check_all(h, check, q, offer->blob, offer->cert.ca.blob, false))
+        return false;
+    if (check->verdict == KNOWN_HOSTS_REVOKED) {
+        *e = on_revoked(h, check, offer, err);
+        return true;
+    }
+    if (check->verdict != KNOWN_HOSTS_MATCH)
+        return false;
+    say(h, LOG_LEVEL_DEBUG1, "Host '%s' is known and matches the %s-CERT host certificate.", q->name,
+        offer->type);
+    say(h, LOG_LEVEL_DEBUG1, "Found CA key in %s:%zu", place(h, check), check->line_number);
+    *e = cert_check_host(&offer->cert, name, (uint64_t)time(NULL),
+                         algs != NULL ? algs : ssh_list_default(SSH_LIST_SIG), &why);
+    if (*e != ADIT_E_OK)
+        say(h, LOG_LEVEL_ERROR, "%s", why.text);
+    return *e == ADIT_E_OK;
+}
+
+/* ssh: without a right certificate the key in it is judged as a plain one. */
+static enum adit_err check_certificate(struct host_keys *h, const struct offer *offer,
+                                       struct known_hosts_check *check, struct known_hosts_check *plain,
+                                       struct adit_error *err)
+{
+    enum adit_err e = ADIT_E_OK;
+    if (offer->cert.blob.n > 0) {
+        if (check_authority(h, offer, &h->query, check, &e, err))
+            return e;
+        bool has_authority = check->verdict == KNOWN_HOSTS_MATCH;
+        if (!has_authority && h->has_plain && check_authority(h, offer, &h->plain, check, &e, err))
+            return e;
+        say(h, LOG_LEVEL_DEBUG1, "No matching CA found. Retry with plain key");
+    }
+    return check_files(h, offer, check, plain, err);
+}
+
+static void log_certificate(const struct host_keys *h, const struct offer *offer)
+{
+    const struct cert *c = &offer->cert;
+    char ca[KEY_FINGERPRINT_LEN + 1], id[256];
+    key_fingerprint(c->ca.blob, ca);
+    adit_text_clean(id, sizeof id, c->key_id, false);
+    say(h, LOG_LEVEL_DEBUG1, "Server host certificate: %s %s, serial %llu ID \"%s\" CA %s %s",
+        cert_type_name(c->key.type), offer->fingerprint, (unsigned long long)c->serial, id,
+        key_type_name(c->ca.type), ca);
+}
+
+/* room: for the key of a certificate. */
+static enum adit_err read_offer(const struct host_keys *h, struct offer *offer, struct span blob,
+                                struct wspan room, struct adit_error *err)
+{
+    struct adit_error why = {0};
+    struct wr w = wr_init(room.p, room.n);
+    struct key key;
+    offer->blob = blob;
+    if (cert_is_one(blob)) {
+        if (!cert_parse(&offer->cert, blob) || !cert_plain_key(&offer->cert, &w))
+            return refused(err, h, "the host certificate is malformed");
+        if (cert_verify(&offer->cert, &why) != ADIT_E_OK)
+            return refused(err, h, "the host certificate is not what its authority has signed");
+        offer->blob = wr_done(&w);
+    }
+    if (!key_parse(&key, offer->blob))
         return refused(err, h, "the key is malformed");
-    offer.type = key_short_name(offer.key.type);
-    key_fingerprint(blob, offer.fingerprint);
-    say(h, LOG_LEVEL_DEBUG1, "Server host key: %s %s", key_type_name(offer.key.type), offer.fingerprint);
+    offer->key_type = key.type;
+    offer->type = key_short_name(key.type);
+    key_fingerprint(offer->blob, offer->fingerprint);
+    return ADIT_E_OK;
+}
+
+/* 12 KiB: not for the stack. */
+struct judgement {
+    struct known_hosts_check check, plain;
+    uint8_t key[KNOWN_HOST_BLOB_MAX];
+};
+
+static enum adit_err judge(struct host_keys *h, struct span blob, struct judgement *j, struct adit_error *err)
+{
+    struct offer offer = {0};
+    enum adit_err e = read_offer(h, &offer, blob, (struct wspan){j->key, sizeof j->key}, err);
+    if (e != ADIT_E_OK)
+        return e;
+    if (offer.cert.blob.n > 0)
+        log_certificate(h, &offer);
+    else
+        say(h, LOG_LEVEL_DEBUG1, "Server host key: %s %s", key_type_name(offer.key_type), offer.fingerprint);
     if (h->options->fingerprints.count > 0)
         return check_pins(h, &offer, err);
-    struct known_hosts_check *checks = calloc(2, sizeof *checks); /* 4 KiB each: not for the stack */
-    if (checks == NULL)
+    return check_certificate(h, &offer, &j->check, &j->plain, err);
+}
+
+enum adit_err host_keys_check(struct host_keys *h, struct span blob, struct adit_error *err)
+{
+    struct judgement *j = calloc(1, sizeof *j);
+    if (j == NULL)
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
-    enum adit_err e = check_files(h, &offer, &checks[0], &checks[1], err);
-    free(checks);
+    enum adit_err e = judge(h, blob, j, err);
+    free(j);
     return e;
 }

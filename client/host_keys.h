@@ -38,12 +38,15 @@ enum adit_err host_keys_init(struct host_keys *h, const struct options *options,
                              struct adit_error *err) ADIT_MUST_USE;
 void host_keys_wipe(struct host_keys *h);
 
-/* The name-list `list` with the algorithms of keys that are known for this host moved to its front, as ssh
- * does it, so that a known key is asked for. False when out is too small. */
+/* The name-list `list` with the algorithms of keys that are known for this host moved to its front, and those
+ * of certificates where it has an authority, as ssh does it, so that what is known is asked for. False when
+ * out is too small. */
 bool host_keys_order(const struct host_keys *h, const char *list, char *out, size_t cap) ADIT_MUST_USE;
 
-/* The decision about the key that the server has shown and proved to own. May ask the user and may add a
- * line. ADIT_E_OK: trusted. ADIT_E_HOST_KEY with the reason; a longer explanation goes to the prompt's log.
+/* The decision about the key or certificate that the server has shown and proved to own. A certificate of an
+ * authority that known_hosts has for this host must be right (cert_check_host, by the clock of the wall);
+ * otherwise the key in it is judged like any other, as ssh does it. May ask the user and may add a line.
+ * ADIT_E_OK: trusted. ADIT_E_HOST_KEY with the reason; a longer explanation goes to the prompt's log.
  */
 enum adit_err host_keys_check(struct host_keys *h, struct span blob, struct adit_error *err) ADIT_MUST_USE;
 

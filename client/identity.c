@@ -9,6 +9,7 @@
 #include "client/secret.h"
 #include "client/units.h"
 #include "ssh/agent.h"
+#include "ssh/cert.h"
 
 #define ENV_KEY "ADIT_KEY"
 
@@ -31,28 +32,46 @@ static void identity_free(struct identity *id)
     if (id == NULL)
         return;
     free(id->name);
+    free(id->plain);
     free(id->blob);
     secret_free(id->secret, sizeof *id->secret);
     file_wipe(&id->sealed);
     free(id);
 }
 
+/* What blob is about. An unknown kind of key leaves KEY_NONE; false: no memory. */
+static bool identity_read(struct identity *id, struct span blob)
+{
+    struct key key;
+    struct cert cert;
+    if (key_parse(&key, blob))
+        id->type = key.type;
+    if (!cert_is_one(blob) || !cert_parse(&cert, blob) || cert.kind != CERT_USER)
+        return true;
+    struct wr w = wr_init(malloc(blob.n), blob.n);
+    if (w.p == NULL)
+        return false;
+    id->plain = w.p;
+    id->plain_len = cert_plain_key(&cert, &w) ? w.used : 0; /* it is always shorter than the certificate */
+    id->type = cert.key.type;
+    id->is_cert = true;
+    return true;
+}
+
 static struct identity *identity_new(const char *name, struct span blob)
 {
     struct identity *id = calloc(1, sizeof *id);
-    struct key key;
     if (id == NULL)
         return NULL;
     id->name = text_copy(span_str(name));
     id->blob = malloc(blob.n > 0 ? blob.n : 1);
-    if (id->name == NULL || id->blob == NULL) {
-        identity_free(id);
-        return NULL;
-    }
-    memcpy(id->blob, blob.p, blob.n);
+    if (id->blob != NULL)
+        memcpy(id->blob, blob.p, blob.n);
     id->blob_len = blob.n;
-    id->type = key_parse(&key, blob) ? key.type : KEY_NONE;
-    return id;
+    if (id->name != NULL && id->blob != NULL && identity_read(id, blob))
+        return id;
+    identity_free(id);
+    return NULL;
 }
 
 static struct span identity_blob(const struct identity *id)
@@ -68,11 +87,28 @@ struct identity *identities_find(struct identities *ids, struct span blob)
     return NULL;
 }
 
-bool identity_needs_no_probe(const struct identity *id)
+struct span identity_plain(const struct identity *id)
+{
+    return id->is_cert ? span_make(id->plain, id->plain_len) : identity_blob(id);
+}
+
+void identities_accepted(struct identities *ids, const struct identity *id)
+{
+    for (size_t i = 0; i < ids->count; i++)
+        if (span_eq(identity_plain(ids->item[i]), identity_plain(id)))
+            ids->item[i]->was_accepted = true;
+}
+
+static bool can_sign_unasked(const struct identity *id)
 {
     bool is_sk = id->type == KEY_SK_ED25519 || id->type == KEY_SK_ECDSA;
+    return !id->is_dead && (id->secret != NULL || (id->in_agent && id->is_named && !is_sk));
+}
+
+bool identity_needs_no_probe(const struct identity *id)
+{
     return !id->is_dead && !id->was_accepted &&
-           (id->secret != NULL || (id->in_agent && id->is_named && !is_sk));
+           (can_sign_unasked(id) || (id->signer != NULL && can_sign_unasked(id->signer)));
 }
 
 /* Takes over id; a key that is there already, one of a kind that is not known, and one too many are dropped.
@@ -297,6 +333,36 @@ static struct identity *identity_of_sibling(const char *path)
     return id;
 }
 
+/* The certificate at path, or NULL. */
+static struct identity *identity_of_cert(const struct identities *ids, const char *name, const char *path)
+{
+    struct file text;
+    struct identity *id = NULL;
+    if (file_read(&text, path, LIMIT_FILE_KEY, NULL, NULL, NULL) == ADIT_E_OK)
+        id = identity_of_pub(name, &text);
+    file_wipe(&text);
+    if (id == NULL || id->is_cert)
+        return id;
+    say(ids, LOG_LEVEL_DEBUG1, "%s: no certificate for users, or not of a kind that is known; not offered",
+        path);
+    identity_free(id);
+    return NULL;
+}
+
+/* KEY-cert, or KEY-cert.pub; where certificates are named, ssh looks for no others. */
+static void find_cert_beside(const struct identities *ids, struct found *found, const char *path)
+{
+    static const char *const tails[] = {"-cert", "-cert.pub"};
+    char name[EXPAND_PATH_CAP];
+    struct identity *id = NULL;
+    if (ids->options->certificate_files.count > 0)
+        return;
+    for (size_t i = 0; i < ADIT_COUNT(tails) && id == NULL; i++)
+        if (adit_format(name, sizeof name, "%s%s", path, tails[i]) == strlen(path) + strlen(tails[i]))
+            id = identity_of_cert(ids, path, name);
+    found_add(found, id);
+}
+
 static void find_file(const struct identities *ids, struct found *found, const char *path, bool is_default)
 {
     struct adit_error why = {0};
@@ -304,6 +370,7 @@ static void find_file(const struct identities *ids, struct found *found, const c
     struct file text;
     bool missing = false;
     struct identity *id = NULL;
+    find_cert_beside(ids, found, path);
     if (file_read(&text, path, LIMIT_FILE_KEY, &status, &missing, &why) != ADIT_E_OK) {
         id = identity_of_sibling(path);
         if (id == NULL && !(is_default && missing))
@@ -337,6 +404,27 @@ static enum adit_err find_files(const struct identities *ids, const struct expan
     for (size_t i = 0; given->count == 0 && ids->count == 0 && i < ADIT_COUNT(defaults); i++)
         if (expand_path(path, defaults[i], names, NULL) == ADIT_E_OK)
             find_file(ids, found, path, true);
+    return ADIT_E_OK;
+}
+
+static enum adit_err add_certificate_files(struct identities *ids, const struct expand_names *names,
+                                           struct adit_error *err)
+{
+    const struct texts *given = &ids->options->certificate_files;
+    char path[EXPAND_PATH_CAP];
+    for (size_t i = 0; i < given->count; i++) {
+        if (strcmp(given->item[i], "none") == 0)
+            continue;
+        enum adit_err e = expand_path(path, given->item[i], names, err);
+        if (e != ADIT_E_OK)
+            return e;
+        struct identity *id = identity_of_cert(ids, path, path);
+        if (id != NULL)
+            identities_add(ids, id);
+        else
+            say(ids, LOG_LEVEL_VERBOSE, "Certificate file %s: missing, or it holds no user's certificate",
+                path);
+    }
     return ADIT_E_OK;
 }
 
@@ -415,9 +503,12 @@ static void add_agent_keys(struct identities *ids, struct found *found, struct s
         return;
     while (agent_keys_next(&keys, &key)) {
         struct identity *id = named ? found_take(found, key.blob) : NULL;
+        struct identity *there = identities_find(ids, key.blob);
         if (id != NULL)
             id->in_agent = true;
-        else if (!named && identities_find(ids, key.blob) == NULL)
+        else if (there != NULL && there->is_cert) /* of a CertificateFile */
+            there->in_agent = true;
+        else if (!named && there == NULL)
             id = identity_of_agent(&key);
         if (id != NULL)
             identities_add(ids, id);
@@ -444,7 +535,7 @@ static void add_files(struct identities *ids, struct found *found)
 {
     for (size_t i = 0; i < found->count; i++) {
         struct identity *id = found->item[i];
-        if (id != NULL && (id->secret != NULL || id->sealed.n > 0))
+        if (id != NULL && (id->is_cert || id->secret != NULL || id->sealed.n > 0))
             identities_add(ids, id);
         else if (id != NULL) {
             say(ids, LOG_LEVEL_DEBUG1, "%s: no secret key in the file and none in the agent; not offered",
@@ -452,6 +543,48 @@ static void add_files(struct identities *ids, struct found *found)
             identity_free(id);
         }
         found->item[i] = NULL;
+    }
+}
+
+/* ---- Certificates and their keys ---- */
+
+static struct identity *find_signer(const struct identities *ids, const struct identity *cert)
+{
+    for (size_t i = 0; i < ids->count; i++)
+        if (!ids->item[i]->is_cert && span_eq(identity_plain(ids->item[i]), identity_plain(cert)))
+            return ids->item[i];
+    return NULL;
+}
+
+/* A certificate whose key nobody has is of no use. */
+static void find_signers(struct identities *ids)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < ids->count; i++)
+        if (ids->item[i]->is_cert)
+            ids->item[i]->signer = find_signer(ids, ids->item[i]);
+    for (size_t i = 0; i < ids->count; i++) {
+        struct identity *id = ids->item[i];
+        if (!id->is_cert || id->signer != NULL || id->in_agent) {
+            ids->item[kept++] = id;
+            continue;
+        }
+        say(ids, LOG_LEVEL_DEBUG1, "%s: no key for this certificate; not offered", id->name);
+        identity_free(id);
+    }
+    ids->count = kept;
+}
+
+/* Moves the certificates that stand behind their key right before it. */
+static void order_certificates(struct identities *ids)
+{
+    for (size_t i = 0; i < ids->count; i++) {
+        struct identity *cert = ids->item[i];
+        size_t at = 0;
+        while (at < i && ids->item[at] != cert->signer)
+            at++;
+        memmove(ids->item + at + 1, ids->item + at, (i - at) * sizeof(struct identity *));
+        ids->item[at] = cert;
     }
 }
 
@@ -469,11 +602,15 @@ enum adit_err identities_init(struct identities *ids, const struct options *opti
     struct found *found = e == ADIT_E_OK ? calloc(1, sizeof *found) : NULL;
     if (found == NULL)
         return e != ADIT_E_OK ? e : adit_fail(err, ADIT_E_MEMORY, "out of memory");
-    e = find_files(ids, names, found, err);
+    e = add_certificate_files(ids, names, err);
+    if (e == ADIT_E_OK)
+        e = find_files(ids, names, found, err);
     if (e == ADIT_E_OK)
         add_agent(ids, found);
     add_files(ids, found);
     free(found);
+    find_signers(ids);
+    order_certificates(ids);
     return e;
 }
 
@@ -579,18 +716,35 @@ static enum adit_err sign_by_file(const struct identities *ids, struct identity 
     return e != ADIT_E_OK ? e : sign_by_secret(id, alg, data, out, len, err);
 }
 
+static enum adit_err sign_by(struct identities *ids, struct identity *id, struct span alg, struct span data,
+                             uint8_t out[static LIMIT_SIGNATURE], size_t *len, struct adit_error *err)
+{
+    enum adit_err e = ADIT_E_AUTH;
+    if (id->in_agent) {
+        e = sign_by_agent(ids, id, alg, data, out, len, err);
+        id->in_agent = e == ADIT_E_OK;
+    }
+    if (!id->in_agent && has_file_key(id)) /* also where the agent has failed */
+        e = sign_by_file(ids, id, alg, data, out, len, err);
+    return e;
+}
+
 enum adit_err identity_sign(struct identities *ids, struct identity *id, struct span alg, struct span data,
                             uint8_t out[static LIMIT_SIGNATURE], size_t *len, struct adit_error *err)
 {
     struct adit_error why = {0};
+    const char *behind = cert_sigalg(alg);
+    struct span sigalg = behind != NULL ? span_str(behind) : alg;
     enum adit_err e = ADIT_E_AUTH;
     *len = 0;
-    if (id->in_agent) {
-        e = sign_by_agent(ids, id, alg, data, out, len, &why);
-        id->in_agent = e == ADIT_E_OK;
+    if (id->in_agent || id->signer == NULL)
+        e = sign_by(ids, id, sigalg, data, out, len, &why);
+    if (e != ADIT_E_OK && id->signer != NULL) {
+        memset(&why, 0, sizeof why);
+        e = sign_by(ids, id->signer, sigalg, data, out, len, &why);
     }
-    if (!id->in_agent && has_file_key(id)) /* also where the agent has failed */
-        e = sign_by_file(ids, id, alg, data, out, len, &why);
     id->is_dead = e != ADIT_E_OK;
+    if (id->signer != NULL) /* nobody is asked for the same passphrase once more */
+        id->signer->is_dead = id->is_dead;
     return e == ADIT_E_OK ? e : adit_fail(err, e, "%s", why.text);
 }

@@ -1,10 +1,12 @@
 /*
- * identity.h - the keys that we may offer: from files, from the environment, from the agent.
+ * identity.h - the keys and certificates that we may offer: from files, from the environment, from the agent.
  *
- * Order: keys given as text ($ADIT_KEY, then -i env: and fd:), agent keys that an IdentityFile names too,
- * the other agent keys (not with IdentitiesOnly), then the files' keys, all as ssh orders them. Without an
- * IdentityFile the default files ~/.ssh/id_ed25519, id_ecdsa and id_rsa are looked at (and the .pub files of
- * the -sk ones, whose keys only an agent can use).
+ * Order: keys given as text ($ADIT_KEY, then -i env: and fd:), the certificates that CertificateFile names,
+ * agent keys that an IdentityFile names too, the other agent keys (not with IdentitiesOnly), then the files'
+ * keys, all as ssh orders them; a certificate goes before the key that it is about. Without a
+ * CertificateFile, KEY-cert.pub beside a key file is looked for. Without an IdentityFile the default files
+ * ~/.ssh/id_ed25519, id_ecdsa and id_rsa are looked at (and the .pub files of the -sk ones, whose keys only
+ * an agent can use).
  *
  * Passphrases are asked for only when a signature is wanted, that is after the server has said that the key
  * would do.
@@ -23,9 +25,14 @@ enum { IDENTITY_MAX = 128 }; /* more keys than any server lets us try */
 
 struct identity {
     char *name;    /* a path, "$ADIT_KEY", or the agent's comment, cleaned */
-    uint8_t *blob; /* the public key */
+    uint8_t *blob; /* the public key, or the certificate: what is offered */
     size_t blob_len;
-    enum key_type type;
+    bool is_cert;
+    uint8_t *plain; /* the key that a certificate is about; NULL when it is none: see identity_plain */
+    size_t plain_len;
+    enum key_type type;      /* of the key, also where it is a certificate */
+    struct identity *signer; /* certificates: the identity of the same key, which can sign; NULL: the agent
+                              * has the certificate itself */
     bool in_agent;
     bool is_named;             /* an IdentityFile or a .pub names it */
     bool is_text;              /* came as text, not as a file */
@@ -51,6 +58,13 @@ enum adit_err identities_init(struct identities *ids, const struct options *opti
                               struct adit_error *err) ADIT_MUST_USE;
 void identities_wipe(struct identities *ids);
 
+/* The key itself, without its certificate: what fingerprints are made of. */
+struct span identity_plain(const struct identity *id);
+
+/* The server has accepted id in a partial success: neither it nor another form of its key is offered again.
+ */
+void identities_accepted(struct identities *ids, const struct identity *id);
+
 /* NULL when there is none. */
 struct identity *identities_find(struct identities *ids, struct span blob);
 
@@ -58,9 +72,9 @@ struct identity *identities_find(struct identities *ids, struct span blob);
  * key was meant for this (an unencrypted file, or an agent key that is named and is no sk-* one). */
 bool identity_needs_no_probe(const struct identity *id);
 
-/* Makes an SSH signature blob over data. Asks for a passphrase when the key is encrypted, as often as
- * NumberOfPasswordPrompts says. *len: what was written to out (LIMIT_SIGNATURE bytes). ADIT_E_AUTH with the
- * reason; the identity is dead then. */
+/* Makes an SSH signature blob over data. alg: as it is offered, a certificate's name included. Asks for a
+ * passphrase when the key is encrypted, as often as NumberOfPasswordPrompts says. *len: what was written to
+ * out (LIMIT_SIGNATURE bytes). ADIT_E_AUTH with the reason; the identity is dead then. */
 enum adit_err identity_sign(struct identities *ids, struct identity *id, struct span alg, struct span data,
                             uint8_t out[static LIMIT_SIGNATURE], size_t *len,
                             struct adit_error *err) ADIT_MUST_USE;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "ssh/cert.h"
 #include "ssh/msg.h"
 
 /* ---- what there is ---- */
@@ -10,12 +11,20 @@ static const char kex_names[] =
     "mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,"
     "curve25519-sha256,curve25519-sha256@libssh.org,"
     "ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521";
+#define CERT "-cert-v01@openssh.com"
 static const char host_key_names[] =
-    "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"
-    "rsa-sha2-512,rsa-sha2-256";
-static const char pubkey_names[] = "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"
-                                   "sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com,"
-                                   "rsa-sha2-512,rsa-sha2-256";
+    "ssh-ed25519" CERT ",ecdsa-sha2-nistp256" CERT ",ecdsa-sha2-nistp384" CERT ",ecdsa-sha2-nistp521" CERT
+    ",rsa-sha2-512" CERT ",rsa-sha2-256" CERT ",ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,"
+    "ecdsa-sha2-nistp521,rsa-sha2-512,rsa-sha2-256";
+#define SIGNATURES                                                             \
+    "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521," \
+    "sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com,"           \
+    "rsa-sha2-512,rsa-sha2-256"
+static const char sig_names[] = SIGNATURES;
+static const char pubkey_names[] =
+    "ssh-ed25519" CERT ",ecdsa-sha2-nistp256" CERT ",ecdsa-sha2-nistp384" CERT ",ecdsa-sha2-nistp521" CERT
+    ",sk-ssh-ed25519" CERT ",sk-ecdsa-sha2-nistp256" CERT ",rsa-sha2-512" CERT ",rsa-sha2-256" CERT
+    "," SIGNATURES;
 static const char mac_names[] = "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,"
                                 "hmac-sha2-256,hmac-sha2-512";
 
@@ -51,6 +60,8 @@ const char *algo_default(enum algo_kind kind)
         return mac_names;
     case ALGO_PUBKEY:
         return pubkey_names;
+    case ALGO_SIG:
+        return sig_names;
     }
     return "";
 }
@@ -250,9 +261,13 @@ static const char *host_key_find(struct span name)
 {
     static const char *const names[] = {"ssh-ed25519",         "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384",
                                         "ecdsa-sha2-nistp521", "rsa-sha2-512",        "rsa-sha2-256"};
-    for (size_t i = 0; i < ADIT_COUNT(names); i++)
+    const char *sigalg = cert_sigalg(name);
+    for (size_t i = 0; i < ADIT_COUNT(names); i++) {
         if (span_is(name, names[i]))
             return names[i];
+        if (sigalg != NULL && strcmp(sigalg, names[i]) == 0)
+            return cert_alg_of_sigalg(span_str(sigalg));
+    }
     return NULL;
 }
 

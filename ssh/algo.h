@@ -10,7 +10,9 @@
 #include "ssh/agree.h"
 #include "ssh/wire.h"
 
-enum algo_kind { ALGO_KEX, ALGO_HOST_KEY, ALGO_CIPHER, ALGO_MAC, ALGO_PUBKEY };
+/* SIG: signature algorithms alone, without the names of certificates (CASignatureAlgorithms,
+ * server-sig-algs). */
+enum algo_kind { ALGO_KEX, ALGO_HOST_KEY, ALGO_CIPHER, ALGO_MAC, ALGO_PUBKEY, ALGO_SIG };
 
 /* Every name of a kind that this build knows, in the default order, comma-separated. The order of the
  * ciphers depends on the CPU (call crypto_init first). Lives as long as the program. */
@@ -48,7 +50,7 @@ void kexinit_write(struct wr *w, const struct kexinit *init);
 /* What both sides want, by the first name of the client's that the server has too. */
 struct algo_choice {
     const struct agree_method *kex;
-    const char *host_key;               /* signature algorithm */
+    const char *host_key;               /* signature algorithm, or a certificate's name for one: see cert.h */
     const struct cipher_alg *cipher[2]; /* [0] client to server, [1] server to client */
     const struct mac_alg *mac[2];       /* NULL with an AEAD */
     bool guess_is_wrong;                /* RFC 4253 §7: a guessed packet is to be ignored */

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "ssh/cert.h"
 #include "ssh/key.h"
 #include "ssh/msg.h"
 #include "ssh/wire.h"
@@ -321,10 +322,23 @@ static enum adit_err check_same_host_key(struct kex *kex, struct span host_key, 
     return ADIT_E_OK;
 }
 
+/* The key that signs the exchange: the host key itself, or the one that its certificate is about. */
+static enum adit_err verify_exchange(const struct kex *kex, struct span signature, struct adit_error *err)
+{
+    struct span blob = kex_host_key(kex), name = span_str(kex->choice.host_key);
+    const char *behind = cert_sigalg(name);
+    struct cert cert;
+    struct key key;
+    if (behind == NULL ? !key_parse(&key, blob) : !cert_parse(&cert, blob))
+        return adit_fail(err, ADIT_E_PROTOCOL, "the server's host key is malformed (RFC 4253 §6.6)");
+    if (behind == NULL)
+        return key_verify(&key, name, signature, kex_to_sign(kex), err);
+    return key_verify(&cert.key, span_str(behind), signature, kex_to_sign(kex), err);
+}
+
 enum adit_err kex_on_reply(struct kex *kex, struct packet *pk, struct span payload, struct adit_error *err)
 {
     struct kex_run *run = kex->run;
-    struct key key;
     if (!kex->peer_started || !kex->self_started || run->h_len != 0)
         return adit_fail(err, ADIT_E_PROTOCOL, "KEX_ECDH_REPLY out of place (RFC 5656 §4)");
     struct rd r = rd_init(payload);
@@ -339,9 +353,7 @@ enum adit_err kex_on_reply(struct kex *kex, struct packet *pk, struct span paylo
     memcpy(run->host_key, host_key.p, run->host_key_len = host_key.n);
     memcpy(run->peer_share, share.p, run->peer_share_len = share.n);
     finish_hash(kex);
-    if (!key_parse(&key, kex_host_key(kex)))
-        return adit_fail(err, ADIT_E_PROTOCOL, "the server's host key is malformed (RFC 4253 §6.6)");
-    if (key_verify(&key, span_str(kex->choice.host_key), signature, kex_to_sign(kex), err) != ADIT_E_OK ||
+    if (verify_exchange(kex, signature, err) != ADIT_E_OK ||
         check_same_host_key(kex, kex_host_key(kex), err) != ADIT_E_OK)
         return err->code;
     if (kex->is_first_done)

@@ -95,40 +95,46 @@ static bool is_sk(enum key_type type)
     return type == KEY_SK_ED25519 || type == KEY_SK_ECDSA;
 }
 
-static void read_fields(struct rd *r, struct key *k)
+void key_read_fields(struct rd *r, enum key_type type, struct key *k)
 {
-    k->type = key_type_of_name(rd_string(r));
-    if (k->type == KEY_NONE)
+    *k = (struct key){.type = type};
+    if (type == KEY_NONE)
         rd_fail(r);
-    else if (k->type == KEY_RSA)
+    else if (type == KEY_RSA)
         read_rsa(r, k);
-    else if (kinds[k->type].curve_name != NULL)
+    else if (kinds[type].curve_name != NULL)
         read_ecdsa(r, k);
     else
         read_ed25519(r, k);
-    if (is_sk(k->type))
+    if (is_sk(type))
         k->application = rd_string(r);
 }
 
 bool key_parse_shape(struct key *k, struct span blob)
 {
-    *k = (struct key){.blob = blob};
     struct rd r = rd_init(blob);
-    if (blob.n <= LIMIT_KEY_BLOB)
-        read_fields(&r, k);
-    if (rd_done(&r) && k->type != KEY_NONE)
+    enum key_type type = key_type_of_name(rd_string(&r));
+    if (blob.n > LIMIT_KEY_BLOB)
+        rd_fail(&r);
+    key_read_fields(&r, type, k);
+    k->blob = blob;
+    if (rd_done(&r))
         return true;
     *k = (struct key){0};
     return false;
+}
+
+bool key_point_is_valid(const struct key *k)
+{
+    const struct key_kind *kind = &kinds[k->type];
+    return kind->curve_name == NULL || ecc_point_is_valid(kind->curve, k->point);
 }
 
 bool key_parse(struct key *k, struct span blob)
 {
     if (!key_parse_shape(k, blob))
         return false;
-    /* RFC 5656 §4: a point MUST be validated before it is used. */
-    const struct key_kind *kind = &kinds[k->type];
-    if (kind->curve_name == NULL || ecc_point_is_valid(kind->curve, k->point))
+    if (key_point_is_valid(k))
         return true;
     *k = (struct key){0};
     return false;

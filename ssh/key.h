@@ -3,7 +3,7 @@
  *
  * Public key blobs: RFC 4253 §6.6, RFC 5656 §3.1, RFC 8709 §4, OpenSSH PROTOCOL.u2f. Signature blobs:
  * the same, and RFC 8332 for RSA (ssh-rsa with SHA-1 is neither made nor accepted).
- * Certificates are no keys here: key_parse refuses them.
+ * Certificates are no keys here (key_parse refuses them): see cert.h.
  *
  * Nothing allocates. Call crypto_init() first. key.c has the public half, key_secret.c the secret one.
  */
@@ -44,6 +44,12 @@ struct key {
     struct span n, e;        /* RSA, big-endian without leading zeros */
     struct span application; /* sk-*: what the token was asked to sign for */
 };
+
+/* The fields of a key of `type` as they stand behind its name, or in a certificate behind the nonce; what
+ * follows is left in r. k->blob stays empty. r fails where key_parse_shape would say false. */
+void key_read_fields(struct rd *r, enum key_type type, struct key *k);
+/* RFC 5656 §4: an EC point MUST be validated before it is used. True for the types that have none. */
+bool key_point_is_valid(const struct key *k);
 
 /* Strict: the right name, lengths and no byte behind; an EC point on its curve; RSA with n odd and of 1024 to
  * 16384 bits, e odd, at least 3 and at most 64 bits. An RSA key of a size that cannot be used (below 2048,

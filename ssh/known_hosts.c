@@ -251,9 +251,11 @@ uint32_t known_hosts_types(struct known_hosts_reader *r, const struct known_host
 {
     struct known_host_line line;
     uint32_t types = 0;
-    while (known_hosts_next(r, &line))
-        if (line.marker == KNOWN_HOST_PLAIN && line.type != KEY_NONE && line_is_for(&line, q))
-            types |= UINT32_C(1) << line.type;
+    while (known_hosts_next(r, &line)) {
+        bool is_ca = line.marker == KNOWN_HOST_CERT_AUTHORITY;
+        if ((is_ca || line.marker == KNOWN_HOST_PLAIN) && line.type != KEY_NONE && line_is_for(&line, q))
+            types |= is_ca ? (uint32_t)KNOWN_HOSTS_CA : UINT32_C(1) << line.type;
+    }
     return types;
 }
 
@@ -272,9 +274,12 @@ bool known_hosts_check_init(struct known_hosts_check *c, const struct known_host
 static enum known_hosts_verdict judge(const struct known_hosts_check *c, const struct known_host_line *line)
 {
     bool is_same = span_eq(line->blob, c->blob);
+    bool is_certified = c->ca.n > 0, is_ca = is_certified && span_eq(line->blob, c->ca);
     if (line->marker == KNOWN_HOST_REVOKED)
-        return is_same ? KNOWN_HOSTS_REVOKED : KNOWN_HOSTS_UNKNOWN;
+        return is_same || is_ca ? KNOWN_HOSTS_REVOKED : KNOWN_HOSTS_UNKNOWN;
     if (line->marker == KNOWN_HOST_CERT_AUTHORITY)
+        return is_ca ? KNOWN_HOSTS_MATCH : KNOWN_HOSTS_UNKNOWN;
+    if (is_certified)
         return KNOWN_HOSTS_UNKNOWN;
     if (is_same)
         return KNOWN_HOSTS_MATCH;

@@ -58,8 +58,9 @@ bool known_host_query_init(struct known_host_query *q, struct span host, uint16_
  * name. */
 bool known_host_matches(struct span patterns, const struct known_host_query *q);
 
-/* Bits 1u << enum key_type of the keys known for the host in this text: unmarked lines alone. For the
- * order of the host key algorithms. */
+/* Bits 1u << enum key_type of the keys known for the host in this text: unmarked lines alone; and
+ * KNOWN_HOSTS_CA when a @cert-authority line matches. For the order of the host key algorithms. */
+enum { KNOWN_HOSTS_CA = 1 << KEY_TYPES };
 uint32_t known_hosts_types(struct known_hosts_reader *r, const struct known_host_query *q);
 
 /* ---- The verdict on an offered key ----------------------------------------------------------------
@@ -77,6 +78,9 @@ struct known_hosts_check {
     struct known_host_query query;
     struct span blob; /* the offered key; must stay */
     enum key_type type;
+    struct span ca; /* empty, or: the key came in a certificate of this authority, and only lines about
+                     * authorities count. MATCH: a @cert-authority line has it. REVOKED: it or the key is. Set
+                     * it after known_hosts_check_init; must stay */
     /* out */
     enum known_hosts_verdict verdict;
     size_t file_index, line_number; /* the first line that gave the verdict; 0 and 0 for unknown */

@@ -58,10 +58,12 @@ struct ssh *ssh_new(const struct ssh_role *role, const struct ssh_config *config
     ssh->kex.offers_strict = !config->no_strict_kex;
     ssh->kex.guesses = config->guess;
     ssh->kex.lists[0] = list_of(ssh, 0, config->kex, ALGO_KEX);
-    ssh->kex.lists[1] = list_of(ssh, 1, config->host_keys, ALGO_HOST_KEY);
+    /* We serve no certificates: a server's default has the keys alone. */
+    ssh->kex.lists[1] =
+        list_of(ssh, 1, config->host_keys, role->kex_side->is_client ? ALGO_HOST_KEY : ALGO_SIG);
     ssh->kex.lists[2] = list_of(ssh, 2, config->ciphers, ALGO_CIPHER);
     ssh->kex.lists[3] = list_of(ssh, 3, config->macs, ALGO_MAC);
-    ssh->config.sig_algs = list_of(ssh, 4, config->sig_algs, ALGO_PUBKEY);
+    ssh->config.sig_algs = list_of(ssh, 4, config->sig_algs, ALGO_SIG);
     /* Version line and KEXINIT go out together: one round trip less (RFC 4253 §4.2 allows it). */
     ssh_check(ssh, send_ident(ssh));
     if (ssh->phase != PHASE_ENDED)
@@ -718,7 +720,8 @@ bool ssh_is_authenticated(const struct ssh *ssh)
 
 static enum algo_kind kind_of(enum ssh_list which)
 {
-    static const enum algo_kind kinds[] = {ALGO_KEX, ALGO_HOST_KEY, ALGO_CIPHER, ALGO_MAC, ALGO_PUBKEY};
+    static const enum algo_kind kinds[] = {ALGO_KEX, ALGO_HOST_KEY, ALGO_CIPHER,
+                                           ALGO_MAC, ALGO_PUBKEY,   ALGO_SIG};
     return kinds[which];
 }
 

@@ -39,8 +39,9 @@ extern const struct ssh_role ssh_server;
  * all of which this build knows (ssh_algo_check); NULL means the default list. All texts are copied. */
 struct ssh_config {
     const char *kex;
-    const char *host_keys; /* client: what it takes, known types first; server: what it has */
-    const char *ciphers;   /* both directions */
+    const char
+        *host_keys;      /* client: what it takes, known types first; server: what it has (no certificates) */
+    const char *ciphers; /* both directions */
     const char *macs;
     const char *sig_algs;   /* server role: what EXT_INFO's server-sig-algs says; NULL: default, "" none */
     const char *ident;      /* software version after "SSH-2.0-"; NULL: "adit_VERSION" */
@@ -81,8 +82,10 @@ enum ssh_event_kind {
     /* Transport. HOST_KEY, SIGN, AUTH and KBDINT stop ssh_next until they are answered. */
     SSH_EVENT_IDENT,    /* text: the peer's identification string */
     SSH_EVENT_KEX_DONE, /* each exchange, algorithms by ssh_algorithms() */
-    SSH_EVENT_HOST_KEY, /* blob: the server's host key, its signature already verified. Once per connection:
-                         * a re-exchange must show the same key. -> ssh_host_key_answer */
+    SSH_EVENT_HOST_KEY, /* blob: the server's host key or certificate (cert.h), which has signed the exchange;
+                         * what its certification authority's signature is worth is for the caller to see.
+                         * Once per connection: a re-exchange must show the same key. -> ssh_host_key_answer
+                         */
     SSH_EVENT_SIGN,     /* blob: public key, alg: signature algorithm, data: what to sign.
                          * Client: for publickey. Server: with its host key. -> ssh_sign_answer */
     SSH_EVENT_DEBUG,    /* text; always_display in flag (RFC 4253 §11.3) */
@@ -265,7 +268,16 @@ void ssh_global_answer(struct ssh *ssh, bool success, struct span extra);
 
 /* ---- Algorithm lists: for options and -Q -------------------------------------------------------------- */
 
-enum ssh_list { SSH_LIST_KEX, SSH_LIST_HOST_KEY, SSH_LIST_CIPHER, SSH_LIST_MAC, SSH_LIST_PUBKEY };
+/* HOST_KEY and PUBKEY have the names of certificates too, SIG has signature algorithms alone
+ * (CASignatureAlgorithms). */
+enum ssh_list {
+    SSH_LIST_KEX,
+    SSH_LIST_HOST_KEY,
+    SSH_LIST_CIPHER,
+    SSH_LIST_MAC,
+    SSH_LIST_PUBKEY,
+    SSH_LIST_SIG
+};
 /* Everything this build can do, in the default order (which depends on this CPU: AES-GCM first with AES
  * instructions, chacha20-poly1305 first without). Lives as long as the program. */
 const char *ssh_list_default(enum ssh_list which);

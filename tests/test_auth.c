@@ -168,6 +168,27 @@ static void test_partial_success(void **state)
     assert_int_equal(ask("publickey"), SESSION_CREDENTIAL_GIVE_UP);
 }
 
+static void test_certificate_algorithms(void **state)
+{
+    (void)state;
+    add_key(KEY_ED25519);
+    f.keys[0].is_cert = true; /* of itself: the blob is not looked at here */
+    f.keys[0].plain = f.keys[0].blob;
+    f.keys[0].plain_len = f.keys[0].blob_len;
+    assert_int_equal(ask(NULL), SESSION_CREDENTIAL_PUBLICKEY);
+    assert_true(span_is(f.q.key_alg, "ssh-ed25519-cert-v01@openssh.com"));
+    f.auth.next = 0;
+    f.keys[0].type = KEY_RSA;
+    assert_int_equal(ask("publickey"), SESSION_CREDENTIAL_PUBLICKEY);
+    assert_true(span_is(f.q.key_alg, "rsa-sha2-512-cert-v01@openssh.com"));
+    assert_int_equal(ask("publickey"), SESSION_CREDENTIAL_PUBLICKEY); /* no list was sent: once more */
+    assert_true(span_is(f.q.key_alg, "rsa-sha2-256-cert-v01@openssh.com"));
+    assert_int_equal(ask("publickey"), SESSION_CREDENTIAL_GIVE_UP);
+    f.auth.next = 0;
+    option("PubkeyAcceptedAlgorithms rsa-sha2-512,ssh-ed25519");
+    assert_int_equal(ask("publickey"), SESSION_CREDENTIAL_GIVE_UP); /* the names of certificates count */
+}
+
 static const char *rsa_alg(const char *sig_algs)
 {
     static char text[32];
@@ -299,6 +320,7 @@ int main(void)
                                        T(test_password_tries),
                                        T(test_password_not_given),
                                        T(test_partial_success),
+                                       T(test_certificate_algorithms),
                                        T(test_rsa_algorithms),
                                        T(test_rsa_algorithms_in_our_order),
                                        T(test_sign),

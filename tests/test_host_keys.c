@@ -7,6 +7,7 @@
 
 #include "client/host_keys.h"
 #include "fake_prompt.h"
+#include "ssh/keyfile.h"
 
 static const char ed[] = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO+Axu8qDvlykcNZuMoq24W6z4kmMXWw55ZB+BFflTE4";
 static const char other[] =
@@ -295,6 +296,165 @@ static void test_order(void **state)
     assert_false(host_keys_order(&f.keys, "rsa-sha2-512", small, sizeof small));
 }
 
+/* A line "MARKER key" of a .pub file of tests/keys/. */
+static void put_key(const char *prefix, const char *name)
+{
+    char from[64], line[2048];
+    snprintf(from, sizeof from, "tests/keys/%s.pub", name);
+    FILE *in = fopen(from, "r");
+    assert_non_null(in);
+    assert_non_null(fgets(line, sizeof line, in));
+    fclose(in);
+    line[strcspn(line, "\n")] = 0;
+    put(prefix, line);
+}
+
+/* The verdict about a certificate of tests/keys/; damage: which of its bytes, from the end, is changed first.
+ */
+static enum adit_err check_cert(const char *name, size_t damage)
+{
+    char from[64];
+    uint8_t buffer[4096];
+    struct file text;
+    struct pubkey_line line;
+    snprintf(from, sizeof from, "tests/keys/%s.pub", name);
+    assert_int_equal(file_read(&text, from, 4096, NULL, NULL, NULL), ADIT_E_OK);
+    assert_true(pubkey_line_parse(&line, span_make(text.p, text.n), (struct wspan){buffer, sizeof buffer}));
+    file_wipe(&text);
+    if (damage > 0)
+        buffer[line.blob.n - damage] ^= 1;
+    host_keys_wipe(&f.keys);
+    memset(&f.err, 0, sizeof f.err);
+    memset(f.fake.log, 0, sizeof f.fake.log);
+    assert_int_equal(host_keys_init(&f.keys, &f.options, &f.names, &f.fake.prompt, &f.err), ADIT_E_OK);
+    return host_keys_check(&f.keys, line.blob, &f.err);
+}
+
+static void test_certificate(void **state)
+{
+    (void)state;
+    option("StrictHostKeyChecking yes");
+    assert_int_equal(check_cert("cert_host_ed25519", 0), ADIT_E_HOST_KEY); /* nobody is trusted */
+    put_key("@cert-authority *.other ", "ca");
+    assert_int_equal(check_cert("cert_host_ed25519", 0), ADIT_E_HOST_KEY); /* for other hosts */
+    put_key("@cert-authority *.example ", "ca");
+    assert_int_equal(check_cert("cert_host_ed25519", 0), ADIT_E_OK);
+    assert_int_equal(check_cert("cert_host_rsa", 0), ADIT_E_OK);
+    assert_int_equal(check_cert("cert_host_by_sha256", 0), ADIT_E_HOST_KEY); /* another authority */
+    assert_int_equal(check_cert("cert_host_critical", 0), ADIT_E_HOST_KEY);
+    assert_non_null(strstr(f.fake.log, "critical option"));
+    assert_int_equal(check_cert("cert_user_ed25519", 0), ADIT_E_HOST_KEY);
+    assert_non_null(strstr(f.fake.log, "not a host certificate"));
+    f.names.host = "x.wild.example";
+    assert_int_equal(check_cert("cert_host_ed25519", 0), ADIT_E_OK);
+    f.names.host = "y.example";
+    assert_int_equal(check_cert("cert_host_ed25519", 0), ADIT_E_HOST_KEY);
+    assert_non_null(strstr(f.fake.log, "not a listed principal"));
+}
+
+static void test_certificate_on_another_port(void **state)
+{
+    (void)state;
+    option("StrictHostKeyChecking yes");
+    f.names.port = 2222;
+    put_key("@cert-authority [h.example]:2222 ", "ca");
+    assert_int_equal(check_cert("cert_host_ed25519", 0), ADIT_E_OK); /* principals have no ports */
+    (void)unlink(path);
+    put_key("@cert-authority h.example ", "ca");
+    assert_int_equal(check_cert("cert_host_ed25519", 0), ADIT_E_OK);
+    (void)unlink(path);
+    put_key("@cert-authority [h.example]:2223 ", "ca");
+    assert_int_equal(check_cert("cert_host_ed25519", 0), ADIT_E_HOST_KEY);
+}
+
+static void test_certificate_alias(void **state)
+{
+    (void)state;
+    option("StrictHostKeyChecking yes");
+    option("HostKeyAlias H.example");
+    f.names.host = "10.0.0.1";
+    put_key("@cert-authority h.example ", "ca");
+    assert_int_equal(check_cert("cert_host_ed25519", 0), ADIT_E_OK);
+}
+
+/* Whatever is wrong with a certificate but its signature: the key in it may be known by itself. */
+static void test_certificate_falls_back_to_its_key(void **state)
+{
+    (void)state;
+    option("StrictHostKeyChecking yes");
+    put_key("h.example ", "ed25519");
+    assert_int_equal(check_cert("cert_host_ed25519", 0), ADIT_E_OK);
+    put_key("@cert-authority * ", "ca");
+    assert_int_equal(check_cert("cert_host_empty", 0), ADIT_E_OK);
+    assert_non_null(strstr(f.fake.log, "not a listed principal"));
+    assert_int_equal(check_cert("cert_host_ed25519", 1), ADIT_E_HOST_KEY); /* forged: nothing saves it */
+    assert_int_equal(check_cert("cert_host_by_sha1", 0), ADIT_E_HOST_KEY);
+}
+
+static void test_certificate_and_unknown_key(void **state)
+{
+    (void)state;
+    option("StrictHostKeyChecking accept-new");
+    assert_int_equal(check_cert("cert_host_ed25519", 0), ADIT_E_OK);
+    struct file file;
+    assert_int_equal(file_read(&file, path, 4096, NULL, NULL, NULL), ADIT_E_OK);
+    assert_memory_equal(file.p, "h.example ssh-ed25519 ", 22); /* the key, not the certificate */
+    file_wipe(&file);
+}
+
+static void test_certificate_revoked(void **state)
+{
+    (void)state;
+    put_key("@cert-authority * ", "ca");
+    option("StrictHostKeyChecking accept-new");
+    assert_int_equal(check_cert("cert_host_ed25519", 0), ADIT_E_OK);
+    put_key("@revoked * ", "ed25519");
+    assert_int_equal(check_cert("cert_host_ed25519", 0), ADIT_E_HOST_KEY);
+    assert_int_equal(check_cert("cert_host_rsa", 0), ADIT_E_OK);
+    put_key("@revoked * ", "ca");
+    assert_int_equal(check_cert("cert_host_rsa", 0), ADIT_E_HOST_KEY);
+    assert_non_null(strstr(f.err.text, "revoked"));
+}
+
+static void test_certificate_algorithms(void **state)
+{
+    (void)state;
+    option("StrictHostKeyChecking yes");
+    put_key("@cert-authority * ", "rsa");
+    assert_int_equal(check_cert("cert_host_by_sha256", 0), ADIT_E_OK);
+    option("CASignatureAlgorithms -rsa-sha2-256");
+    assert_int_equal(check_cert("cert_host_by_sha256", 0), ADIT_E_HOST_KEY);
+}
+
+static void test_certificate_pinned(void **state)
+{
+    (void)state;
+    option("AditHostKeyFingerprint SHA256:QRN64AtOinJqOOrnxlbiSBWcoeZPdIEf/ws7NeU1TLo");
+    assert_int_equal(check_cert("cert_host_ed25519", 0), ADIT_E_OK); /* the pin is of the key */
+    assert_int_equal(check_cert("cert_host_rsa", 0), ADIT_E_HOST_KEY);
+}
+
+#define CERT "-cert-v01@openssh.com"
+
+static void test_order_with_certificates(void **state)
+{
+    (void)state;
+    static const char list[] = "ssh-ed25519" CERT ",rsa-sha2-512" CERT ",ssh-ed25519,rsa-sha2-512";
+    char out[256];
+    put_key("h.example ", "rsa");
+    assert_int_equal(check_cert("cert_host_rsa", 0), ADIT_E_OK);
+    assert_true(host_keys_order(&f.keys, list, out, sizeof out));
+    assert_string_equal(out, "rsa-sha2-512" CERT ",rsa-sha2-512,ssh-ed25519" CERT ",ssh-ed25519");
+    put_key("@cert-authority * ", "ca");
+    assert_int_equal(check_cert("cert_host_rsa", 0), ADIT_E_OK);
+    assert_true(host_keys_order(&f.keys, list, out, sizeof out));
+    assert_string_equal(out, "ssh-ed25519" CERT ",rsa-sha2-512" CERT ",rsa-sha2-512,ssh-ed25519");
+    put_key("h.example ", "ed25519"); /* of the first algorithm's type: the list as it is */
+    assert_int_equal(check_cert("cert_host_rsa", 0), ADIT_E_OK);
+    assert_true(host_keys_order(&f.keys, list, out, sizeof out));
+    assert_string_equal(out, list);
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -330,6 +490,15 @@ int main(void)
                                        T(test_pin),
                                        T(test_bad_line_is_a_warning),
                                        T(test_malformed_key),
-                                       T(test_order)};
+                                       T(test_order),
+                                       T(test_certificate),
+                                       T(test_certificate_on_another_port),
+                                       T(test_certificate_alias),
+                                       T(test_certificate_falls_back_to_its_key),
+                                       T(test_certificate_and_unknown_key),
+                                       T(test_certificate_revoked),
+                                       T(test_certificate_algorithms),
+                                       T(test_certificate_pinned),
+                                       T(test_order_with_certificates)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

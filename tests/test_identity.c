@@ -9,6 +9,7 @@
 #include "client/identity.h"
 #include "fake_prompt.h"
 #include "fake_agent.h"
+#include "ssh/cert.h"
 
 static char folder[] = "/tmp/adit-test-identity.XXXXXX";
 
@@ -96,6 +97,96 @@ static void test_files_in_order(void **state)
     assert_int_equal(sign(f.ids.item[0]), ADIT_E_OK);
     assert_int_equal(sign(f.ids.item[1]), ADIT_E_OK);
     assert_string_equal(f.fake.log, "");
+}
+
+static struct span alg_of(const struct identity *id)
+{
+    if (id->type == KEY_RSA)
+        return span_str(id->is_cert ? "rsa-sha2-512-cert-v01@openssh.com" : "rsa-sha2-512");
+    return span_str(id->is_cert ? cert_type_name(id->type) : key_type_name(id->type));
+}
+
+/* What is signed with a certificate is verified with its key. */
+static void signs(struct identity *id)
+{
+    uint8_t out[LIMIT_SIGNATURE];
+    size_t len = 0;
+    struct key public;
+    struct span data = span_str("to be signed"), alg = alg_of(id);
+    const char *behind = cert_sigalg(alg);
+    struct span sigalg = behind != NULL ? span_str(behind) : alg;
+    memset(&f.err, 0, sizeof f.err);
+    assert_int_equal(identity_sign(&f.ids, id, alg, data, out, &len, &f.err), ADIT_E_OK);
+    assert_true(key_parse(&public, identity_plain(id)));
+    assert_int_equal(key_verify(&public, sigalg, span_make(out, len), data, NULL), ADIT_E_OK);
+}
+
+static void test_certificate_beside_a_key(void **state)
+{
+    (void)state;
+    key("rsa", "r", 0600);
+    key("cert_user_rsa.pub", "r-cert.pub", 0644);
+    key("ed25519", "e", 0600);
+    key("cert_user_ed25519.pub", "e-cert", 0644); /* ssh takes this name too */
+    option("IdentityFile ~/r");
+    option("IdentityFile ~/e");
+    init();
+    assert_int_equal(f.ids.count, 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(f.ids.item[i]->is_cert, i % 2 == 0); /* each before its key */
+        assert_int_equal(f.ids.item[i]->type, i < 2 ? KEY_RSA : KEY_ED25519);
+        assert_true(identity_needs_no_probe(f.ids.item[i]));
+        signs(f.ids.item[i]);
+    }
+    assert_string_equal(f.fake.log, "");
+}
+
+static void test_certificate_file(void **state)
+{
+    (void)state;
+    key("ed25519", "e", 0600);
+    key("rsa", "r", 0600);
+    key("cert_user_ed25519.pub", "named.pub", 0644);
+    key("cert_user_rsa.pub", "r-cert.pub", 0644);       /* not looked for when some are named */
+    key("cert_user_sk_ecdsa.pub", "keyless.pub", 0644); /* nobody has its key */
+    key("cert_host_ed25519.pub", "host.pub", 0644);     /* not for users */
+    option("IdentityFile ~/r");
+    option("IdentityFile ~/e");
+    option("CertificateFile ~/missing");
+    option("CertificateFile ~/host.pub");
+    option("CertificateFile ~/keyless.pub");
+    option("CertificateFile %d/named.pub");
+    init();
+    assert_int_equal(f.ids.count, 3);
+    assert_true(f.ids.item[0]->is_cert);
+    assert_int_equal(f.ids.item[0]->type, KEY_ED25519);
+    assert_int_equal(f.ids.item[1]->type, KEY_RSA);
+    assert_false(f.ids.item[1]->is_cert);
+    signs(f.ids.item[0]);
+    identities_accepted(&f.ids, f.ids.item[0]);
+    assert_true(f.ids.item[2]->was_accepted); /* the same key without its certificate */
+    assert_false(f.ids.item[1]->was_accepted);
+}
+
+static void test_certificate_with_the_key_in_the_agent(void **state)
+{
+    static const char *const names[] = {"rsa", "ed25519"};
+    struct fake_agent agent;
+    char socket[128];
+    (void)state;
+    snprintf(socket, sizeof socket, "%s/agent", folder);
+    fake_agent_start(&agent, socket, names, 2);
+    setenv("SSH_AUTH_SOCK", socket, 1);
+    key("ed25519.pub", "e.pub", 0644);
+    key("cert_user_ed25519.pub", "e-cert.pub", 0644);
+    option("IdentityFile ~/e");
+    init();
+    assert_int_equal(f.ids.count, 3);
+    assert_true(f.ids.item[0]->is_cert);
+    assert_true(f.ids.item[1]->type == KEY_ED25519 && f.ids.item[1]->in_agent);
+    signs(f.ids.item[0]);
+    signs(f.ids.item[1]);
+    fake_agent_stop(&agent);
 }
 
 static void test_default_files(void **state)
@@ -368,11 +459,25 @@ static int remove_folder(void **state)
 int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
-    const struct CMUnitTest tests[] = {
-        T(test_files_in_order), T(test_default_files),   T(test_missing_file),    T(test_none),
-        T(test_exposed_file),   T(test_corrupt_file),    T(test_same_key_twice),  T(test_passphrase),
-        T(test_no_passphrase),  T(test_batch_mode),      T(test_environment),     T(test_descriptor),
-        T(test_agent),          T(test_agent_and_files), T(test_identities_only), T(test_agent_gone),
-        T(test_agent_refused)};
+    const struct CMUnitTest tests[] = {T(test_files_in_order),
+                                       T(test_certificate_beside_a_key),
+                                       T(test_certificate_file),
+                                       T(test_certificate_with_the_key_in_the_agent),
+                                       T(test_default_files),
+                                       T(test_missing_file),
+                                       T(test_none),
+                                       T(test_exposed_file),
+                                       T(test_corrupt_file),
+                                       T(test_same_key_twice),
+                                       T(test_passphrase),
+                                       T(test_no_passphrase),
+                                       T(test_batch_mode),
+                                       T(test_environment),
+                                       T(test_descriptor),
+                                       T(test_agent),
+                                       T(test_agent_and_files),
+                                       T(test_identities_only),
+                                       T(test_agent_gone),
+                                       T(test_agent_refused)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

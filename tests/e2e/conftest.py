@@ -7,6 +7,7 @@ import resource
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import pytest  # noqa: E402
 
 from harness import client, keys, servers, traffic  # noqa: E402
+from harness.wait import wait_until  # noqa: E402
 
 
 # A thousand connections are open at once: in this process, in the client and in the server.
@@ -122,6 +124,26 @@ def kit(tmp_path, user_key):
     kit = client.Kit(tmp_path, user_key)
     yield kit
     kit.close()
+
+
+@pytest.fixture
+def ssh_agent(kit):
+    """ssh_agent(key, ...) starts OpenSSH's agent with these keys and says where it listens."""
+    running = []
+
+    def begin(*paths):
+        path = kit.folder / f"agent{len(running)}"
+        running.append(subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL))
+        wait_until(lambda: traffic.unix_answers(path), 5, "the agent")
+        for key in paths:
+            subprocess.run(["ssh-add", "-q", str(key)], env={"SSH_AUTH_SOCK": str(path), "PATH": os.environ["PATH"]},
+                           check=True, capture_output=True)
+        return str(path)
+
+    yield begin
+    for proc in running:
+        proc.kill()
+        proc.wait()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """An asyncssh server for the tests. Its one argument is JSON: host_keys, authorized, password,
 rounds (keyboard-interactive: [[prompt, echo, answer]...] a round), kex, ciphers, macs, sig_algs, banner, rekey_bytes, unasked ([[host, port]...]),
 requests ([[name, want_reply]...]: global requests once somebody is logged in), version (what it calls itself),
+host_certs, forge ([old, new]: bytes of the certificates that are changed after they were signed),
 half_grants (window is granted again only while less than half of it is left, but then every byte that was taken)."""
 import asyncio
 import json
@@ -105,8 +106,21 @@ def grant_by_halves():
     Channel._accept_data, Channel._deliver_data = accept_and_count, deliver_and_grant
 
 
+def host_certs():
+    """asyncssh verifies what it loads, so a forgery is made afterwards."""
+    certs = [asyncssh.read_certificate(path) for path in config["host_certs"]]
+    if "forge" in config:
+        old, new = (text.encode() for text in config["forge"])
+        for cert in certs:
+            assert old in cert.public_data
+            cert.public_data = cert.public_data.replace(old, new)
+    return certs
+
+
 async def main():
     options = {}
+    if "host_certs" in config:
+        options["server_host_certs"] = host_certs()
     if "version" in config:
         options["server_version"] = config["version"]
     if config.get("half_grants"):

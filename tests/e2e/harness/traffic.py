@@ -314,3 +314,9 @@ def listeners(port=None, pid=None):
             raw = b"".join(struct.pack("=I", int(host[i:i + 8], 16)) for i in range(0, len(host), 8))
             found.add(socket.inet_ntop(family, raw))
     return found
+
+
+def unix_answers(path):
+    """True when somebody listens at a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as s:
+        return s.connect_ex(str(path)) == 0
