@@ -26,6 +26,7 @@ static const char *const foreign[] = {
     "rsa-sha2-256-cert-v01@openssh.com,rsa-sha2-512,rsa-sha2-512-cert-v01@openssh.com"
     [SSH_LIST_HOST_KEY] = KEY_TYPES,
     [SSH_LIST_PUBKEY] = KEY_TYPES,
+    [SSH_LIST_SIG] = KEY_TYPES,
 };
 
 static bool list_has(const char *list, const char *name, size_t n)

@@ -157,7 +157,7 @@ const struct option_row option_rows[] = {
     ALGOS("MACs", macs, SSH_LIST_MAC, "Bad SSH2 MAC spec", BUILT),
     ALGOS("HostKeyAlgorithms", host_key_algorithms, SSH_LIST_HOST_KEY, "Bad key types", BUILT),
     ALGOS("PubkeyAcceptedAlgorithms", pubkey_algorithms, SSH_LIST_PUBKEY, "Bad key types", BUILT),
-    ALGOS("CASignatureAlgorithms", ca_algorithms, SSH_LIST_PUBKEY, "Bad key types", PENDING),
+    ALGOS("CASignatureAlgorithms", ca_algorithms, SSH_LIST_SIG, "Bad key types", BUILT),
     NUMBER("RequiredRSASize", required_rsa_size, 0, ANY_NUMBER, PENDING),
     FLAG("WarnWeakCrypto", warn_weak_crypto, PENDING),
     /* the server's key */
@@ -188,7 +188,7 @@ const struct option_row option_rows[] = {
     FLAG("BatchMode", batch_mode, BUILT),
     {ROW("IdentityFile", SPECIAL, BUILT), AT(identity_files), .set = option_set_key_file, .accumulates = true,
      .words = "Too many identity files specified"},
-    {ROW("CertificateFile", SPECIAL, PENDING), AT(certificate_files), .set = option_set_key_file,
+    {ROW("CertificateFile", SPECIAL, BUILT), AT(certificate_files), .set = option_set_key_file,
      .accumulates = true, .words = "Too many certificate files specified"},
     FLAG("IdentitiesOnly", identities_only, BUILT),
     SPECIAL_AT("IdentityAgent", identity_agent, option_set_agent, BUILT),
