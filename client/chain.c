@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client/jump_spec.h"
+#include "client/proxy_command.h"
 #include "client/texts.h"
 #include "net/sock.h"
 
@@ -25,6 +26,7 @@ struct chain {
     size_t count;
     struct link *links[LINKS_MAX]; /* the destination first: as they are found */
     int stream_fd;                 /* the transport of the link that is started next; -1: it connects */
+    struct proxy_command proxy;    /* the nearest link's */
 };
 
 static struct link *link_at(const struct chain *c, size_t link)
@@ -167,8 +169,8 @@ static enum adit_err find_links(struct chain *c, const struct chain_query *q, st
     (void)adit_format(l->spec.host, sizeof l->spec.host, "%s", q->host);
     enum adit_err e = make_client(c, l, q->stdio, err);
     while (e == ADIT_E_OK) {
-        const char *jump = c->links[c->count - 1]->options->proxy_jump;
-        if (jump == NULL || text_same(jump, "none"))
+        const char *jump = client_proxy_jump(c->links[c->count - 1]->client);
+        if (jump == NULL)
             break;
         e = add_jump(c, span_str(jump), err);
         if (e == ADIT_E_OK)
@@ -186,6 +188,7 @@ enum adit_err chain_new(struct chain **out, const struct chain_query *query,
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
     c->prompt = *prompt;
     c->stream_fd = -1;
+    proxy_command_init(&c->proxy);
     enum adit_err e = find_links(c, query, err);
     if (e == ADIT_E_OK)
         *out = c;
@@ -204,6 +207,7 @@ void chain_free(struct chain *c)
         free(c->links[i]);
     }
     sock_close(&c->stream_fd);
+    proxy_command_end(&c->proxy);
     free(c);
 }
 
@@ -225,24 +229,50 @@ const char *chain_name(const struct chain *c, size_t link)
 
 /* ---- Starting ---- */
 
-enum adit_err chain_start(struct chain *c, size_t link, const struct session_ops *ops, struct session **out,
-                          struct adit_error *err)
+/* The nearest link's transport, when it is not to connect by itself. */
+static enum adit_err open_transport(struct chain *c, struct link *l, struct adit_error *err)
 {
-    struct link *l = link_at(c, link);
+    const char *command = client_proxy_command(l->client);
+    const struct session_config *config = client_session_config(l->client);
+    char line[PROMPT_TEXT_CAP];
+    if (command == NULL)
+        return ADIT_E_OK;
+    (void)adit_format(line, sizeof line, "Executing proxy command: exec %s", command);
+    l->prompt.log(l->prompt.ctx, LOG_LEVEL_DEBUG1, line);
+    return proxy_command_start(&c->proxy, command, l->options->proxy_use_fdpass, c->prompt.cancel_fd,
+                               config->connect_timeout_ms, &c->stream_fd, err);
+}
+
+/* The streams are the session's from its start on, and only then. */
+static enum adit_err start_session(struct chain *c, struct link *l, const struct session_ops *ops,
+                                   struct session **out, struct adit_error *err)
+{
     int pair[2] = {-1, -1};
     enum adit_err e = l->is_jump ? sock_pair(pair, err) : ADIT_E_OK;
     if (e != ADIT_E_OK)
         return e;
     if (l->is_jump)
         client_carry_stream(l->client, pair[0]);
-    if (link > 0)
-        client_session_config(l->client)->transport_fd = c->stream_fd;
+    client_session_config(l->client)->transport_fd = c->stream_fd;
     e = session_start(out, client_session_config(l->client), ops, err);
-    if (e != ADIT_E_OK) {
-        sock_close(&pair[0]);
-        sock_close(&pair[1]);
+    if (e == ADIT_E_OK) {
+        c->stream_fd = pair[1];
         return e;
     }
-    c->stream_fd = pair[1]; /* the session has the one before */
-    return ADIT_E_OK;
+    sock_close(&pair[0]);
+    sock_close(&pair[1]);
+    return e;
+}
+
+enum adit_err chain_start(struct chain *c, size_t link, const struct session_ops *ops, struct session **out,
+                          struct adit_error *err)
+{
+    struct adit_error why = {ADIT_E_OK, ""};
+    struct link *l = link_at(c, link);
+    enum adit_err e = link == 0 ? open_transport(c, l, &why) : ADIT_E_OK;
+    if (e == ADIT_E_OK)
+        e = start_session(c, l, ops, out, &why);
+    if (e == ADIT_E_OK)
+        return e;
+    return l->is_jump ? link_failed(l, &why, err) : adit_fail(err, e, "%s", why.text);
 }

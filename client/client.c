@@ -8,6 +8,7 @@
 #include "client/auth.h"
 #include "client/host_keys.h"
 #include "client/secret.h"
+#include "client/texts.h"
 #include "crypto/crypto.h"
 #include "net/host.h"
 
@@ -26,6 +27,7 @@ struct client {
     char host[LIMIT_HOST + 1]; /* where to connect to */
     char user[LIMIT_USER + 1];
     char host_key_list[LIST_CAP];
+    char *proxy_command, *proxy_jump;  /* expanded; NULL: none */
     const struct forward_spec **specs; /* forward_count of both */
     struct session_forward *forwards;
     struct host_keys host_keys;
@@ -96,6 +98,42 @@ static enum adit_err choose_names(struct client *c, const char *given, struct na
         return e;
     n->expand.host_key = c->options->host_key_alias != NULL ? c->options->host_key_alias : given;
     return choose_user(c, n, err);
+}
+
+/* ---- The way there ---- */
+
+static enum adit_err expand_proxy(char **out, const char *given, const struct names *n,
+                                  struct adit_error *err)
+{
+    char *text = malloc(EXPAND_PATH_CAP);
+    if (text == NULL)
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    enum adit_err e = expand_tokens(text, given + strspn(given, " \t"), "hnpr", &n->expand, err);
+    if (e == ADIT_E_OK)
+        *out = text;
+    else
+        free(text);
+    return e;
+}
+
+static enum adit_err choose_proxy(struct client *c, const struct names *n, struct adit_error *err)
+{
+    const char *command = c->options->proxy_command, *jump = c->options->proxy_jump;
+    if (command != NULL && !text_same(command, "none"))
+        return expand_proxy(&c->proxy_command, command, n, err);
+    if (jump != NULL && !text_same(jump, "none"))
+        return expand_proxy(&c->proxy_jump, jump, n, err);
+    return ADIT_E_OK;
+}
+
+const char *client_proxy_command(const struct client *c)
+{
+    return c->proxy_command;
+}
+
+const char *client_proxy_jump(const struct client *c)
+{
+    return c->proxy_jump;
 }
 
 /* ---- Forwards ---- */
@@ -215,6 +253,8 @@ static enum adit_err client_fill(struct client *c, const char *host, const struc
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
     enum adit_err e = choose_names(c, host, names, err);
     if (e == ADIT_E_OK)
+        e = choose_proxy(c, names, err);
+    if (e == ADIT_E_OK)
         e = host_keys_init(&c->host_keys, c->options, &names->expand, &c->prompt, err);
     if (e == ADIT_E_OK)
         e = identities_init(&c->identities, c->options, &names->expand, &c->prompt, err);
@@ -255,6 +295,8 @@ void client_free(struct client *c)
     host_keys_wipe(&c->host_keys);
     free(c->specs);
     free(c->forwards);
+    free(c->proxy_command);
+    free(c->proxy_jump);
     free(c);
 }
 

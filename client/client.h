@@ -48,6 +48,10 @@ const char *client_host(const struct client *client); /* where it connects to */
 uint16_t client_port(const struct client *client);
 const char *client_user(const struct client *client);
 
+/* ProxyCommand and ProxyJump with their tokens expanded; NULL when there is none (or "none"). Never both. */
+const char *client_proxy_command(const struct client *client);
+const char *client_proxy_jump(const struct client *client);
+
 /* Answers q (session_answer is called here). May block for as long as a person or an agent takes. Any one
  * thread at a time, never the session's. */
 void client_answer(struct client *client, struct session_question *q);

@@ -1,0 +1,19 @@
+/*
+ * fdpass.h - descriptors that travel through a Unix socket (SCM_RIGHTS, unix(7)).
+ */
+#ifndef NET_FDPASS_H
+#define NET_FDPASS_H
+
+#include "adit.h"
+
+/* Waits on the non-blocking socket until a message with one descriptor came, timeout_ms passed (0: never) or
+ * cancel_fd (-1: none) became readable. *out is close-on-exec and the caller's; -1 after a failure.
+ * ADIT_E_TIMEOUT, ADIT_E_INTERRUPTED, ADIT_E_CONNECT (the other side ended, or sent something else),
+ * ADIT_E_SYSTEM. */
+enum adit_err fdpass_receive(int socket, int cancel_fd, uint32_t timeout_ms, int *out,
+                             struct adit_error *err) ADIT_MUST_USE;
+
+/* Sends fd with one byte of data. False: see errno. The caller keeps fd. */
+bool fdpass_send(int socket, int fd) ADIT_MUST_USE;
+
+#endif

@@ -1,0 +1,75 @@
+#include "test.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/fdpass.h"
+#include "net/sock.h"
+
+struct fixture {
+    int pair[2], pipe[2], got;
+    struct adit_error err;
+};
+static struct fixture f;
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(&f, 0, sizeof f);
+    f.got = -1;
+    assert_int_equal(sock_pair(f.pair, &f.err), ADIT_E_OK);
+    assert_int_equal(pipe(f.pipe), 0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    int fds[] = {f.pair[0], f.pair[1], f.pipe[0], f.pipe[1], f.got};
+    for (size_t i = 0; i < ADIT_COUNT(fds); i++)
+        sock_close(&fds[i]);
+    return 0;
+}
+
+static void test_there_and_back(void **state)
+{
+    (void)state;
+    char c;
+    assert_true(fdpass_send(f.pair[1], f.pipe[1]));
+    assert_int_equal(fdpass_receive(f.pair[0], -1, 0, &f.got, &f.err), ADIT_E_OK);
+    assert_true(f.got > 2 && f.got != f.pipe[1]);
+    assert_true(fcntl(f.got, F_GETFD) & FD_CLOEXEC);
+    assert_int_equal(write(f.got, "x", 1), 1);
+    assert_int_equal(read(f.pipe[0], &c, 1), 1);
+}
+
+static void test_none(void **state)
+{
+    (void)state;
+    assert_int_equal(write(f.pair[1], "x", 1), 1);
+    assert_int_equal(fdpass_receive(f.pair[0], -1, 0, &f.got, &f.err), ADIT_E_CONNECT);
+    assert_int_equal(f.got, -1);
+    sock_close(&f.pair[1]);
+    memset(&f.err, 0, sizeof f.err);
+    assert_int_equal(fdpass_receive(f.pair[0], -1, 0, &f.got, &f.err), ADIT_E_CONNECT);
+    assert_non_null(strstr(f.err.text, "ended"));
+}
+
+static void test_given_up(void **state)
+{
+    (void)state;
+    assert_int_equal(fdpass_receive(f.pair[0], -1, 20, &f.got, &f.err), ADIT_E_TIMEOUT);
+    memset(&f.err, 0, sizeof f.err);
+    assert_int_equal(write(f.pipe[1], "x", 1), 1);
+    assert_int_equal(fdpass_receive(f.pair[0], f.pipe[0], 0, &f.got, &f.err), ADIT_E_INTERRUPTED);
+    assert_false(fdpass_send(-1, f.pipe[0]));
+}
+
+int main(void)
+{
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+    const struct CMUnitTest tests[] = {TEST(test_there_and_back), TEST(test_none), TEST(test_given_up)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
