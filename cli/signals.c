@@ -50,15 +50,19 @@ enum adit_err signals_init(int status, struct adit_error *err)
 {
     struct sigaction give_up = {.sa_handler = on_alarm};
     hung_status = status;
-    if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) != 0)
+    if (signals_fd() < 0)
         return adit_fail(err, ADIT_E_SYSTEM, "pipe: %s", strerror(errno));
     bool fine = sigaction(SIGALRM, &give_up, NULL) == 0 && catch_signal(SIGINT) && catch_signal(SIGTERM) &&
                 catch_signal(SIGHUP);
     return fine ? ADIT_E_OK : adit_fail(err, ADIT_E_SYSTEM, "sigaction: %s", strerror(errno));
 }
 
+/* Asked for before signals_init, too: whoever is to be cancelled may be made before the signals are caught.
+ */
 int signals_fd(void)
 {
+    if (pipe_fds[0] < 0 && pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) != 0)
+        pipe_fds[0] = -1;
     return pipe_fds[0];
 }
 

@@ -20,7 +20,8 @@ enum { SIGNALS_HANG_S = 10, SIGNALS_HANG_AT_ONCE_S = 3 };
  * or with 128 + the signal's number where that is negative. */
 enum adit_err signals_init(int status, struct adit_error *err) ADIT_MUST_USE;
 
-/* Readable from the first signal on. */
+/* Readable from the first signal on. From the first call on it is the same descriptor; -1: the system has
+ * none. */
 int signals_fd(void);
 
 /* Takes the notice of one signal off the descriptor; 0 when there is none. */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "client/units.h"
 #include "net/random.h"
 #include "ssh/cert.h"
 #include "ssh/ssh.h"
@@ -82,15 +83,33 @@ static enum adit_err read_environment(struct host_keys *h, struct adit_error *er
     return add_file(h, "$" ENV_NAME, text, err);
 }
 
+/* "[host]:port", as a name stands in known_hosts. */
+static void take_bracketed(struct span *host, uint16_t *port)
+{
+    size_t end = 1;
+    uint32_t number;
+    if (host->n == 0 || host->p[0] != '[')
+        return;
+    while (end < host->n && host->p[end] != ']')
+        end++;
+    if (end + 1 >= host->n || host->p[end + 1] != ':' ||
+        !units_number(span_sub(*host, end + 2, SIZE_MAX), 1, UINT16_MAX, &number))
+        return;
+    *host = span_sub(*host, 1, end - 1);
+    *port = (uint16_t)number;
+}
+
 static enum adit_err make_queries(struct host_keys *h, const struct expand_names *names,
                                   struct adit_error *err)
 {
     const char *alias = h->options->host_key_alias;
     struct span host = span_str(alias != NULL ? alias : names->host);
     uint16_t port = alias != NULL ? 22 : names->port;
+    if (alias != NULL)
+        take_bracketed(&host, &port);
     if (!known_host_query_init(&h->query, host, port) || !known_host_query_init(&h->plain, host, 22))
         return adit_fail(err, ADIT_E_USAGE, "'%.*s' is no host name", (int)host.n, (const char *)host.p);
-    h->has_plain = port != 22;
+    h->has_plain = alias == NULL && port != 22;
     return ADIT_E_OK;
 }
 

@@ -141,9 +141,9 @@ const struct option_row option_rows[] = {
     SPECIAL_AT("Compression", compression, option_set_compression, PENDING),
     SPECIAL_AT("VersionAddendum", version_addendum, option_set_version_addendum, PENDING),
     SPECIAL("IPQoS", option_set_ip_qos, PENDING),
-    SPECIAL_AT("ProxyCommand", proxy_command, option_set_proxy_command, PENDING),
+    SPECIAL_AT("ProxyCommand", proxy_command, option_set_proxy_command, BUILT),
     SPECIAL_AT("ProxyJump", proxy_jump, option_set_proxy_jump, BUILT),
-    FLAG("ProxyUseFdpass", proxy_use_fdpass, PENDING),
+    FLAG("ProxyUseFdpass", proxy_use_fdpass, BUILT),
     SPECIAL_AT("AditProxy", proxy_url, option_set_proxy_url, PENDING),
     /* the name's canonical form */
     CHOICE("CanonicalizeHostname", canonicalize_hostname, PENDING),

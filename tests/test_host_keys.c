@@ -238,6 +238,18 @@ static void test_alias(void **state)
     assert_int_equal(check(), ADIT_E_OK);
 }
 
+/* A name as it stands in known_hosts, port and all. */
+static void test_alias_with_port(void **state)
+{
+    (void)state;
+    option("HostKeyAlias [Theirs]:2022");
+    option("StrictHostKeyChecking yes");
+    put("theirs ", ed);
+    assert_int_equal(check(), ADIT_E_HOST_KEY);
+    put("[theirs]:2022 ", ed);
+    assert_int_equal(check(), ADIT_E_OK);
+}
+
 static void test_environment(void **state)
 {
     (void)state;
@@ -486,6 +498,7 @@ int main(void)
                                        T(test_revoked_without_port),
                                        T(test_port_falls_back),
                                        T(test_alias),
+                                       T(test_alias_with_port),
                                        T(test_environment),
                                        T(test_pin),
                                        T(test_bad_line_is_a_warning),
