@@ -242,6 +242,7 @@ static void make_config(struct client *c)
     c->config.exit_on_forward_failure = o->exit_on_forward_failure;
     c->config.stdin_fd = STDIN_FILENO;
     c->config.stdout_fd = STDOUT_FILENO;
+    c->config.warn_weak_crypto = o->warn_weak_crypto;
     c->config.log_level = level_of(o->log_level);
 }
 

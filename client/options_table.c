@@ -159,7 +159,7 @@ const struct option_row option_rows[] = {
     ALGOS("PubkeyAcceptedAlgorithms", pubkey_algorithms, SSH_LIST_PUBKEY, "Bad key types", BUILT),
     ALGOS("CASignatureAlgorithms", ca_algorithms, SSH_LIST_SIG, "Bad key types", BUILT),
     NUMBER("RequiredRSASize", required_rsa_size, 0, ANY_NUMBER, PENDING),
-    FLAG("WarnWeakCrypto", warn_weak_crypto, PENDING),
+    FLAG("WarnWeakCrypto", warn_weak_crypto, BUILT),
     /* the server's key */
     CHOICE("StrictHostKeyChecking", strict_host_key, BUILT),
     FILES("UserKnownHostsFile", user_known_hosts, BUILT),

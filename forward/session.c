@@ -342,6 +342,18 @@ static void log_algorithms(struct session *s)
         session_log(s, SESSION_DEBUG2, "kex: strict");
 }
 
+/* In ssh's words where scripts look for them; the explanation is ours. */
+static void warn_weak_crypto(struct session *s)
+{
+    static const char *const lines[] = {
+        "** WARNING: connection is not using a post-quantum key exchange algorithm.",
+        "** Whoever records it now may be able to read it one day, with a quantum computer.",
+        "** OpenSSH 9.0 and newer servers have one; \"WarnWeakCrypto no\" silences this.",
+    };
+    for (size_t i = 0; i < ADIT_COUNT(lines); i++)
+        session_log(s, SESSION_INFO, "%s", lines[i]);
+}
+
 static void on_banner(struct session *s, struct span text)
 {
     size_t cap = text.n + 1; /* at most a packet; cleaning never makes a text longer */
@@ -353,15 +365,29 @@ static void on_banner(struct session *s, struct span text)
     free(clean);
 }
 
+/* "([127.0.0.1]:22)", or that we did not connect ourselves, as ssh says it. */
+static void peer_text(const struct session *s, char *out, size_t cap)
+{
+    struct sock_addr peer;
+    char host[SOCK_TEXT_CAP];
+    if (s->config.transport_fd >= 0 || !sock_peer(s->conn.transport.fd, &peer)) {
+        (void)adit_format(out, cap, "(via proxy)");
+        return;
+    }
+    sock_addr_host(&peer, host);
+    (void)adit_format(out, cap, "([%s]:%u)", host, sock_addr_port(&peer));
+}
+
 static void on_authenticated(struct session *s, struct span method)
 {
-    char clean[64];
+    char clean[64], peer[SOCK_TEXT_CAP + 16];
     (void)adit_text_clean(clean, sizeof clean, method, false);
     begin_forwarders(s);
     if (s->phase >= PHASE_DRAINING)
         return;
     s->phase = PHASE_OPEN;
-    session_log(s, SESSION_VERBOSE, "Authenticated to %s using \"%s\".", s->config.host, clean);
+    peer_text(s, peer, sizeof peer);
+    session_log(s, SESSION_VERBOSE, "Authenticated to %s %s using \"%s\".", s->config.host, peer, clean);
     plan_no_more_sessions(s);
     session_notify_text(s, SESSION_AUTHENTICATED, clean);
     session_progress(s);
@@ -433,6 +459,11 @@ static void on_kex_done(struct session *s)
 {
     s->stats.rekeys = ssh_rekey_count(s->conn.ssh);
     log_algorithms(s);
+    /* Ours went out before the peer's was taken, which is when the machine says that the exchange is done. */
+    session_log(s, SESSION_DEBUG1, "SSH2_MSG_NEWKEYS sent");
+    session_log(s, SESSION_DEBUG1, "SSH2_MSG_NEWKEYS received");
+    if (s->config.warn_weak_crypto && s->stats.rekeys == 0 && !ssh_algorithms(s->conn.ssh).is_post_quantum)
+        warn_weak_crypto(s);
 }
 
 /* Before the credential is asked for: the first open then rides with the authentication. */

@@ -684,7 +684,7 @@ struct ssh_algorithms ssh_algorithms(const struct ssh *ssh)
     const struct algo_choice *c = &ssh->kex.choice;
     size_t out = ssh->kex.side->is_client ? 0 : 1, in = 1 - out;
     if (c->kex == NULL || c->cipher[0] == NULL || c->cipher[1] == NULL)
-        return (struct ssh_algorithms){"", "", "", "", "", "", false};
+        return (struct ssh_algorithms){"", "", "", "", "", "", false, false};
     return (struct ssh_algorithms){
         .kex = c->kex->name,
         .host_key = c->host_key,
@@ -693,6 +693,7 @@ struct ssh_algorithms ssh_algorithms(const struct ssh *ssh)
         .mac_out = c->mac[out] == NULL ? "<implicit>" : c->mac[out]->name,
         .mac_in = c->mac[in] == NULL ? "<implicit>" : c->mac[in]->name,
         .strict = ssh->kex.is_strict,
+        .is_post_quantum = c->kex->is_hybrid,
     };
 }
 

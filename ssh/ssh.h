@@ -200,6 +200,7 @@ struct ssh_algorithms {
     const char *cipher_out, *cipher_in; /* our direction first */
     const char *mac_out, *mac_in;       /* "<implicit>" with an AEAD, as OpenSSH says it */
     bool strict;
+    bool is_post_quantum; /* the key exchange: what is recorded today stays closed to a quantum computer */
 };
 struct ssh_algorithms ssh_algorithms(const struct ssh *ssh);
 uint32_t ssh_rtt_us(const struct ssh *ssh);        /* smoothed round trip; 0 until it was measured */
