@@ -40,7 +40,7 @@ static const struct flag flags[] = {
     {'G', false, RULE_CALL, NULL, NULL},
     {'g', false, RULE_WINS, "GatewayPorts", "yes"},
     {'I', true, RULE_REFUSE, NULL, "no support for PKCS#11"},
-    {'i', true, RULE_FIRST, "IdentityFile", NULL},
+    {'i', true, RULE_CALL, NULL, NULL},
     {'J', true, RULE_CALL, NULL, NULL},
     {'K', false, RULE_WINS, "GSSAPIAuthentication", "yes"},
     {'k', false, RULE_WINS, "GSSAPIDelegateCredentials", "no"},
@@ -269,6 +269,14 @@ static void set_user(struct parse *p, const char *user)
         noted(options_default(&p->args->options, "User", user, p->err));
 }
 
+static void add_identity(struct parse *p, const char *name)
+{
+    static const struct flag flag = {'i', true, RULE_FIRST, "IdentityFile", NULL};
+    set_keyword(p, &flag, name, NULL);
+    if (!texts_add(&p->args->identities, span_str(name)))
+        (void)adit_fail(p->err, ADIT_E_MEMORY, "out of memory");
+}
+
 static void set_jump(struct parse *p, const char *hops)
 {
     static const struct flag flag = {'J', true, RULE_WINS, "ProxyJump", NULL};
@@ -308,6 +316,9 @@ static void value_flag(struct parse *p, char letter, const char *value)
         break;
     case 'F':
         p->args->config_file = value;
+        break;
+    case 'i':
+        add_identity(p, value);
         break;
     case 'J':
         set_jump(p, value);
@@ -515,6 +526,7 @@ enum adit_err args_finish(struct args *args, struct adit_error *err)
 void args_wipe(struct args *args)
 {
     options_wipe(&args->options);
+    texts_wipe(&args->identities);
     free(args->command);
     args->command = NULL;
 }

@@ -30,6 +30,7 @@ struct args {
     const char *query;           /* -Q: then nothing else matters */
     const char *control_command; /* -O */
 
+    struct texts identities;   /* -i, which are in options, too */
     struct forward_spec stdio; /* -W */
     bool has_stdio;
     bool use_syslog;   /* -y */

@@ -7,6 +7,7 @@
 
 #include "cli/args.h"
 #include "cli/background.h"
+#include "cli/identity_flags.h"
 #include "cli/log.h"
 #include "cli/query.h"
 #include "cli/run.h"
@@ -60,6 +61,8 @@ static enum adit_err prepare(struct args *args, struct adit_error *err)
         e = adit_fail(err, ADIT_E_UNSUPPORTED, "option -F %s is not supported yet", args->config_file);
     if (e == ADIT_E_OK && args->wants_config)
         e = adit_fail(err, ADIT_E_UNSUPPORTED, "option -G is not supported yet");
+    if (e == ADIT_E_OK)
+        identity_flags_check(args);
     return e == ADIT_E_OK ? args_finish(args, err) : e;
 }
 

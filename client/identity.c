@@ -374,8 +374,8 @@ static void find_file(const struct identities *ids, struct found *found, const c
     if (file_read(&text, path, LIMIT_FILE_KEY, &status, &missing, &why) != ADIT_E_OK) {
         id = identity_of_sibling(path);
         if (id == NULL && !(is_default && missing))
-            say(ids, LOG_LEVEL_ERROR, "Warning: Identity file %s not accessible: %s.", path,
-                missing ? "No such file or directory" : why.text);
+            say(ids, missing ? LOG_LEVEL_DEBUG1 : LOG_LEVEL_ERROR, "Identity file %s not accessible: %s",
+                path, missing ? "No such file or directory" : why.text);
     } else if ((id = identity_of_pub(path, &text)) == NULL) {
         id = is_exposed(ids, path, &status) ? NULL : identity_of_text(ids, path, &text);
         if (id == NULL)

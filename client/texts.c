@@ -51,6 +51,18 @@ bool texts_has(const struct texts *t, const char *text)
     return false;
 }
 
+void texts_remove(struct texts *t, const char *text)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        if (strcmp(t->item[i], text) == 0)
+            free(t->item[i]);
+        else
+            t->item[kept++] = t->item[i];
+    }
+    t->count = kept;
+}
+
 static bool is_blank(uint8_t c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';

@@ -18,6 +18,8 @@ void texts_init(struct texts *t);
 void texts_wipe(struct texts *t);
 /* Adds a copy at the end; false as text_copy, and then nothing has changed. */
 bool texts_add(struct texts *t, struct span text) ADIT_MUST_USE;
+/* Every text that is equal to this one. */
+void texts_remove(struct texts *t, const char *text);
 bool texts_has(const struct texts *t, const char *text);
 
 /* The next word of a line in ssh_config's manner: separated by blanks, double quotes keep blanks inside, a

@@ -205,7 +205,7 @@ static void test_missing_file(void **state)
     option("IdentityFile ~/nothing");
     init();
     assert_int_equal(f.ids.count, 0);
-    assert_non_null(strstr(f.fake.log, "nothing"));
+    assert_string_equal(f.fake.log, ""); /* as ssh: many configurations name keys of other machines */
 }
 
 static void test_none(void **state)

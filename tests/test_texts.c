@@ -89,11 +89,32 @@ static void test_same(void **state)
     assert_false(text_same("HostName", "Host"));
 }
 
+static void test_remove(void **state)
+{
+    static const char *const words[] = {"a", "b", "a", "c"};
+    struct texts t;
+    (void)state;
+    texts_init(&t);
+    texts_remove(&t, "a");
+    for (size_t i = 0; i < ADIT_COUNT(words); i++)
+        assert_true(texts_add(&t, span_str(words[i])));
+    texts_remove(&t, "a");
+    assert_int_equal(t.count, 2);
+    assert_string_equal(t.item[0], "b");
+    assert_string_equal(t.item[1], "c");
+    texts_remove(&t, "x");
+    texts_remove(&t, "b");
+    texts_remove(&t, "c");
+    assert_int_equal(t.count, 0);
+    assert_true(texts_add(&t, span_str("d")));
+    texts_wipe(&t);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_copy),   cmocka_unit_test(test_list),
-                                       cmocka_unit_test(test_words),  cmocka_unit_test(test_bad_words),
-                                       cmocka_unit_test(test_commas), cmocka_unit_test(test_lines),
-                                       cmocka_unit_test(test_same)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_remove),    cmocka_unit_test(test_copy),
+                                       cmocka_unit_test(test_list),      cmocka_unit_test(test_words),
+                                       cmocka_unit_test(test_bad_words), cmocka_unit_test(test_commas),
+                                       cmocka_unit_test(test_lines),     cmocka_unit_test(test_same)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 """The flags of ssh: what is printed where, with which exit status, called as adit and through a link named ssh. Where the
 real ssh is on the machine its answers are compared."""
 import os
+import shutil
 import socket
 
 import pytest
@@ -192,6 +193,20 @@ def test_missing_identity_file(kit, link, real_ssh):
     ours, theirs = says(kit, link, *target), says(kit, real_ssh, *target)
     assert ours == theirs
     assert ours[2].startswith("Warning: Identity file /nonexistent not accessible: No such file or directory.\n")
+
+
+def test_missing_identity_file_leaves_the_default_keys(kit, link, sshd):
+    """With the only -i missing the keys of ~/.ssh are tried, as with ssh; an IdentityFile that is missing is not worth a
+    word."""
+    (kit.home / ".ssh").mkdir(mode=0o700)
+    shutil.copy(kit.key, kit.home / ".ssh" / "id_ed25519")
+    target = ["-p", str(sshd.port), "-l", sshd.user, "-W", f"127.0.0.1:{sshd.port}", "127.0.0.1"]
+    kit.trust(sshd)
+    code, out, err = says(kit, link, *kit.base(key=False), "-i", "/nonexistent", *target)
+    assert code == 0 and out.startswith("SSH-2.0-")
+    assert err == "Warning: Identity file /nonexistent not accessible: No such file or directory.\n"
+    code, _, err = says(kit, link, *kit.base(key=False), "-o", "IdentityFile=/nonexistent", *target)
+    assert code == 255 and "Permission denied" in err and "accessible" not in err
 
 
 def test_x11_is_accepted_with_a_warning(kit, link, sshd, echo):
