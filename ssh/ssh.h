@@ -111,7 +111,8 @@ enum ssh_event_kind {
     SSH_EVENT_CHANNEL_OPEN_FAILED,    /* our open was refused: reason (RFC 4254 §5.1) in number, text; the
                                          channel is gone */
     SSH_EVENT_CHANNEL_REQUESTED_OPEN, /* the peer opens: type in names, connected host in text, connected port
-                                       * in number, originator in text2, originator's port in number2
+                                       * in number, originator in text2, originator's port in number2; for a
+                                       * Unix socket its path in text
                                        * -> ssh_open_accept or ssh_open_refuse, at any later time */
     SSH_EVENT_CHANNEL_DATA,           /* data; number: 0, or 1 for stderr. Give back with ssh_chan_consumed */
     SSH_EVENT_CHANNEL_SPACE,          /* ssh_chan_space, empty at its last call, is no longer */
@@ -126,8 +127,8 @@ enum ssh_event_kind {
     /* Global requests. */
     SSH_EVENT_GLOBAL_REPLY,   /* to ours: owner as given, flag = success, number: the bound port of a
                                * tcpip-forward with   port 0 (else as asked), data: the rest */
-    SSH_EVENT_GLOBAL_REQUEST, /* the peer's: type in names, text and number for tcpip-forward, flag: wants a
-                               * reply
+    SSH_EVENT_GLOBAL_REQUEST, /* the peer's: type in names, text and number for tcpip-forward (text: the path
+                               * for streamlocal-forward@openssh.com), flag: wants a reply
                                * -> ssh_global_answer, in order. (keepalives and what nobody knows are
                                * answered by the machine itself and not shown; hostkeys-00@openssh.com is
                                * shown with its blobs in data and needs no answer) */
@@ -224,6 +225,9 @@ struct channel *ssh_open_direct_tcpip(struct ssh *ssh, struct span host, uint32_
 struct channel *ssh_open_forwarded_tcpip(struct ssh *ssh, struct span connected, uint32_t port,
                                          struct span originator, uint32_t originator_port,
                                          void *owner) ADIT_MUST_USE;
+/* OpenSSH's PROTOCOL §2.4: to a Unix socket of the server; and, in the server role, from one that listens. */
+struct channel *ssh_open_direct_streamlocal(struct ssh *ssh, struct span path, void *owner) ADIT_MUST_USE;
+struct channel *ssh_open_forwarded_streamlocal(struct ssh *ssh, struct span path, void *owner) ADIT_MUST_USE;
 void ssh_open_accept(struct ssh *ssh, struct channel *channel, void *owner);
 void ssh_open_refuse(struct ssh *ssh, struct channel *channel, uint32_t reason,
                      const char *text); /* frees it */
@@ -265,6 +269,9 @@ bool ssh_global_request(struct ssh *ssh, const char *type, struct span extra, bo
                         void *owner) ADIT_MUST_USE;
 bool ssh_forward_request(struct ssh *ssh, struct span address, uint32_t port, void *owner) ADIT_MUST_USE;
 bool ssh_forward_cancel(struct ssh *ssh, struct span address, uint32_t port, void *owner) ADIT_MUST_USE;
+/* OpenSSH's PROTOCOL §2.4: a Unix socket of the server listens. */
+bool ssh_streamlocal_forward_request(struct ssh *ssh, struct span path, void *owner) ADIT_MUST_USE;
+bool ssh_streamlocal_forward_cancel(struct ssh *ssh, struct span path, void *owner) ADIT_MUST_USE;
 void ssh_global_answer(struct ssh *ssh, bool success, struct span extra);
 
 /* ---- Algorithm lists: for options and -Q -------------------------------------------------------------- */

@@ -251,7 +251,7 @@ static const struct message_row client_rows[] = {
     {0, 0, NULL},
 };
 
-static const char *const client_channel_types[] = {"forwarded-tcpip", NULL};
+static const char *const client_channel_types[] = {"forwarded-tcpip", "forwarded-streamlocal@openssh.com", NULL};
 static const char *const client_global_types[] = {"hostkeys-00@openssh.com", NULL};
 
 const struct ssh_role ssh_client = {

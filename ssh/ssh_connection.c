@@ -64,6 +64,17 @@ static bool read_tcpip_open(struct span extra, struct ssh_event *event)
     return rd_done(&r);
 }
 
+/* OpenSSH's PROTOCOL §2.4: the path; for a client's open there is a second reserved field. */
+static bool read_streamlocal_open(struct span type, struct span extra, struct ssh_event *event)
+{
+    struct rd r = rd_init(extra);
+    event->text = rd_string(&r);
+    (void)rd_string(&r);
+    if (span_is(type, "direct-streamlocal@openssh.com"))
+        (void)rd_u32(&r);
+    return rd_done(&r);
+}
+
 enum adit_err ssh_on_channel_open(struct ssh *ssh, struct span payload, struct ssh_event *event)
 {
     struct span type, extra;
@@ -82,6 +93,10 @@ enum adit_err ssh_on_channel_open(struct ssh *ssh, struct span payload, struct s
     bool is_tcpip = span_is(type, "forwarded-tcpip") || span_is(type, "direct-tcpip");
     if (is_tcpip && !read_tcpip_open(extra, event))
         return ssh_bad(ssh, "CHANNEL_OPEN for TCP/IP: wrong lengths (RFC 4254 §7.2)");
+    bool is_streamlocal =
+        span_is(type, "forwarded-streamlocal@openssh.com") || span_is(type, "direct-streamlocal@openssh.com");
+    if (is_streamlocal && !read_streamlocal_open(type, extra, event))
+        return ssh_bad(ssh, "CHANNEL_OPEN for a Unix socket: wrong lengths (OpenSSH PROTOCOL §2.4)");
     event->names = type;
     event->data = extra;
     return channel_event(ssh, ch, SSH_EVENT_CHANNEL_REQUESTED_OPEN, event);
@@ -176,6 +191,22 @@ enum adit_err ssh_on_channel_reply(struct ssh *ssh, struct span payload, struct 
                          event);
 }
 
+/* RFC 4254 §7.1, and for Unix sockets OpenSSH's PROTOCOL §2.4. */
+static bool read_forward_request(struct span type, struct span extra, struct ssh_event *event)
+{
+    struct rd r = rd_init(extra);
+    if (span_is(type, "tcpip-forward") || span_is(type, "cancel-tcpip-forward")) {
+        event->text = rd_string_max(&r, LIMIT_HOST);
+        event->number = rd_u32(&r);
+        return rd_done(&r);
+    }
+    if (!span_is(type, "streamlocal-forward@openssh.com") &&
+        !span_is(type, "cancel-streamlocal-forward@openssh.com"))
+        return true;
+    event->text = rd_string(&r);
+    return rd_done(&r);
+}
+
 enum adit_err ssh_on_global_request(struct ssh *ssh, struct span payload, struct ssh_event *event)
 {
     struct span type, extra;
@@ -184,13 +215,8 @@ enum adit_err ssh_on_global_request(struct ssh *ssh, struct span payload, struct
         return ssh->error.code;
     if (!is_listed(ssh->role->global_types, type)) /* RFC 4254 §4: not recognised: REQUEST_FAILURE */
         return want_reply ? ssh_reply(ssh, (struct reply){.msg = SSH_MSG_REQUEST_FAILURE}) : ADIT_E_OK;
-    if (span_is(type, "tcpip-forward") || span_is(type, "cancel-tcpip-forward")) {
-        struct rd r = rd_init(extra);
-        event->text = rd_string_max(&r, LIMIT_HOST);
-        event->number = rd_u32(&r);
-        if (!rd_done(&r))
-            return ssh_bad(ssh, "GLOBAL_REQUEST tcpip-forward: wrong lengths (RFC 4254 §7.1)");
-    }
+    if (!read_forward_request(type, extra, event))
+        return ssh_bad(ssh, "GLOBAL_REQUEST for a forward: wrong lengths (RFC 4254 §7.1)");
     event->kind = SSH_EVENT_GLOBAL_REQUEST;
     event->names = type;
     event->data = extra;
@@ -242,6 +268,28 @@ struct channel *ssh_open_forwarded_tcpip(struct ssh *ssh, struct span connected,
                                          struct span originator, uint32_t originator_port, void *owner)
 {
     return open_tcpip(ssh, "forwarded-tcpip", connected, port, originator, originator_port, owner);
+}
+
+static struct channel *open_streamlocal(struct ssh *ssh, const char *type, struct span path, bool is_direct,
+                                        void *owner)
+{
+    uint8_t extra[LIMIT_OPEN_EXTRA];
+    struct wr w = wr_init(extra, sizeof(extra));
+    wr_string(&w, path);
+    wr_cstring(&w, ""); /* reserved, as the number is */
+    if (is_direct)
+        wr_u32(&w, 0);
+    return wr_ok(&w) ? ssh_open(ssh, type, wr_done(&w), owner) : NULL;
+}
+
+struct channel *ssh_open_direct_streamlocal(struct ssh *ssh, struct span path, void *owner)
+{
+    return open_streamlocal(ssh, "direct-streamlocal@openssh.com", path, true, owner);
+}
+
+struct channel *ssh_open_forwarded_streamlocal(struct ssh *ssh, struct span path, void *owner)
+{
+    return open_streamlocal(ssh, "forwarded-streamlocal@openssh.com", path, false, owner);
 }
 
 void ssh_open_accept(struct ssh *ssh, struct channel *ch, void *owner)
@@ -384,6 +432,24 @@ bool ssh_forward_request(struct ssh *ssh, struct span address, uint32_t port, vo
 bool ssh_forward_cancel(struct ssh *ssh, struct span address, uint32_t port, void *owner)
 {
     return forward(ssh, GLOBAL_PLAIN, "cancel-tcpip-forward", address, port, owner);
+}
+
+static bool streamlocal_forward(struct ssh *ssh, const char *type, struct span path, void *owner)
+{
+    uint8_t extra[LIMIT_OPEN_EXTRA];
+    struct wr w = wr_init(extra, sizeof(extra));
+    wr_string(&w, path);
+    return wr_ok(&w) && global_add(ssh, GLOBAL_PLAIN, type, wr_done(&w), true, 0, owner);
+}
+
+bool ssh_streamlocal_forward_request(struct ssh *ssh, struct span path, void *owner)
+{
+    return streamlocal_forward(ssh, "streamlocal-forward@openssh.com", path, owner);
+}
+
+bool ssh_streamlocal_forward_cancel(struct ssh *ssh, struct span path, void *owner)
+{
+    return streamlocal_forward(ssh, "cancel-streamlocal-forward@openssh.com", path, owner);
 }
 
 void ssh_global_answer(struct ssh *ssh, bool success, struct span extra)

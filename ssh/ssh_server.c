@@ -153,8 +153,11 @@ static const struct message_row server_rows[] = {
     {0, 0, NULL},
 };
 
-static const char *const server_channel_types[] = {"direct-tcpip", "session", NULL};
-static const char *const server_global_types[] = {"tcpip-forward", "cancel-tcpip-forward", NULL};
+static const char *const server_channel_types[] = {"direct-tcpip", "direct-streamlocal@openssh.com",
+                                                   "session", NULL};
+static const char *const server_global_types[] = {"tcpip-forward", "cancel-tcpip-forward",
+                                                  "streamlocal-forward@openssh.com",
+                                                  "cancel-streamlocal-forward@openssh.com", NULL};
 
 const struct ssh_role ssh_server = {
     .kex_side = &kex_side_server,
