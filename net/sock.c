@@ -140,6 +140,8 @@ enum adit_err sock_connect_start(int *fd, const struct sock_addr *to, const stru
     if (source && bind(*fd, addr_ptr(source), source->len) != 0)
         return give_up(fd, ADIT_E_CONNECT, "bind to", source, errno, err);
     *done = connect(*fd, addr_ptr(to), to->len) == 0;
+    if (!*done && errno == EAGAIN && sock_addr_family(to) == AF_UNIX)
+        return give_up(fd, ADIT_E_LIMIT, "connect to", to, EAGAIN, err);
     /* An interrupted connect goes on by itself. */
     if (!*done && errno != EINPROGRESS && errno != EINTR)
         return cannot_connect(fd, to, errno, err);

@@ -32,6 +32,8 @@ bool sock_addr_parse(struct sock_addr *out, const char *host, uint16_t port);
 /* A Unix socket's path ("@name": abstract). ADIT_E_CONFIG when it is empty or longer than the system takes.
  */
 enum adit_err sock_addr_unix(struct sock_addr *out, const char *path, struct adit_error *err) ADIT_MUST_USE;
+/* The same, where '@' is a letter as any other. */
+enum adit_err sock_addr_path(struct sock_addr *out, const char *path, struct adit_error *err) ADIT_MUST_USE;
 int sock_addr_family(const struct sock_addr *a);    /* AF_INET, AF_INET6, AF_UNIX or AF_UNSPEC */
 uint16_t sock_addr_port(const struct sock_addr *a); /* 0 for Unix sockets */
 void sock_addr_set_port(struct sock_addr *a, uint16_t port);
@@ -49,6 +51,20 @@ void sock_addr_text(const struct sock_addr *a, char out[static SOCK_TEXT_CAP]);
 enum adit_err sock_listen(int *fd, const struct sock_addr *a, bool *family_missing,
                           struct adit_error *err) ADIT_MUST_USE;
 
+/* The file of a Unix socket that listens: which one we made. */
+struct sock_file {
+    bool is_ours;
+    uint64_t dev, ino;
+};
+/* Listens at path (sock_addr_path). The file's mode is 0777 without the
+ * bits of mask, whatever the umask is, before anybody can connect. replace: a socket of our own user that is
+ * there already is removed first; any other file never is. ADIT_E_FORWARD, ADIT_E_CONFIG. */
+enum adit_err sock_listen_unix(int *fd, const char *path, uint32_t mask, bool replace, struct sock_file *file,
+                               struct adit_error *err) ADIT_MUST_USE;
+/* Removes the file if it is still the one that was made; harmless when called again. Before the descriptor is
+ * closed: so long no other file can get its inode. */
+void sock_file_remove(struct sock_file *file, const char *path);
+
 enum sock_accept {
     SOCK_ACCEPT_OK,
     SOCK_ACCEPT_AGAIN,  /* nobody is waiting */
@@ -61,7 +77,8 @@ enum sock_accept sock_accept(int listener, int *fd, struct sock_addr *peer,
                              struct adit_error *err) ADIT_MUST_USE;
 
 /* Starts to connect. source (may be NULL) is bound to first. *done: it is connected already (Unix sockets,
- * some loopbacks); otherwise wait for writability and call sock_connect_finish. ADIT_E_CONNECT. */
+ * some loopbacks); otherwise wait for writability and call sock_connect_finish. ADIT_E_CONNECT; ADIT_E_LIMIT
+ * when a Unix socket's backlog is full: try again a little later, for nothing tells when it is not. */
 enum adit_err sock_connect_start(int *fd, const struct sock_addr *to, const struct sock_addr *source,
                                  bool *done, struct adit_error *err) ADIT_MUST_USE;
 /* After writability: ADIT_E_OK, or ADIT_E_CONNECT with the reason. `to` is for the text. *done false: still

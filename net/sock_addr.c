@@ -66,11 +66,11 @@ bool sock_addr_parse(struct sock_addr *out, const char *host, uint16_t port)
     return true;
 }
 
-enum adit_err sock_addr_unix(struct sock_addr *out, const char *path, struct adit_error *err)
+static enum adit_err fill_un(struct sock_addr *out, const char *path, bool is_abstract,
+                             struct adit_error *err)
 {
     struct sockaddr_un *un = as_un(out);
     size_t n = strlen(path);
-    bool is_abstract = path[0] == '@';
 
     memset(out, 0, sizeof *out);
     if (n == 0)
@@ -85,6 +85,16 @@ enum adit_err sock_addr_unix(struct sock_addr *out, const char *path, struct adi
     /* An abstract name has no end but the length; a path counts its zero. */
     out->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + (is_abstract ? 0 : 1));
     return ADIT_E_OK;
+}
+
+enum adit_err sock_addr_unix(struct sock_addr *out, const char *path, struct adit_error *err)
+{
+    return fill_un(out, path, path[0] == '@', err);
+}
+
+enum adit_err sock_addr_path(struct sock_addr *out, const char *path, struct adit_error *err)
+{
+    return fill_un(out, path, false, err);
 }
 
 int sock_addr_family(const struct sock_addr *a)
