@@ -141,7 +141,7 @@ static void on_notice(void *ctx, const struct session_notice *n)
     case SESSION_REMOTE_PORT:
         if (!run->ready.to_stdout)
             log_format(LOG_LEVEL_INFO, "Allocated port %u for remote forward to %s", (unsigned)n->bound_port,
-                       n->target);
+                       strcmp(n->target, "-") == 0 ? "socks:0" : n->target); /* ssh's words */
         break;
     case SESSION_ALL_FORWARDS_DONE:
         on_forwards_done(hop, n);

@@ -11,6 +11,7 @@
 #include "client/texts.h"
 #include "crypto/crypto.h"
 #include "net/host.h"
+#include "net/sock.h"
 
 enum {
     HOST_NAME_CAP = 256,
@@ -30,6 +31,7 @@ struct client {
     char *proxy_command, *proxy_jump;  /* expanded; NULL: none */
     const struct forward_spec **specs; /* forward_count of both */
     struct session_forward *forwards;
+    struct texts paths; /* of Unix sockets, expanded */
     struct host_keys host_keys;
     struct identities identities;
     struct auth auth;
@@ -147,11 +149,52 @@ static const char *bind_text(const struct forward_spec *spec, const struct optio
         return "";
     case FORWARD_BIND_ADDRESS:
         return spec->address;
+    case FORWARD_BIND_PATH:
+        return NULL;
     case FORWARD_BIND_DEFAULT:
         break;
     }
     bool is_local = spec->type == FORWARD_LOCAL || spec->type == FORWARD_DYNAMIC;
     return is_local && o->gateway_ports ? "" : NULL;
+}
+
+/* ssh_config(5), TOKENS: in the paths of LocalForward and RemoteForward. What came of it is a path that a
+ * socket can have, and fit for our lines. */
+static enum adit_err make_path(struct client *c, const struct forward_spec *spec, const char *text,
+                               const struct names *n, const char **out, struct adit_error *err)
+{
+    char path[EXPAND_PATH_CAP];
+    struct sock_addr a;
+    bool has_tokens = spec->type == FORWARD_LOCAL || spec->type == FORWARD_REMOTE;
+    enum adit_err e = ADIT_E_OK;
+    if (has_tokens)
+        e = expand_value(path, text, &n->expand, err);
+    else
+        adit_format(path, sizeof path, "%s", text);
+    if (e == ADIT_E_OK)
+        e = sock_addr_path(&a, path, err);
+    if (e != ADIT_E_OK)
+        return e;
+    for (const char *p = path; *p != 0; p++)
+        if ((uint8_t)*p < ' ' || *p == 0x7f)
+            return adit_fail(err, ADIT_E_CONFIG, "the path of a Unix socket holds control characters: %s",
+                             path);
+    if (!texts_add(&c->paths, span_str(path)))
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    *out = c->paths.item[c->paths.count - 1];
+    return ADIT_E_OK;
+}
+
+static enum adit_err make_paths(struct client *c, size_t i, const struct names *n, struct adit_error *err)
+{
+    const struct forward_spec *spec = c->specs[i];
+    struct session_forward *f = &c->forwards[i];
+    enum adit_err e = ADIT_E_OK;
+    if (spec->bind == FORWARD_BIND_PATH)
+        e = make_path(c, spec, spec->address, n, &f->bind_path, err);
+    if (e == ADIT_E_OK && spec->target_is_path)
+        e = make_path(c, spec, spec->host, n, &f->path, err);
+    return e;
 }
 
 static struct session_forward session_forward_of(const struct forward_spec *spec, const struct options *o)
@@ -163,12 +206,14 @@ static struct session_forward session_forward_of(const struct forward_spec *spec
     struct session_forward f = {.type = types[spec->type],
                                 .bind = bind_text(spec, o),
                                 .bind_port = spec->port,
-                                .host = spec->type == FORWARD_DYNAMIC ? NULL : spec->host,
+                                .host =
+                                    forward_spec_is_socks(spec) || spec->target_is_path ? NULL : spec->host,
                                 .port = spec->host_port};
     return f;
 }
 
-static enum adit_err make_forwards(struct client *c, const struct forward_spec *stdio, struct adit_error *err)
+static enum adit_err make_forwards(struct client *c, const struct forward_spec *stdio, const struct names *n,
+                                   struct adit_error *err)
 {
     const struct options *o = c->options;
     size_t given = o->clear_all_forwardings ? 0 : o->forward_count;
@@ -180,6 +225,9 @@ static enum adit_err make_forwards(struct client *c, const struct forward_spec *
     for (size_t i = 0; i < count; i++) {
         c->specs[i] = i < given ? &o->forwards[i] : stdio;
         c->forwards[i] = session_forward_of(c->specs[i], o);
+        enum adit_err e = make_paths(c, i, n, err);
+        if (e != ADIT_E_OK)
+            return e;
     }
     c->config.forwards = c->forwards;
     c->config.forward_count = count;
@@ -240,6 +288,7 @@ static void make_config(struct client *c)
     c->config.tcp_keepalive = o->tcp_keepalive;
     c->config.transport_fd = -1;
     c->config.exit_on_forward_failure = o->exit_on_forward_failure;
+    c->config.unix_mask = 0177;
     c->config.stdin_fd = STDIN_FILENO;
     c->config.stdout_fd = STDOUT_FILENO;
     c->config.warn_weak_crypto = o->warn_weak_crypto;
@@ -259,6 +308,8 @@ static enum adit_err client_fill(struct client *c, const char *host, const struc
         e = host_keys_init(&c->host_keys, c->options, &names->expand, &c->prompt, err);
     if (e == ADIT_E_OK)
         e = identities_init(&c->identities, c->options, &names->expand, &c->prompt, err);
+    if (e == ADIT_E_OK)
+        e = make_forwards(c, stdio, names, err);
     free(names);
     if (e != ADIT_E_OK)
         return e;
@@ -266,8 +317,7 @@ static enum adit_err client_fill(struct client *c, const char *host, const struc
     /* -N stays; -W alone ends with its data. */
     c->config.keep_open = c->options->session_type == SESSION_TYPE_NONE && stdio == NULL;
     auth_init(&c->auth, c->options, &c->prompt, &c->identities, c->user, c->host);
-    e = make_ssh_config(c, err);
-    return e != ADIT_E_OK ? e : make_forwards(c, stdio, err);
+    return make_ssh_config(c, err);
 }
 
 enum adit_err client_new(struct client **out, const struct options *options, const char *host,
@@ -298,6 +348,7 @@ void client_free(struct client *c)
     free(c->forwards);
     free(c->proxy_command);
     free(c->proxy_jump);
+    texts_wipe(&c->paths);
     free(c);
 }
 

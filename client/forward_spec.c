@@ -6,24 +6,36 @@
 
 #include "client/units.h"
 
-enum { FIELDS_MAX = 4 };
+enum { FIELDS_MAX = 4, TEXT_MAX = FIELDS_MAX * (LIMIT_HOST + 8) };
 
 static const struct {
     char letter;
     const char *name; /* as ssh calls it in its messages */
     const char *form;
 } types[] = {
-    [FORWARD_LOCAL] = {'L', "local forwarding", "[bind_address:]port:host:hostport"},
-    [FORWARD_REMOTE] = {'R', "remote forwarding", "[bind_address:]port:host:hostport"},
-    [FORWARD_DYNAMIC] = {'D', "dynamic forwarding", "[bind_address:]port"},
-    [FORWARD_STDIO] = {'W', "stdio forwarding", "host:port"},
+    [FORWARD_LOCAL] = {'L', "local forwarding",
+                       "[bind_address:]port:host:hostport, where [bind_address:]port and host:hostport may "
+                       "each be the path of a socket"},
+    [FORWARD_REMOTE] =
+        {'R', "remote forwarding",
+         "[bind_address:]port[:host:hostport], where [bind_address:]port and host:hostport may "
+         "each be the path of a socket"},
+    [FORWARD_DYNAMIC] = {'D', "dynamic forwarding", "[bind_address:]port or the path of a socket"},
+    [FORWARD_STDIO] = {'W', "stdio forwarding", "host:port or the path of a socket"},
+};
+
+struct field {
+    struct span text;
+    bool is_path; /* it has a slash: ssh's way to tell a path from a host or port */
 };
 
 struct fields {
     enum forward_type type;
     const char *text;
-    struct span field[FIELDS_MAX];
+    struct field field[FIELDS_MAX];
     size_t count;
+    uint8_t room[TEXT_MAX]; /* the fields' bytes, without backslashes */
+    size_t room_used;
 };
 
 static enum adit_err bad(const struct fields *f, struct adit_error *err, const char *why)
@@ -32,45 +44,56 @@ static enum adit_err bad(const struct fields *f, struct adit_error *err, const c
                      f->text, why, types[f->type].letter, types[f->type].form);
 }
 
-/* One field: up to the next colon, or what brackets hold. False when brackets do not match. */
-static bool field_take(struct span *rest, struct span *field)
+/* What stands up to an unescaped colon; a backslash keeps what follows it. False: it ends with a backslash.
+ */
+static bool field_plain(struct fields *f, struct span *rest, struct span *field)
 {
-    size_t n = 0;
-    if (rest->n > 0 && rest->p[0] == '[') {
-        const uint8_t *close = memchr(rest->p, ']', rest->n);
-        if (close == NULL)
+    size_t n = 0, start = f->room_used;
+    for (; n < rest->n && rest->p[n] != ':'; n++) {
+        if (rest->p[n] == '\\' && ++n == rest->n)
             return false;
-        n = (size_t)(close - rest->p) + 1;
-        *field = span_make(rest->p + 1, n - 2);
-        *rest = span_make(rest->p + n, rest->n - n);
-        return field->n > 0 && (rest->n == 0 || rest->p[0] == ':');
+        f->room[f->room_used++] = rest->p[n];
     }
-    while (n < rest->n && rest->p[n] != ':')
-        n++;
-    *field = span_make(rest->p, n);
-    *rest = span_make(rest->p + n, rest->n - n);
+    *field = span_make(f->room + start, f->room_used - start);
+    *rest = span_sub(*rest, n, SIZE_MAX);
+    return true;
+}
+
+/* What brackets hold is taken as it stands. False when they do not match. */
+static bool field_bracketed(struct span *rest, struct span *field)
+{
+    const uint8_t *close = memchr(rest->p, ']', rest->n);
+    if (close == NULL)
+        return false;
+    size_t n = (size_t)(close - rest->p) + 1;
+    *field = span_make(rest->p + 1, n - 2);
+    *rest = span_sub(*rest, n, SIZE_MAX);
+    return field->n > 0 && (rest->n == 0 || rest->p[0] == ':');
+}
+
+static bool field_take(struct fields *f, struct span *rest, struct field *field)
+{
+    bool is_bracketed = rest->n > 0 && rest->p[0] == '[';
+    if (!(is_bracketed ? field_bracketed(rest, &field->text) : field_plain(f, rest, &field->text)))
+        return false;
+    field->is_path = field->text.n > 0 && memchr(field->text.p, '/', field->text.n) != NULL;
     return true;
 }
 
 static enum adit_err fields_split(struct fields *f, struct adit_error *err)
 {
     struct span rest = span_str(f->text);
-    for (f->count = 0;; rest = span_make(rest.p + 1, rest.n - 1)) { /* over the colon */
+    if (rest.n > TEXT_MAX)
+        return adit_fail(err, ADIT_E_USAGE, "Bad %s specification: it is too long (-%c %s)",
+                         types[f->type].name, types[f->type].letter, types[f->type].form);
+    for (f->count = 0;; rest = span_sub(rest, 1, SIZE_MAX)) { /* over the colon */
         if (f->count == FIELDS_MAX)
             return bad(f, err, "too many parts; an IPv6 address stands in brackets");
-        if (!field_take(&rest, &f->field[f->count++]))
-            return bad(f, err, "brackets do not match");
+        if (!field_take(f, &rest, &f->field[f->count++]))
+            return bad(f, err, "brackets do not match, or a backslash has nothing to keep");
         if (rest.n == 0)
             return ADIT_E_OK;
     }
-}
-
-static bool fields_have_path(const struct fields *f)
-{
-    for (size_t i = 0; i < f->count; i++)
-        if (f->field[i].n > 0 && memchr(f->field[i].p, '/', f->field[i].n) != NULL)
-            return true;
-    return false;
 }
 
 static bool service_port(struct span name, uint16_t *out)
@@ -100,17 +123,24 @@ static bool port_read(struct span field, bool zero_is_fine, uint16_t *out)
     return has_letter && service_port(field, out);
 }
 
-/* A host or an address: nothing that could mislead a log or the server. */
-static bool host_read(struct span field, char out[static LIMIT_HOST + 1])
+/* Nothing that could mislead a log, a reader of our lines or the server. lowest: the first byte that may be.
+ */
+static bool text_read(struct span field, uint8_t lowest, char out[static LIMIT_HOST + 1])
 {
     if (field.n == 0 || field.n > LIMIT_HOST)
         return false;
     for (size_t i = 0; i < field.n; i++)
-        if (field.p[i] <= ' ' || field.p[i] == 0x7f)
+        if (field.p[i] < lowest || field.p[i] == 0x7f)
             return false;
     memcpy(out, field.p, field.n);
     out[field.n] = 0;
     return true;
+}
+
+/* A host or an address. */
+static bool host_read(struct span field, char out[static LIMIT_HOST + 1])
+{
+    return text_read(field, ' ' + 1, out);
 }
 
 static bool bind_read(struct forward_spec *out, struct span field)
@@ -129,42 +159,70 @@ static bool bind_read(struct forward_spec *out, struct span field)
 static enum adit_err parse_target(struct forward_spec *out, const struct fields *f, size_t from,
                                   struct adit_error *err)
 {
-    if (!host_read(f->field[from], out->host))
+    const struct field *host = &f->field[from], *port = &f->field[from + 1];
+    if (host->is_path || port->is_path)
+        return bad(f, err, "a path stands where the target's host or port should");
+    if (!host_read(host->text, out->host))
         return bad(f, err, "the target's host is missing or no host name");
-    if (!port_read(f->field[from + 1], false, &out->host_port))
+    if (!port_read(port->text, false, &out->host_port))
         return bad(f, err, "the target's port is not one of 1 to 65535");
     return ADIT_E_OK;
 }
 
-static enum adit_err parse_listener(struct forward_spec *out, const struct fields *f, bool has_bind,
+static enum adit_err parse_target_path(struct forward_spec *out, const struct fields *f, size_t at,
+                                       struct adit_error *err)
+{
+    out->target_is_path = true;
+    if (!text_read(f->field[at].text, ' ', out->host))
+        return bad(f, err, "the target's path is too long or holds control characters");
+    return ADIT_E_OK;
+}
+
+/* Its `count` fields: a port, an address and a port, or a path. */
+static enum adit_err parse_listener(struct forward_spec *out, const struct fields *f, size_t count,
                                     struct adit_error *err)
 {
-    if (has_bind && !bind_read(out, f->field[0]))
+    if (count == 1 && f->field[0].is_path) {
+        out->bind = FORWARD_BIND_PATH;
+        if (!text_read(f->field[0].text, ' ', out->address))
+            return bad(f, err, "the path to listen on is too long or holds control characters");
+        return ADIT_E_OK;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (f->field[i].is_path)
+            return bad(f, err, "a path to listen on stands alone, without a port");
+    if (count == 2 && !bind_read(out, f->field[0].text))
         return bad(f, err, "the bind address is no address");
-    if (!port_read(f->field[has_bind ? 1 : 0], true, &out->port))
+    if (!port_read(f->field[count - 1].text, true, &out->port))
         return bad(f, err, "the port to listen on is not one of 0 to 65535");
     return ADIT_E_OK;
 }
 
-static enum adit_err parse_forward(struct forward_spec *out, const struct fields *f, bool short_form,
-                                   struct adit_error *err)
+/* With a target. How many fields are the listener's follows from where the paths are. */
+static enum adit_err parse_forward(struct forward_spec *out, const struct fields *f, struct adit_error *err)
 {
-    if (f->type == FORWARD_REMOTE && f->count <= 2)
-        return adit_fail(err, ADIT_E_UNSUPPORTED,
-                         "-R %s: a SOCKS server at the remote side (-R without a target) is not supported "
-                         "yet; give -R %s",
-                         f->text, types[f->type].form);
-    if (f->count == 2 && short_form) {
-        struct fields longer = *f;
-        longer.field[1] = span_str("localhost");
-        longer.field[2] = f->field[1];
-        longer.count = 3;
-        return parse_forward(out, &longer, false, err);
-    }
-    if (f->count < 3)
+    bool to_path = f->count > 1 && f->field[f->count - 1].is_path;
+    size_t target = to_path ? 1 : 2;
+    if (f->count <= target)
         return bad(f, err, "parts are missing");
-    enum adit_err e = parse_listener(out, f, f->count == 4, err);
-    return e != ADIT_E_OK ? e : parse_target(out, f, f->count - 2, err);
+    if (f->count - target > 2)
+        return bad(f, err, "too many parts");
+    enum adit_err e = parse_listener(out, f, f->count - target, err);
+    if (e != ADIT_E_OK)
+        return e;
+    return to_path ? parse_target_path(out, f, f->count - 1, err) : parse_target(out, f, f->count - 2, err);
+}
+
+static enum adit_err parse_stdio(struct forward_spec *out, const struct fields *f, struct adit_error *err)
+{
+    if (f->count == 1 && f->field[0].is_path)
+        return parse_target_path(out, f, 0, err);
+    return f->count != 2 ? bad(f, err, "a host and a port are wanted") : parse_target(out, f, 0, err);
+}
+
+static enum adit_err parse_socks(struct forward_spec *out, const struct fields *f, struct adit_error *err)
+{
+    return f->count > 2 ? bad(f, err, "too many parts") : parse_listener(out, f, f->count, err);
 }
 
 enum adit_err forward_spec_parse(struct forward_spec *out, enum forward_type type, const char *text,
@@ -176,14 +234,24 @@ enum adit_err forward_spec_parse(struct forward_spec *out, enum forward_type typ
     enum adit_err e = fields_split(&f, err);
     if (e != ADIT_E_OK)
         return e;
-    if (fields_have_path(&f))
-        return adit_fail(err, ADIT_E_UNSUPPORTED, "-%c %s: Unix-domain sockets are not supported yet",
-                         types[type].letter, text);
-    if (type == FORWARD_DYNAMIC)
-        return f.count > 2 ? bad(&f, err, "too many parts") : parse_listener(out, &f, f.count == 2, err);
+    bool has_path = f.field[0].is_path || f.field[f.count - 1].is_path;
     if (type == FORWARD_STDIO)
-        return f.count != 2 ? bad(&f, err, "a host and a port are wanted") : parse_target(out, &f, 0, err);
-    return parse_forward(out, &f, short_form && type == FORWARD_LOCAL, err);
+        return parse_stdio(out, &f, err);
+    if (type == FORWARD_DYNAMIC || (type == FORWARD_REMOTE && f.count == 1))
+        return parse_socks(out, &f, err);
+    if (type == FORWARD_REMOTE && f.count == 2 && !has_path)
+        return parse_socks(out, &f, err);
+    if (type == FORWARD_LOCAL && f.count == 2 && !has_path && short_form) {
+        f.field[2] = f.field[1];
+        f.field[1] = (struct field){.text = span_str("localhost")};
+        f.count = 3;
+    }
+    return parse_forward(out, &f, err);
+}
+
+bool forward_spec_is_socks(const struct forward_spec *spec)
+{
+    return spec->host[0] == 0;
 }
 
 char forward_spec_letter(enum forward_type type)
@@ -193,8 +261,10 @@ char forward_spec_letter(enum forward_type type)
 
 void forward_spec_target(const struct forward_spec *spec, char out[static FORWARD_TARGET_CAP])
 {
-    if (spec->type == FORWARD_DYNAMIC)
+    if (forward_spec_is_socks(spec))
         adit_format(out, FORWARD_TARGET_CAP, "-");
+    else if (spec->target_is_path)
+        adit_format(out, FORWARD_TARGET_CAP, "%s", spec->host);
     else if (strchr(spec->host, ':') != NULL)
         adit_format(out, FORWARD_TARGET_CAP, "[%s]:%u", spec->host, (unsigned)spec->host_port);
     else

@@ -20,8 +20,7 @@ struct handshake {
     struct socks socks;
     struct loop_timer timer;
     bool is_asked; /* the channel is being opened */
-    uint16_t peer_port;
-    char peer[SOCK_TEXT_CAP];
+    struct flow_origin origin;
     size_t from, to; /* bytes[from..to) were read and not yet fed */
     uint8_t bytes[READ_LEN];
 };
@@ -107,7 +106,7 @@ static bool step_request(struct flow *flow)
         return false;
     h->is_asked = true;
     loop_timer_cancel(forwarder_loop(flow->forwarder), &h->timer);
-    (void)!flow_open(flow, r->host, r->port, h->peer, h->peer_port);
+    (void)!flow_open(flow, r->host, r->port, &h->origin);
     return false;
 }
 
@@ -168,8 +167,7 @@ static void dynamic_accepted(struct forwarder *f, int fd, const struct sock_addr
     }
     ((struct dynamic_flow *)flow)->handshake = h;
     socks_init(&h->socks);
-    sock_addr_host(peer, h->peer);
-    h->peer_port = sock_addr_port(peer);
+    flow_origin_of(&h->origin, peer);
     loop_timer_init(&h->timer, SESSION_TIMER_FLOW, flow);
     loop_timer_set(forwarder_loop(f), &h->timer, loop_now_ms() + HANDSHAKE_MS);
 }

@@ -81,6 +81,7 @@ static void flow_free(struct flow *flow)
         f->ops->flow_wipe(flow);
     if (flow->pump.near_reset)
         s->stats.peer_reset++;
+    target_free(flow);
     pump_wipe(&flow->pump);
     if (flow->prev)
         flow->prev->next = flow->next;
@@ -104,6 +105,7 @@ static void free_if_done(struct flow *flow)
 void flow_end(struct flow *flow, bool reset)
 {
     flow->is_dead = true;
+    target_free(flow);
     if (reset || flow->pump.is_started)
         pump_abort(&flow->pump);
     else
@@ -129,21 +131,55 @@ void flow_lost(struct flow *flow, bool is_by_us)
 
 /* ---- Opening ---- */
 
-bool flow_open(struct flow *flow, const char *host, uint16_t port, const char *originator,
-               uint16_t originator_port)
+void flow_origin_of(struct flow_origin *origin, const struct sock_addr *peer)
+{
+    static const struct flow_origin none = {"127.0.0.1", 65535};
+    int family = peer ? sock_addr_family(peer) : AF_UNSPEC;
+    *origin = none;
+    if (family != AF_INET && family != AF_INET6)
+        return;
+    sock_addr_host(peer, origin->host);
+    origin->port = sock_addr_port(peer);
+}
+
+/* channel: what the machine gave for it; NULL: nothing. */
+static bool is_opening(struct flow *flow, struct channel *channel)
+{
+    flow->channel = channel;
+    flow->is_opening = channel != NULL;
+    if (channel)
+        return true;
+    session_log(flow->forwarder->session, SESSION_ERROR,
+                "channel open failed: resource shortage: too many connections");
+    flow_end(flow, true);
+    return false;
+}
+
+bool flow_open(struct flow *flow, const char *host, uint16_t port, const struct flow_origin *origin)
 {
     struct session *s = flow->forwarder->session;
-    flow->channel =
-        ssh_open_direct_tcpip(s->conn.ssh, span_str(host), port, span_str(originator), originator_port, flow);
-    if (!flow->channel) {
-        session_log(s, SESSION_ERROR, "channel open failed: resource shortage: too many connections");
-        flow_end(flow, true);
+    if (!is_opening(flow, ssh_open_direct_tcpip(s->conn.ssh, span_str(host), port, span_str(origin->host),
+                                                origin->port, flow)))
         return false;
-    }
-    flow->is_opening = true;
     session_log(s, SESSION_DEBUG1, "channel %u: opening direct-tcpip to %s port %u for %s port %u",
-                ssh_chan_id(flow->channel), host, port, originator, originator_port);
+                ssh_chan_id(flow->channel), host, port, origin->host, origin->port);
     return true;
+}
+
+static bool open_path(struct flow *flow, const char *path)
+{
+    struct session *s = flow->forwarder->session;
+    if (!is_opening(flow, ssh_open_direct_streamlocal(s->conn.ssh, span_str(path), flow)))
+        return false;
+    session_log(s, SESSION_DEBUG1, "channel %u: opening direct-streamlocal to %s", ssh_chan_id(flow->channel),
+                path);
+    return true;
+}
+
+bool flow_open_target(struct flow *flow, const struct flow_origin *origin)
+{
+    const struct session_forward *spec = flow->forwarder->spec;
+    return spec->path ? open_path(flow, spec->path) : flow_open(flow, spec->host, spec->port, origin);
 }
 
 void flow_start(struct flow *flow, struct channel *channel)
@@ -240,6 +276,18 @@ void flow_on_ready(struct flow *flow, struct loop_fd *fd)
     }
 }
 
+void flow_on_timer(struct flow *flow)
+{
+    if (!flow->is_dead)
+        flow->forwarder->ops->flow_timer(flow);
+}
+
+void flow_on_resolved(struct flow *flow, struct resolve *r)
+{
+    if (!flow->is_dead)
+        flow->forwarder->ops->flow_resolved(flow, r);
+}
+
 static void on_closed(struct flow *flow)
 {
     flow->channel = NULL;
@@ -248,6 +296,18 @@ static void on_closed(struct flow *flow)
     else
         pump_abort(&flow->pump);
     free_if_done(flow);
+}
+
+/* Before the pump was started a plug-in may want it. */
+static bool is_plug_ins(struct flow *flow, const struct ssh_event *ev)
+{
+    const struct forwarder_ops *ops = flow->forwarder->ops;
+    bool is_data = ev->kind == SSH_EVENT_CHANNEL_DATA && ev->number == 0;
+    bool is_other = ev->kind == SSH_EVENT_CHANNEL_SPACE || ev->kind == SSH_EVENT_CHANNEL_EOF;
+    if (!ops->flow_far || flow->pump.is_started || flow->is_dead || !(is_data || is_other))
+        return false;
+    ops->flow_far(flow, ev);
+    return true;
 }
 
 static void on_data(struct flow *flow, const struct ssh_event *ev)
@@ -262,6 +322,8 @@ static void on_data(struct flow *flow, const struct ssh_event *ev)
 
 void flow_on_event(struct flow *flow, const struct ssh_event *ev)
 {
+    if (is_plug_ins(flow, ev))
+        return;
     switch (ev->kind) {
     case SSH_EVENT_CHANNEL_OPENED:
         on_opened(flow, ev->channel);

@@ -17,6 +17,7 @@
 
 struct forwarder;
 struct flow;
+struct target;
 
 enum { FORWARDER_TARGET_CAP = LIMIT_HOST + 16 };
 
@@ -26,6 +27,7 @@ struct flow {
     struct forwarder *forwarder;
     struct flow *next, *prev; /* all flows of the forwarder */
     struct channel *channel;  /* from its opening to its end */
+    struct target *target;    /* while its near end is being connected (target.c) */
     bool is_opening;          /* asked for, neither confirmed nor refused yet */
     bool is_dead;             /* ended from here; it waits only for the channel's end */
 };
@@ -76,6 +78,11 @@ struct forwarder_ops {
     void (*flow_ready)(struct flow *flow, struct loop_fd *fd); /* before its pump was started */
     void (*flow_timer)(struct flow *flow);
     void (*flow_resolved)(struct flow *flow, struct resolve *r);
+    /* Channel events (DATA, SPACE, EOF) before its pump was started; DATA is to be given back then. */
+    void (*flow_far)(struct flow *flow, const struct ssh_event *ev);
+    /* Answers to target_connect. */
+    void (*flow_connected)(struct flow *flow);
+    void (*flow_unreachable)(struct flow *flow, const struct adit_error *why);
     /* Its channel is confirmed: call flow_start, now or later. NULL: now. */
     void (*flow_opened)(struct flow *flow);
     /* Its channel was refused; NULL: flow_end. The session has logged and counted it. */
@@ -85,8 +92,8 @@ struct forwarder_ops {
     void (*flow_over)(struct forwarder *f); /* after one was freed */
 };
 
-extern const struct forwarder_ops forwarder_local, forwarder_remote, forwarder_dynamic, forwarder_stdio,
-    forwarder_jump;
+extern const struct forwarder_ops forwarder_local, forwarder_remote, forwarder_remote_dynamic,
+    forwarder_dynamic, forwarder_stdio, forwarder_jump;
 
 /* ---- Kinds of descriptors, timers and letters in a session */
 
@@ -124,7 +131,7 @@ void forwarder_failed(struct forwarder *f, bool all, const struct adit_error *wh
 /* What was the session's reason to be is over (the stdio forward): it ends, with that error if there is one,
  * unless it is told to stay. */
 void forwarder_over(struct forwarder *f, const struct adit_error *why);
-/* "10.0.0.5:443", "[::1]:80"; "-" without a target. */
+/* "10.0.0.5:443", "[::1]:80", "/run/docker.sock"; "-" without a target. */
 void forwarder_target(const struct forwarder *f, char out[static FORWARDER_TARGET_CAP]);
 
 void forwarder_log(struct forwarder *f, enum session_level level, const char *fmt, ...) ADIT_PRINTF(3, 4);
@@ -142,11 +149,41 @@ struct flow *flow_new(struct forwarder *f, int fd);
 /* Ends and frees it: closes what is open; the near end is reset when reset is set. A channel that is being
  * opened is closed when its answer comes: the flow is freed then. */
 void flow_end(struct flow *flow, bool reset);
+/* Who a flow comes from. RFC 4254 §7.2 wants an address and a port; a client without them (a Unix socket's,
+ * standard input) gets those that OpenSSH gives it, since some servers check what stands there. */
+struct flow_origin {
+    char host[SOCK_TEXT_CAP];
+    uint16_t port;
+};
+void flow_origin_of(struct flow_origin *origin, const struct sock_addr *peer); /* NULL: none */
 /* Asks for a direct-tcpip channel. False: it cannot be had, the flow was ended (and logged). */
-bool flow_open(struct flow *flow, const char *host, uint16_t port, const char *originator,
-               uint16_t originator_port) ADIT_MUST_USE;
+bool flow_open(struct flow *flow, const char *host, uint16_t port,
+               const struct flow_origin *origin) ADIT_MUST_USE;
+/* The same to the forward's own target, which may be a Unix socket (direct-streamlocal@openssh.com). */
+bool flow_open_target(struct flow *flow, const struct flow_origin *origin) ADIT_MUST_USE;
 /* The channel was confirmed, or (remote) accepted by ssh_open_accept with the flow as its owner: carry. */
 void flow_start(struct flow *flow, struct channel *channel);
+
+/* ---- Connecting a flow's near end, on this side (target.c). These are operations of a forwarder. ---- */
+
+/* To host:port, or to the Unix socket path. flow_connected or flow_unreachable follows, perhaps before this
+ * returns; the descriptor is the pump's then. */
+void target_connect(struct flow *flow, const char *host, uint16_t port, const char *path);
+void target_on_ready(struct flow *flow, struct loop_fd *fd);
+void target_on_resolved(struct flow *flow, struct resolve *r);
+void target_on_timer(struct flow *flow);
+void target_free(struct flow *flow); /* flow.c's: gives up */
+
+/* ---- The listening side at the server that remote and remote_dynamic share (remote_listener.c). Kept in
+ * f->own. */
+
+void remote_listener_bind(struct forwarder *f);
+void remote_listener_begin(struct forwarder *f);
+void remote_listener_on_reply(struct forwarder *f, const struct ssh_event *ev);
+void remote_listener_stop(struct forwarder *f);
+void remote_listener_free(struct forwarder *f);
+int remote_listener_match(struct forwarder *f, const struct ssh_event *ev);
+void remote_listener_log(struct forwarder *f, const struct ssh_event *ev); /* a client came */
 
 /* ---- The listening side that local and dynamic share (listener.c). Kept in f->own. */
 

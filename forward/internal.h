@@ -130,6 +130,8 @@ void question_answered(struct session *s, bool is_dead);
 extern const struct pump_far flow_far;
 /* The loop, a timer or a lookup of a flow. */
 void flow_on_ready(struct flow *flow, struct loop_fd *fd);
+void flow_on_timer(struct flow *flow);
+void flow_on_resolved(struct flow *flow, struct resolve *r);
 /* A channel event whose owner is a flow. */
 void flow_on_event(struct flow *flow, const struct ssh_event *ev);
 /* The connection has gone; frees it. by_us: it was ended here, in order, and a local side to which nothing is

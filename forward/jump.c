@@ -16,14 +16,14 @@ static void jump_failed(struct forwarder *f, const char *what, const char *text)
 
 static void jump_begin(struct forwarder *f)
 {
-    /* As for -W: there is no originator (stdio.c). */
-    static const uint16_t no_port = 65535;
+    struct flow_origin nobody;
     struct flow *flow = flow_new(f, f->spec->stream_fd);
     f->state = FORWARDER_ASKED;
+    flow_origin_of(&nobody, NULL);
     if (!flow)
         jump_failed(f, "out of memory", "");
     else
-        (void)!flow_open(flow, f->spec->host, f->spec->port, "127.0.0.1", no_port);
+        (void)!flow_open_target(flow, &nobody);
 }
 
 /* Only now is the next host's time to connect running. */

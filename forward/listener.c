@@ -1,5 +1,6 @@
 /*
- * listener.c - the listening side of -L and -D: binding every address of a forward, and taking clients.
+ * listener.c - the listening side of -L and -D: binding every address of a forward, or a path, and taking
+ * clients.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@ struct listeners {
     size_t count;
     struct loop_timer timer; /* accept again */
     struct resolve *resolve; /* of the bind name */
+    struct sock_file file;   /* of bind_path */
     bool is_open;            /* clients are taken */
     bool limit_is_told;
 };
@@ -34,6 +36,8 @@ static struct listeners *listeners_of(struct forwarder *f)
 static void close_all(struct forwarder *f)
 {
     struct listeners *l = listeners_of(f);
+    if (f->spec->bind_path)
+        sock_file_remove(&l->file, f->spec->bind_path);
     for (size_t i = 0; i < l->count; i++) {
         int fd = l->fds[i].fd;
         loop_del(forwarder_loop(f), &l->fds[i]);
@@ -42,24 +46,29 @@ static void close_all(struct forwarder *f)
     l->count = 0;
 }
 
-/* Listens on one address; the port is the first one's when that was the kernel's choice. */
-static enum adit_err listen_one(struct forwarder *f, const struct sock_addr *a, bool *is_missing,
-                                struct adit_error *err)
+/* Takes fd, also when it fails. */
+static enum adit_err add_listener(struct forwarder *f, int fd, struct adit_error *err)
 {
     struct listeners *l = listeners_of(f);
-    struct loop_fd *slot = &l->fds[l->count];
-    int fd = -1;
-    enum adit_err e = sock_listen(&fd, a, is_missing, err);
-    if (e != ADIT_E_OK)
-        return e;
-    (void)sock_set_nodelay(fd, true); /* Linux gives it on to those that are accepted */
-    loop_fd_init(slot, SESSION_FD_FORWARDER, f);
-    e = loop_add(forwarder_loop(f), slot, fd, err);
+    loop_fd_init(&l->fds[l->count], SESSION_FD_FORWARDER, f);
+    enum adit_err e = loop_add(forwarder_loop(f), &l->fds[l->count], fd, err);
     if (e == ADIT_E_OK)
         l->count++;
     else
         sock_close(&fd);
     return e;
+}
+
+/* Listens on one address; the port is the first one's when that was the kernel's choice. */
+static enum adit_err listen_one(struct forwarder *f, const struct sock_addr *a, bool *is_missing,
+                                struct adit_error *err)
+{
+    int fd = -1;
+    enum adit_err e = sock_listen(&fd, a, is_missing, err);
+    if (e != ADIT_E_OK)
+        return e;
+    (void)sock_set_nodelay(fd, true); /* Linux gives it on to those that are accepted */
+    return add_listener(f, fd, err);
 }
 
 static uint16_t first_port(struct forwarder *f)
@@ -172,6 +181,23 @@ static void listen_pair(struct forwarder *f, const char *v4, const char *v6)
     listen_all(f, addrs, n);
 }
 
+static void listen_path(struct forwarder *f)
+{
+    const struct session_config *config = forwarder_config(f);
+    const char *path = f->spec->bind_path;
+    struct listeners *l = listeners_of(f);
+    struct adit_error err = {ADIT_E_OK, ""};
+    int fd = -1;
+    f->state = FORWARDER_READY;
+    if (sock_listen_unix(&fd, path, config->unix_mask, config->unix_replace, &l->file, &err) == ADIT_E_OK &&
+        add_listener(f, fd, &err) == ADIT_E_OK) {
+        forwarder_up(f, 0, path, 0);
+        return;
+    }
+    sock_file_remove(&l->file, path);
+    bind_failed(f, true, &err);
+}
+
 static void look_up(struct forwarder *f)
 {
     struct listeners *l = listeners_of(f);
@@ -194,7 +220,9 @@ void listener_bind(struct forwarder *f)
     }
     f->own = l;
     loop_timer_init(&l->timer, SESSION_TIMER_FORWARDER, f);
-    if (!bind || strcmp(bind, "localhost") == 0)
+    if (f->spec->bind_path)
+        listen_path(f);
+    else if (!bind || strcmp(bind, "localhost") == 0)
         listen_pair(f, "127.0.0.1", "::1");
     else if (!*bind || strcmp(bind, "*") == 0)
         listen_pair(f, "0.0.0.0", "::");
@@ -228,7 +256,10 @@ static void retry_at(struct forwarder *f, uint64_t after_ms)
 static void at_limit(struct forwarder *f)
 {
     struct listeners *l = listeners_of(f);
-    if (!l->limit_is_told)
+    if (!l->limit_is_told && f->spec->bind_path)
+        forwarder_log(f, SESSION_INFO, "out of descriptors or memory: clients of %s wait",
+                      f->spec->bind_path);
+    else if (!l->limit_is_told)
         forwarder_log(f, SESSION_INFO, "out of descriptors or memory: clients of port %u wait",
                       first_port(f));
     l->limit_is_told = true;

@@ -1,16 +1,17 @@
 /*
- * local.c - -L: each client of a listener becomes a direct-tcpip channel to one target (RFC 4254 §7.2).
+ * local.c - -L: each client of a listener becomes a channel to one target (RFC 4254 §7.2, OpenSSH's
+ * PROTOCOL §2.4).
  */
 #include "forward/forwarder.h"
 
 static void local_accepted(struct forwarder *f, int fd, const struct sock_addr *peer)
 {
-    char host[SOCK_TEXT_CAP];
+    struct flow_origin origin;
     struct flow *flow = flow_new(f, fd);
     if (!flow)
         return;
-    sock_addr_host(peer, host);
-    (void)!flow_open(flow, f->spec->host, f->spec->port, host, sock_addr_port(peer));
+    flow_origin_of(&origin, peer);
+    (void)!flow_open_target(flow, &origin);
 }
 
 const struct forwarder_ops forwarder_local = {

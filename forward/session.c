@@ -107,7 +107,9 @@ const struct session_config *forwarder_config(const struct forwarder *f)
 void forwarder_target(const struct forwarder *f, char out[static FORWARDER_TARGET_CAP])
 {
     const struct session_forward *spec = f->spec;
-    if (!spec->host)
+    if (spec->path)
+        (void)adit_format(out, FORWARDER_TARGET_CAP, "%s", spec->path);
+    else if (!spec->host)
         (void)adit_format(out, FORWARDER_TARGET_CAP, "-");
     else if (strchr(spec->host, ':'))
         (void)adit_format(out, FORWARDER_TARGET_CAP, "[%s]:%u", spec->host, spec->port);
@@ -416,8 +418,11 @@ static void refuse_open(struct session *s, const struct ssh_event *ev, uint32_t 
     char type[64], host[LIMIT_HOST + 1];
     (void)adit_text_clean(type, sizeof type, ev->names, false);
     (void)adit_text_clean(host, sizeof host, ev->text, false);
-    session_log(s, SESSION_INFO, "refused a channel of type %s for %s port %u: %s", type, host, ev->number,
-                why);
+    if (ev->number != 0)
+        session_log(s, SESSION_INFO, "refused a channel of type %s for %s port %u: %s", type, host,
+                    ev->number, why);
+    else
+        session_log(s, SESSION_INFO, "refused a channel of type %s for %s: %s", type, host, why);
     s->stats.denied++;
     ssh_open_refuse(s->conn.ssh, ev->channel, reason, why);
 }
@@ -425,7 +430,7 @@ static void refuse_open(struct session *s, const struct ssh_event *ev, uint32_t 
 static void on_requested_open(struct session *s, const struct ssh_event *ev)
 {
     struct forwarder *f;
-    if (!span_is(ev->names, "forwarded-tcpip"))
+    if (!span_is(ev->names, "forwarded-tcpip") && !span_is(ev->names, "forwarded-streamlocal@openssh.com"))
         refuse_open(s, ev, 3, "unknown channel type");
     else if (s->phase >= PHASE_DRAINING)
         refuse_open(s, ev, 1, "shutting down");
@@ -574,12 +579,6 @@ static void on_snapshot(struct session *s, struct session_snapshot *snapshot)
     mailbox_post(snapshot->reply_to, &snapshot->mail);
 }
 
-static void on_flow_resolved(struct mail *m)
-{
-    struct flow *flow = m->owner;
-    flow->forwarder->ops->flow_resolved(flow, resolve_of_mail(m));
-}
-
 static void on_forwarder_resolved(struct mail *m)
 {
     struct forwarder *f = m->owner;
@@ -607,7 +606,7 @@ static void on_mail(struct session *s, struct mail *m)
             on_forwarder_resolved(m);
         return;
     case SESSION_MAIL_FLOW_RESOLVED:
-        on_flow_resolved(m);
+        flow_on_resolved(m->owner, resolve_of_mail(m));
         return;
     default:
         return;
@@ -656,7 +655,6 @@ static void on_phase_timer(struct session *s)
 static void on_timer(struct session *s, struct loop_timer *t)
 {
     struct forwarder *f = t->owner;
-    struct flow *flow = t->owner;
     if (t == &s->phase_timer)
         on_phase_timer(s);
     else if (t == &s->sessions_timer)
@@ -664,7 +662,7 @@ static void on_timer(struct session *s, struct loop_timer *t)
     else if (t->kind == SESSION_TIMER_FORWARDER)
         f->ops->on_timer(f, t);
     else if (t->kind == SESSION_TIMER_FLOW)
-        flow->forwarder->ops->flow_timer(flow);
+        flow_on_timer(t->owner);
 }
 
 /* At the budget the transport is not read: one that holds it up for everybody must not do so for ever. Looked
@@ -691,13 +689,13 @@ static void watch_budget(struct session *s)
 
 /* ---- The thread ---- */
 
-static const struct forwarder_ops *ops_of(enum session_forward_type type)
+static const struct forwarder_ops *ops_of(const struct session_forward *spec)
 {
-    switch (type) {
+    switch (spec->type) {
     case SESSION_FORWARD_LOCAL:
         return &forwarder_local;
     case SESSION_FORWARD_REMOTE:
-        return &forwarder_remote;
+        return spec->host || spec->path ? &forwarder_remote : &forwarder_remote_dynamic;
     case SESSION_FORWARD_DYNAMIC:
         return &forwarder_dynamic;
     case SESSION_FORWARD_JUMP:
@@ -712,7 +710,7 @@ static void bind_forwarders(struct session *s)
 {
     for (size_t i = 0; i < s->config.forward_count; i++) {
         struct forwarder *f = &s->forwarders[i];
-        f->ops = ops_of(s->config.forwards[i].type);
+        f->ops = ops_of(&s->config.forwards[i]);
         f->session = s;
         f->spec = &s->config.forwards[i];
         f->index = i;

@@ -26,7 +26,8 @@ struct session;
 
 enum session_forward_type {
     SESSION_FORWARD_LOCAL,   /* -L: listens here, the server connects to the target */
-    SESSION_FORWARD_REMOTE,  /* -R: the server listens, we connect to the target */
+    SESSION_FORWARD_REMOTE,  /* -R: the server listens, we connect to the target, or, where there is none, to
+                              * what each client names by SOCKS */
     SESSION_FORWARD_DYNAMIC, /* -D: listens here, each client names its target by SOCKS */
     SESSION_FORWARD_STDIO,   /* -W: stdin_fd and stdout_fd to the target; at most one */
     SESSION_FORWARD_JUMP, /* a jump host: stream_fd to the target. ALL_FORWARDS_DONE is said when the target
@@ -39,10 +40,18 @@ struct session_forward {
      * every address of both families, else a literal (no brackets) or a name. Remote: NULL asks the server
      * for "localhost", "" or "*" for "" (all), else as given. */
     const char *bind;
-    uint16_t bind_port; /* 0: a free one; locally the same on both families */
-    const char *host;   /* the target, a name or a literal without brackets; NULL for dynamic */
+    uint16_t bind_port;    /* 0: a free one; locally the same on both families */
+    const char *bind_path; /* not NULL: a Unix socket instead of bind and bind_port */
+    const char *host;      /* the target, a name or a literal without brackets; NULL for dynamic */
     uint16_t port;
-    int stream_fd; /* JUMP: a connected stream, the session's from its start on; ignored otherwise */
+    const char *path; /* not NULL: a Unix socket is the target instead */
+    int stream_fd;    /* JUMP: a connected stream, the session's from its start on; ignored otherwise */
+};
+
+/* What a client of a remote SOCKS server may be connected to. */
+struct session_permit {
+    const char *host; /* as the client names it, letter by letter; NULL: any */
+    uint16_t port;    /* 0: any */
 };
 
 /* As ssh's log levels. FATAL does not exist here: see session_join. */
@@ -72,6 +81,12 @@ struct session_config {
     const struct session_forward *forwards;
     size_t forward_count;
     bool exit_on_forward_failure; /* end with ADIT_E_FORWARD when any address of any forward cannot be had */
+    uint32_t unix_mask; /* StreamLocalBindMask, of the files of our Unix sockets: ssh's is 0177. There is no
+                         * zero default here */
+    bool unix_replace;  /* StreamLocalBindUnlink: see sock_listen_unix */
+    bool permits_are_limited; /* PermitRemoteOpen: only what is in permits */
+    const struct session_permit *permits;
+    size_t permit_count;
     bool keep_open; /* stay without any forward, and when the stdio forward is over (-N); otherwise the
                      * session ends by itself then */
     bool may_open_sessions;  /* false: an OpenSSH server is told that no shell or command will be asked for
@@ -164,9 +179,9 @@ struct session_notice {
     const char *text;
     size_t index;         /* in config.forwards */
     size_t address_index; /* 0: the first address of this forward (one line a forward: take this one) */
-    const char *bound;    /* "127.0.0.1:8080", "[::1]:8080", "localhost:8080", "*:8080" */
+    const char *bound;    /* "127.0.0.1:8080", "[::1]:8080", "localhost:8080", "*:8080", "/run/sock" */
     uint16_t bound_port;
-    const char *target; /* "10.0.0.5:443", "[2001:db8::1]:80"; "-" for dynamic */
+    const char *target; /* "10.0.0.5:443", "[2001:db8::1]:80", "/run/sock"; "-" for dynamic */
     size_t count;
     const struct adit_error *error;
 };

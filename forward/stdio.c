@@ -1,5 +1,5 @@
 /*
- * stdio.c - -W: standard input and output as the near end of one direct-tcpip channel.
+ * stdio.c - -W: standard input and output as the near end of one channel.
  */
 #include "forward/forwarder.h"
 
@@ -10,10 +10,9 @@ struct stdio_flow {
 
 static void stdio_begin(struct forwarder *f)
 {
-    /* RFC 4254 §7.2 wants an originator; OpenSSH's words for "there is none". */
-    static const uint16_t no_port = 65535;
     const struct session_config *config = forwarder_config(f);
     struct adit_error err = {ADIT_E_OK, ""};
+    struct flow_origin nobody;
     struct flow *flow = flow_new(f, -1);
     if (!flow) {
         (void)adit_fail(&err, ADIT_E_MEMORY, "out of memory");
@@ -28,7 +27,8 @@ static void stdio_begin(struct forwarder *f)
         flow_end(flow, false);
         return;
     }
-    (void)!flow_open(flow, f->spec->host, f->spec->port, "127.0.0.1", no_port);
+    flow_origin_of(&nobody, NULL);
+    (void)!flow_open_target(flow, &nobody);
 }
 
 static void stdio_refused(struct flow *flow, uint32_t reason, struct span text)

@@ -13,9 +13,12 @@ static void check_spec(enum forward_type type, const char *text)
     char target[FORWARD_TARGET_CAP];
     if (forward_spec_parse(&spec, type, text, true, NULL) != ADIT_E_OK)
         return;
-    /* What was accepted is terminated, has a target, and a target has a port. */
+    /* What was accepted is terminated, and its target is complete: a path, or a host and a port. */
     ALWAYS(strlen(spec.host) <= LIMIT_HOST && strlen(spec.address) <= LIMIT_HOST);
-    ALWAYS(type == FORWARD_DYNAMIC || (spec.host[0] != 0 && spec.host_port != 0));
+    ALWAYS(type == FORWARD_DYNAMIC || type == FORWARD_REMOTE || spec.host[0] != 0);
+    ALWAYS((spec.host_port != 0) == (spec.host[0] != 0 && !spec.target_is_path));
+    ALWAYS(!spec.target_is_path || strchr(spec.host, '/') != NULL);
+    ALWAYS(spec.bind != FORWARD_BIND_PATH || (spec.port == 0 && strchr(spec.address, '/') != NULL));
     forward_spec_target(&spec, target);
 }
 

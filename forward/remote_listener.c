@@ -1,0 +1,140 @@
+/*
+ * remote_listener.c - the listening side of -R: a port (RFC 4254 §7.1) or a Unix socket (OpenSSH's PROTOCOL
+ * §2.4) of the server, and which of its connections belong to it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "forward/forwarder.h"
+
+struct remote_listener {
+    bool is_up;    /* the server listens */
+    uint16_t port; /* on this one; 0 with a path */
+};
+
+/* RFC 4254 §7.1: "" is every address of every family, "localhost" the loopback ones of every family. */
+static const char *asked_address(const struct forwarder *f)
+{
+    const char *bind = f->spec->bind;
+    if (!bind)
+        return "localhost";
+    return strcmp(bind, "*") == 0 ? "" : bind;
+}
+
+static void remote_fail(struct forwarder *f, enum adit_err code, const char *why)
+{
+    struct adit_error err = {ADIT_E_OK, ""};
+    if (f->spec->bind_path)
+        (void)adit_fail(&err, code, "remote port forwarding failed for listen path %s: %s",
+                        f->spec->bind_path, why);
+    else
+        (void)adit_fail(&err, code, "remote port forwarding failed for listen port %u: %s",
+                        f->spec->bind_port, why);
+    forwarder_failed(f, true, &err);
+}
+
+void remote_listener_bind(struct forwarder *f)
+{
+    f->own = calloc(1, sizeof(struct remote_listener));
+    if (!f->own)
+        remote_fail(f, ADIT_E_MEMORY, "out of memory");
+}
+
+static bool ask(struct forwarder *f)
+{
+    struct ssh *ssh = forwarder_ssh(f);
+    if (f->spec->bind_path)
+        return ssh_streamlocal_forward_request(ssh, span_str(f->spec->bind_path), f);
+    return ssh_forward_request(ssh, span_str(asked_address(f)), f->spec->bind_port, f);
+}
+
+void remote_listener_begin(struct forwarder *f)
+{
+    f->state = FORWARDER_ASKED;
+    if (!ask(f))
+        remote_fail(f, ADIT_E_FORWARD, "too many requests wait");
+}
+
+static void port_is_up(struct forwarder *f, const struct ssh_event *ev)
+{
+    struct remote_listener *r = f->own;
+    char bound[FORWARDER_TARGET_CAP];
+    const char *address = asked_address(f);
+    if (ev->number == 0 || ev->number > UINT16_MAX) {
+        remote_fail(f, ADIT_E_FORWARD, "the server named no port");
+        return;
+    }
+    r->is_up = true;
+    r->port = (uint16_t)ev->number;
+    (void)adit_format(bound, sizeof bound, strchr(address, ':') ? "[%s]:%u" : "%s:%u",
+                      *address ? address : "*", r->port);
+    if (f->spec->bind_port == 0)
+        forwarder_remote_port(f, r->port);
+    forwarder_up(f, 0, bound, r->port);
+}
+
+void remote_listener_on_reply(struct forwarder *f, const struct ssh_event *ev)
+{
+    struct remote_listener *r = f->own;
+    if (f->state != FORWARDER_ASKED)
+        return; /* the reply to a cancel */
+    if (!ev->flag) {
+        remote_fail(f, ADIT_E_FORWARD, "the server refused it");
+    } else if (f->spec->bind_path) {
+        r->is_up = true;
+        forwarder_up(f, 0, f->spec->bind_path, 0);
+    } else {
+        port_is_up(f, ev);
+    }
+}
+
+void remote_listener_stop(struct forwarder *f)
+{
+    struct remote_listener *r = f->own;
+    struct ssh *ssh = forwarder_ssh(f);
+    if (!r || !r->is_up || !ssh)
+        return;
+    /* Without memory for it the server's listener ends with the connection. */
+    if (f->spec->bind_path)
+        (void)!ssh_streamlocal_forward_cancel(ssh, span_str(f->spec->bind_path), NULL);
+    else
+        (void)!ssh_forward_cancel(ssh, span_str(asked_address(f)), r->port, NULL);
+    r->is_up = false;
+}
+
+void remote_listener_free(struct forwarder *f)
+{
+    free(f->own);
+    f->own = NULL;
+}
+
+/* sshd names the address as it was asked for; others may name what they bound. The port alone says it too
+ * while only one of ours has it (the caller sees to that). A path says it only when it is the same. */
+int remote_listener_match(struct forwarder *f, const struct ssh_event *ev)
+{
+    const struct remote_listener *r = f->own;
+    bool is_path = span_is(ev->names, "forwarded-streamlocal@openssh.com");
+    if (!r || !r->is_up || is_path != (f->spec->bind_path != NULL))
+        return 0;
+    if (is_path)
+        return span_is(ev->text, f->spec->bind_path) ? 2 : 0;
+    if (ev->number != r->port)
+        return 0;
+    return span_is(ev->text, asked_address(f)) ? 2 : 1;
+}
+
+void remote_listener_log(struct forwarder *f, const struct ssh_event *ev)
+{
+    char from[128], target[FORWARDER_TARGET_CAP];
+    if (!forwarder_logs(f, SESSION_DEBUG1))
+        return;
+    forwarder_target(f, target);
+    if (f->spec->bind_path) {
+        forwarder_log(f, SESSION_DEBUG1, "channel %u: forwarded-streamlocal for %s from %s",
+                      ssh_chan_id(ev->channel), target, f->spec->bind_path);
+        return;
+    }
+    (void)adit_text_clean(from, sizeof from, ev->text2, false);
+    forwarder_log(f, SESSION_DEBUG1, "channel %u: forwarded-tcpip for %s from %s port %u",
+                  ssh_chan_id(ev->channel), target, from, ev->number2);
+}
