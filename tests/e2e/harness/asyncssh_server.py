@@ -1,5 +1,5 @@
 """An asyncssh server for the tests. Its one argument is JSON: host_keys, authorized, password,
-rounds (keyboard-interactive: [[prompt, echo, answer]...] a round), kex, ciphers, macs, sig_algs, banner, rekey_bytes, unasked ([[host, port]...]),
+rounds (keyboard-interactive: [[prompt, echo, answer]...] a round), kex, ciphers, macs, sig_algs, banner, rekey_bytes, unasked ([[host, port]...]), unasked_paths,
 requests ([[name, want_reply]...]: global requests once somebody is logged in), version (what it calls itself),
 host_certs, forge ([old, new]: bytes of the certificates that are changed after they were signed),
 half_grants (window is granted again only while less than half of it is left, but then every byte that was taken)."""
@@ -55,6 +55,8 @@ class Server(asyncssh.SSHServer):
     def auth_completed(self):
         for host, port in config.get("unasked", []):
             asyncio.get_event_loop().create_task(self._unasked(host, port))
+        for path in config.get("unasked_paths", []):
+            asyncio.get_event_loop().create_task(self._unasked_path(path))
         if config.get("requests"):
             asyncio.get_event_loop().create_task(self._request(config["requests"]))
 
@@ -77,6 +79,22 @@ class Server(asyncssh.SSHServer):
 
     def connection_requested(self, dest_host, dest_port, orig_host, orig_port):
         print("DIRECT", dest_host, dest_port, orig_host, orig_port, flush=True)
+        return True
+
+    async def _unasked_path(self, path):
+        """The same with forwarded-streamlocal."""
+        try:
+            await self.conn.create_unix_connection(asyncssh.SSHUNIXSession, path)
+            print("UNASKED accepted", flush=True)
+        except asyncssh.ChannelOpenError as e:
+            print("UNASKED refused", e.code, e.reason, flush=True)
+
+    def unix_connection_requested(self, dest_path):
+        print("DIRECT", dest_path, flush=True)
+        return True
+
+    def unix_server_requested(self, listen_path):
+        print("FORWARD", listen_path, flush=True)
         return True
 
     def server_requested(self, listen_host, listen_port):

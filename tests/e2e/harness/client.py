@@ -38,12 +38,13 @@ class Listener:
     def __init__(self, line):
         self.line = line
         _, self.kind, self.bound, self.target = line.split(" ")
-        host, port = self.bound.rsplit(":", 1)
-        self.host, self.port = host.strip("[]"), int(port)
+        host, _, port = self.bound.rpartition(":")
+        self.host, self.port = (None, None) if "/" in self.bound else (host.strip("[]"), int(port))
 
     @property
     def addr(self):
-        return (self.host, self.port)
+        """What traffic.connect takes: a host and port, or the path of a socket."""
+        return self.bound if self.host is None else (self.host, self.port)
 
 
 class Output:

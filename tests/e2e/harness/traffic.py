@@ -43,15 +43,19 @@ class _Loop:
 
 
 class Service:
-    """A TCP server on a free loopback port. handler is a coroutine of (reader, writer)."""
+    """A TCP server on a free loopback port, or one at the path of a Unix socket. handler is a coroutine of (reader,
+    writer)."""
 
-    def __init__(self, handler, host="127.0.0.1", port=0, limit=1 << 16):
-        self.handler, self.limit = handler, limit
+    def __init__(self, handler, host="127.0.0.1", port=0, limit=1 << 16, path=None):
+        self.handler, self.limit, self.path = handler, limit, path and str(path)
         self.peers, self.active, self.tasks = [], 0, set()
         self.server = _Loop.run(self._start(host, port))
-        self.host, self.port = self.server.sockets[0].getsockname()[:2]
+        if path is None:
+            self.host, self.port = self.server.sockets[0].getsockname()[:2]
 
     async def _start(self, host, port):
+        if self.path:
+            return await asyncio.start_unix_server(self._serve, self.path, backlog=100, limit=self.limit)
         return await asyncio.start_server(self._serve, host, port, backlog=2048, limit=self.limit)
 
     async def _serve(self, reader, writer):
@@ -79,10 +83,12 @@ class Service:
 
     @property
     def addr(self):
-        return (self.host, self.port)
+        return self.path or (self.host, self.port)
 
     @property
     def target(self):
+        if self.path:
+            return self.path
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
@@ -207,6 +213,12 @@ def http(body, **kw):
 # ---- clients -------------------------------------------------------------------------------------
 
 def connect(addr, timeout=20):
+    """addr: (host, port), or the path of a Unix socket."""
+    if isinstance(addr, str):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(timeout)
+        s.connect(addr)
+        return s
     s = socket.create_connection(addr[:2], timeout=timeout)
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return s
