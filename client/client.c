@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "client/auth.h"
+#include "client/channel_rules.h"
 #include "client/host_keys.h"
 #include "client/secret.h"
 #include "client/texts.h"
@@ -32,6 +33,7 @@ struct client {
     const struct forward_spec **specs; /* forward_count of both */
     struct session_forward *forwards;
     struct texts paths; /* of Unix sockets, expanded */
+    struct channel_rules rules;
     struct host_keys host_keys;
     struct identities identities;
     struct auth auth;
@@ -288,7 +290,8 @@ static void make_config(struct client *c)
     c->config.tcp_keepalive = o->tcp_keepalive;
     c->config.transport_fd = -1;
     c->config.exit_on_forward_failure = o->exit_on_forward_failure;
-    c->config.unix_mask = 0177;
+    c->config.unix_mask = o->stream_local_bind_mask;
+    c->config.unix_replace = o->stream_local_bind_unlink;
     c->config.stdin_fd = STDIN_FILENO;
     c->config.stdout_fd = STDOUT_FILENO;
     c->config.warn_weak_crypto = o->warn_weak_crypto;
@@ -317,7 +320,8 @@ static enum adit_err client_fill(struct client *c, const char *host, const struc
     /* -N stays; -W alone ends with its data. */
     c->config.keep_open = c->options->session_type == SESSION_TYPE_NONE && stdio == NULL;
     auth_init(&c->auth, c->options, &c->prompt, &c->identities, c->user, c->host);
-    return make_ssh_config(c, err);
+    e = channel_rules_init(&c->rules, c->options, &c->config, err);
+    return e != ADIT_E_OK ? e : make_ssh_config(c, err);
 }
 
 enum adit_err client_new(struct client **out, const struct options *options, const char *host,
@@ -349,6 +353,7 @@ void client_free(struct client *c)
     free(c->proxy_command);
     free(c->proxy_jump);
     texts_wipe(&c->paths);
+    channel_rules_wipe(&c->rules);
     free(c);
 }
 

@@ -374,12 +374,6 @@ static bool special_is_default(const struct options *o, const struct option_row 
         return o->add_keys_to_agent == ADD_KEYS_NO;
     if (row->set == option_set_key_file)
         return texts_has(&o->certificate_files, "none");
-    if (row->set == option_set_permit_open)
-        return texts_has(&o->permit_remote_opens, "any");
-    if (row->set == option_set_channel_timeout)
-        return texts_has(&o->channel_timeouts, "none");
-    if (row->set == option_set_mask)
-        return o->stream_local_bind_mask == 0177;
     if (row->set == option_set_keystroke)
         return o->obscure_keystroke_ms == 0;
     if (row->set == option_set_persist)

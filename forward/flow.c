@@ -179,6 +179,10 @@ static bool open_path(struct flow *flow, const char *path)
 bool flow_open_target(struct flow *flow, const struct flow_origin *origin)
 {
     const struct session_forward *spec = flow->forwarder->spec;
+    if (spec->type == SESSION_FORWARD_STDIO || spec->type == SESSION_FORWARD_JUMP)
+        flow_set_kind(flow, SESSION_CHANNEL_STDIO);
+    else if (spec->path)
+        flow_set_kind(flow, SESSION_CHANNEL_DIRECT_STREAMLOCAL);
     return spec->path ? open_path(flow, spec->path) : flow_open(flow, spec->host, spec->port, origin);
 }
 

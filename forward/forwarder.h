@@ -28,8 +28,11 @@ struct flow {
     struct flow *next, *prev; /* all flows of the forwarder */
     struct channel *channel;  /* from its opening to its end */
     struct target *target;    /* while its near end is being connected (target.c) */
-    bool is_opening;          /* asked for, neither confirmed nor refused yet */
-    bool is_dead;             /* ended from here; it waits only for the channel's end */
+    uint64_t idle_since_ms;   /* idle.c's: nothing moved since then; 0: not looked at yet */
+    uint32_t seen_moves;
+    uint8_t kind;    /* enum session_channel_kind */
+    bool is_opening; /* asked for, neither confirmed nor refused yet */
+    bool is_dead;    /* ended from here; it waits only for the channel's end */
 };
 
 enum forwarder_state {
@@ -146,6 +149,8 @@ enum adit_err forwarder_resolve(struct forwarder *f, struct flow *flow, const ch
 /* A new flow, its pump not yet started, the descriptor in the loop (fd -1: none yet; pump_take_fds later).
  * Takes fd also when it fails: NULL is out of memory or a refused epoll, which is logged. */
 struct flow *flow_new(struct forwarder *f, int fd);
+/* What it is to ChannelTimeout. A new one is SESSION_CHANNEL_DIRECT_TCPIP; flow_open_target knows its own. */
+void flow_set_kind(struct flow *flow, enum session_channel_kind kind);
 /* Ends and frees it: closes what is open; the near end is reset when reset is set. A channel that is being
  * opened is closed when its answer comes: the flow is freed then. */
 void flow_end(struct flow *flow, bool reset);
@@ -183,6 +188,7 @@ void remote_listener_on_reply(struct forwarder *f, const struct ssh_event *ev);
 void remote_listener_stop(struct forwarder *f);
 void remote_listener_free(struct forwarder *f);
 int remote_listener_match(struct forwarder *f, const struct ssh_event *ev);
+void remote_listener_set_kind(struct flow *flow);
 void remote_listener_log(struct forwarder *f, const struct ssh_event *ev); /* a client came */
 
 /* ---- The listening side that local and dynamic share (listener.c). Kept in f->own. */

@@ -69,6 +69,9 @@ struct session {
     struct loop_timer tick_timer;     /* what the machine asked for */
     struct loop_timer phase_timer;    /* connecting, draining, farewell */
     struct loop_timer stall_timer;    /* running while the budget is used up */
+    struct loop_timer idle_timer;     /* ChannelTimeout: look again */
+    uint64_t idle_moved;              /* what had moved, */
+    uint64_t idle_since_ms;           /* and since when */
     struct loop_timer sessions_timer; /* no-more-sessions@openssh.com is due */
     struct mail stop_mail[2];
     atomic_uint stop_count;
@@ -124,6 +127,11 @@ void conn_wipe(struct conn *c);
 bool question_ask(struct session *s, const struct ssh_event *ev);
 /* The answer came: gives it to the machine (dead: only wipes it). */
 void question_answered(struct session *s, bool is_dead);
+
+/* ---- idle.c */
+
+void idle_start(struct session *s); /* the session is open: looks from now on, if there is a timeout */
+void idle_look(struct session *s);  /* its timer */
 
 /* ---- flow.c */
 

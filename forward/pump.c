@@ -310,6 +310,7 @@ static bool near_write(struct pump *p, const struct iovec *iov, int count, size_
     switch (p->near->writev(p->out->fd, iov, count, n, &err)) {
     case SOCK_IO_OK:
         p->set->bytes_down += *n;
+        p->moves++;
         if (*n < len)
             loop_fd_not_writable(p->out);
         return true;
@@ -402,6 +403,7 @@ void pump_on_data(struct pump *p, struct span data)
 static void commit(struct pump *p, size_t n)
 {
     p->set->bytes_up += n;
+    p->moves += n > 0;
     p->set->far->commit(p->set->far_ctx, p->channel, n);
 }
 
@@ -616,6 +618,13 @@ void pump_on_lost(struct pump *p)
 void pump_abort(struct pump *p)
 {
     near_close(p, true);
+    far_close(p);
+}
+
+void pump_close(struct pump *p)
+{
+    flush_own(p);
+    near_close(p, false);
     far_close(p);
 }
 

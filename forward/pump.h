@@ -97,6 +97,7 @@ struct pump {
     struct pump_ring *ring;
     struct pump_chunk *early; /* bytes read before pump_start that go first */
     struct pump *run_next, *run_prev;
+    uint32_t moves; /* grows with each transfer, either way; wraps */
     bool is_started;
     bool in_run;
     bool wants_space; /* space was empty: the far end will say */
@@ -142,6 +143,9 @@ void pump_on_closed(struct pump *p);
 void pump_on_lost(struct pump *p);
 /* Ends it from here: the far end is closed, the near end reset. Done once the far end is gone. */
 void pump_abort(struct pump *p);
+
+/* The same in order: the near end sees an end of data. */
+void pump_close(struct pump *p);
 
 /* Delivers what pump_on_data collected. */
 void pump_set_flush(struct pump_set *set);

@@ -45,6 +45,7 @@ static void remote_on_open(struct forwarder *f, const struct ssh_event *ev)
         return;
     }
     remote_of(flow)->requested = ev->channel;
+    remote_listener_set_kind(flow);
     target_connect(flow, f->spec->host, f->spec->port, f->spec->path);
 }
 

@@ -233,6 +233,7 @@ static void remote_dynamic_on_open(struct forwarder *f, const struct ssh_event *
     loop_timer_init(&h->timer, SESSION_TIMER_FLOW, flow);
     loop_timer_set(forwarder_loop(f), &h->timer, loop_now_ms() + HANDSHAKE_MS);
     flow->channel = ev->channel;
+    remote_listener_set_kind(flow);
     ssh_open_accept(forwarder_ssh(f), ev->channel, flow);
 }
 

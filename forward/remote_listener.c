@@ -123,6 +123,12 @@ int remote_listener_match(struct forwarder *f, const struct ssh_event *ev)
     return span_is(ev->text, asked_address(f)) ? 2 : 1;
 }
 
+void remote_listener_set_kind(struct flow *flow)
+{
+    flow_set_kind(flow, flow->forwarder->spec->bind_path ? SESSION_CHANNEL_FORWARDED_STREAMLOCAL
+                                                         : SESSION_CHANNEL_FORWARDED_TCPIP);
+}
+
 void remote_listener_log(struct forwarder *f, const struct ssh_event *ev)
 {
     char from[128], target[FORWARDER_TARGET_CAP];

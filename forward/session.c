@@ -391,6 +391,7 @@ static void on_authenticated(struct session *s, struct span method)
     peer_text(s, peer, sizeof peer);
     session_log(s, SESSION_VERBOSE, "Authenticated to %s %s using \"%s\".", s->config.host, peer, clean);
     plan_no_more_sessions(s);
+    idle_start(s);
     session_notify_text(s, SESSION_AUTHENTICATED, clean);
     session_progress(s);
 }
@@ -657,6 +658,8 @@ static void on_timer(struct session *s, struct loop_timer *t)
     struct forwarder *f = t->owner;
     if (t == &s->phase_timer)
         on_phase_timer(s);
+    else if (t == &s->idle_timer)
+        idle_look(s);
     else if (t == &s->sessions_timer)
         tell_no_more_sessions(s);
     else if (t->kind == SESSION_TIMER_FORWARDER)
@@ -798,6 +801,7 @@ static void session_init(struct session *s, const struct session_config *config,
     loop_timer_init(&s->tick_timer, SESSION_TIMER_SESSION, s);
     loop_timer_init(&s->phase_timer, SESSION_TIMER_SESSION, s);
     loop_timer_init(&s->stall_timer, SESSION_TIMER_SESSION, s);
+    loop_timer_init(&s->idle_timer, SESSION_TIMER_SESSION, s);
     loop_timer_init(&s->sessions_timer, SESSION_TIMER_SESSION, s);
     atomic_init(&s->stop_count, 0);
     pump_set_init(&s->pumps, &s->loop, &flow_far, s, s->config.buffer_budget);

@@ -54,6 +54,20 @@ struct session_permit {
     uint16_t port;    /* 0: any */
 };
 
+/* What ChannelTimeout tells apart; session_channel_name has its words. */
+enum session_channel_kind {
+    SESSION_CHANNEL_DIRECT_TCPIP, /* -L and -D */
+    SESSION_CHANNEL_DIRECT_STREAMLOCAL,
+    SESSION_CHANNEL_FORWARDED_TCPIP, /* -R */
+    SESSION_CHANNEL_FORWARDED_STREAMLOCAL,
+    SESSION_CHANNEL_STDIO, /* -W */
+    SESSION_CHANNEL_SESSION,
+    SESSION_CHANNEL_AGENT,
+    SESSION_CHANNEL_GLOBAL, /* all of them together */
+    SESSION_CHANNEL_KINDS
+};
+const char *session_channel_name(enum session_channel_kind kind);
+
 /* As ssh's log levels. FATAL does not exist here: see session_join. */
 enum session_level {
     SESSION_QUIET,
@@ -84,7 +98,9 @@ struct session_config {
     uint32_t unix_mask; /* StreamLocalBindMask, of the files of our Unix sockets: ssh's is 0177. There is no
                          * zero default here */
     bool unix_replace;  /* StreamLocalBindUnlink: see sock_listen_unix */
-    bool permits_are_limited; /* PermitRemoteOpen: only what is in permits */
+    uint32_t channel_timeouts_s[SESSION_CHANNEL_KINDS]; /* ChannelTimeout: seconds without traffic after which
+                                                         * a connection is closed; 0: never */
+    bool permits_are_limited;                           /* PermitRemoteOpen: only what is in permits */
     const struct session_permit *permits;
     size_t permit_count;
     bool keep_open; /* stay without any forward, and when the stdio forward is over (-N); otherwise the

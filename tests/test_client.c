@@ -103,6 +103,79 @@ static void test_gateway_ports(void **state)
     assert_null(c->forwards[1].bind); /* it is the server's own option there */
 }
 
+static void test_paths(void **state)
+{
+    (void)state;
+    setenv("ADIT_TEST_DIR", "/run", 1);
+    option("User me");
+    option("LocalForward ${ADIT_TEST_DIR}/%n-%p-%% /t/%r");
+    option("RemoteForward [~/a:b] /x");
+    option("DynamicForward %h/x");
+    const struct session_config *c = config("web", NULL);
+    assert_string_equal(c->forwards[0].bind_path, "/run/web-22-%");
+    assert_string_equal(c->forwards[0].path, "/t/me");
+    assert_null(c->forwards[0].host);
+    assert_null(c->forwards[0].bind);
+    assert_string_equal(c->forwards[1].bind_path, "~/a:b");
+    assert_string_equal(c->forwards[2].bind_path, "%h/x"); /* ssh has tokens in the other two alone */
+    assert_null(c->forwards[2].path);
+    assert_int_equal(c->unix_mask, 0177);
+    assert_false(c->unix_replace);
+}
+
+static void refuses(const char *line, const char *text)
+{
+    memset(&f.err, 0, sizeof f.err);
+    option(line);
+    assert_int_equal(client_new(&f.client, &f.options, "h", NULL, &f.fake.prompt, &f.err), ADIT_E_CONFIG);
+    assert_non_null(strstr(f.err.text, text));
+    assert_null(f.client);
+}
+
+static void test_bad_token(void **state)
+{
+    (void)state;
+    refuses("LocalForward /%z h:1", "%z");
+}
+
+static void test_unset_variable(void **state)
+{
+    (void)state;
+    unsetenv("ADIT_TEST_DIR");
+    refuses("RemoteForward 1 ${ADIT_TEST_DIR}/x", "not set");
+}
+
+static void test_long_path(void **state)
+{
+    (void)state;
+    char line[200] = "LocalForward 1 /";
+    memset(line + strlen(line), 'x', 107);
+    refuses(line, "longer than 107 bytes");
+}
+
+static void test_dirty_path(void **state)
+{
+    (void)state;
+    setenv("ADIT_TEST_DIR", "a\nb", 1);
+    refuses("LocalForward 1 /${ADIT_TEST_DIR}", "control characters");
+}
+
+static void test_remote_socks(void **state)
+{
+    (void)state;
+    option("RemoteForward 1080");
+    option("StreamLocalBindMask 0111");
+    option("StreamLocalBindUnlink yes");
+    option("PermitRemoteOpen a:1 *:2");
+    const struct session_config *c = config("h", NULL);
+    assert_int_equal(c->forwards[0].type, SESSION_FORWARD_REMOTE);
+    assert_null(c->forwards[0].host);
+    assert_null(c->forwards[0].path);
+    assert_int_equal(c->unix_mask, 0111);
+    assert_true(c->unix_replace && c->permits_are_limited);
+    assert_int_equal(c->permit_count, 2);
+}
+
 static void test_stdio(void **state)
 {
     (void)state;
@@ -135,7 +208,9 @@ int main(void)
     if (client_setup(&err) != ADIT_E_OK)
         return 1;
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
-    const struct CMUnitTest tests[] = {T(test_config), T(test_binds), T(test_gateway_ports), T(test_stdio),
-                                       T(test_bad_names)};
+    const struct CMUnitTest tests[] = {T(test_config),    T(test_binds),      T(test_gateway_ports),
+                                       T(test_paths),     T(test_bad_token),  T(test_unset_variable),
+                                       T(test_long_path), T(test_dirty_path), T(test_remote_socks),
+                                       T(test_stdio),     T(test_bad_names)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,8 +46,8 @@ class Service:
     """A TCP server on a free loopback port, or one at the path of a Unix socket. handler is a coroutine of (reader,
     writer)."""
 
-    def __init__(self, handler, host="127.0.0.1", port=0, limit=1 << 16, path=None):
-        self.handler, self.limit, self.path = handler, limit, path and str(path)
+    def __init__(self, handler, host="127.0.0.1", port=0, limit=1 << 16, path=None, backlog=2048):
+        self.handler, self.limit, self.path, self.backlog = handler, limit, path and str(path), backlog
         self.peers, self.active, self.tasks = [], 0, set()
         self.server = _Loop.run(self._start(host, port))
         if path is None:
@@ -55,7 +55,7 @@ class Service:
 
     async def _start(self, host, port):
         if self.path:
-            return await asyncio.start_unix_server(self._serve, self.path, backlog=100, limit=self.limit)
+            return await asyncio.start_unix_server(self._serve, self.path, backlog=self.backlog, limit=self.limit)
         return await asyncio.start_server(self._serve, host, port, backlog=2048, limit=self.limit)
 
     async def _serve(self, reader, writer):
@@ -216,8 +216,8 @@ def connect(addr, timeout=20):
     """addr: (host, port), or the path of a Unix socket."""
     if isinstance(addr, str):
         s = socket.socket(socket.AF_UNIX)
+        s.connect(addr)  # blocking: a full backlog is waited for
         s.settimeout(timeout)
-        s.connect(addr)
         return s
     s = socket.create_connection(addr[:2], timeout=timeout)
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
