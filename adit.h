@@ -80,6 +80,7 @@ enum {
     LIMIT_OUT_RESERVE = 8 * 1024,
     LIMIT_FILE_KEY = 1024 * 1024, /* a private key file */
     LIMIT_FILE_KNOWN_HOSTS = 64 * 1024 * 1024,
+    LIMIT_FILE_REVOKED = 64 * 1024 * 1024, /* a million fingerprints are 36 MiB */
     LIMIT_LINE_KNOWN_HOSTS = 64 * 1024,
     LIMIT_AGENT_REPLY = 256 * 1024,
     LIMIT_AGENT_KEYS = 2048,

@@ -7,6 +7,7 @@
 #include "client/units.h"
 #include "net/random.h"
 #include "ssh/cert.h"
+#include "ssh/krl.h"
 #include "ssh/ssh.h"
 
 #define ENV_NAME "ADIT_KNOWN_HOSTS"
@@ -113,6 +114,21 @@ static enum adit_err make_queries(struct host_keys *h, const struct expand_names
     return ADIT_E_OK;
 }
 
+static enum adit_err find_revoked(struct host_keys *h, const struct expand_names *names,
+                                  struct adit_error *err)
+{
+    const struct texts *given = &h->options->revoked_host_keys;
+    char path[EXPAND_PATH_CAP];
+    for (size_t i = 0; i < given->count && !texts_has(given, "none"); i++) {
+        enum adit_err e = expand_path(path, given->item[i], names, err);
+        if (e != ADIT_E_OK)
+            return e;
+        if (!texts_add(&h->revoked, span_str(path)))
+            return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    }
+    return ADIT_E_OK;
+}
+
 enum adit_err host_keys_init(struct host_keys *h, const struct options *options,
                              const struct expand_names *names, const struct client_prompt *prompt,
                              struct adit_error *err)
@@ -123,6 +139,8 @@ enum adit_err host_keys_init(struct host_keys *h, const struct options *options,
     h->options = options;
     h->prompt = prompt;
     enum adit_err e = make_queries(h, names, err);
+    if (e == ADIT_E_OK)
+        e = find_revoked(h, names, err);
     if (e != ADIT_E_OK || options->fingerprints.count > 0) /* the pin decides alone: no file is needed */
         return e;
     e = read_list(h, &options->user_known_hosts, user_files, names, true, err);
@@ -137,6 +155,7 @@ void host_keys_wipe(struct host_keys *h)
         free(h->files[i].path);
         file_wipe(&h->files[i].text);
     }
+    texts_wipe(&h->revoked);
     free(h->add_to);
     memset(h, 0, sizeof *h);
 }
@@ -465,6 +484,54 @@ static enum adit_err check_certificate(struct host_keys *h, const struct offer *
     return check_files(h, offer, check, plain, err);
 }
 
+/* ---- RevokedHostKeys ---- */
+
+static enum adit_err check_list(const struct host_keys *h, const struct offer *offer, const char *path,
+                                const struct file *list, struct adit_error *err)
+{
+    const struct krl_subject subject = {offer->blob, offer->cert.blob.n > 0 ? &offer->cert : NULL};
+    struct wspan scratch = {malloc(list->n + 1), list->n + 1};
+    const char *why;
+    size_t line;
+    if (scratch.p == NULL)
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    enum krl_verdict verdict = krl_check(span_make(list->p, list->n), &subject, scratch, &why, &line);
+    free(scratch.p);
+    if (verdict == KRL_FINE)
+        return ADIT_E_OK;
+    if (verdict == KRL_REVOKED)
+        say(h, LOG_LEVEL_ERROR, "Host key %s %s revoked by file %s", offer->type, offer->fingerprint, path);
+    else if (line > 0)
+        say(h, LOG_LEVEL_ERROR, "Error checking host key in revoked keys file %s: line %zu: %s", path, line,
+            why);
+    else
+        say(h, LOG_LEVEL_ERROR, "Error checking host key in revoked keys file %s: %s", path, why);
+    return refused(err, h,
+                   verdict == KRL_REVOKED ? "the key is revoked"
+                                          : "the list of revoked keys is damaged, so that all keys are");
+}
+
+/* ssh_config(5): if the file does not exist or is not readable, then host authentication is refused for all
+ * hosts. */
+static enum adit_err check_revoked(const struct host_keys *h, const struct offer *offer,
+                                   struct adit_error *err)
+{
+    enum adit_err e = ADIT_E_OK;
+    for (size_t i = 0; i < h->revoked.count && e == ADIT_E_OK; i++) {
+        const char *path = h->revoked.item[i];
+        struct adit_error why = {0};
+        struct file list;
+        if (file_read(&list, path, LIMIT_FILE_REVOKED, NULL, NULL, &why) != ADIT_E_OK) {
+            say(h, LOG_LEVEL_ERROR, "RevokedHostKeys: %s", why.text);
+            e = refused(err, h, "the list of revoked keys cannot be read, so that all keys are");
+        } else {
+            e = check_list(h, offer, path, &list, err);
+        }
+        file_wipe(&list);
+    }
+    return e;
+}
+
 static void log_certificate(const struct host_keys *h, const struct offer *offer)
 {
     const struct cert *c = &offer->cert;
@@ -493,6 +560,11 @@ static enum adit_err read_offer(const struct host_keys *h, struct offer *offer, 
     }
     if (!key_parse(&key, offer->blob))
         return refused(err, h, "the key is malformed");
+    if (key.type == KEY_RSA && key_bits(&key) < h->options->required_rsa_size) {
+        say(h, LOG_LEVEL_ERROR, "The server's RSA key has %u bits; RequiredRSASize is %u.", key_bits(&key),
+            (unsigned)h->options->required_rsa_size);
+        return refused(err, h, "the key is too short");
+    }
     offer->key_type = key.type;
     offer->type = key_short_name(key.type);
     key_fingerprint(offer->blob, offer->fingerprint);
@@ -515,6 +587,9 @@ static enum adit_err judge(struct host_keys *h, struct span blob, struct judgeme
         log_certificate(h, &offer);
     else
         say(h, LOG_LEVEL_DEBUG1, "Server host key: %s %s", key_type_name(offer.key_type), offer.fingerprint);
+    e = check_revoked(h, &offer, err);
+    if (e != ADIT_E_OK)
+        return e;
     if (h->options->fingerprints.count > 0)
         return check_pins(h, &offer, err);
     return check_certificate(h, &offer, &j->check, &j->plain, err);

@@ -28,7 +28,8 @@ struct host_keys {
         char *path;
         struct file text; /* empty for a missing file */
     } files[HOST_KEYS_FILES_MAX];
-    char *add_to; /* where new keys go: the first user file; NULL: nowhere */
+    struct texts revoked; /* RevokedHostKeys: paths */
+    char *add_to;         /* where new keys go: the first user file; NULL: nowhere */
 };
 
 /* Reads the files. names->host_key is the name to look for (HostKeyAlias, then without the port). A missing
@@ -45,8 +46,10 @@ bool host_keys_order(const struct host_keys *h, const char *list, char *out, siz
 
 /* The decision about the key or certificate that the server has shown and proved to own. A certificate of an
  * authority that known_hosts has for this host must be right (cert_check_host, by the clock of the wall);
- * otherwise the key in it is judged like any other, as ssh does it. May ask the user and may add a line.
- * ADIT_E_OK: trusted. ADIT_E_HOST_KEY with the reason; a longer explanation goes to the prompt's log.
+ * otherwise the key in it is judged like any other, as ssh does it. What RevokedHostKeys has is refused
+ * whatever else is known, and so is everything when one of these files cannot be read. May ask the user and
+ * may add a line. ADIT_E_OK: trusted. ADIT_E_HOST_KEY with the reason; a longer explanation goes to the
+ * prompt's log.
  */
 enum adit_err host_keys_check(struct host_keys *h, struct span blob, struct adit_error *err) ADIT_MUST_USE;
 

@@ -111,6 +111,13 @@ bool identity_needs_no_probe(const struct identity *id)
            (can_sign_unasked(id) || (id->signer != NULL && can_sign_unasked(id->signer)));
 }
 
+static bool is_too_short(const struct identities *ids, const struct identity *id)
+{
+    struct key key;
+    return id->type == KEY_RSA && key_parse_shape(&key, identity_plain(id)) &&
+           key_bits(&key) < ids->options->required_rsa_size;
+}
+
 /* Takes over id; a key that is there already, one of a kind that is not known, and one too many are dropped.
  */
 static void identities_add(struct identities *ids, struct identity *id)
@@ -119,6 +126,8 @@ static void identities_add(struct identities *ids, struct identity *id)
         say(ids, LOG_LEVEL_ERROR, "out of memory: a key is left out");
     else if (id->type == KEY_NONE)
         say(ids, LOG_LEVEL_DEBUG1, "%s: a kind of key that is not supported yet; not offered", id->name);
+    else if (is_too_short(ids, id))
+        say(ids, LOG_LEVEL_ERROR, "%s: the RSA key is shorter than RequiredRSASize; not offered", id->name);
     else if (ids->count == IDENTITY_MAX)
         say(ids, LOG_LEVEL_ERROR, "%s: more than %d keys; not offered", id->name, (int)IDENTITY_MAX);
     else if (identities_find(ids, identity_blob(id)) == NULL) {

@@ -158,7 +158,7 @@ const struct option_row option_rows[] = {
     ALGOS("HostKeyAlgorithms", host_key_algorithms, SSH_LIST_HOST_KEY, "Bad key types", BUILT),
     ALGOS("PubkeyAcceptedAlgorithms", pubkey_algorithms, SSH_LIST_PUBKEY, "Bad key types", BUILT),
     ALGOS("CASignatureAlgorithms", ca_algorithms, SSH_LIST_SIG, "Bad key types", BUILT),
-    NUMBER("RequiredRSASize", required_rsa_size, 0, ANY_NUMBER, PENDING),
+    NUMBER("RequiredRSASize", required_rsa_size, 0, ANY_NUMBER, BUILT),
     FLAG("WarnWeakCrypto", warn_weak_crypto, BUILT),
     /* the server's key */
     CHOICE("StrictHostKeyChecking", strict_host_key, BUILT),
@@ -171,7 +171,7 @@ const struct option_row option_rows[] = {
     FLAG("VisualHostKey", visual_host_key, PENDING),
     {ROW("FingerprintHash", CHOICE, PENDING), AT(fingerprint_hash), .choices = fingerprint_hash,
      .words = "Invalid hash algorithm"},
-    FILES("RevokedHostKeys", revoked_host_keys, PENDING),
+    FILES("RevokedHostKeys", revoked_host_keys, BUILT),
     COMMAND("KnownHostsCommand", known_hosts_command, PENDING),
     {ROW("UpdateHostKeys", SPECIAL, PENDING), AT(update_host_keys), .set = option_set_update_host_keys,
      .choices = update_host_keys},

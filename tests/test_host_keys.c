@@ -467,6 +467,55 @@ static void test_order_with_certificates(void **state)
     assert_string_equal(out, list);
 }
 
+static void test_revoked_list(void **state)
+{
+    (void)state;
+    option("StrictHostKeyChecking accept-new");
+    put_key("@cert-authority * ", "ca");
+    option("RevokedHostKeys tests/keys/krl_empty");
+    assert_int_equal(check_cert("cert_host_ed25519", 0), ADIT_E_OK);
+    assert_int_equal(check(), ADIT_E_OK); /* a plain key */
+    options_wipe(&f.options);
+    options_init(&f.options);
+    option("RevokedHostKeys tests/keys/krl_serial");
+    assert_int_equal(check_cert("cert_host_ed25519", 0), ADIT_E_HOST_KEY);
+    assert_non_null(strstr(f.fake.log, "revoked by file tests/keys/krl_serial"));
+    /* Whatever else would do. */
+    option("AditHostKeyFingerprint SHA256:QRN64AtOinJqOOrnxlbiSBWcoeZPdIEf/ws7NeU1TLo");
+    assert_int_equal(check_cert("cert_host_ed25519", 0), ADIT_E_HOST_KEY);
+}
+
+static void test_no_revoked_list_means_all(void **state)
+{
+    static const char *const lists[] = {"/nonexistent/list", "tests/keys", "tests/keys/README"};
+    (void)state;
+    for (size_t i = 0; i < ADIT_COUNT(lists); i++) {
+        char line[128];
+        options_wipe(&f.options);
+        options_init(&f.options);
+        snprintf(line, sizeof line, "UserKnownHostsFile %s", path);
+        option(line);
+        option("StrictHostKeyChecking accept-new");
+        snprintf(line, sizeof line, "RevokedHostKeys %s", lists[i]);
+        option(line);
+        assert_int_equal(check(), ADIT_E_HOST_KEY);
+        assert_non_null(strstr(f.err.text, "revoked"));
+        assert_non_null(strstr(f.fake.log, lists[i]));
+        assert_int_equal(access(path, F_OK), -1);
+    }
+}
+
+static void test_required_rsa_size(void **state)
+{
+    (void)state;
+    option("StrictHostKeyChecking accept-new");
+    option("RequiredRSASize 4096");
+    put_key("@cert-authority * ", "ca");
+    assert_int_equal(check_cert("cert_host_rsa", 0), ADIT_E_HOST_KEY);
+    assert_non_null(strstr(f.err.text, "too short"));
+    assert_int_equal(check_cert("cert_host_ed25519", 0), ADIT_E_OK);
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -504,6 +553,9 @@ int main(void)
                                        T(test_bad_line_is_a_warning),
                                        T(test_malformed_key),
                                        T(test_order),
+                                       T(test_revoked_list),
+                                       T(test_no_revoked_list_means_all),
+                                       T(test_required_rsa_size),
                                        T(test_certificate),
                                        T(test_certificate_on_another_port),
                                        T(test_certificate_alias),

@@ -189,6 +189,20 @@ static void test_certificate_with_the_key_in_the_agent(void **state)
     fake_agent_stop(&agent);
 }
 
+static void test_required_rsa_size(void **state)
+{
+    (void)state;
+    key("rsa", "r", 0600);
+    key("cert_user_rsa.pub", "r-cert.pub", 0644);
+    key("rsa4096", "big", 0600);
+    option("IdentityFile ~/r");
+    option("IdentityFile ~/big");
+    option("RequiredRSASize 4096");
+    init();
+    assert_int_equal(f.ids.count, 1);
+    assert_non_null(strstr(f.fake.log, "RequiredRSASize"));
+}
+
 static void test_default_files(void **state)
 {
     (void)state;
@@ -460,6 +474,7 @@ int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {T(test_files_in_order),
+                                       T(test_required_rsa_size),
                                        T(test_certificate_beside_a_key),
                                        T(test_certificate_file),
                                        T(test_certificate_with_the_key_in_the_agent),

@@ -25,7 +25,7 @@ def certify(authority, public, target, *options, name="test"):
     folder = target.parent / "making"
     folder.mkdir(exist_ok=True)
     shutil.copy(public, folder / "k.pub")
-    subprocess.run(["ssh-keygen", "-q", "-s", str(authority), "-I", name, *options, str(folder / "k.pub")], check=True,
+    subprocess.run(["ssh-keygen", "-q", "-s", str(authority), *(["-I", name] if "-I" not in options else []), *options, str(folder / "k.pub")], check=True,
                    stdin=subprocess.DEVNULL, capture_output=True)
     shutil.move(folder / "k-cert.pub", target)
     return target
@@ -288,3 +288,79 @@ def test_forged_host_certificate(kit, start, base, key_folder, ca):
     assert client.finish() == 255
     wait_until(lambda: "LOST" in server.text(), 5, "the server's word that the connection is over")
     assert "BEGIN" not in server.text()
+
+
+# ---- lists of revoked keys ---------------------------------------------------------------------------------------------
+
+def revoked(kit, server, path, *options):
+    """Refuses, with the file's name."""
+    mark = server.mark()
+    client = kit.run(*args(kit, server, "-o", f"RevokedHostKeys={path}", "-o", "StrictHostKeyChecking=accept-new", *options))
+    assert client.finish() == 255
+    assert str(path) in client.err.text and "evoked" in client.err.text
+    assert "Accepted" not in server.text(mark)
+
+
+def krl(path, *specs, authority=None, kind=()):
+    """A binary list made by ssh-keygen from lines of its own language."""
+    spec = path.parent / "specification"
+    spec.write_text("".join(f"{line}\n" for line in specs))
+    subprocess.run(["ssh-keygen", "-q", "-k", "-f", str(path), *kind, *(["-s", f"{authority}.pub"] if authority else []),
+                    str(spec)], check=True, capture_output=True)
+    return path
+
+
+@pytest.mark.quick
+def test_revoked_plain_key(kit, sshd):
+    """A key in a list of text, in a binary list, by fingerprint; though it is known."""
+    kit.trust(sshd)
+    text = kit.folder / "list"
+    text.write_text(f"# gone\n{keys.public(sshd.host_keys[0])}\n")
+    revoked(kit, sshd, text)
+    revoked(kit, sshd, krl(kit.folder / "krl", f"key: {keys.public(sshd.host_keys[0])}"))
+    revoked(kit, sshd, krl(kit.folder / "krl256", f"hash: {keys.fingerprint(sshd.host_keys[0])}"))
+    revoked(kit, sshd, krl(kit.folder / "krl1", f"sha1: {keys.public(sshd.host_keys[0])}"))
+
+
+@pytest.mark.parametrize("spec", ["serial: 77", "serial: 70-80", "id: the-host"])
+def test_revoked_certificate(kit, certified, ca, key_folder, spec):
+    """A certificate by its serial number, a range of them, its id; and not that of the other authority."""
+    server = certified("-n", "127.0.0.1", "-z", "77", *DAY)
+    by_id = certified("-n", "127.0.0.1", "-I", "the-host", *DAY)
+    server = by_id if spec.startswith("id") else server
+    trusts(kit, ca)
+    revoked(kit, server, krl(kit.folder / "krl", spec, authority=ca))
+    other = krl(kit.folder / "other", spec, authority=keys.make(key_folder, "ecdsa256"))
+    assert connects(kit.run(*args(kit, server, "-o", f"RevokedHostKeys={other}", "-o", "StrictHostKeyChecking=yes")))
+
+
+def test_revoked_authority(kit, certified, ca):
+    """All that an authority has signed."""
+    server = certified("-n", "127.0.0.1", *DAY)
+    trusts(kit, ca)
+    revoked(kit, server, krl(kit.folder / "krl", f"key: {keys.public(ca)}"))
+
+
+@pytest.mark.quick
+def test_a_list_that_cannot_be_read_revokes_all(kit, sshd):
+    """Missing, a folder, damaged: no connection."""
+    kit.trust(sshd)
+    (kit.folder / "garbage").write_text("hello\n")
+    good = krl(kit.folder / "krl", "serial: 1", authority=sshd.host_keys[0]).read_bytes()
+    (kit.folder / "cut").write_bytes(good[:-1])
+    for name in ("missing", "garbage", "cut", "."):
+        revoked(kit, sshd, kit.folder / name if name != "." else kit.folder)
+    (kit.folder / "empty").write_text("")
+    assert connects(kit.run(*args(kit, sshd, "-o", f"RevokedHostKeys={kit.folder}/empty")))
+
+
+def test_required_rsa_size(kit, start, key_folder):
+    """RequiredRSASize keeps out shorter keys of hosts and users."""
+    server = start(servers.Sshd, host_types=("rsa",))
+    kit.trust(server)
+    assert connects(kit.run(*args(kit, server, "-o", "RequiredRSASize=2048")))
+    mark = server.mark()
+    client = kit.run(*args(kit, server, "-o", "RequiredRSASize=3072"))
+    assert client.finish() == 255
+    assert "RequiredRSASize" in client.err.text
+    assert "userauth" not in server.text(mark)
