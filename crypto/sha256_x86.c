@@ -114,11 +114,26 @@ INLINE_WITH_SHA void sixteen_rounds_of_two(struct hashing *a, struct hashing *b,
     four_rounds(&b->v, b->m.w3, k + 12);
 }
 
+/* The words that were used make room for those that come sixteen later. */
 INLINE_WITH_SHA void rounds_and_words_of_two(struct hashing *a, struct hashing *b, const uint32_t k[16])
 {
-    sixteen_rounds_of_two(a, b, k);
-    next_block_words(&a->m);
-    next_block_words(&b->m);
+    struct words *m = &a->m, *n = &b->m;
+    four_rounds(&a->v, m->w0, k);
+    four_rounds(&b->v, n->w0, k);
+    m->w0 = next_words(m->w0, m->w1, m->w2, m->w3);
+    n->w0 = next_words(n->w0, n->w1, n->w2, n->w3);
+    four_rounds(&a->v, m->w1, k + 4);
+    four_rounds(&b->v, n->w1, k + 4);
+    m->w1 = next_words(m->w1, m->w2, m->w3, m->w0);
+    n->w1 = next_words(n->w1, n->w2, n->w3, n->w0);
+    four_rounds(&a->v, m->w2, k + 8);
+    four_rounds(&b->v, n->w2, k + 8);
+    m->w2 = next_words(m->w2, m->w3, m->w0, m->w1);
+    n->w2 = next_words(n->w2, n->w3, n->w0, n->w1);
+    four_rounds(&a->v, m->w3, k + 12);
+    four_rounds(&b->v, n->w3, k + 12);
+    m->w3 = next_words(m->w3, m->w0, m->w1, m->w2);
+    n->w3 = next_words(n->w3, n->w0, n->w1, n->w2);
 }
 
 /* No loop: at -O2 gcc would keep it, and move words from register to register at its end. */
