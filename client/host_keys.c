@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "client/fingerprint.h"
 #include "client/units.h"
 #include "net/random.h"
 #include "ssh/cert.h"
@@ -235,8 +236,9 @@ struct offer {
     struct span blob; /* the key; the one in the certificate when there is one */
     struct cert cert; /* its blob is empty when there is none */
     enum key_type key_type;
-    const char *type; /* "ED25519" */
-    char fingerprint[KEY_FINGERPRINT_LEN + 1];
+    const char *type;                          /* "ED25519" */
+    char fingerprint[KEY_FINGERPRINT_LEN + 1]; /* for pins */
+    char shown[FINGERPRINT_CAP];               /* by FingerprintHash */
 };
 
 static void on_bad(void *ctx, size_t file, const struct known_host_line *line)
@@ -282,7 +284,7 @@ static enum adit_err on_revoked(const struct host_keys *h, const struct known_ho
                                 const struct offer *offer, struct adit_error *err)
 {
     say(h, LOG_LEVEL_ERROR, "WARNING: REVOKED HOST KEY! The %s key %s of %s is marked @revoked in %s:%zu.",
-        offer->type, offer->fingerprint, h->query.name, place(h, check), check->line_number);
+        offer->type, offer->shown, h->query.name, place(h, check), check->line_number);
     say(h, LOG_LEVEL_ERROR, "Whoever holds it may not be the host that you mean. Ask its administrator.");
     return refused(err, h, "the key is revoked");
 }
@@ -291,7 +293,7 @@ static void warn_changed(const struct host_keys *h, const struct known_hosts_che
                          const struct offer *offer)
 {
     say(h, LOG_LEVEL_ERROR, "WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!");
-    say(h, LOG_LEVEL_ERROR, "%s now shows the %s key %s,", h->query.name, offer->type, offer->fingerprint);
+    say(h, LOG_LEVEL_ERROR, "%s now shows the %s key %s,", h->query.name, offer->type, offer->shown);
     say(h, LOG_LEVEL_ERROR, "but another %s key is known for it: %s:%zu.", offer->type, place(h, check),
         check->line_number);
     say(h, LOG_LEVEL_ERROR, "Somebody may be listening between you and the host, or it was given a new key.");
@@ -346,10 +348,13 @@ static void question(const struct host_keys *h, const struct known_hosts_check *
     const char *others = check->verdict == KNOWN_HOSTS_OTHER_TYPES
                              ? "Keys of other types are known for this host, but none of this type.\n"
                              : "";
+    char art[FINGERPRINT_ART_CAP] = "";
+    if (h->options->visual_host_key)
+        fingerprint_art(offer->blob, (enum fingerprint_hash)h->options->fingerprint_hash, art);
     adit_format(text, PROMPT_TEXT_CAP,
-                "The authenticity of host '%s' can't be established.\n%s key fingerprint is %s.\n%s"
+                "The authenticity of host '%s' can't be established.\n%s key fingerprint is %s.\n%s%s%s"
                 "Are you sure you want to continue connecting (yes/no/[fingerprint])? ",
-                h->query.name, offer->type, offer->fingerprint, others);
+                h->query.name, offer->type, offer->shown, art, art[0] != 0 ? "\n" : "", others);
 }
 
 enum answer { ANSWER_NONE, ANSWER_YES, ANSWER_NO };
@@ -366,7 +371,7 @@ static enum answer ask_user(const struct host_keys *h, const struct known_hosts_
         bool bad;
         if (!text_word(&rest, word, sizeof word, &bad))
             word[0] = 0;
-        if (text_same(word, "yes") || strcmp(word, offer->fingerprint) == 0)
+        if (text_same(word, "yes") || strcmp(word, offer->shown) == 0)
             return ANSWER_YES;
         if (text_same(word, "no"))
             return ANSWER_NO;
@@ -382,7 +387,7 @@ static enum adit_err refuse_unknown(struct host_keys *h, const struct offer *off
     say(h, LOG_LEVEL_ERROR,
         "It shows %s. If that is right, add it to known_hosts, or connect once with "
         "StrictHostKeyChecking=accept-new.",
-        offer->fingerprint);
+        offer->shown);
     return refused(err, h, "the key is not known");
 }
 
@@ -411,6 +416,20 @@ static bool is_known_without_port(struct host_keys *h, struct known_hosts_check 
            check->verdict == KNOWN_HOSTS_MATCH;
 }
 
+/* VisualHostKey: of a key that is trusted, too, so that a person comes to know it. */
+static void show_known(const struct host_keys *h, const struct offer *offer)
+{
+    char art[FINGERPRINT_ART_CAP];
+    struct span rest, line;
+    if (!h->options->visual_host_key)
+        return;
+    fingerprint_art(offer->blob, (enum fingerprint_hash)h->options->fingerprint_hash, art);
+    say(h, LOG_LEVEL_INFO, "Host key fingerprint is %s", offer->shown);
+    rest = span_str(art);
+    while (text_line(&rest, &line))
+        say(h, LOG_LEVEL_INFO, "%.*s", (int)line.n, (const char *)line.p);
+}
+
 static enum adit_err check_files(struct host_keys *h, const struct offer *offer,
                                  struct known_hosts_check *check, struct known_hosts_check *plain,
                                  struct adit_error *err)
@@ -422,6 +441,7 @@ static enum adit_err check_files(struct host_keys *h, const struct offer *offer,
         say(h, LOG_LEVEL_DEBUG1, "Host '%s' is known and matches the %s host key.", h->query.name,
             offer->type);
         say(h, LOG_LEVEL_DEBUG1, "Found key in %s:%zu", place(h, check), check->line_number);
+        show_known(h, offer);
         return ADIT_E_OK;
     case KNOWN_HOSTS_REVOKED:
         return on_revoked(h, check, offer, err);
@@ -433,6 +453,7 @@ static enum adit_err check_files(struct host_keys *h, const struct offer *offer,
     }
     if (is_known_without_port(h, plain, offer)) {
         say(h, LOG_LEVEL_DEBUG1, "Found key without its port in %s:%zu", place(h, plain), plain->line_number);
+        show_known(h, offer);
         return ADIT_E_OK;
     }
     if (h->has_plain && plain->verdict == KNOWN_HOSTS_REVOKED)
@@ -568,6 +589,7 @@ static enum adit_err read_offer(const struct host_keys *h, struct offer *offer, 
     offer->key_type = key.type;
     offer->type = key_short_name(key.type);
     key_fingerprint(offer->blob, offer->fingerprint);
+    fingerprint_text(offer->blob, (enum fingerprint_hash)h->options->fingerprint_hash, offer->shown);
     return ADIT_E_OK;
 }
 

@@ -43,6 +43,10 @@ void hash_update(struct hash *h, const void *p, size_t n);
 void hash_out(const struct hash *h, uint8_t *out); /* h may go on being updated */
 void hash_of(enum hash_alg alg, struct span data, uint8_t *out);
 
+/* For fingerprints in the old style, which a person compares, and for nothing else. */
+enum { MD5_LEN = 16 };
+void md5_of(struct span data, uint8_t out[static MD5_LEN]);
+
 /* HMAC, RFC 2104: out has hash_len(alg) bytes. For key material of any length. */
 void hmac_of(enum hash_alg alg, struct span key, struct span data, uint8_t *out);
 

@@ -144,6 +144,14 @@ void hash_out(const struct hash *h, uint8_t *out)
     adit_wipe(&copy, sizeof copy);
 }
 
+void md5_of(struct span data, uint8_t out[static MD5_LEN])
+{
+    br_md5_context md5;
+    br_md5_init(&md5);
+    br_md5_update(&md5, data.p, data.n);
+    br_md5_out(&md5, out);
+}
+
 void hash_of(enum hash_alg alg, struct span data, uint8_t *out)
 {
     struct hash h;

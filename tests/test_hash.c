@@ -44,6 +44,17 @@ static void of_published_messages(void **state)
                 "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f");
 }
 
+/* RFC 1321, A.5. */
+static void md5_of_published_messages(void **state)
+{
+    uint8_t out[MD5_LEN];
+    (void)state;
+    md5_of(text(""), out);
+    assert_hex(out, sizeof out, "d41d8cd98f00b204e9800998ecf8427e");
+    md5_of(text("message digest"), out);
+    assert_hex(out, sizeof out, "f96b697d7cb7938d525a2f31aaf161d0");
+}
+
 /* FIPS 180-4's two-block examples. */
 static void of_two_blocks(void **state)
 {
@@ -302,6 +313,7 @@ int main(void)
         cmocka_unit_test(hmac_at_the_block_edge),
     };
     const struct CMUnitTest all[] = {
+        cmocka_unit_test(md5_of_published_messages),
         cmocka_unit_test(every_cpu_hashes_alike),
         cmocka_unit_test(every_cpu_makes_two_hmacs_alike),
         cmocka_unit_test(a_started_hash_keeps_its_code),

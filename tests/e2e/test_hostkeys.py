@@ -270,3 +270,23 @@ def test_checking_off_is_explicit(kit, sshd):
     client = kit.run(*args(kit, sshd, "-o", "StrictHostKeyChecking=no"))
     assert connects(client)
     assert keys.public(sshd.host_keys[0]) in kit.known_hosts.read_text()
+
+
+@pytest.mark.parametrize("kind", ["sha256", "md5"])
+def test_picture_of_the_key(kit, sshd, kind, adit_only):
+    """VisualHostKey and FingerprintHash: ssh-keygen's text and picture in the question, and later whenever the key is shown;
+    that fingerprint is an answer to the question."""
+    shown = subprocess.run(["ssh-keygen", "-E", kind, "-lvf", f"{sshd.host_keys[0]}.pub"], capture_output=True, text=True,
+                           check=True).stdout
+    line, picture = shown.split("\n", 1)
+    text = line.split()[1]
+    more = ["-o", "VisualHostKey=yes", "-o", f"FingerprintHash={kind}"]
+    terminal = Terminal(kit, *more, *ask_args(kit, sshd))
+    terminal.wait(r"yes/no")
+    assert f"key fingerprint is {text}.\n{picture}" in terminal.seen.text.replace("\r", "")
+    terminal.type(text + "\n")
+    assert connects(terminal.client)
+    terminal.close()
+    client = kit.run(*args(kit, sshd, *more))
+    assert connects(client)
+    assert f"Host key fingerprint is {text}\n{picture}" in client.err.text

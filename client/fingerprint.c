@@ -1,0 +1,118 @@
+#include "client/fingerprint.h"
+
+#include <string.h>
+
+#include "crypto/crypto.h"
+#include "ssh/key.h"
+
+enum {
+    ART_WIDTH = 17,
+    ART_HEIGHT = 9,
+    DIGEST_MAX = 32,
+};
+
+static size_t digest_of(struct span blob, enum fingerprint_hash hash, uint8_t out[static DIGEST_MAX])
+{
+    if (hash == FINGERPRINT_MD5) {
+        md5_of(blob, out);
+        return MD5_LEN;
+    }
+    hash_of(HASH_SHA256, blob, out);
+    return hash_len(HASH_SHA256);
+}
+
+void fingerprint_text(struct span blob, enum fingerprint_hash hash, char out[static FINGERPRINT_CAP])
+{
+    uint8_t digest[DIGEST_MAX];
+    if (hash != FINGERPRINT_MD5) {
+        key_fingerprint(blob, out);
+        return;
+    }
+    size_t len = digest_of(blob, hash, digest), n = adit_format(out, FINGERPRINT_CAP, "MD5");
+    for (size_t i = 0; i < len; i++)
+        n += adit_format(out + n, FINGERPRINT_CAP - n, ":%02x", (unsigned)digest[i]);
+}
+
+/* ---- The picture: a walk on a field, one diagonal step for each two bits, lowest bits first ----
+ * "The drunken bishop: An analysis of the OpenSSH fingerprint visualization algorithm", Loss, Limmer, von
+ * Gernler, 2009. */
+
+struct field {
+    uint8_t visits[ART_WIDTH][ART_HEIGHT];
+    int x, y;
+};
+
+static int step(int at, bool forward, int size)
+{
+    at += forward ? 1 : -1;
+    return at < 0 ? 0 : at >= size ? size - 1 : at;
+}
+
+static void walk(struct field *f, const uint8_t *digest, size_t len)
+{
+    memset(f, 0, sizeof *f);
+    f->x = ART_WIDTH / 2;
+    f->y = ART_HEIGHT / 2;
+    for (size_t i = 0; i < 4 * len; i++) {
+        unsigned bits = (unsigned)digest[i / 4] >> (2 * (i % 4));
+        f->x = step(f->x, (bits & 1) != 0, ART_WIDTH);
+        f->y = step(f->y, (bits & 2) != 0, ART_HEIGHT);
+        f->visits[f->x][f->y]++;
+    }
+}
+
+/* A field that was visited more often than there are signs has the last one. */
+static char sign_of(const struct field *f, int x, int y)
+{
+    static const char signs[] = " .o+=*BOX@%&#/^";
+    size_t visits = f->visits[x][y], last = sizeof signs - 2;
+    if (x == ART_WIDTH / 2 && y == ART_HEIGHT / 2)
+        return 'S';
+    if (x == f->x && y == f->y)
+        return 'E';
+    return signs[visits < last ? visits : last];
+}
+
+/* "+--[ED25519 256]--+" */
+static size_t border(char *out, const char *title)
+{
+    size_t n = 0, len = strlen(title), left = (ART_WIDTH - len) / 2;
+    out[n++] = '+';
+    memset(out + n, '-', ART_WIDTH);
+    memcpy(out + n + left, title, len);
+    n += ART_WIDTH;
+    out[n++] = '+';
+    return n;
+}
+
+static void title_of(struct span blob, char title[static ART_WIDTH + 1])
+{
+    struct key key;
+    title[0] = 0;
+    if (!key_parse(&key, blob))
+        return;
+    const char *name = key_short_name(key.type);
+    if (adit_format(title, ART_WIDTH + 1, "[%s %u]", name, key_bits(&key)) == ART_WIDTH)
+        (void)adit_format(title, ART_WIDTH + 1, "[%s]", name); /* it may have been cut */
+}
+
+void fingerprint_art(struct span blob, enum fingerprint_hash hash, char out[static FINGERPRINT_ART_CAP])
+{
+    uint8_t digest[DIGEST_MAX];
+    char title[ART_WIDTH + 1];
+    struct field f;
+    size_t n;
+    walk(&f, digest, digest_of(blob, hash, digest));
+    title_of(blob, title);
+    n = border(out, title);
+    for (int y = 0; y < ART_HEIGHT; y++) {
+        out[n++] = '\n';
+        out[n++] = '|';
+        for (int x = 0; x < ART_WIDTH; x++)
+            out[n++] = sign_of(&f, x, y);
+        out[n++] = '|';
+    }
+    out[n++] = '\n';
+    n += border(out + n, hash == FINGERPRINT_MD5 ? "[MD5]" : "[SHA256]");
+    out[n] = 0;
+}
