@@ -288,6 +288,11 @@ static void make_config(struct client *c)
     c->config.user = c->user;
     c->config.connect_timeout_ms = seconds_to_ms(o->connect_timeout_s);
     c->config.tcp_keepalive = o->tcp_keepalive;
+    c->config.bind_address = o->bind_address;
+    c->config.bind_interface = o->bind_interface;
+    c->config.connection_attempts = o->connection_attempts;
+    c->config.qos_login = o->ip_qos_interactive;
+    c->config.qos_open = o->ip_qos_bulk; /* no terminal hangs on it */
     c->config.transport_fd = -1;
     c->config.exit_on_forward_failure = o->exit_on_forward_failure;
     c->config.unix_mask = o->stream_local_bind_mask;

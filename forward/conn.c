@@ -48,6 +48,7 @@ void conn_init(struct conn *c, struct session *s)
     c->bound = BOUND_START;
     c->deadline_ms = LOOP_NEVER;
     loop_fd_init(&c->transport, SESSION_FD_TRANSPORT, c);
+    dial_init(&c->dial, s);
 }
 
 static void conn_fail(struct conn *c, const struct adit_error *why)
@@ -111,59 +112,9 @@ static void conn_up(struct conn *c)
     (void)sock_set_notsent_lowat(fd, (uint32_t)c->bound);
     if (s->config.transport_fd < 0 && sock_peer(fd, &peer))
         sock_addr_text(&peer, text);
-    c->is_connecting = false;
-    resolve_free(c->resolve);
-    c->resolve = NULL;
-    loop_timer_cancel(&s->loop, &s->phase_timer);
     session_log(s, SESSION_DEBUG1, "Connection established.");
     session_notify_text(s, SESSION_CONNECTED, text);
     conn_machine(c);
-}
-
-/* Each address gets an equal share of the time that is left. */
-static void conn_set_timer(struct conn *c)
-{
-    struct session *s = c->session;
-    uint64_t now = loop_now_ms(), left = c->addr_count - c->addr_next + 1;
-    if (c->deadline_ms == LOOP_NEVER)
-        return;
-    uint64_t share = c->deadline_ms > now ? (c->deadline_ms - now) / left : 0;
-    loop_timer_set(&s->loop, &s->phase_timer, now + share);
-}
-
-static bool conn_try(struct conn *c, const struct sock_addr *to)
-{
-    struct session *s = c->session;
-    char text[SOCK_TEXT_CAP];
-    int fd = -1;
-    bool done = false;
-    c->why.code = ADIT_E_OK;
-    sock_addr_text(to, text);
-    session_log(s, SESSION_DEBUG1, "Connecting to %s [%s].", s->config.host, text);
-    session_notify_text(s, SESSION_CONNECTING, text);
-    if (sock_connect_start(&fd, to, NULL, &done, &c->why) != ADIT_E_OK)
-        return false;
-    if (loop_add(&s->loop, &c->transport, fd, &c->why) != ADIT_E_OK) {
-        sock_close(&fd);
-        return false;
-    }
-    c->is_connecting = true;
-    conn_set_timer(c);
-    if (done)
-        conn_up(c);
-    return true;
-}
-
-static void conn_try_next(struct conn *c)
-{
-    struct session *s = c->session;
-    while (c->addr_next < c->addr_count) {
-        if (conn_try(c, &c->addrs[c->addr_next++]))
-            return;
-        session_log(s, SESSION_DEBUG1, "%s", c->why.text);
-    }
-    (void)adit_fail(&c->why, ADIT_E_CONNECT, "%s has no address to connect to", s->config.host);
-    conn_fail(c, &c->why);
 }
 
 static void conn_close(struct conn *c)
@@ -173,49 +124,10 @@ static void conn_close(struct conn *c)
     sock_close(&fd);
 }
 
-static void conn_try_failed(struct conn *c)
-{
-    session_log(c->session, SESSION_DEBUG1, "%s", c->why.text);
-    c->is_connecting = false;
-    conn_close(c);
-    conn_try_next(c);
-}
-
-void conn_on_timer(struct conn *c)
-{
-    struct session *s = c->session;
-    struct adit_error err = {ADIT_E_OK, ""};
-    if (c->is_connecting && c->addr_next < c->addr_count) {
-        c->why.code = ADIT_E_OK;
-        (void)adit_fail(&c->why, ADIT_E_TIMEOUT, "connect to %s port %u: no answer", s->config.host,
-                        s->config.port);
-        conn_try_failed(c);
-        return;
-    }
-    (void)adit_fail(&err, ADIT_E_TIMEOUT, "connect to %s port %u: timed out after %u s (%s)", s->config.host,
-                    s->config.port, (s->config.connect_timeout_ms + 999) / 1000,
-                    c->is_connecting ? "no answer" : "the name lookup did not finish");
-    conn_fail(c, &err);
-}
-
-void conn_on_resolved(struct conn *c)
+void conn_dialled(struct conn *c, int fd)
 {
     struct adit_error err = {ADIT_E_OK, ""};
-    if (resolve_result(c->resolve, &c->addrs, &c->addr_count, &err) != ADIT_E_OK) {
-        conn_fail(c, &err);
-        return;
-    }
-    conn_try_next(c);
-}
-
-static void conn_given(struct conn *c)
-{
-    struct session *s = c->session;
-    struct adit_error err = {ADIT_E_OK, ""};
-    int fd = s->config.transport_fd;
-    if (!sock_set_nonblock(fd, true))
-        (void)adit_fail(&err, ADIT_E_SYSTEM, "the given stream cannot be made non-blocking");
-    else if (loop_add(&s->loop, &c->transport, fd, &err) == ADIT_E_OK) {
+    if (loop_add(&c->session->loop, &c->transport, fd, &err) == ADIT_E_OK) {
         conn_up(c);
         return;
     }
@@ -223,34 +135,47 @@ static void conn_given(struct conn *c)
     conn_fail(c, &err);
 }
 
+void conn_not_dialled(struct conn *c, const struct adit_error *why)
+{
+    conn_fail(c, why);
+}
+
+void conn_on_timer(struct conn *c)
+{
+    dial_on_timer(&c->dial);
+}
+
+static void conn_given(struct conn *c)
+{
+    struct adit_error err = {ADIT_E_OK, ""};
+    int fd = c->session->config.transport_fd;
+    if (sock_set_nonblock(fd, true)) {
+        conn_dialled(c, fd);
+        return;
+    }
+    (void)adit_fail(&err, ADIT_E_SYSTEM, "the given stream cannot be made non-blocking");
+    sock_close(&fd);
+    conn_fail(c, &err);
+}
+
 void conn_start(struct conn *c)
 {
     struct session *s = c->session;
-    struct adit_error err = {ADIT_E_OK, ""};
     if (s->config.connect_timeout_ms > 0)
         c->deadline_ms = loop_now_ms() + s->config.connect_timeout_ms;
     s->phase = PHASE_CONNECTING;
     c->is_begun = true;
-    if (s->config.transport_fd >= 0) {
+    if (s->config.transport_fd >= 0)
         conn_given(c);
-        return;
-    }
-    loop_timer_set(&s->loop, &s->phase_timer, c->deadline_ms);
-    if (resolve_start(&c->resolve, s->config.host, s->config.port, s->config.family, &s->box,
-                      SESSION_MAIL_RESOLVED, c, &err) != ADIT_E_OK)
-        conn_fail(c, &err);
+    else
+        dial_start(&c->dial, s->config.host, s->config.port, c->deadline_ms);
 }
 
-void conn_on_transport(struct conn *c)
+void conn_open_qos(struct conn *c)
 {
-    bool done = false;
-    if (!c->is_connecting || !(c->transport.can_write || c->transport.hangup))
-        return;
-    c->why.code = ADIT_E_OK;
-    if (sock_connect_finish(c->transport.fd, &c->addrs[c->addr_next - 1], &done, &c->why) != ADIT_E_OK)
-        conn_try_failed(c);
-    else if (done)
-        conn_up(c);
+    int tos = c->session->config.qos_open;
+    if (tos > 0 && c->transport.fd >= 0)
+        (void)sock_set_tos(c->transport.fd, (uint8_t)tos);
 }
 
 /* ---- Output ---- */
@@ -473,8 +398,7 @@ static void discard_input(int fd)
 
 void conn_wipe(struct conn *c)
 {
-    resolve_free(c->resolve);
-    c->resolve = NULL;
+    dial_wipe(&c->dial);
     ssh_free(c->ssh);
     c->ssh = NULL;
     if (c->transport.fd >= 0) {

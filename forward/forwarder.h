@@ -103,6 +103,7 @@ extern const struct forwarder_ops forwarder_local, forwarder_remote, forwarder_r
 enum {
     SESSION_FD_TRANSPORT,
     SESSION_FD_MAILBOX,
+    SESSION_FD_DIAL,      /* an address that is being tried */
     SESSION_FD_FORWARDER, /* owner: the forwarder */
     SESSION_FD_FLOW,      /* owner: the flow */
 

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "forward/dial.h"
 #include "forward/forwarder.h"
 #include "forward/session.h"
 #include "net/resolve.h"
@@ -24,14 +25,8 @@ struct conn {
     struct session *session;
     struct ssh *ssh;
     struct loop_fd transport;
-    /* Until TCP is up. */
-    struct resolve *resolve;
-    const struct sock_addr *addrs;
-    size_t addr_count, addr_next;
-    bool is_connecting;
-    bool is_literal;       /* the host needed no lookup */
-    uint64_t deadline_ms;  /* of connect_timeout_ms; LOOP_NEVER */
-    struct adit_error why; /* why the last address failed */
+    struct dial dial;     /* until TCP is up */
+    uint64_t deadline_ms; /* of connect_timeout_ms; LOOP_NEVER */
     /* Output: see conn_measure. */
     size_t bound;            /* unsent bytes aimed at */
     uint64_t window_us;      /* when the present measurement began */
@@ -105,10 +100,11 @@ void session_event(struct session *s, const struct ssh_event *ev);
 /* ---- conn.c */
 
 void conn_init(struct conn *c, struct session *s);
-void conn_start(struct conn *c);          /* lookup, TCP, machine; or transport_fd */
-void conn_on_resolved(struct conn *c);    /* its letter came */
-void conn_on_transport(struct conn *c);   /* readiness */
+void conn_start(struct conn *c);           /* lookup, TCP, machine; or transport_fd */
+void conn_dialled(struct conn *c, int fd); /* TCP stands: takes fd */
+void conn_not_dialled(struct conn *c, const struct adit_error *why);
 void conn_on_timer(struct conn *c);       /* the phase timer, while connecting */
+void conn_open_qos(struct conn *c);       /* authenticated: its packets are marked otherwise now */
 void conn_tick(struct conn *c);           /* tells the machine the time */
 bool conn_work(struct conn *c);           /* everything that can be done now; true: more at once */
 bool conn_is_light(const struct conn *c); /* the last turn moved little: no bulk transfer */

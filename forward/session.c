@@ -389,6 +389,7 @@ static void on_authenticated(struct session *s, struct span method)
         return;
     s->phase = PHASE_OPEN;
     peer_text(s, peer, sizeof peer);
+    conn_open_qos(&s->conn);
     session_log(s, SESSION_VERBOSE, "Authenticated to %s %s using \"%s\".", s->config.host, peer, clean);
     plan_no_more_sessions(s);
     idle_start(s);
@@ -600,7 +601,7 @@ static void on_mail(struct session *s, struct mail *m)
         return;
     case SESSION_MAIL_RESOLVED:
         if (s->phase == PHASE_CONNECTING)
-            conn_on_resolved(&s->conn);
+            dial_on_resolved(&s->conn.dial);
         return;
     case SESSION_MAIL_FORWARDER_RESOLVED:
         if (s->phase == PHASE_BINDING)
@@ -626,8 +627,10 @@ static void on_fd(struct session *s, struct loop_fd *f)
 {
     struct forwarder *fw = f->owner;
     switch (f->kind) {
-    case SESSION_FD_TRANSPORT:
-        conn_on_transport(&s->conn);
+    case SESSION_FD_TRANSPORT: /* its bits are all that counts */
+        return;
+    case SESSION_FD_DIAL:
+        dial_on_ready(&s->conn.dial, f);
         return;
     case SESSION_FD_MAILBOX:
         on_mailbox(s);

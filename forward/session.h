@@ -90,6 +90,10 @@ struct session_config {
     uint32_t connect_timeout_ms; /* for lookup, TCP, version and key exchange together; 0: no limit of ours.
                                   * It pauses while a question waits for its answer */
     bool tcp_keepalive;
+    const char *bind_address, *bind_interface; /* where to connect from; NULL: the kernel's choice */
+    uint32_t connection_attempts;              /* rounds over all addresses, a second apart; 0 as 1 */
+    int qos_login, qos_open; /* the IP_TOS of our packets up to and after the authentication; 0 or less: left
+                                alone */
     int transport_fd; /* a connected stream to use instead of connecting (a jump host's end, tests); the
                        * session closes it. -1: connect. There is no zero default here */
     const struct session_forward *forwards;

@@ -130,13 +130,24 @@ enum sock_accept sock_accept(int listener, int *fd, struct sock_addr *peer, stru
     return verdict;
 }
 
+enum adit_err sock_open(int *fd, const struct sock_addr *to, struct adit_error *err)
+{
+    *fd = stream_open(to);
+    return *fd >= 0 ? ADIT_E_OK : cannot_connect(fd, to, errno, err);
+}
+
 enum adit_err sock_connect_start(int *fd, const struct sock_addr *to, const struct sock_addr *source,
                                  bool *done, struct adit_error *err)
 {
     *done = false;
-    *fd = stream_open(to);
-    if (*fd < 0)
-        return cannot_connect(fd, to, errno, err);
+    enum adit_err e = sock_open(fd, to, err);
+    return e == ADIT_E_OK ? sock_connect_start_on(fd, to, source, done, err) : e;
+}
+
+enum adit_err sock_connect_start_on(int *fd, const struct sock_addr *to, const struct sock_addr *source,
+                                    bool *done, struct adit_error *err)
+{
+    *done = false;
     if (source && bind(*fd, addr_ptr(source), source->len) != 0)
         return give_up(fd, ADIT_E_CONNECT, "bind to", source, errno, err);
     *done = connect(*fd, addr_ptr(to), to->len) == 0;

@@ -43,6 +43,10 @@ void sock_addr_host(const struct sock_addr *a, char out[static SOCK_TEXT_CAP]);
 /* "127.0.0.1:80", "[::1]:80", "/path". */
 void sock_addr_text(const struct sock_addr *a, char out[static SOCK_TEXT_CAP]);
 
+/* An address of a network interface that is up; one that is neither loopback nor link-local if it has any.
+ * False: it has none of this family, or does not exist. */
+bool sock_interface_addr(struct sock_addr *out, const char *interface, int family) ADIT_MUST_USE;
+
 /* ---- Making them. *fd is -1 after a failure. */
 
 /* Listens on a (SO_REUSEADDR, IPV6_V6ONLY). Port 0: the kernel's choice, see sock_local. ADIT_E_FORWARD; with
@@ -81,6 +85,11 @@ enum sock_accept sock_accept(int listener, int *fd, struct sock_addr *peer,
  * when a Unix socket's backlog is full: try again a little later, for nothing tells when it is not. */
 enum adit_err sock_connect_start(int *fd, const struct sock_addr *to, const struct sock_addr *source,
                                  bool *done, struct adit_error *err) ADIT_MUST_USE;
+/* The same in two steps, for options that must be set before the first packet: a socket for `to`, not
+ * connected; and its start, which closes it when it fails. */
+enum adit_err sock_open(int *fd, const struct sock_addr *to, struct adit_error *err) ADIT_MUST_USE;
+enum adit_err sock_connect_start_on(int *fd, const struct sock_addr *to, const struct sock_addr *source,
+                                    bool *done, struct adit_error *err) ADIT_MUST_USE;
 /* After writability: ADIT_E_OK, or ADIT_E_CONNECT with the reason. `to` is for the text. *done false: still
  * under way. */
 enum adit_err sock_connect_finish(int fd, const struct sock_addr *to, bool *done,
