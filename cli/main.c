@@ -12,6 +12,7 @@
 #include "cli/query.h"
 #include "cli/run.h"
 #include "client/client.h"
+#include "client/ssh_config.h"
 
 /* A parent may have closed some of these; what we open must not become one of them. */
 static bool standard_descriptors_open(void)
@@ -52,13 +53,28 @@ static enum adit_err log_open(const struct args *args, struct adit_error *err)
     return args->log_file != NULL ? log_to_file(args->log_file, err) : ADIT_E_OK;
 }
 
+static void on_debug(void *ctx, const char *line)
+{
+    (void)ctx;
+    log_line(LOG_LEVEL_DEBUG1, line);
+}
+
+static enum adit_err read_configuration(struct args *args, struct adit_error *err)
+{
+    const struct ssh_config_query query = {
+        .host = args->host, .file = args->config_file, .remote_command = args->command, .debug = on_debug};
+    enum adit_err e = ssh_config_resolve(&args->options, &query, err);
+    log_set_level((enum log_level)args->options.log_level);
+    return e;
+}
+
 /* From here on all of our text is in the log file, if there is one. */
 static enum adit_err prepare(struct args *args, struct adit_error *err)
 {
     enum adit_err e = log_open(args, err);
     log_set_level((enum log_level)args->options.log_level);
-    if (e == ADIT_E_OK && args->config_file != NULL && strcmp(args->config_file, "none") != 0)
-        e = adit_fail(err, ADIT_E_UNSUPPORTED, "option -F %s is not supported yet", args->config_file);
+    if (e == ADIT_E_OK)
+        e = read_configuration(args, err);
     if (e == ADIT_E_OK && args->wants_config)
         e = adit_fail(err, ADIT_E_UNSUPPORTED, "option -G is not supported yet");
     if (e == ADIT_E_OK)

@@ -283,8 +283,10 @@ static enum adit_err make_hops(struct run *run, struct adit_error *err)
 static enum adit_err prepare(struct run *run, struct adit_error *err)
 {
     const struct args *args = run->args;
-    const struct chain_query query = {
-        .options = &args->options, .host = args->host, .stdio = args->has_stdio ? &args->stdio : NULL};
+    const struct chain_query query = {.options = &args->options,
+                                      .host = args->host,
+                                      .config_file = args->config_file,
+                                      .stdio = args->has_stdio ? &args->stdio : NULL};
     enum adit_err e = chain_new(&run->chain, &query, &run->prompt, err);
     if (e == ADIT_E_OK)
         e = make_hops(run, err);

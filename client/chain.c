@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client/jump_spec.h"
+#include "client/ssh_config.h"
 #include "client/proxy_command.h"
 #include "client/texts.h"
 #include "net/sock.h"
@@ -23,6 +24,7 @@ struct link {
 
 struct chain {
     struct client_prompt prompt;
+    const char *config_file;
     size_t count;
     struct link *links[LINKS_MAX]; /* the destination first: as they are found */
     int stream_fd;                 /* the transport of the link that is started next; -1: it connects */
@@ -42,6 +44,11 @@ static void link_log(void *ctx, enum log_level level, const char *line)
     char named[JUMP_NAME_CAP + PROMPT_TEXT_CAP];
     (void)adit_format(named, sizeof named, "[%s] %s", l->spec.name, line);
     l->caller->log(l->caller->ctx, level, named);
+}
+
+static void link_debug(void *ctx, const char *line)
+{
+    link_log(ctx, LOG_LEVEL_DEBUG1, line);
 }
 
 static bool link_ask(void *ctx, enum prompt_kind kind, const char *text, char *answer, size_t cap)
@@ -115,7 +122,13 @@ static enum adit_err resolve_options(const struct chain *c, struct link *l, stru
 {
     struct adit_error why = {ADIT_E_OK, ""};
     const struct options *destination = c->links[0]->options;
+    const struct ssh_config_query query = {
+        .host = l->spec.host, .file = c->config_file, .debug = link_debug, .ctx = l};
     enum adit_err e = set_given(l, jump, &why);
+    if (e == ADIT_E_OK)
+        e = ssh_config_resolve(&l->own, &query, &why);
+    if (e == ADIT_E_OK)
+        e = options_check(&l->own, &why);
     if (e != ADIT_E_OK)
         return link_failed(l, &why, err);
     if (destination->log_level > LOG_LEVEL_VERBOSE) /* -v, and not a file's LogLevel */
@@ -187,6 +200,7 @@ enum adit_err chain_new(struct chain **out, const struct chain_query *query,
     if (c == NULL)
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
     c->prompt = *prompt;
+    c->config_file = query->config_file;
     c->stream_fd = -1;
     proxy_command_init(&c->proxy);
     enum adit_err e = find_links(c, query, err);

@@ -28,6 +28,7 @@ struct chain;
 struct chain_query {
     const struct options *options;    /* the destination's; borrowed until chain_free, as the rest */
     const char *host;                 /* the destination as the user gave it */
+    const char *config_file;          /* for the jump hosts: see ssh_config.h */
     const struct forward_spec *stdio; /* -W, or NULL */
 };
 

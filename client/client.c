@@ -63,7 +63,9 @@ static enum adit_err choose_host(struct client *c, const char *given, struct nam
     char expanded[EXPAND_PATH_CAP];
     const char *host = given;
     n->expand.host = given;
-    if (c->options->host_name != NULL) {
+    if (c->options->host_name_is_final) {
+        host = c->options->host_name;
+    } else if (c->options->host_name != NULL) {
         enum adit_err e = expand_path(expanded, c->options->host_name, &n->expand, err);
         if (e != ADIT_E_OK)
             return e;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/line_words.h"
 #include "client/options_table.h"
 #include "client/options_values.h"
 #include "client/patterns.h"
@@ -86,67 +87,6 @@ const char *option_text(const char *text)
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f';
-}
-
-/* The words of a line in one block of memory; freed by words_free. */
-struct line_words {
-    char *raw, *text;
-    char *item[OPTION_WORDS_MAX];
-    size_t count;
-};
-
-static void words_free(struct line_words *w)
-{
-    free(w->raw);
-    free(w->text);
-}
-
-/* One word: single and double quotes, and a backslash before a quote, a backslash or, outside quotes, a
- * blank. False: a quote is open. */
-static bool word_take(const char **in, char **out)
-{
-    const char *t = *in;
-    char *o = *out, quote = 0;
-    for (; *t != 0 && (quote != 0 || (*t != ' ' && *t != '\t')); t++) {
-        bool escapes =
-            *t == '\\' && (t[1] == '"' || t[1] == '\'' || t[1] == '\\' || (quote == 0 && t[1] == ' '));
-        if (escapes)
-            *o++ = *++t;
-        else if (quote == 0 && (*t == '"' || *t == '\''))
-            quote = *t;
-        else if (quote != 0 && *t == quote)
-            quote = 0;
-        else
-            *o++ = *t;
-    }
-    *o++ = 0;
-    *in = t;
-    *out = o;
-    return quote == 0;
-}
-
-static enum adit_err words_split(struct line_words *w, const char *value, struct adit_error *err)
-{
-    size_t n = strlen(value);
-    while (n > 0 && is_blank(value[n - 1]))
-        n--;
-    w->raw = text_copy(span_make((const uint8_t *)value, n));
-    w->text = malloc(n + 2);
-    w->count = 0;
-    if (w->raw == NULL || w->text == NULL)
-        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
-    const char *in = w->raw;
-    for (char *out = w->text;;) {
-        while (*in == ' ' || *in == '\t')
-            in++;
-        if (*in == 0 || *in == '#')
-            return ADIT_E_OK;
-        if (w->count == OPTION_WORDS_MAX)
-            return adit_fail(err, ADIT_E_USAGE, "too many arguments");
-        w->item[w->count++] = out;
-        if (!word_take(&in, &out))
-            return adit_fail(err, ADIT_E_USAGE, "invalid quotes");
-    }
 }
 
 bool options_split_line(const char *line, char keyword[static OPTIONS_KEYWORD_CAP], const char **value)
@@ -233,7 +173,7 @@ static enum adit_err set_words(struct options *o, const struct option_row *row, 
                                const char *value, struct adit_error *err)
 {
     struct adit_error why = {0};
-    enum adit_err e = words_split(w, value, &why);
+    enum adit_err e = line_words_split(w, value, &why);
     struct option_words words = {.raw = w->raw, .item = w->item, .count = w->count};
     if (e == ADIT_E_MEMORY || (e != ADIT_E_OK && !is_raw(row)))
         return adit_fail(err, e, "%s: %s", row->name, why.text);
@@ -253,7 +193,7 @@ static enum adit_err set_value(struct options *o, const struct options *seen, co
     if (w == NULL)
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
     enum adit_err e = set_words(o, row, w, value, err);
-    words_free(w);
+    line_words_wipe(w);
     free(w);
     return e;
 }
@@ -290,6 +230,10 @@ bool options_is_set(const struct options *o, const char *keyword)
 
 enum adit_err options_add_forward(struct options *o, const struct forward_spec *spec, struct adit_error *err)
 {
+    /* A second reading of the files gives them all again. */
+    for (size_t i = 0; i < o->forward_count; i++)
+        if (memcmp(&o->forwards[i], spec, sizeof *spec) == 0)
+            return ADIT_E_OK;
     struct forward_spec *more = realloc(o->forwards, (o->forward_count + 1) * sizeof *more);
     if (more == NULL)
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
@@ -384,7 +328,9 @@ static bool special_is_default(const struct options *o, const struct option_row 
 static enum adit_err row_judge(struct options *o, const struct option_row *row, struct adit_error *err)
 {
     char note[128];
-    if (row->state == OPTION_PENDING)
+    if (row->state == OPTION_PENDING_SESSION && o->session_type == SESSION_TYPE_NONE)
+        return ADIT_E_OK;
+    if (row->state == OPTION_PENDING || row->state == OPTION_PENDING_SESSION)
         return adit_fail(err, ADIT_E_UNSUPPORTED, "%s is not supported yet", row->name);
     adit_format(note, sizeof note, "%s: adit does not have this; the option has no effect", row->name);
     return option_text_add(row->state == OPTION_NOTED ? &o->notes : &o->debug_notes, note, err);

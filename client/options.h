@@ -59,7 +59,8 @@ struct options {
     bool is_set[OPTIONS_KEYWORDS_MAX]; /* by row of the table; see options_is_set */
 
     /* where and how to connect */
-    char *host_name; /* HostName: where to connect to, if not the name that was given */
+    char *host_name;         /* HostName: where to connect to, if not the name that was given */
+    bool host_name_is_final; /* it has no tokens any more: ssh_config_resolve was there */
     char *user;
     uint16_t port; /* 22 */
     uint32_t family;

@@ -68,6 +68,7 @@ static const struct option_choice log_level[] = {{"QUIET", LOG_LEVEL_QUIET},    
 
 #define BUILT   OPTION_BUILT
 #define PENDING OPTION_PENDING
+#define SESSION OPTION_PENDING_SESSION
 #define NOTED   OPTION_NOTED
 #define LOW     OPTION_NOTED_LOW
 
@@ -146,11 +147,11 @@ const struct option_row option_rows[] = {
     FLAG("ProxyUseFdpass", proxy_use_fdpass, BUILT),
     SPECIAL_AT("AditProxy", proxy_url, option_set_proxy_url, PENDING),
     /* the name's canonical form */
-    CHOICE("CanonicalizeHostname", canonicalize_hostname, PENDING),
+    CHOICE("CanonicalizeHostname", canonicalize_hostname, BUILT),
     SPECIAL_AT("CanonicalDomains", canonical_domains, option_set_domains, BUILT),
     FLAG("CanonicalizeFallbackLocal", canonicalize_fallback_local, BUILT),
     NUMBER("CanonicalizeMaxDots", canonicalize_max_dots, 0, ANY_NUMBER, BUILT),
-    SPECIAL_AT("CanonicalizePermittedCNAMEs", canonicalize_permitted_cnames, option_set_cnames, PENDING),
+    SPECIAL_AT("CanonicalizePermittedCNAMEs", canonicalize_permitted_cnames, option_set_cnames, BUILT),
     /* algorithms */
     ALGOS("KexAlgorithms", kex, SSH_LIST_KEX, "Bad SSH2 KexAlgorithms", BUILT),
     ALGOS("Ciphers", ciphers, SSH_LIST_CIPHER, "Bad SSH2 cipher spec", BUILT),
@@ -207,17 +208,17 @@ const struct option_row option_rows[] = {
     SPECIAL_AT("ChannelTimeout", channel_timeouts, option_set_channel_timeout, BUILT),
     /* the session */
     CHOICE("SessionType", session_type, BUILT),
-    COMMAND("RemoteCommand", remote_command, PENDING),
+    COMMAND("RemoteCommand", remote_command, SESSION),
     CHOICE("RequestTTY", request_tty, BUILT),
     FLAG("StdinNull", stdin_null, BUILT),
     FLAG("ForkAfterAuthentication", fork_after_auth, BUILT),
-    {ROW("SendEnv", SPECIAL, PENDING), AT(send_env), .set = option_set_send_env, .accumulates = true},
-    SPECIAL_AT("SetEnv", set_env, option_set_env, PENDING),
-    SPECIAL("EscapeChar", option_set_escape, PENDING),
-    FLAG("EnableEscapeCommandline", enable_escape_commandline, PENDING),
+    {ROW("SendEnv", SPECIAL, SESSION), AT(send_env), .set = option_set_send_env, .accumulates = true},
+    SPECIAL_AT("SetEnv", set_env, option_set_env, SESSION),
+    SPECIAL("EscapeChar", option_set_escape, SESSION),
+    FLAG("EnableEscapeCommandline", enable_escape_commandline, SESSION),
     COMMAND("LocalCommand", local_command, BUILT), /* nothing without the next one */
     FLAG("PermitLocalCommand", permit_local_command, PENDING),
-    SPECIAL_AT("ObscureKeystrokeTiming", obscure_keystroke_ms, option_set_keystroke, PENDING),
+    SPECIAL_AT("ObscureKeystrokeTiming", obscure_keystroke_ms, option_set_keystroke, SESSION),
     CHOICE("ControlMaster", control_master, PENDING),
     TEXT("ControlPath", control_path, PENDING),
     SPECIAL_AT("ControlPersist", control_persist, option_set_persist, PENDING),

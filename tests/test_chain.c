@@ -45,7 +45,7 @@ static int teardown(void **state)
 
 static enum adit_err make(const char *host)
 {
-    const struct chain_query query = {.options = &f.options, .host = host};
+    const struct chain_query query = {.options = &f.options, .host = host, .config_file = "none"};
     return chain_new(&f.chain, &query, &f.fake.prompt, &f.err);
 }
 

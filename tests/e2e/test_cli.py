@@ -52,7 +52,7 @@ def test_usage_errors(kit, args):
 @pytest.mark.quick
 def test_a_command_is_refused(kit):
     """A remote command cannot be run yet: said, not ignored."""
-    code, _, err = says(kit, "host", "ls")
+    code, _, err = says(kit, "-F", "none", "host", "ls")
     assert code == 255 and "command" in err
 
 
