@@ -46,9 +46,12 @@ struct server {
     atomic_bool die;          /* close the transport without a word */
     atomic_bool open_remote;  /* open a forwarded-tcpip for what was asked */
     atomic_bool open_foreign; /* open one nobody asked for */
+    const char *greeting;     /* what it says on those; "hello" */
+    size_t greeting_n;
     atomic_uint cancels, remote_echoed, remote_refused;
     atomic_bool had_disconnect;
     char asked_address[64];
+    bool asked_path; /* it is one */
 };
 
 /* cmocka's assertions belong to the main thread. */
@@ -132,7 +135,9 @@ static void server_open(struct server *v, const struct ssh_event *ev)
 static void server_global(struct server *v, const struct ssh_event *ev)
 {
     uint8_t port[4] = {0, 0, REMOTE_PORT >> 8, REMOTE_PORT & 255};
-    if (span_is(ev->names, "cancel-tcpip-forward"))
+    bool is_path = span_is(ev->names, "cancel-streamlocal-forward@openssh.com");
+    v->asked_path = v->asked_path || span_is(ev->names, "streamlocal-forward@openssh.com");
+    if (is_path || span_is(ev->names, "cancel-tcpip-forward"))
         atomic_fetch_add(&v->cancels, 1);
     else
         (void)adit_format(v->asked_address, sizeof v->asked_address, "%.*s", (int)ev->text.n,
@@ -185,7 +190,8 @@ static void server_event(struct server *v, const struct ssh_event *ev)
         break;
     case SSH_EVENT_CHANNEL_OPENED: /* our forwarded-tcpip */
         server_add(v, ev->channel, false);
-        (void)!ssh_chan_write(v->ssh, ev->channel, span_str("hello"));
+        (void)!ssh_chan_write(v->ssh, ev->channel,
+                              v->greeting ? span_make(v->greeting, v->greeting_n) : span_str("hello"));
         break;
     case SSH_EVENT_CHANNEL_OPEN_FAILED:
         atomic_fetch_add(&v->remote_refused, 1);
@@ -215,7 +221,12 @@ static void server_event(struct server *v, const struct ssh_event *ev)
 
 static void server_commands(struct server *v)
 {
-    struct span where = span_str(v->asked_address), from = SPAN_LIT("192.0.2.7");
+    struct span where = span_str(v->asked_address), from = SPAN_LIT("192.0.2.7"),
+                foreign = SPAN_LIT("/other");
+    if (v->asked_path && atomic_exchange(&v->open_remote, false))
+        (void)!ssh_open_forwarded_streamlocal(v->ssh, where, NULL);
+    if (v->asked_path && atomic_exchange(&v->open_foreign, false))
+        (void)!ssh_open_forwarded_streamlocal(v->ssh, foreign, NULL);
     if (atomic_exchange(&v->open_remote, false))
         (void)!ssh_open_forwarded_tcpip(v->ssh, where, REMOTE_PORT, from, 999, NULL);
     if (atomic_exchange(&v->open_foreign, false))
@@ -364,6 +375,7 @@ static int setup(void **state)
                                         .transport_fd = fds[1],
                                         .forwards = f->forwards,
                                         .keep_open = true,
+                                        .unix_mask = 0177,
                                         .stdin_fd = -1,
                                         .stdout_fd = -1,
                                         .log_level = SESSION_DEBUG3};
@@ -432,6 +444,30 @@ static int dial(int family, uint16_t port)
     assert_true(sock_addr_parse(&a, family == AF_INET ? "127.0.0.1" : "::1", port));
     assert_int_equal(connect(fd, (struct sockaddr *)&a.storage, a.len), 0);
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    return fd;
+}
+
+/* A path that nothing has yet, in a folder of its own. */
+static void path_here(char path[static 64])
+{
+    memcpy(path, "/tmp/adit-session-XXXXXX", 25);
+    assert_non_null(mkdtemp(path));
+    memcpy(path + strlen(path), "/s", 3);
+}
+
+static void folder_gone(char *path)
+{
+    assert_int_not_equal(access(path, F_OK), 0);
+    *strrchr(path, '/') = 0;
+    assert_int_equal(rmdir(path), 0);
+}
+
+static int dial_path(const char *path)
+{
+    struct sock_addr a;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(sock_addr_path(&a, path, NULL), ADIT_E_OK);
+    assert_int_equal(connect(fd, (struct sockaddr *)&a.storage, a.len), 0);
     return fd;
 }
 
@@ -666,6 +702,184 @@ static void test_remote_refused_ends(void **state)
     assert_non_null(strstr(err.text, "listen port 7"));
 }
 
+/* Unix sockets at both ends of -L: the file is ours, and goes with us. */
+static void test_local_paths(void **state)
+{
+    struct fixture *f = *state;
+    char path[64];
+    path_here(path);
+    f->forwards[0] =
+        (struct session_forward){.type = SESSION_FORWARD_LOCAL, .bind_path = path, .path = "/echo"};
+    start(f, 1);
+    wait_until(f, &f->is_done);
+    assert_int_equal(f->failed, 0);
+    check_echo(dial_path(path), 100000);
+    check_echo(dial_path(path), 0);
+    stop_cleanly(f, NULL);
+    folder_gone(path);
+}
+
+/* A second stop does not wait: the file goes all the same. */
+static void test_path_to_port(void **state)
+{
+    struct fixture *f = *state;
+    char path[64];
+    path_here(path);
+    f->forwards[0] =
+        (struct session_forward){.type = SESSION_FORWARD_LOCAL, .bind_path = path, .host = "echo", .port = 7};
+    start(f, 1);
+    wait_until(f, &f->is_done);
+    check_echo(dial_path(path), 10);
+    session_stop(f->session);
+    session_stop(f->session); /* at once: the file goes all the same */
+    assert_int_equal(join(f, NULL, NULL), ADIT_E_OK);
+    folder_gone(path);
+}
+
+static void test_busy_path(void **state)
+{
+    struct fixture *f = *state;
+    char path[64];
+    struct adit_error err = {ADIT_E_OK, ""};
+    path_here(path);
+    int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    f->forwards[0] =
+        (struct session_forward){.type = SESSION_FORWARD_LOCAL, .bind_path = path, .path = "/echo"};
+    f->config.unix_replace = true;
+    f->config.exit_on_forward_failure = true;
+    start(f, 1);
+    assert_int_equal(join(f, NULL, &err), ADIT_E_FORWARD);
+    assert_non_null(strstr(err.text, "is no socket"));
+    assert_int_equal(unlink(path), 0);
+    folder_gone(path);
+}
+
+static void test_remote_paths(void **state)
+{
+    struct fixture *f = *state;
+    struct session_stats stats;
+    struct sock_file file;
+    char path[64];
+    uint8_t got[8];
+    int listener;
+    path_here(path);
+    assert_int_equal(sock_listen_unix(&listener, path, 0177, false, &file, NULL), ADIT_E_OK);
+    assert_true(sock_set_nonblock(listener, false));
+    f->forwards[0] =
+        (struct session_forward){.type = SESSION_FORWARD_REMOTE, .bind_path = "/far", .path = path};
+    start(f, 1);
+    wait_until(f, &f->is_done);
+    assert_int_equal(f->failed, 0);
+    assert_string_equal(f->server.asked_address, "/far");
+    atomic_store(&f->server.open_remote, true);
+    int fd = accept(listener, NULL, NULL);
+    assert_int_equal(read_all(fd, got, 5), 5);
+    check_echo(fd, 100000);
+    atomic_store(&f->server.open_foreign, true); /* never asked for */
+    while (atomic_load(&f->server.remote_refused) < 1)
+        usleep(1000);
+    sock_file_remove(&file, path);
+    close(listener);
+    atomic_store(&f->server.open_remote, true); /* nobody is there */
+    while (atomic_load(&f->server.remote_refused) < 2)
+        usleep(1000);
+    stop_cleanly(f, &stats);
+    assert_int_equal(stats.denied, 1);
+    assert_int_equal(stats.local_refused, 1);
+    assert_true(logged(f, "forwarded-streamlocal@openssh.com for /other: "));
+    while (!atomic_load(&f->server.had_disconnect))
+        usleep(1000);
+    assert_int_equal(atomic_load(&f->server.cancels), 1);
+    folder_gone(path);
+}
+
+/* The server's client names 127.0.0.1:port and has said "early" before it was answered. */
+static size_t socks_greeting(char out[static 32], uint16_t port)
+{
+    static const char head[] = "\5\1\0\5\1\0\1\x7f\0\0\1";
+    memcpy(out, head, 11);
+    out[11] = (char)(port >> 8);
+    out[12] = (char)(port & 255);
+    memcpy(out + 13, "early", 5);
+    return 18;
+}
+
+static void test_remote_socks(void **state)
+{
+    struct fixture *f = *state;
+    struct session_stats stats;
+    static const uint8_t replies[12] = {5, 0, 5, 0, 0, 1};
+    char greeting[32];
+    uint8_t got[17];
+    uint16_t port;
+    int listener = listen_here(&port);
+    f->server.greeting_n = socks_greeting(greeting, port);
+    f->server.greeting = greeting;
+    f->forwards[0] = (struct session_forward){.type = SESSION_FORWARD_REMOTE};
+    start(f, 1);
+    wait_until(f, &f->is_done);
+    atomic_store(&f->server.open_remote, true);
+    int fd = accept(listener, NULL, NULL);
+    assert_int_equal(read_all(fd, got, 17),
+                     17); /* the server echoes what it was told, behind its own words */
+    assert_memory_equal(got, "early", 5);
+    assert_memory_equal(got + 5, replies, 12);
+    check_echo(fd, 100000);
+    close(listener);
+    stop_cleanly(f, &stats);
+    assert_int_equal(stats.opened, 1);
+    assert_int_equal(stats.local_refused, 0);
+}
+
+/* PermitRemoteOpen, and a target where nobody is: told to the client, and the channel ends. */
+static void test_remote_socks_refusals(void **state)
+{
+    struct fixture *f = *state;
+    struct session_stats stats;
+    static const struct session_permit permits[] = {{"127.0.0.1", 1}};
+    char greeting[32];
+    uint16_t port;
+    int listener = listen_here(&port);
+    f->server.greeting_n = socks_greeting(greeting, port);
+    f->server.greeting = greeting;
+    f->config.permits_are_limited = true;
+    f->config.permits = permits;
+    f->config.permit_count = 1;
+    f->forwards[0] = (struct session_forward){.type = SESSION_FORWARD_REMOTE};
+    start(f, 1);
+    wait_until(f, &f->is_done);
+    atomic_store(&f->server.open_remote, true);
+    while (!logged(f, "(PermitRemoteOpen)"))
+        usleep(1000);
+    close(listener);
+    stop_cleanly(f, &stats);
+    assert_int_equal(stats.denied, 1);
+    assert_int_equal(stats.opened, 0);
+    assert_int_equal(stats.open_now, 0);
+}
+
+static void test_channel_timeout(void **state)
+{
+    struct fixture *f = *state;
+    struct session_stats stats;
+    uint8_t got[4];
+    f->forwards[0] = (struct session_forward){.type = SESSION_FORWARD_LOCAL, .host = "echo", .port = 7};
+    f->config.channel_timeouts_s[SESSION_CHANNEL_DIRECT_TCPIP] = 1;
+    start(f, 1);
+    wait_until(f, &f->is_done);
+    int fd = dial(AF_INET, f->port[0]);
+    assert_int_equal(write(fd, "ping", 4), 4);
+    assert_int_equal(read_all(fd, got, 4), 4);
+    assert_int_equal(read(fd, got, 1), 0); /* in order: no reset */
+    close(fd);
+    assert_true(logged(f, "direct-tcpip: closed after 1 s without traffic"));
+    check_echo(dial(AF_INET, f->port[0]), 1000);
+    stop_cleanly(f, &stats);
+    assert_int_equal(stats.peer_reset, 0);
+}
+
 static void test_stdio(void **state)
 {
     struct fixture *f = *state;
@@ -888,6 +1102,13 @@ int main(void)
         TEST(test_dynamic),
         TEST(test_remote),
         TEST(test_remote_refused_ends),
+        TEST(test_local_paths),
+        TEST(test_path_to_port),
+        TEST(test_busy_path),
+        TEST(test_remote_paths),
+        TEST(test_remote_socks),
+        TEST(test_remote_socks_refusals),
+        TEST(test_channel_timeout),
         TEST(test_stdio),
         TEST(test_stdio_refused),
         TEST(test_jump),
