@@ -67,7 +67,7 @@ static void on_ask(void *ctx, struct session_question *q)
 
 static void post(struct hop *hop, struct mail *m, enum mail_kind kind)
 {
-    m->kind = kind;
+    m->kind = (int)kind;
     m->owner = hop;
     mailbox_post(&hop->run->box, m);
 }
