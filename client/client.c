@@ -401,7 +401,7 @@ const char *client_user(const struct client *c)
 
 static void answer_host_key(struct client *c, struct session_question *q)
 {
-    q->accept = host_keys_check(&c->host_keys, q->blob, &q->why_not) == ADIT_E_OK;
+    q->accept = host_keys_check(&c->host_keys, q->blob, q->peer, &q->why_not) == ADIT_E_OK;
 }
 
 void client_answer(struct client *c, struct session_question *q)

@@ -11,6 +11,7 @@
 #include "adit.h"
 #include "client/expand.h"
 #include "client/files.h"
+#include "client/known_hosts_command.h"
 #include "client/options.h"
 #include "client/prompt.h"
 #include "ssh/known_hosts.h"
@@ -23,6 +24,8 @@ struct host_keys {
     struct known_host_query query;
     struct known_host_query plain; /* the same host without its port: ssh takes its keys too */
     bool has_plain;
+    struct known_hosts_command command;
+    size_t command_at; /* which of the files is its output, when there is one */
     size_t count;
     struct host_keys_file {
         char *path;
@@ -44,13 +47,15 @@ void host_keys_wipe(struct host_keys *h);
  * out is too small. */
 bool host_keys_order(const struct host_keys *h, const char *list, char *out, size_t cap) ADIT_MUST_USE;
 
-/* The decision about the key or certificate that the server has shown and proved to own. A certificate of an
+/* peer: the address of the other end, or empty when nobody knows it.
+ * The decision about the key or certificate that the server has shown and proved to own. A certificate of an
  * authority that known_hosts has for this host must be right (cert_check_host, by the clock of the wall);
  * otherwise the key in it is judged like any other, as ssh does it. What RevokedHostKeys has is refused
  * whatever else is known, and so is everything when one of these files cannot be read. May ask the user and
  * may add a line. ADIT_E_OK: trusted. ADIT_E_HOST_KEY with the reason; a longer explanation goes to the
  * prompt's log.
  */
-enum adit_err host_keys_check(struct host_keys *h, struct span blob, struct adit_error *err) ADIT_MUST_USE;
+enum adit_err host_keys_check(struct host_keys *h, struct span blob, const char *peer,
+                              struct adit_error *err) ADIT_MUST_USE;
 
 #endif

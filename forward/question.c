@@ -17,6 +17,13 @@ static void fill_prompts(struct session *s, struct session_question *q)
         q->prompts[i].text = ssh_kbdint_prompt(ssh, i, &q->prompts[i].echo);
 }
 
+static void fill_peer(const struct session *s, struct session_question *q)
+{
+    struct sock_addr peer;
+    if (s->config.transport_fd < 0 && sock_peer(s->conn.transport.fd, &peer))
+        sock_addr_host(&peer, q->peer);
+}
+
 static bool question_fill(struct session *s, const struct ssh_event *ev)
 {
     struct session_question *q = &s->question;
@@ -28,6 +35,7 @@ static bool question_fill(struct session *s, const struct ssh_event *ev)
     switch (ev->kind) {
     case SSH_EVENT_HOST_KEY:
         q->kind = SESSION_ASK_HOST_KEY;
+        fill_peer(s, q);
         return true;
     case SSH_EVENT_SIGN:
         q->kind = SESSION_ASK_SIGN;

@@ -18,6 +18,7 @@
 
 #include "adit.h"
 #include "net/mailbox.h"
+#include "net/sock.h"
 #include "ssh/ssh.h"
 
 struct session;
@@ -151,7 +152,9 @@ struct session_question {
 
     /* ---- what is asked */
     struct span blob, alg, data;
-    struct span methods;  /* CREDENTIAL: names that can continue; empty when first */
+    char peer[SOCK_TEXT_CAP]; /* HOST_KEY: the address of the other end; empty: a proxy's or a jump host's
+                                 stream */
+    struct span methods;      /* CREDENTIAL: names that can continue; empty when first */
     struct span sig_algs; /* CREDENTIAL: the server's server-sig-algs (RFC 8308 §3.1); empty: it sent none */
     bool partial, first;
     struct span name, instruction;

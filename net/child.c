@@ -192,7 +192,42 @@ static void line_finish(struct line *line)
     adit_wipe(line->text + line->n, CHILD_LINE_CAP - line->n);
 }
 
-static enum adit_err read_to_end(int fd, int cancel_fd, struct line *line, struct adit_error *err)
+/* ---- All of its output ---- */
+
+struct output {
+    uint8_t *p;
+    size_t n, cap, max;
+    bool is_too_long, is_out_of_memory;
+};
+
+static void output_add(struct output *o, const char *p, size_t n)
+{
+    if (n > o->max - o->n)
+        o->is_too_long = true;
+    if (o->is_too_long || o->is_out_of_memory)
+        return;
+    if (n > o->cap - o->n) {
+        size_t cap = 2 * (o->n + n);
+        uint8_t *more = realloc(o->p, cap);
+        o->is_out_of_memory = more == NULL;
+        if (more == NULL)
+            return;
+        o->p = more;
+        o->cap = cap;
+    }
+    memcpy(o->p + o->n, p, n);
+    o->n += n;
+}
+
+/* ---- A run ---- */
+
+/* Where output goes: one of the two. */
+struct sink {
+    struct line *line;
+    struct output *output;
+};
+
+static enum adit_err read_to_end(int fd, int cancel_fd, const struct sink *sink, struct adit_error *err)
 {
     char buf[512];
     enum sock_io io = SOCK_IO_OK;
@@ -206,7 +241,10 @@ static enum adit_err read_to_end(int fd, int cancel_fd, struct line *line, struc
         if (p[1].revents)
             return adit_fail(err, ADIT_E_INTERRUPTED, "interrupted");
         io = sock_read(fd, buf, sizeof buf, &n, err);
-        line_add(line, buf, n);
+        if (sink->line)
+            line_add(sink->line, buf, n);
+        else
+            output_add(sink->output, buf, n);
         adit_wipe(buf, sizeof buf);
     }
     return io == SOCK_IO_EOF ? ADIT_E_OK : ADIT_E_SYSTEM;
@@ -235,21 +273,19 @@ static enum adit_err pipe_open(int fds[2], struct adit_error *err)
     return adit_fail(err, ADIT_E_SYSTEM, "cannot set up a pipe");
 }
 
-enum adit_err child_run_line(const char *const argv[], const char *const env_extra[], int cancel_fd,
-                             char text[static CHILD_LINE_CAP], int *status, struct adit_error *err)
+static enum adit_err run_to_end(const char *const argv[], const char *const env_extra[], int cancel_fd,
+                                const struct sink *sink, int *status, struct adit_error *err)
 {
     struct child child = {.pid = -1};
-    struct line line = {.text = text};
     int pipe_fds[2];
     enum adit_err e = pipe_open(pipe_fds, err);
 
-    adit_wipe(text, CHILD_LINE_CAP);
     if (e != ADIT_E_OK)
         return e;
     e = child_start(&child, argv, env_extra, (const int[3]){-1, pipe_fds[1], STDERR_FILENO}, false, err);
     sock_close(&pipe_fds[1]);
     if (e == ADIT_E_OK)
-        e = read_to_end(pipe_fds[0], cancel_fd, &line, err);
+        e = read_to_end(pipe_fds[0], cancel_fd, sink, err);
     sock_close(&pipe_fds[0]);
     if (e == ADIT_E_OK)
         e = wait_for_end(&child, cancel_fd, status, err);
@@ -257,10 +293,39 @@ enum adit_err child_run_line(const char *const argv[], const char *const env_ext
         child_kill(&child, SIGKILL);
         (void)child_reap(&child, true, status);
     }
+    return e;
+}
+
+enum adit_err child_run_line(const char *const argv[], const char *const env_extra[], int cancel_fd,
+                             char text[static CHILD_LINE_CAP], int *status, struct adit_error *err)
+{
+    struct line line = {.text = text};
+
+    adit_wipe(text, CHILD_LINE_CAP);
+    enum adit_err e = run_to_end(argv, env_extra, cancel_fd, &(struct sink){.line = &line}, status, err);
     if (e == ADIT_E_OK && line.is_too_long)
         e = adit_fail(err, ADIT_E_LIMIT, "the first line of %s is too long", argv[0]);
     line_finish(&line);
     if (e != ADIT_E_OK)
         adit_wipe(text, CHILD_LINE_CAP);
+    return e;
+}
+
+enum adit_err child_run_output(const char *const argv[], int cancel_fd, size_t max, uint8_t **out, size_t *n,
+                               int *status, struct adit_error *err)
+{
+    struct output output = {.max = max};
+    enum adit_err e = run_to_end(argv, NULL, cancel_fd, &(struct sink){.output = &output}, status, err);
+
+    if (e == ADIT_E_OK && output.is_too_long)
+        e = adit_fail(err, ADIT_E_LIMIT, "%s prints more than %zu bytes", argv[0], max);
+    if (e == ADIT_E_OK && output.is_out_of_memory)
+        e = adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    if (e != ADIT_E_OK) {
+        free(output.p);
+        output = (struct output){0};
+    }
+    *out = output.p;
+    *n = output.n;
     return e;
 }

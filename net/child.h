@@ -1,5 +1,6 @@
 /*
- * child.h - other programs: started with chosen descriptors, reaped, killed. (SSH_ASKPASS today.)
+ * child.h - other programs: started with chosen descriptors, reaped, killed. (SSH_ASKPASS and
+ * KnownHostsCommand.)
  *
  * The program gets the three standard descriptors, default signal handling and an empty signal mask; what
  * adit itself opens is close-on-exec. Never through a shell: argv is handed over as it is. The process must
@@ -41,5 +42,10 @@ void child_kill(const struct child *child, int sig);
 enum adit_err child_run_line(const char *const argv[], const char *const env_extra[], int cancel_fd,
                              char line[static CHILD_LINE_CAP], int *status,
                              struct adit_error *err) ADIT_MUST_USE;
+
+/* The same, keeping all of its output: *out (free it; NULL when there is none) of *n bytes. ADIT_E_LIMIT when
+ * there are more than max. After a failure there is nothing to free. */
+enum adit_err child_run_output(const char *const argv[], int cancel_fd, size_t max, uint8_t **out, size_t *n,
+                               int *status, struct adit_error *err) ADIT_MUST_USE;
 
 #endif

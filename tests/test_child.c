@@ -196,10 +196,38 @@ static void killed(void **state)
     child_kill(&child, SIGTERM); /* nobody */
 }
 
+static void output_is(const char *script, size_t max, enum adit_err want, int want_status, size_t want_n)
+{
+    uint8_t *out;
+    size_t n;
+    int status = -1;
+    struct adit_error err = {0};
+
+    assert_int_equal(child_run_output(SH(script), -1, max, &out, &n, &status, &err), want);
+    assert_int_equal(n, want_n);
+    assert_true((out != NULL) == (n > 0));
+    if (want == ADIT_E_OK)
+        assert_int_equal(status, want_status);
+    for (size_t i = 0; i < n; i++)
+        assert_true(out[i] == 'y' || out[i] == '\n');
+    free(out);
+}
+
+static void all_of_its_output(void **state)
+{
+    (void)state;
+    output_is("yes | head -c 300000", 300000, ADIT_E_OK, 0, 300000);
+    output_is("yes | head -c 300001", 300000, ADIT_E_LIMIT, 0, 0);
+    output_is("printf y; exit 3", 10, ADIT_E_OK, 3, 1);
+    output_is("exit 0", 0, ADIT_E_OK, 0, 0);
+    output_is("kill -9 $$", 10, ADIT_E_OK, 128 + 9, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_line_and_status),
+        cmocka_unit_test(all_of_its_output),
         cmocka_unit_test(environment),
         cmocka_unit_test(too_long_a_line),
         cmocka_unit_test(cannot_run),

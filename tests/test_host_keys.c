@@ -62,6 +62,8 @@ static void put(const char *prefix, const char *key)
     fclose(out);
 }
 
+static const char *peer = "";
+
 /* The verdict about the key `ed`. */
 static enum adit_err check(void)
 {
@@ -77,7 +79,7 @@ static enum adit_err check(void)
     host_keys_wipe(&f.keys);
     memset(&f.err, 0, sizeof f.err);
     assert_int_equal(host_keys_init(&f.keys, &f.options, &f.names, &f.fake.prompt, &f.err), ADIT_E_OK);
-    return host_keys_check(&f.keys, span_make(blob, line.blob.n), &f.err);
+    return host_keys_check(&f.keys, span_make(blob, line.blob.n), peer, &f.err);
 }
 
 static void file_is(const char *text)
@@ -293,7 +295,7 @@ static void test_malformed_key(void **state)
     (void)state;
     uint8_t junk[] = {0, 0, 0, 3, 'a', 'b', 'c'};
     assert_int_equal(host_keys_init(&f.keys, &f.options, &f.names, &f.fake.prompt, &f.err), ADIT_E_OK);
-    assert_int_equal(host_keys_check(&f.keys, span_make(junk, sizeof junk), &f.err), ADIT_E_HOST_KEY);
+    assert_int_equal(host_keys_check(&f.keys, span_make(junk, sizeof junk), "", &f.err), ADIT_E_HOST_KEY);
     assert_int_equal(f.fake.asked, 0);
 }
 
@@ -339,7 +341,7 @@ static enum adit_err check_cert(const char *name, size_t damage)
     memset(&f.err, 0, sizeof f.err);
     memset(f.fake.log, 0, sizeof f.fake.log);
     assert_int_equal(host_keys_init(&f.keys, &f.options, &f.names, &f.fake.prompt, &f.err), ADIT_E_OK);
-    return host_keys_check(&f.keys, line.blob, &f.err);
+    return host_keys_check(&f.keys, line.blob, "", &f.err);
 }
 
 static void test_certificate(void **state)
@@ -531,10 +533,69 @@ static int remove_folder(void **state)
     return rmdir(folder);
 }
 
+static void test_command(void **state)
+{
+    char line[512];
+    (void)state;
+    option("StrictHostKeyChecking yes");
+    snprintf(line, sizeof line, "KnownHostsCommand /bin/echo %%H %s", ed);
+    option(line);
+    assert_int_equal(check(), ADIT_E_OK);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
+/* Asked for the order, then about the key: what it said first is not what is judged by. */
+static void test_command_is_asked_twice(void **state)
+{
+    char line[512];
+    (void)state;
+    option("StrictHostKeyChecking yes");
+    snprintf(line, sizeof line,
+             "KnownHostsCommand /bin/sh -c \"test %%I = ORDER && echo h.example %s; true\"", ed);
+    option(line);
+    assert_int_equal(check(), ADIT_E_HOST_KEY);
+}
+
+static void test_command_that_fails(void **state)
+{
+    (void)state;
+    put("h.example ", ed);
+    option("HostKeyAlgorithms ssh-ed25519"); /* then it is not asked for the order */
+    option("KnownHostsCommand /bin/false");
+    assert_int_equal(check(), ADIT_E_HOST_KEY);
+    assert_non_null(strstr(f.err.text, "KnownHostsCommand failed"));
+}
+
+/* Any key of this very machine will do, unless it has another name or the option is off. */
+static void test_localhost(void **state)
+{
+    (void)state;
+    put("h.example ", other);
+    option("StrictHostKeyChecking yes");
+    peer = "127.0.0.1";
+    assert_int_equal(check(), ADIT_E_HOST_KEY);
+    option("NoHostAuthenticationForLocalhost yes");
+    assert_int_equal(check(), ADIT_E_OK);
+    peer = "::1";
+    assert_int_equal(check(), ADIT_E_OK);
+    peer = "192.0.2.1";
+    assert_int_equal(check(), ADIT_E_HOST_KEY);
+    peer = ""; /* through a proxy nobody knows */
+    assert_int_equal(check(), ADIT_E_HOST_KEY);
+    peer = "127.0.0.1";
+    option("HostKeyAlias h.example");
+    assert_int_equal(check(), ADIT_E_HOST_KEY);
+    peer = "";
+}
+
 int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {T(test_known),
+                                       T(test_command),
+                                       T(test_command_is_asked_twice),
+                                       T(test_command_that_fails),
+                                       T(test_localhost),
                                        T(test_unknown_and_strict),
                                        T(test_batch_does_not_ask),
                                        T(test_ask),

@@ -290,3 +290,26 @@ def test_picture_of_the_key(kit, sshd, kind, adit_only):
     client = kit.run(*args(kit, sshd, *more))
     assert connects(client)
     assert f"Host key fingerprint is {text}\n{picture}" in client.err.text
+
+
+def test_known_hosts_command(kit, sshd, adit_only):
+    """KnownHostsCommand: asked for the order and about the key, without a shell; a failure ends the connection."""
+    log, script = kit.folder / "asked", kit.folder / "command"
+    script.write_text(f"#!/bin/sh\necho \"$*\" >>{log}\ncat {kit.folder}/lines\n")
+    script.chmod(0o755)
+    (kit.folder / "lines").write_text(sshd.known_hosts_lines())
+    option = ["-o", "StrictHostKeyChecking=yes", "-o", f"KnownHostsCommand={script} %I %H %t %f"]
+    assert connects(kit.run(*args(kit, sshd, *option)))
+    fingerprint = keys.fingerprint(sshd.host_keys[0])
+    assert log.read_text() == (f"ORDER [127.0.0.1]:{sshd.port} NONE NONE\n"
+                               f"HOSTNAME [127.0.0.1]:{sshd.port} ssh-ed25519 {fingerprint}\n")
+    kit.trust(sshd)
+    client = kit.run(*args(kit, sshd, "-o", "KnownHostsCommand=/bin/false"))
+    assert client.finish() == 255 and "KnownHostsCommand failed" in client.err.text
+
+
+def test_localhost_may_be_let_in(kit, sshd, other_key, adit_only):
+    """NoHostAuthenticationForLocalhost: no key is asked about or remembered where the other end is this machine."""
+    client = kit.run(*args(kit, sshd, "-o", "NoHostAuthenticationForLocalhost=yes"))
+    assert connects(client)
+    assert client.err.text == "" and not kit.known_hosts.exists()
