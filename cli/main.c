@@ -65,6 +65,8 @@ static enum adit_err read_configuration(struct args *args, struct adit_error *er
         .host = args->host, .file = args->config_file, .remote_command = args->command, .debug = on_debug};
     enum adit_err e = ssh_config_resolve(&args->options, &query, err);
     log_set_level((enum log_level)args->options.log_level);
+    if (e == ADIT_E_OK && args->use_syslog) /* a file may have chosen the facility */
+        e = log_open(args, err);
     return e;
 }
 
@@ -73,12 +75,12 @@ static enum adit_err prepare(struct args *args, struct adit_error *err)
 {
     enum adit_err e = log_open(args, err);
     log_set_level((enum log_level)args->options.log_level);
-    if (e == ADIT_E_OK)
+    if (e == ADIT_E_OK) {
+        identity_flags_check(args);
         e = read_configuration(args, err);
+    }
     if (e == ADIT_E_OK && args->wants_config)
         e = adit_fail(err, ADIT_E_UNSUPPORTED, "option -G is not supported yet");
-    if (e == ADIT_E_OK)
-        identity_flags_check(args);
     return e == ADIT_E_OK ? args_finish(args, err) : e;
 }
 

@@ -113,6 +113,7 @@ static enum adit_err make_queries(struct host_keys *h, const struct expand_names
     if (!known_host_query_init(&h->query, host, port) || !known_host_query_init(&h->plain, host, 22))
         return adit_fail(err, ADIT_E_USAGE, "'%.*s' is no host name", (int)host.n, (const char *)host.p);
     h->has_plain = alias == NULL && port != 22;
+    h->port = names->port;
     return ADIT_E_OK;
 }
 
@@ -132,11 +133,11 @@ static enum adit_err find_revoked(struct host_keys *h, const struct expand_names
 }
 
 /* What it printed takes the place of what it printed before. */
-static enum adit_err ask_command(struct host_keys *h, const char *reason, struct span blob,
-                                 struct adit_error *err)
+static enum adit_err ask_command(struct host_keys *h, const char *reason, const char *searched,
+                                 struct span blob, struct adit_error *err)
 {
     const struct known_hosts_asked asked = {.reason = reason,
-                                            .searched = h->query.name,
+                                            .searched = searched,
                                             .blob = blob,
                                             .hash = (enum fingerprint_hash)h->options->fingerprint_hash};
     if (h->command.command == NULL)
@@ -157,7 +158,7 @@ static enum adit_err prepare_command(struct host_keys *h, const struct expand_na
     h->command_at = h->count;
     e = add_file(h, "KnownHostsCommand", (struct file){0}, err);
     return e == ADIT_E_OK && h->options->host_key_order_is_free
-               ? ask_command(h, "ORDER", span_make(NULL, 0), err)
+               ? ask_command(h, "ORDER", h->query.name, span_make(NULL, 0), err)
                : e;
 }
 
@@ -349,28 +350,33 @@ static enum adit_err on_changed(const struct host_keys *h, const struct known_ho
 
 /* ---- Unknown keys ---- */
 
-static bool write_line(const struct host_keys *h, struct wr *w, struct span blob, struct adit_error *err)
+static bool write_line(const struct host_keys *h, const struct known_host_query *q, struct wr *w,
+                       struct span blob, struct adit_error *err)
 {
     uint8_t salt[20];
     if (!h->options->hash_known_hosts)
-        return known_hosts_write(w, &h->query, blob);
-    return random_seed(salt, sizeof salt, err) == ADIT_E_OK &&
-           known_hosts_write_hashed(w, &h->query, salt, blob);
+        return known_hosts_write(w, q, blob);
+    return random_seed(salt, sizeof salt, err) == ADIT_E_OK && known_hosts_write_hashed(w, q, salt, blob);
 }
 
 /* A key that cannot be remembered is still the key that was accepted: a warning, as in ssh. */
-static void remember(const struct host_keys *h, const struct offer *offer)
+static void remember(const struct host_keys *h, const struct known_host_query *q, const struct offer *offer)
 {
     uint8_t line[LINE_CAP];
     struct wr w = wr_init(line, sizeof line);
     struct adit_error why = {0};
     if (h->add_to == NULL)
         return;
-    if (!write_line(h, &w, offer->blob, &why))
+    if (!write_line(h, q, &w, offer->blob, &why))
         (void)adit_fail(&why, ADIT_E_LIMIT, "the key is too long for a line");
     else if (file_append(h->add_to, wr_done(&w), LIMIT_FILE_KNOWN_HOSTS, &why) == ADIT_E_OK) {
-        say(h, LOG_LEVEL_INFO, "Warning: Permanently added '%s' (%s) to the list of known hosts.",
-            h->query.name, offer->type);
+        if (q == &h->address)
+            say(h, LOG_LEVEL_INFO,
+                "Warning: Permanently added the %s host key for IP address '%s' to the list of known hosts.",
+                offer->type, q->name);
+        else
+            say(h, LOG_LEVEL_INFO, "Warning: Permanently added '%s' (%s) to the list of known hosts.",
+                q->name, offer->type);
         return;
     }
     say(h, LOG_LEVEL_ERROR, "Failed to add the host to the list of known hosts: %s", why.text);
@@ -438,7 +444,7 @@ static enum adit_err on_unknown(struct host_keys *h, const struct known_hosts_ch
         return refuse_unknown(h, offer, "nobody answered, or there is no terminal to ask on", err);
     if (answer == ANSWER_NO)
         return refused(err, h, "the key was not accepted");
-    remember(h, offer);
+    remember(h, &h->query, offer);
     return ADIT_E_OK;
 }
 
@@ -641,6 +647,64 @@ static bool is_localhost_let_in(const struct host_keys *h, const char *peer)
            sock_addr_parse(&address, peer, 0) && sock_addr_is_loopback(&address);
 }
 
+/* ---- CheckHostIP ---- */
+
+/* As ssh: not for an address of this machine, nor where the name that is looked for is the address. */
+static void find_address(struct host_keys *h, const char *peer)
+{
+    struct sock_addr address;
+    h->has_address = h->options->check_host_ip && sock_addr_parse(&address, peer, 0) &&
+                     !sock_addr_is_loopback(&address) &&
+                     known_host_query_init(&h->address, span_str(peer), h->port) &&
+                     strcmp(h->address.name, h->query.name) != 0;
+}
+
+/* Another key is known for the address than the one that is right for the name. */
+static enum adit_err on_other_address(const struct host_keys *h, const struct known_hosts_check *check,
+                                      const struct offer *offer, struct adit_error *err)
+{
+    char text[PROMPT_TEXT_CAP], answer[PROMPT_ANSWER_CAP];
+    uint32_t strict = h->options->strict_host_key;
+    say(h, LOG_LEVEL_ERROR, "Warning: the %s host key for '%s' differs from the key for the IP address '%s'",
+        offer->type, h->query.name, h->address.name);
+    say(h, LOG_LEVEL_ERROR, "Offending key for IP in %s:%zu", place(h, check), check->line_number);
+    if (strict == STRICT_NO)
+        return ADIT_E_OK;
+    if (strict != STRICT_ASK || h->options->batch_mode)
+        return refused(err, h, "its address has another key, and you have requested strict checking");
+    adit_format(text, sizeof text,
+                "The key of '%s' is not that of its address '%s'.\n"
+                "Are you sure you want to continue connecting (yes/no)? ",
+                h->query.name, h->address.name);
+    bool is_yes =
+        h->prompt->ask(h->prompt->ctx, PROMPT_LINE, text, answer, sizeof answer) && text_same(answer, "yes");
+    return is_yes ? ADIT_E_OK : refused(err, h, "its address has another key");
+}
+
+/* After the key was found right for the name. */
+static enum adit_err check_address(struct host_keys *h, const struct offer *offer,
+                                   struct known_hosts_check *check, struct adit_error *err)
+{
+    if (!h->has_address || offer->cert.blob.n > 0)
+        return ADIT_E_OK;
+    enum adit_err e = ask_command(h, "ADDRESS", h->address.name, offer->blob, err);
+    if (e != ADIT_E_OK || !check_all(h, check, &h->address, offer->blob, no_ca, false))
+        return e;
+    switch (check->verdict) {
+    case KNOWN_HOSTS_REVOKED:
+        return on_revoked(h, check, offer, err);
+    case KNOWN_HOSTS_CHANGED:
+        return on_other_address(h, check, offer, err);
+    case KNOWN_HOSTS_UNKNOWN:
+    case KNOWN_HOSTS_OTHER_TYPES:
+        remember(h, &h->address, offer);
+        break;
+    case KNOWN_HOSTS_MATCH:
+        break;
+    }
+    return ADIT_E_OK;
+}
+
 static enum adit_err judge(struct host_keys *h, struct span blob, const char *peer, struct judgement *j,
                            struct adit_error *err)
 {
@@ -661,10 +725,12 @@ static enum adit_err judge(struct host_keys *h, struct span blob, const char *pe
         say(h, LOG_LEVEL_DEBUG1, "Forcing accepting of host key for loopback/localhost.");
         return ADIT_E_OK;
     }
-    e = ask_command(h, "HOSTNAME", offer.blob, err);
+    e = ask_command(h, "HOSTNAME", h->query.name, offer.blob, err);
     if (e != ADIT_E_OK)
         return e;
-    return check_certificate(h, &offer, &j->check, &j->plain, err);
+    find_address(h, peer);
+    e = check_certificate(h, &offer, &j->check, &j->plain, err);
+    return e == ADIT_E_OK ? check_address(h, &offer, &j->check, err) : e;
 }
 
 enum adit_err host_keys_check(struct host_keys *h, struct span blob, const char *peer, struct adit_error *err)

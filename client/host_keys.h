@@ -24,6 +24,9 @@ struct host_keys {
     struct known_host_query query;
     struct known_host_query plain; /* the same host without its port: ssh takes its keys too */
     bool has_plain;
+    uint16_t port;
+    struct known_host_query address; /* CheckHostIP: the other end's, while a key is judged */
+    bool has_address;
     struct known_hosts_command command;
     size_t command_at; /* which of the files is its output, when there is one */
     size_t count;

@@ -27,7 +27,7 @@ enum adit_err known_hosts_command_init(struct known_hosts_command *c, const char
 void known_hosts_command_wipe(struct known_hosts_command *c);
 
 struct known_hosts_asked {
-    const char *reason;   /* "ORDER", "HOSTNAME" */
+    const char *reason;   /* "ORDER", "HOSTNAME", "ADDRESS" */
     const char *searched; /* the name as it stands in known_hosts */
     struct span blob;     /* the server's key, or empty */
     enum fingerprint_hash hash;

@@ -167,7 +167,7 @@ const struct option_row option_rows[] = {
     FILES("GlobalKnownHostsFile", global_known_hosts, BUILT),
     TEXT("HostKeyAlias", host_key_alias, BUILT),
     FLAG("HashKnownHosts", hash_known_hosts, BUILT),
-    FLAG("CheckHostIP", check_host_ip, PENDING),
+    FLAG("CheckHostIP", check_host_ip, BUILT),
     FLAG("NoHostAuthenticationForLocalhost", no_host_auth_localhost, BUILT),
     FLAG("VisualHostKey", visual_host_key, BUILT),
     {ROW("FingerprintHash", CHOICE, BUILT), AT(fingerprint_hash), .choices = fingerprint_hash,

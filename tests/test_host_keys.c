@@ -588,10 +588,60 @@ static void test_localhost(void **state)
     peer = "";
 }
 
+static void both_are(const char *name)
+{
+    char text[512];
+    snprintf(text, sizeof text, "h.example %s\n%s %s\n", ed, name, ed);
+    file_is(text);
+}
+
+/* CheckHostIP: the address is remembered beside the name, and asked about when it has another key. */
+static void test_address(void **state)
+{
+    (void)state;
+    option("CheckHostIP yes");
+    option("StrictHostKeyChecking accept-new");
+    peer = "192.0.2.1";
+    assert_int_equal(check(), ADIT_E_OK);
+    both_are("192.0.2.1");
+    assert_int_equal(check(), ADIT_E_OK); /* both are known now */
+    both_are("192.0.2.1");
+    (void)unlink(path);
+    put("h.example ", ed);
+    put("192.0.2.1 ", other);
+    assert_int_equal(check(), ADIT_E_HOST_KEY);
+    assert_non_null(strstr(f.fake.log, "differs from the key for the IP address"));
+    peer = "127.0.0.1"; /* not looked at */
+    assert_int_equal(check(), ADIT_E_OK);
+    peer = "";
+    assert_int_equal(check(), ADIT_E_OK);
+}
+
+static void test_address_asked(void **state)
+{
+    (void)state;
+    option("CheckHostIP yes");
+    peer = "192.0.2.1";
+    put("h.example ", ed);
+    put("192.0.2.1 ", other);
+    f.fake.answers[0] = "yes";
+    f.fake.answers[1] = "no";
+    assert_int_equal(check(), ADIT_E_OK);
+    assert_int_equal(check(), ADIT_E_HOST_KEY);
+    assert_int_equal(f.fake.asked, 2);
+    (void)unlink(path);
+    put("h.example ", ed);
+    put("@revoked 192.0.2.1 ", ed);
+    assert_int_equal(check(), ADIT_E_HOST_KEY);
+    peer = "";
+}
+
 int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {T(test_known),
+                                       T(test_address),
+                                       T(test_address_asked),
                                        T(test_command),
                                        T(test_command_is_asked_twice),
                                        T(test_command_that_fails),
