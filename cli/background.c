@@ -83,6 +83,13 @@ enum adit_err background_fork(struct background *b, bool *is_parent, int *status
     return pid > 0 ? ADIT_E_OK : adit_fail(err, ADIT_E_SYSTEM, "fork: %s", strerror(why));
 }
 
+enum adit_err background_copy(int standard_fd, int *copy, struct adit_error *err)
+{
+    *copy = fcntl(standard_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    return *copy >= 0 ? ADIT_E_OK
+                      : adit_fail(err, ADIT_E_SYSTEM, "cannot copy a descriptor: %s", strerror(errno));
+}
+
 void background_detach(struct background *b, bool keep_stderr)
 {
     if (b->fd < 0)

@@ -20,6 +20,10 @@ struct background {
 enum adit_err background_fork(struct background *b, bool *is_parent, int *status,
                               struct adit_error *err) ADIT_MUST_USE;
 
+/* A copy of a standard descriptor, which background_detach leaves alone: for data that go on (-W, a command).
+ */
+enum adit_err background_copy(int standard_fd, int *copy, struct adit_error *err) ADIT_MUST_USE;
+
 /* In the child: a session of its own, standard input and output are /dev/null from now on, and standard error
  * too unless it is to be kept; then the parent is told. The working folder stays. Once. */
 void background_detach(struct background *b, bool keep_stderr);

@@ -295,6 +295,8 @@ static enum adit_err prepare(struct run *run, struct adit_error *err)
     struct session_config *config = client_session_config(run->client);
     if (args->has_stdio && args->options.stdin_null)
         e = use_null_input(config, err);
+    if (e == ADIT_E_OK && args->has_stdio && run->background != NULL)
+        e = background_copy(STDOUT_FILENO, &config->stdout_fd, err);
     if (e == ADIT_E_OK)
         e = ready_init(&run->ready, config->forward_count, !args->is_ssh && !args->has_stdio,
                        args->options.ready_fd, err);

@@ -63,6 +63,17 @@ static void detach_and_tell(struct background *b)
         _exit(1);
 }
 
+static void write_to_a_copy(struct background *b)
+{
+    struct adit_error err = {0};
+    int copy;
+    if (dup2(report[1], STDOUT_FILENO) < 0 || background_copy(STDOUT_FILENO, &copy, &err) != ADIT_E_OK)
+        _exit(1);
+    background_detach(b, false);
+    if (!is_null(STDOUT_FILENO) || (fcntl(copy, F_GETFD) & FD_CLOEXEC) == 0 || write(copy, "c", 1) != 1)
+        _exit(1);
+}
+
 static void end_at_once(struct background *b)
 {
     (void)b;
@@ -120,6 +131,15 @@ static void test_stderr_kept(void **state)
     assert_int_equal(kept, 1);
 }
 
+static void test_copy(void **state)
+{
+    char seen;
+    (void)state;
+    assert_int_equal(status_of(start(write_to_a_copy)), 0);
+    assert_int_equal(read(report[0], &seen, 1), 1);
+    assert_int_equal(seen, 'c');
+}
+
 /* Without a word from the child its own status counts; a good one would be a lie. */
 static void test_failure(void **state)
 {
@@ -164,8 +184,8 @@ static int setup(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ready), cmocka_unit_test(test_stderr_kept),
-                                       cmocka_unit_test(test_failure), cmocka_unit_test(test_signal),
-                                       cmocka_unit_test(test_killed)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ready),   cmocka_unit_test(test_stderr_kept),
+                                       cmocka_unit_test(test_failure), cmocka_unit_test(test_copy),
+                                       cmocka_unit_test(test_signal),  cmocka_unit_test(test_killed)};
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -169,3 +169,21 @@ def test_questions_before_it_goes(kit, sshd, echo):
         if pid := pid_of(port):
             os.kill(pid, signal.SIGTERM)
         terminal.close()
+
+
+def test_stdio_forward_goes_on(kit, link, sshd):
+    """-f with -W: what the far end says still arrives at the standard output that the command was started with."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        kit.trust(sshd)
+        client = Client([link, *kit.base(), "-p", str(sshd.port), "-l", sshd.user, "-f", "-W",
+                         f"127.0.0.1:{s.getsockname()[1]}", "127.0.0.1"], kit.env())
+        kit.clients.append(client)
+        peer, _ = s.accept()
+        with peer:
+            wait_until(lambda: not client.running(), 15, "the command's return")
+            assert client.proc.returncode == 0
+            peer.sendall(b"hello")
+            wait_until(lambda: client.out.text == "hello", 15, "the data")
+        wait_until(lambda: client.out.ended, 15, "the end of the data")
