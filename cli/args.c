@@ -508,7 +508,8 @@ enum adit_err args_finish(struct args *args, struct adit_error *err)
     if (err->code != ADIT_E_OK)
         return err->code;
     bool has_session = args->options.session_type != SESSION_TYPE_NONE;
-    if (args->options.fork_after_auth && args->command == NULL && has_session)
+    bool has_command = args->command != NULL || option_text(args->options.remote_command) != NULL;
+    if (args->options.fork_after_auth && !has_command && has_session)
         return adit_fail(err, ADIT_E_USAGE, "Cannot fork into background without a command to execute.");
     enum adit_err e = options_check(&args->options, err);
     if (e != ADIT_E_OK)

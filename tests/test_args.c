@@ -155,6 +155,7 @@ static void test_bad_values(void **state)
         {"-s -N h x", "Cannot specify -N with -s/SessionType"},
         {"-e xx -N h", "Bad escape character 'xx'."},
         {"-N -E x -y h", "Can't specify both -y and -E"},
+        {"-f -o RemoteCommand=none h", "Cannot fork into background without a command to execute."},
         {"-f h", "Cannot fork into background without a command to execute."},
         {"-N -o foo=1 h", "command-line: line 0: Bad configuration option: foo"},
     };
