@@ -204,7 +204,7 @@ static void output_add(struct output *o, const char *p, size_t n)
 {
     if (n > o->max - o->n)
         o->is_too_long = true;
-    if (o->is_too_long || o->is_out_of_memory)
+    if (n == 0 || o->is_too_long || o->is_out_of_memory)
         return;
     if (n > o->cap - o->n) {
         size_t cap = 2 * (o->n + n);

@@ -82,6 +82,7 @@ static void test_none(void **state)
 {
     const struct expand_names names = {.port = 22};
     (void)state;
+    known_hosts_command_wipe(&command);
     assert_int_equal(known_hosts_command_init(&command, NULL, &names, &err), ADIT_E_OK);
     assert_null(command.command);
     known_hosts_command_wipe(&command);
