@@ -490,6 +490,12 @@ enum adit_err args_parse(struct args *args, int argc, char *const argv[], struct
     return ADIT_E_OK;
 }
 
+bool args_only_forwards(const struct args *args)
+{
+    const struct options *o = &args->options;
+    return !args->is_ssh && o->session_type == SESSION_TYPE_NONE && (o->forward_count > 0 || args->has_stdio);
+}
+
 static void defaults_choose(struct args *args, struct adit_error *err)
 {
     struct options *o = &args->options;
@@ -498,8 +504,8 @@ static void defaults_choose(struct args *args, struct adit_error *err)
         noted(options_default(o, "ClearAllForwardings", "yes", err));
     }
     /* A tunnel that is dead and looks alive helps nobody: a forwarding connection notices it by itself. */
-    if (!args->is_ssh && o->session_type == SESSION_TYPE_NONE && (o->forward_count > 0 || args->has_stdio))
-        noted(options_default(o, "ServerAliveInterval", "15", err));
+    if (args_only_forwards(args))
+        noted(options_default(o, "ServerAliveInterval", ARGS_ALIVE_INTERVAL, err));
 }
 
 enum adit_err args_finish(struct args *args, struct adit_error *err)

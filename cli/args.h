@@ -16,6 +16,8 @@
 #include "adit.h"
 #include "client/options.h"
 
+#define ARGS_ALIVE_INTERVAL "15" /* seconds: of a connection that only forwards, and of its jump hosts */
+
 struct args {
     struct options options; /* what the flags and the destination say */
     const char *program;    /* "ssh" or "adit": how we were called */
@@ -44,6 +46,8 @@ struct args {
 enum adit_err args_parse(struct args *args, int argc, char *const argv[],
                          struct adit_error *err) ADIT_MUST_USE;
 enum adit_err args_finish(struct args *args, struct adit_error *err) ADIT_MUST_USE;
+/* A connection of adit's own face that only forwards: see ServerAliveInterval in adit(1). */
+bool args_only_forwards(const struct args *args);
 void args_wipe(struct args *args);
 
 /* One short page for that program, with its name. */

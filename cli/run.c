@@ -286,6 +286,7 @@ static enum adit_err prepare(struct run *run, struct adit_error *err)
     const struct chain_query query = {.options = &args->options,
                                       .host = args->host,
                                       .config_file = args->config_file,
+                                      .alive_interval = args_only_forwards(args) ? ARGS_ALIVE_INTERVAL : NULL,
                                       .stdio = args->has_stdio ? &args->stdio : NULL};
     enum adit_err e = chain_new(&run->chain, &query, &run->prompt, err);
     if (e == ADIT_E_OK)

@@ -24,7 +24,7 @@ struct link {
 
 struct chain {
     struct client_prompt prompt;
-    const char *config_file;
+    const char *config_file, *alive_interval;
     size_t count;
     struct link *links[LINKS_MAX]; /* the destination first: as they are found */
     int stream_fd;                 /* the transport of the link that is started next; -1: it connects */
@@ -116,6 +116,22 @@ static enum adit_err set_given(struct link *l, struct span jump, struct adit_err
     return e;
 }
 
+/* It carries one stream and nothing else, whatever a file says for connections to its name: no session, no
+ * forward and no master of its own. */
+static void set_bare(struct options *o)
+{
+    o->clear_all_forwardings = true;
+    o->session_type = SESSION_TYPE_NONE;
+    o->request_tty = REQUEST_TTY_NO;
+    free(o->remote_command);
+    o->remote_command = NULL;
+    o->stdin_null = o->fork_after_auth = o->forward_agent = o->permit_local_command = false;
+    o->control_master = CONTROL_MASTER_NO;
+    o->control_persist = false;
+    free(o->control_path);
+    o->control_path = NULL;
+}
+
 /* What the command line and the hop's own name say. */
 static enum adit_err resolve_options(const struct chain *c, struct link *l, struct span jump,
                                      struct adit_error *err)
@@ -127,13 +143,15 @@ static enum adit_err resolve_options(const struct chain *c, struct link *l, stru
     enum adit_err e = set_given(l, jump, &why);
     if (e == ADIT_E_OK)
         e = ssh_config_resolve(&l->own, &query, &why);
+    set_bare(&l->own);
+    if (e == ADIT_E_OK && c->alive_interval != NULL)
+        e = options_default(&l->own, "ServerAliveInterval", c->alive_interval, &why);
     if (e == ADIT_E_OK)
         e = options_check(&l->own, &why);
     if (e != ADIT_E_OK)
         return link_failed(l, &why, err);
     if (destination->log_level > LOG_LEVEL_VERBOSE) /* -v, and not a file's LogLevel */
         l->own.log_level = destination->log_level;
-    l->own.clear_all_forwardings = true; /* it carries one stream and nothing else */
     return ADIT_E_OK;
 }
 
@@ -201,6 +219,7 @@ enum adit_err chain_new(struct chain **out, const struct chain_query *query,
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
     c->prompt = *prompt;
     c->config_file = query->config_file;
+    c->alive_interval = query->alive_interval;
     c->stream_fd = -1;
     proxy_command_init(&c->proxy);
     enum adit_err e = find_links(c, query, err);

@@ -30,6 +30,7 @@ struct chain_query {
     const char *host;                 /* the destination as the user gave it */
     const char *config_file;          /* for the jump hosts: see ssh_config.h */
     const struct forward_spec *stdio; /* -W, or NULL */
+    const char *alive_interval; /* ServerAliveInterval of jump hosts that say nothing of it; NULL: ssh's */
 };
 
 /* Resolves all links. ADIT_E_CONFIG for a host that would jump through itself; otherwise as client_new, with

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from harness import client as client_module
-from harness import keys, servers, traffic
+from harness import keys, proxies, servers, traffic
 from harness.wait import wait_until
 
 HOST_KEYS = [("ed25519",), ("ecdsa256",), ("rsa",)]
@@ -205,3 +205,141 @@ def test_bad_jump(kit, jump):
     client = kit.run(*kit.base(), "-J", jump, "-N", "host.invalid")
     assert client.finish() == 255 and client.err.text != ""
     assert "resolve" not in client.err.text and "look up" not in client.err.text
+
+
+# ---- What ~/.ssh/config says of the hops
+
+@pytest.fixture
+def config(tmp_path):
+    """config(text): the options that read it."""
+    def make(text):
+        path = tmp_path / "config"
+        path.write_text(text)
+        return ["-F", str(path), "-o", "GlobalKnownHostsFile=none"]
+    return make
+
+
+def block(name, server, key, known, *more):
+    return "\n".join([f"Host {name}", "HostName 127.0.0.1", f"Port {server.port}", f"User {server.user}",
+                      f"IdentityFile {key}", "IdentitiesOnly yes", f"UserKnownHostsFile {known}",
+                      "GlobalKnownHostsFile none", "BatchMode yes", *more, ""])
+
+
+@pytest.fixture
+def two(start, key_folder, tmp_path):
+    """Two servers and a key and a known_hosts file for each of them alone."""
+    made = []
+    for i in range(2):
+        key = keys.keygen(key_folder / f"config{i}")
+        server = start(servers.Sshd, {}, HOST_KEYS[i], authorized=[keys.public(key)])
+        known = tmp_path / f"known{i}"
+        known.write_text(server.known_hosts_lines())
+        made.append((server, key, known))
+    return made
+
+
+@pytest.fixture
+def destination(sshd, kit):
+    kit.trust(sshd)
+    return "destination", sshd, kit.key, kit.known_hosts
+
+
+@pytest.mark.quick
+def test_each_hop_by_its_own_block(kit, config, two, destination, echo, adit_only):
+    """User, port, keys and known_hosts of each hop stand in its Host block; what else stands there (forwards, commands,
+    an agent) is not for a hop."""
+    more = ["LocalForward 1 nowhere:1", "RemoteCommand false", "RequestTTY force", "ForwardAgent yes", "ControlMaster auto",
+            "ControlPath ~/m-%C", "PermitLocalCommand yes", "LocalCommand false"]
+    text = block("first", *two[0], *more) + block("second", *two[1]) + block(*destination)
+    client = kit.run(*config(text), "-J", "first,second", "-N", "-L", f"0:{echo.target}", "destination")
+    assert traffic.ask(client.listening(1)[0].addr) == b"ping"
+    client.stop()
+
+
+@pytest.mark.quick
+def test_jumps_of_hops(kit, config, two, destination, echo, adit_only):
+    """A hop's own ProxyJump, and tokens in it."""
+    text = (block(*destination, "ProxyJump second") + block("second", *two[1], "ProxyJump %n-before") +
+            block("second-before", *two[0]))
+    client = kit.run(*config(text), "-v", "-N", "-L", f"0:{echo.target}", "destination")
+    assert traffic.ask(client.listening(1)[0].addr) == b"ping"
+    client.stop()
+    names = re.findall(r"^debug1: \[(.*)\] Authentication succeeded", client.err.text, re.M)
+    assert names == ["second-before", "second"]
+
+
+@pytest.mark.quick
+def test_given_jumps_beat_those_of_the_file(kit, config, two, destination, echo, adit_only):
+    """As in ssh: -J a,b makes a the ProxyJump of b, whatever b's block says; a's own counts."""
+    text = (block("first", *two[0]) + block("second", *two[1], "ProxyJump nowhere.invalid") +
+            block(*destination, "ProxyJump nowhere.invalid"))
+    client = kit.run(*config(text), "-J", "first,second", "-N", "-L", f"0:{echo.target}", "destination")
+    assert traffic.ask(client.listening(1)[0].addr) == b"ping"
+
+
+@pytest.mark.quick
+def test_a_hop_behind_a_command(kit, config, two, destination, echo, tmp_path, adit_only):
+    """The nearest hop may have a ProxyCommand."""
+    text = (block("first", *two[0], f"ProxyCommand {proxies.netcat(tmp_path)} %h %p") +
+            block(*destination, "ProxyJump first"))
+    client = kit.run(*config(text), "-N", "-L", f"0:{echo.target}", "destination")
+    assert traffic.ask(client.listening(1)[0].addr) == b"ping"
+    client.stop()
+    assert servers.descendants(client.pid) == []
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("text", ["Host *\nProxyJump bastion\n", "Host h\nProxyJump a\nHost a\nProxyJump b\nHost b\nProxyJump a\n",
+                                  "Host h\nProxyJump x@h\nHost *\nUser y\n", "Host *\nProxyJump %h\n"])
+def test_loop_in_the_file(kit, config, text, adit_only):
+    """Hosts that jump through each other."""
+    client = kit.run(*config(text), "-N", "h")
+    assert client.finish() == 255
+    assert "loop" in client.err.text, client.err.text
+
+
+@pytest.mark.quick
+def test_endless_jumps(kit, config, adit_only):
+    """Names that grow: no loop, but no end either."""
+    client = kit.run(*config("Host *\nProxyJump %h.x\n"), "-N", "h")
+    assert client.finish() == 255
+    assert "more than 16 jump hosts" in client.err.text
+
+
+@pytest.mark.quick
+def test_errors_of_a_hop_s_block_name_it(kit, config, adit_only):
+    client = kit.run(*config("Host hop\nPort none\n"), "-J", "hop", "-N", "h")
+    assert client.finish() == 255
+    assert "line 2" in client.err.text
+
+
+def test_another_user(kit, config, start, user_key, system_user, destination, echo, adit_only):
+    """A hop where we are somebody else."""
+    hop = start(servers.Sshd, user=system_user.name)
+    known = kit.folder / "known"
+    known.write_text(hop.known_hosts_lines())
+    text = block("hop", hop, user_key, known) + block(*destination)
+    client = kit.run(*config(text), "-J", "hop", "-N", "-L", f"0:{echo.target}", "destination")
+    assert traffic.ask(client.listening(1)[0].addr) == b"ping"
+    assert f"for {system_user.name} " in hop.text()
+
+
+def test_questions_per_hop(kit, config, start, system_user, destination, echo, adit_only):
+    """A hop with a password, and behind it a host whose key is unknown: one question after the other, each for its own
+    host."""
+    hop = start(servers.Sshd, {"PasswordAuthentication": "yes", "PubkeyAuthentication": "no"}, ("rsa",),
+                user=system_user.name)
+    log, script = kit.folder / "asked", kit.folder / "askpass"
+    script.write_text(f'#!/bin/sh\nprintf "%s\\n" "$1" >>{log}\ncase "$1" in *password*) echo "{system_user.password}";; '
+                      "*) echo yes;; esac\n")
+    script.chmod(0o755)
+    name, server, key, _ = destination
+    known = kit.folder / "known"
+    known.write_text(hop.known_hosts_lines())
+    text = (block("hop", hop, "none", known) + block(name, server, key, kit.folder / "nothing")).replace("BatchMode yes", "")
+    client = kit.run(*config(text), "-J", "hop", "-N", "-L", f"0:{echo.target}", name, env={
+        "SSH_ASKPASS": str(script), "SSH_ASKPASS_REQUIRE": "force", "DISPLAY": None})
+    assert traffic.ask(client.listening(1)[0].addr) == b"ping"
+    asked = log.read_text()
+    assert asked.index(f"{system_user.name}@127.0.0.1's password") < asked.index(f"[127.0.0.1]:{server.port}")
+    assert keys.fingerprint(server.host_keys[0]) in asked
