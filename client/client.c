@@ -8,6 +8,7 @@
 #include "client/auth.h"
 #include "client/channel_rules.h"
 #include "client/host_keys.h"
+#include "client/proxy_url.h"
 #include "client/secret.h"
 #include "client/texts.h"
 #include "crypto/crypto.h"
@@ -29,6 +30,8 @@ struct client {
     char host[LIMIT_HOST + 1]; /* where to connect to */
     char user[LIMIT_USER + 1];
     char host_key_list[LIST_CAP];
+    struct proxy_url proxy_url;
+    struct session_proxy proxy;
     char *proxy_command, *proxy_jump;  /* expanded; NULL: none */
     const struct forward_spec **specs; /* forward_count of both */
     struct session_forward *forwards;
@@ -122,6 +125,21 @@ static enum adit_err expand_proxy(char **out, const char *given, const struct na
     return e;
 }
 
+static enum adit_err choose_proxy_url(struct client *c, struct adit_error *err)
+{
+    enum adit_err e = proxy_url_parse(&c->proxy_url, c->options->proxy_url, err);
+    if (e != ADIT_E_OK)
+        return e;
+    c->proxy = (struct session_proxy){.is_http = c->proxy_url.is_http,
+                                      .host = c->proxy_url.host,
+                                      .port = c->proxy_url.port,
+                                      .user = c->proxy_url.has_user ? c->proxy_url.user : NULL,
+                                      .password = c->proxy_url.password};
+    c->config.proxy = &c->proxy;
+    return e;
+}
+
+/* A host that is reached through another one or by a command has no use for AditProxy: its jump host may. */
 static enum adit_err choose_proxy(struct client *c, const struct names *n, struct adit_error *err)
 {
     const char *command = c->options->proxy_command, *jump = c->options->proxy_jump;
@@ -129,7 +147,7 @@ static enum adit_err choose_proxy(struct client *c, const struct names *n, struc
         return expand_proxy(&c->proxy_command, command, n, err);
     if (jump != NULL && !text_same(jump, "none"))
         return expand_proxy(&c->proxy_jump, jump, n, err);
-    return ADIT_E_OK;
+    return option_text(c->options->proxy_url) != NULL ? choose_proxy_url(c, err) : ADIT_E_OK;
 }
 
 const char *client_proxy_command(const struct client *c)
@@ -359,6 +377,7 @@ void client_free(struct client *c)
     free(c->forwards);
     free(c->proxy_command);
     free(c->proxy_jump);
+    proxy_url_wipe(&c->proxy_url);
     texts_wipe(&c->paths);
     channel_rules_wipe(&c->rules);
     free(c);

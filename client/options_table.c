@@ -145,7 +145,7 @@ const struct option_row option_rows[] = {
     SPECIAL_AT("ProxyCommand", proxy_command, option_set_proxy_command, BUILT),
     SPECIAL_AT("ProxyJump", proxy_jump, option_set_proxy_jump, BUILT),
     FLAG("ProxyUseFdpass", proxy_use_fdpass, BUILT),
-    SPECIAL_AT("AditProxy", proxy_url, option_set_proxy_url, PENDING),
+    SPECIAL_AT("AditProxy", proxy_url, option_set_proxy_url, BUILT),
     /* the name's canonical form */
     CHOICE("CanonicalizeHostname", canonicalize_hostname, BUILT),
     SPECIAL_AT("CanonicalDomains", canonical_domains, option_set_domains, BUILT),

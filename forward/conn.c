@@ -51,7 +51,7 @@ void conn_init(struct conn *c, struct session *s)
     dial_init(&c->dial, s);
 }
 
-static void conn_fail(struct conn *c, const struct adit_error *why)
+void conn_fail(struct conn *c, const struct adit_error *why)
 {
     struct session *s = c->session;
     c->is_over = true;
@@ -101,7 +101,7 @@ static void conn_machine(struct conn *c)
     s->phase = PHASE_HANDSHAKE;
 }
 
-static void conn_up(struct conn *c)
+void conn_up(struct conn *c)
 {
     struct session *s = c->session;
     struct sock_addr peer;
@@ -117,7 +117,7 @@ static void conn_up(struct conn *c)
     conn_machine(c);
 }
 
-static void conn_close(struct conn *c)
+void conn_close(struct conn *c)
 {
     int fd = c->transport.fd;
     loop_del(&c->session->loop, &c->transport);
@@ -127,22 +127,22 @@ static void conn_close(struct conn *c)
 void conn_dialled(struct conn *c, int fd)
 {
     struct adit_error err = {ADIT_E_OK, ""};
-    if (loop_add(&c->session->loop, &c->transport, fd, &err) == ADIT_E_OK) {
+    if (loop_add(&c->session->loop, &c->transport, fd, &err) != ADIT_E_OK) {
+        sock_close(&fd);
+        conn_fail(c, &err);
+    } else if (c->session->config.proxy && c->session->config.transport_fd < 0) {
+        proxy_begin(c);
+    } else {
         conn_up(c);
-        return;
     }
-    sock_close(&fd);
-    conn_fail(c, &err);
-}
-
-void conn_not_dialled(struct conn *c, const struct adit_error *why)
-{
-    conn_fail(c, why);
 }
 
 void conn_on_timer(struct conn *c)
 {
-    dial_on_timer(&c->dial);
+    if (c->upstream)
+        proxy_on_timer(c);
+    else
+        dial_on_timer(&c->dial);
 }
 
 static void conn_given(struct conn *c)
@@ -165,8 +165,11 @@ void conn_start(struct conn *c)
         c->deadline_ms = loop_now_ms() + s->config.connect_timeout_ms;
     s->phase = PHASE_CONNECTING;
     c->is_begun = true;
+    const struct session_proxy *proxy = s->config.proxy;
     if (s->config.transport_fd >= 0)
         conn_given(c);
+    else if (proxy)
+        dial_start(&c->dial, proxy->host, proxy->port, c->deadline_ms);
     else
         dial_start(&c->dial, s->config.host, s->config.port, c->deadline_ms);
 }
@@ -399,6 +402,7 @@ static void discard_input(int fd)
 void conn_wipe(struct conn *c)
 {
     dial_wipe(&c->dial);
+    proxy_over(c);
     ssh_free(c->ssh);
     c->ssh = NULL;
     if (c->transport.fd >= 0) {

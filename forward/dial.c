@@ -62,7 +62,7 @@ static void fail(struct dial *d, const struct adit_error *why)
     const struct adit_error copy = *why;
     loop_timer_cancel(&d->session->loop, &d->session->phase_timer);
     dial_wipe(d);
-    conn_not_dialled(&d->session->conn, &copy);
+    conn_fail(&d->session->conn, &copy);
 }
 
 static void win(struct dial *d, struct dial_try *t)

@@ -7,7 +7,7 @@
  * failed; the first that answers wins and the others are closed (§5). When all have failed, all is tried
  * again a second later, as often as ConnectionAttempts says. The session's phase timer is used meanwhile.
  *
- * It ends with one call of conn_dialled or conn_not_dialled, perhaps before dial_start returns.
+ * It ends with one call of conn_dialled or conn_fail, perhaps before dial_start returns.
  */
 #ifndef FORWARD_DIAL_H
 #define FORWARD_DIAL_H

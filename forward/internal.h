@@ -11,6 +11,7 @@
 #include "forward/forwarder.h"
 #include "forward/session.h"
 #include "net/resolve.h"
+#include "socks5/upstream.h"
 
 enum {
     SESSION_DRAIN_MS = 5000,    /* a clean stop waits this long for the open connections */
@@ -25,8 +26,9 @@ struct conn {
     struct session *session;
     struct ssh *ssh;
     struct loop_fd transport;
-    struct dial dial;     /* until TCP is up */
-    uint64_t deadline_ms; /* of connect_timeout_ms; LOOP_NEVER */
+    struct dial dial;          /* until TCP is up */
+    struct upstream *upstream; /* while the proxy is spoken to */
+    uint64_t deadline_ms;      /* of connect_timeout_ms; LOOP_NEVER */
     /* Output: see conn_measure. */
     size_t bound;            /* unsent bytes aimed at */
     uint64_t window_us;      /* when the present measurement began */
@@ -102,12 +104,11 @@ void session_event(struct session *s, const struct ssh_event *ev);
 void conn_init(struct conn *c, struct session *s);
 void conn_start(struct conn *c);           /* lookup, TCP, machine; or transport_fd */
 void conn_dialled(struct conn *c, int fd); /* TCP stands: takes fd */
-void conn_not_dialled(struct conn *c, const struct adit_error *why);
-void conn_on_timer(struct conn *c);       /* the phase timer, while connecting */
-void conn_open_qos(struct conn *c);       /* authenticated: its packets are marked otherwise now */
-void conn_tick(struct conn *c);           /* tells the machine the time */
-bool conn_work(struct conn *c);           /* everything that can be done now; true: more at once */
-bool conn_is_light(const struct conn *c); /* the last turn moved little: no bulk transfer */
+void conn_on_timer(struct conn *c);        /* the phase timer, while connecting */
+void conn_open_qos(struct conn *c);        /* authenticated: its packets are marked otherwise now */
+void conn_tick(struct conn *c);            /* tells the machine the time */
+bool conn_work(struct conn *c);            /* everything that can be done now; true: more at once */
+bool conn_is_light(const struct conn *c);  /* the last turn moved little: no bulk transfer */
 /* Before a wait: lets TCP acknowledge what was read. */
 void conn_ack(struct conn *c);
 /* More is on its way and nobody waits for it: a little later it is had for less. */
@@ -116,6 +117,17 @@ void conn_rest(void);
 bool conn_flush(struct conn *c);        /* true: no byte waits, or none can go any more */
 size_t conn_room(const struct conn *c); /* for channel data */
 void conn_wipe(struct conn *c);
+
+void conn_up(struct conn *c); /* the transport is the server's: the machine begins */
+void conn_fail(struct conn *c, const struct adit_error *why); /* no connection is made */
+void conn_close(struct conn *c);                              /* the transport's descriptor */
+
+/* ---- proxy.c: while c->upstream is set */
+
+void proxy_begin(struct conn *c); /* the transport is the proxy's */
+void proxy_on_transport(struct conn *c);
+void proxy_on_timer(struct conn *c);
+void proxy_over(struct conn *c); /* forgets it, and its secrets. Any number of times */
 
 /* ---- question.c */
 

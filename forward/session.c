@@ -627,8 +627,10 @@ static void on_fd(struct session *s, struct loop_fd *f)
 {
     struct forwarder *fw = f->owner;
     switch (f->kind) {
-    case SESSION_FD_TRANSPORT: /* its bits are all that counts */
-        return;
+    case SESSION_FD_TRANSPORT:
+        if (s->phase == PHASE_CONNECTING)
+            proxy_on_transport(&s->conn);
+        return; /* later its bits are all that counts */
     case SESSION_FD_DIAL:
         dial_on_ready(&s->conn.dial, f);
         return;

@@ -69,6 +69,14 @@ enum session_channel_kind {
 };
 const char *session_channel_name(enum session_channel_kind kind);
 
+/* See socks5/upstream.h. No text of it is ever logged but host and port. */
+struct session_proxy {
+    bool is_http; /* else SOCKS 5 */
+    const char *host;
+    uint16_t port;
+    const char *user, *password; /* user NULL: none */
+};
+
 /* As ssh's log levels. FATAL does not exist here: see session_join. */
 enum session_level {
     SESSION_QUIET,
@@ -95,6 +103,8 @@ struct session_config {
     uint32_t connection_attempts;              /* rounds over all addresses, a second apart; 0 as 1 */
     int qos_login, qos_open; /* the IP_TOS of our packets up to and after the authentication; 0 or less: left
                                 alone */
+    /* A proxy to connect to instead, which is told host and port; NULL: none. Not with transport_fd. */
+    const struct session_proxy *proxy;
     int transport_fd; /* a connected stream to use instead of connecting (a jump host's end, tests); the
                        * session closes it. -1: connect. There is no zero default here */
     const struct session_forward *forwards;

@@ -34,6 +34,9 @@ bool sock_addr_parse(struct sock_addr *out, const char *host, uint16_t port);
 enum adit_err sock_addr_unix(struct sock_addr *out, const char *path, struct adit_error *err) ADIT_MUST_USE;
 /* The same, where '@' is a letter as any other. */
 enum adit_err sock_addr_path(struct sock_addr *out, const char *path, struct adit_error *err) ADIT_MUST_USE;
+/* The bytes of a literal IPv4 (4) or IPv6 (16) address without a scope, in network order; returns their
+ * count, 0: it is no such literal. */
+size_t sock_addr_bytes(const char *host, uint8_t out[static 16]);
 int sock_addr_family(const struct sock_addr *a);    /* AF_INET, AF_INET6, AF_UNIX or AF_UNSPEC */
 uint16_t sock_addr_port(const struct sock_addr *a); /* 0 for Unix sockets */
 void sock_addr_set_port(struct sock_addr *a, uint16_t port);

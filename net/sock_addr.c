@@ -87,6 +87,13 @@ static enum adit_err fill_un(struct sock_addr *out, const char *path, bool is_ab
     return ADIT_E_OK;
 }
 
+size_t sock_addr_bytes(const char *host, uint8_t out[static 16])
+{
+    if (inet_pton(AF_INET, host, out) == 1)
+        return 4;
+    return inet_pton(AF_INET6, host, out) == 1 ? 16 : 0;
+}
+
 enum adit_err sock_addr_unix(struct sock_addr *out, const char *path, struct adit_error *err)
 {
     return fill_un(out, path, path[0] == '@', err);

@@ -114,13 +114,24 @@ static void no_address(void **state)
     assert_string_equal(text, "(no address)");
 }
 
+static void test_bytes(void **state)
+{
+    (void)state;
+    uint8_t out[16];
+    assert_int_equal(sock_addr_bytes("10.0.0.1", out), 4);
+    assert_memory_equal(out, "\12\0\0\1", 4);
+    assert_int_equal(sock_addr_bytes("2001:db8::1", out), 16);
+    assert_memory_equal(out, "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1", 16);
+    assert_int_equal(sock_addr_bytes("fe80::1%lo", out), 0);
+    assert_int_equal(sock_addr_bytes("web.example", out), 0);
+    assert_int_equal(sock_addr_bytes("10.1", out), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(literals),
-        cmocka_unit_test(not_literals),
-        cmocka_unit_test(unix_paths),
-        cmocka_unit_test(no_address),
+        cmocka_unit_test(test_bytes), cmocka_unit_test(literals),   cmocka_unit_test(not_literals),
+        cmocka_unit_test(unix_paths), cmocka_unit_test(no_address),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
