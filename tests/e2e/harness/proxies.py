@@ -140,7 +140,7 @@ class SocksProxy(Proxy):
         self.seen.append(bytes([version, count]) + methods)
         method = 0 if self.user is None else 2
         if self.answer is not None or method not in methods:
-            client.sendall(self.answer or b"\x05\xff")
+            client.sendall(b"\x05\xff" if self.answer is None else self.answer)
             return None
         client.sendall(bytes([5, method]))
         if method == 2:
