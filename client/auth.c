@@ -117,9 +117,9 @@ static bool has_head(const char *text, const char *head)
 
 static bool offer_identity(struct auth *a, struct session_question *q, struct identity *id)
 {
-    const char *alg = algorithm_for(a, id, q->sig_algs);
-    if (id->was_accepted || id->is_dead)
+    if (id->was_accepted || id->is_dead || !identity_unlock(a->ids, id))
         return false;
+    const char *alg = algorithm_for(a, id, q->sig_algs);
     if (alg == NULL) {
         say(a, LOG_LEVEL_DEBUG1, "%s: no signature algorithm in common with the server", id->name);
         return false;

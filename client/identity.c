@@ -124,13 +124,13 @@ static void identities_add(struct identities *ids, struct identity *id)
 {
     if (id == NULL)
         say(ids, LOG_LEVEL_ERROR, "out of memory: a key is left out");
-    else if (id->type == KEY_NONE)
+    else if (id->type == KEY_NONE && id->blob_len > 0)
         say(ids, LOG_LEVEL_DEBUG1, "%s: a kind of key that is not supported yet; not offered", id->name);
     else if (is_too_short(ids, id))
         say(ids, LOG_LEVEL_ERROR, "%s: the RSA key is shorter than RequiredRSASize; not offered", id->name);
     else if (ids->count == IDENTITY_MAX)
         say(ids, LOG_LEVEL_ERROR, "%s: more than %d keys; not offered", id->name, (int)IDENTITY_MAX);
-    else if (identities_find(ids, identity_blob(id)) == NULL) {
+    else if (id->blob_len == 0 || identities_find(ids, identity_blob(id)) == NULL) {
         ids->item[ids->count++] = id;
         return;
     }
@@ -174,7 +174,7 @@ static struct identity *identity_of_parse(const struct identities *ids, const ch
     if (!has_secret && !is_sealed)
         say(ids, p->file.public_len > 0 ? LOG_LEVEL_DEBUG1 : LOG_LEVEL_ERROR, "Load key \"%s\": %s", name,
             p->why.text);
-    if (p->file.public_len == 0)
+    if (p->file.public_len == 0 && !is_sealed)
         return NULL;
     struct identity *id = identity_new(name, span_make(p->file.public_blob, p->file.public_len));
     if (id == NULL || (has_secret && !keep_secret(id, &p->file.secret))) {
@@ -285,7 +285,7 @@ struct found {
 static void found_add(struct found *found, struct identity *id)
 {
     for (size_t i = 0; id != NULL && i < found->count; i++) {
-        if (!span_eq(identity_blob(found->item[i]), identity_blob(id)))
+        if (id->blob_len == 0 || !span_eq(identity_blob(found->item[i]), identity_blob(id)))
             continue;
         identity_free(id);
         return;
@@ -313,6 +313,20 @@ static struct identity *identity_of_pub(const char *name, const struct file *tex
     return id;
 }
 
+/* PATH.pub beside a key that cannot be read or used here: an agent may have it. */
+static struct identity *identity_of_sibling(const char *path)
+{
+    char pub[EXPAND_PATH_CAP];
+    struct file text;
+    struct identity *id = NULL;
+    if (adit_format(pub, sizeof pub, "%s.pub", path) != strlen(path) + 4)
+        return NULL;
+    if (file_read(&text, pub, LIMIT_FILE_KEY, NULL, NULL, NULL) == ADIT_E_OK)
+        id = identity_of_pub(path, &text);
+    file_wipe(&text);
+    return id;
+}
+
 /* ssh's rule: our own file that anybody else may touch is not used. (Another's file, as in a container where
  * root owns a mounted secret, is that one's business.) */
 static bool is_exposed(const struct identities *ids, const char *path, const struct stat *status)
@@ -326,20 +340,6 @@ static bool is_exposed(const struct identities *ids, const char *path, const str
         mode >> 6, mode >> 3 & 7, mode & 7, path);
     say(ids, LOG_LEVEL_ERROR, "This private key will be ignored. (chmod 600 '%s' mends it.)", path);
     return true;
-}
-
-/* PATH.pub beside a key that cannot be read or used here: an agent may have it. */
-static struct identity *identity_of_sibling(const char *path)
-{
-    char pub[EXPAND_PATH_CAP];
-    struct file text;
-    struct identity *id = NULL;
-    if (adit_format(pub, sizeof pub, "%s.pub", path) != strlen(path) + 4)
-        return NULL;
-    if (file_read(&text, pub, LIMIT_FILE_KEY, NULL, NULL, NULL) == ADIT_E_OK)
-        id = identity_of_pub(path, &text);
-    file_wipe(&text);
-    return id;
 }
 
 /* The certificate at path, or NULL. */
@@ -358,18 +358,35 @@ static struct identity *identity_of_cert(const struct identities *ids, const cha
     return NULL;
 }
 
-/* KEY-cert, or KEY-cert.pub; where certificates are named, ssh looks for no others. */
-static void find_cert_beside(const struct identities *ids, struct found *found, const char *path)
+/* KEY-cert, or KEY-cert.pub; where certificates are named, ssh looks for no others. NULL: none. */
+static struct identity *find_cert_beside(const struct identities *ids, const char *path)
 {
     static const char *const tails[] = {"-cert", "-cert.pub"};
     char name[EXPAND_PATH_CAP];
     struct identity *id = NULL;
     if (ids->options->certificate_files.count > 0)
-        return;
+        return NULL;
     for (size_t i = 0; i < ADIT_COUNT(tails) && id == NULL; i++)
         if (adit_format(name, sizeof name, "%s%s", path, tails[i]) == strlen(path) + strlen(tails[i]))
             id = identity_of_cert(ids, path, name);
-    found_add(found, id);
+    return id;
+}
+
+/* A sealed file that does not say which key it holds: its neighbours do. Unlocking compares. */
+static struct identity *with_public(struct identity *id, struct identity *cert, const char *path)
+{
+    struct identity *known = identity_of_sibling(path);
+    if (known == NULL && cert != NULL)
+        known = identity_new(path, identity_plain(cert));
+    if (known == NULL || known->type == KEY_NONE) {
+        identity_free(known);
+        return id;
+    }
+    known->sealed = id->sealed;
+    known->is_named = true;
+    memset(&id->sealed, 0, sizeof id->sealed);
+    identity_free(id);
+    return known;
 }
 
 static void find_file(const struct identities *ids, struct found *found, const char *path, bool is_default)
@@ -379,7 +396,7 @@ static void find_file(const struct identities *ids, struct found *found, const c
     struct file text;
     bool missing = false;
     struct identity *id = NULL;
-    find_cert_beside(ids, found, path);
+    struct identity *cert = find_cert_beside(ids, path);
     if (file_read(&text, path, LIMIT_FILE_KEY, &status, &missing, &why) != ADIT_E_OK) {
         id = identity_of_sibling(path);
         if (id == NULL && !(is_default && missing))
@@ -389,8 +406,11 @@ static void find_file(const struct identities *ids, struct found *found, const c
         id = is_exposed(ids, path, &status) ? NULL : identity_of_text(ids, path, &text);
         if (id == NULL)
             id = identity_of_sibling(path);
+        else if (id->blob_len == 0)
+            id = with_public(id, cert, path);
     }
     file_wipe(&text);
+    found_add(found, cert);
     found_add(found, id);
 }
 
@@ -667,12 +687,30 @@ static enum adit_err sign_by_secret(const struct identity *id, struct span alg, 
     return e;
 }
 
+/* The public key that was in the file, too, or that lay beside it. */
+static bool fits_public(struct identity *id, struct parse *p)
+{
+    struct span public = span_make(p->file.public_blob, p->file.public_len);
+    if (id->blob_len > 0 && !span_eq(identity_blob(id), public))
+        return adit_fail(&p->why, ADIT_E_KEY_FILE, "the key is not that of its .pub file") == ADIT_E_OK;
+    if (id->blob_len > 0)
+        return true;
+    uint8_t *copy = malloc(public.n);
+    if (copy == NULL)
+        return adit_fail(&p->why, ADIT_E_MEMORY, "out of memory") == ADIT_E_OK;
+    memcpy(copy, public.p, public.n);
+    free(id->blob);
+    id->blob = copy;
+    id->blob_len = public.n;
+    return identity_read(id, public);
+}
+
 /* One passphrase. True when the key is open now. */
 static bool unlock_with(struct identity *id, struct parse *p, const char *answer)
 {
     struct span passphrase = span_str(answer);
     enum keyfile_status status = parse_text(p, span_make(id->sealed.p, id->sealed.n), &passphrase);
-    bool fine = status == KEYFILE_OK && keep_secret(id, &p->file.secret);
+    bool fine = status == KEYFILE_OK && fits_public(id, p) && keep_secret(id, &p->file.secret);
     keyfile_wipe(&p->file);
     return fine;
 }
@@ -709,6 +747,20 @@ static enum adit_err unlock(const struct identities *ids, struct identity *id, s
     enum adit_err e = unlock_ask(ids, id, p, err);
     secret_free(p, sizeof *p);
     return e;
+}
+
+bool identity_unlock(struct identities *ids, struct identity *id)
+{
+    struct adit_error why = {0};
+    if (id->blob_len > 0)
+        return true;
+    if (unlock(ids, id, &why) != ADIT_E_OK) {
+        say(ids, LOG_LEVEL_VERBOSE, "Load key \"%s\": %s", id->name, why.text);
+        id->is_dead = true;
+    } else if (is_too_short(ids, id) || identities_find(ids, identity_blob(id)) != id) {
+        id->is_dead = true;
+    }
+    return !id->is_dead;
 }
 
 static bool has_file_key(const struct identity *id)

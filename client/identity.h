@@ -26,7 +26,8 @@ enum { IDENTITY_MAX = 128 }; /* more keys than any server lets us try */
 struct identity {
     char *name;    /* a path, "$ADIT_KEY", or the agent's comment, cleaned */
     uint8_t *blob; /* the public key, or the certificate: what is offered */
-    size_t blob_len;
+    size_t
+        blob_len; /* 0: not known before the key is unlocked (PEM without a .pub file): see identity_unlock */
     bool is_cert;
     uint8_t *plain; /* the key that a certificate is about; NULL when it is none: see identity_plain */
     size_t plain_len;
@@ -67,6 +68,10 @@ void identities_accepted(struct identities *ids, const struct identity *id);
 
 /* NULL when there is none. */
 struct identity *identities_find(struct identities *ids, struct span blob);
+
+/* Asks for the passphrase of a key whose public half is sealed too. False: it was not given, BatchMode, or
+ * the key is in the list already; id is dead then. True at once for the others. */
+bool identity_unlock(struct identities *ids, struct identity *id) ADIT_MUST_USE;
 
 /* May be signed with before the server was asked: nobody has to unlock, confirm or touch anything, and the
  * key was meant for this (an unencrypted file, or an agent key that is named and is no sk-* one). */
