@@ -378,7 +378,7 @@ static struct identity *with_public(struct identity *id, struct identity *cert, 
     struct identity *known = identity_of_sibling(path);
     if (known == NULL && cert != NULL)
         known = identity_new(path, identity_plain(cert));
-    if (known == NULL || known->type == KEY_NONE) {
+    if (known == NULL || known->is_cert || known->type == KEY_NONE) {
         identity_free(known);
         return id;
     }
@@ -459,11 +459,11 @@ static enum adit_err add_certificate_files(struct identities *ids, const struct 
 
 /* ---- The agent ---- */
 
-static enum adit_err find_agent(struct identities *ids, const struct expand_names *names,
-                                struct adit_error *err)
+enum adit_err identity_agent_path(char **out, const char *option, const struct expand_names *names,
+                                  struct adit_error *err)
 {
-    const char *option = ids->options->identity_agent;
     char path[EXPAND_PATH_CAP];
+    *out = NULL;
     if (option != NULL && strcmp(option, "none") == 0)
         return ADIT_E_OK;
     if (option == NULL || strcmp(option, "SSH_AUTH_SOCK") == 0)
@@ -476,12 +476,20 @@ static enum adit_err find_agent(struct identities *ids, const struct expand_name
             return e;
         option = path;
     }
-    if (option == NULL || *option == 0) {
-        say(ids, LOG_LEVEL_DEBUG1, "No agent is used: its variable (SSH_AUTH_SOCK) is not set.");
+    if (option == NULL || *option == 0)
         return ADIT_E_OK;
-    }
-    ids->agent_path = text_copy(span_str(option));
-    return ids->agent_path != NULL ? ADIT_E_OK : adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    *out = text_copy(span_str(option));
+    return *out != NULL ? ADIT_E_OK : adit_fail(err, ADIT_E_MEMORY, "out of memory");
+}
+
+static enum adit_err find_agent(struct identities *ids, const struct expand_names *names,
+                                struct adit_error *err)
+{
+    const char *option = ids->options->identity_agent;
+    enum adit_err e = identity_agent_path(&ids->agent_path, option, names, err);
+    if (e == ADIT_E_OK && ids->agent_path == NULL && option_text(option) == option)
+        say(ids, LOG_LEVEL_DEBUG1, "No agent is used: its variable (SSH_AUTH_SOCK) is not set.");
+    return e;
 }
 
 static bool agent_list(const struct identities *ids, struct file *reply, struct agent_keys *keys)
@@ -658,15 +666,18 @@ static enum adit_err sign_by_agent(const struct identities *ids, const struct id
                                    struct adit_error *err)
 {
     size_t cap = id->blob_len + data.n + 32;
-    uint8_t *request = malloc(cap);
+    size_t bind_cap = ids->host_key.n + ids->host_signature.n + ids->session_id.n + 64;
+    uint8_t *request = malloc(cap + bind_cap);
     struct file reply = {0};
     struct span signature;
     if (request == NULL)
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
-    struct wr w = wr_init(request, cap);
+    struct wr w = wr_init(request, cap), bind = wr_init(request + cap, bind_cap);
     agent_write_sign(&w, identity_blob(id), data, agent_sign_flags(alg));
-    enum adit_err e =
-        agent_call(&reply, ids->agent_path, wr_done(&w), AGENT_SIGN_MS, ids->prompt->cancel_fd, err);
+    if (ids->host_key.n > 0)
+        agent_write_bind(&bind, ids->host_key, ids->session_id, ids->host_signature, false);
+    enum adit_err e = agent_call_after(&reply, ids->agent_path, wr_done(&bind), wr_done(&w), AGENT_SIGN_MS,
+                                       ids->prompt->cancel_fd, err);
     if (e == ADIT_E_OK)
         e = agent_signature(span_make(reply.p, reply.n), alg, &signature, err);
     if (e == ADIT_E_OK) { /* at most LIMIT_SIGNATURE bytes: agent.h */
@@ -763,6 +774,54 @@ bool identity_unlock(struct identities *ids, struct identity *id)
     return !id->is_dead;
 }
 
+/* ---- AddKeysToAgent ---- */
+
+static bool may_add(const struct identities *ids, const struct identity *id)
+{
+    char text[EXPAND_PATH_CAP + 64], answer[PROMPT_ANSWER_CAP];
+    if (ids->options->add_keys_to_agent != ADD_KEYS_ASK)
+        return true;
+    if (ids->options->batch_mode)
+        return false;
+    adit_format(text, sizeof text, "Add key %s to agent? ", id->name);
+    bool given = ids->prompt->ask(ids->prompt->ctx, PROMPT_LINE, text, answer, sizeof answer);
+    return given && (answer[0] == 0 || text_same(answer, "yes")); /* as ssh: a bare Enter is a yes */
+}
+
+static enum adit_err add_to_agent(const struct identities *ids, const struct identity *id, uint8_t *room,
+                                  struct adit_error *err)
+{
+    struct wr w = wr_init(room, AGENT_ADD_MAX);
+    struct file reply = {0};
+    bool confirm = ids->options->add_keys_to_agent == ADD_KEYS_CONFIRM;
+    struct span name = span_sub(span_str(id->name), 0, KEYFILE_COMMENT_MAX);
+    agent_write_add(&w, id->secret, name, ids->options->add_keys_lifetime_s, confirm);
+    enum adit_err e =
+        agent_call(&reply, ids->agent_path, wr_done(&w), AGENT_LIST_MS, ids->prompt->cancel_fd, err);
+    if (e == ADIT_E_OK)
+        e = agent_success(span_make(reply.p, reply.n), err);
+    file_wipe(&reply);
+    return e;
+}
+
+/* Once a key, as soon as it is open: as ssh does it. A failure is no obstacle. */
+static void add_if_wanted(const struct identities *ids, struct identity *id)
+{
+    struct adit_error why = {0};
+    if (ids->options->add_keys_to_agent == ADD_KEYS_NO || ids->agent_path == NULL || id->was_added ||
+        id->is_text)
+        return;
+    id->was_added = true;
+    uint8_t *room = secret_new(AGENT_ADD_MAX);
+    if (room == NULL || !may_add(ids, id))
+        say(ids, LOG_LEVEL_DEBUG1, "%s: not added to the agent", id->name);
+    else if (add_to_agent(ids, id, room, &why) == ADIT_E_OK)
+        say(ids, LOG_LEVEL_DEBUG1, "identity added to agent: %s", id->name);
+    else
+        say(ids, LOG_LEVEL_DEBUG1, "could not add identity to agent: %s: %s", id->name, why.text);
+    secret_free(room, AGENT_ADD_MAX);
+}
+
 static bool has_file_key(const struct identity *id)
 {
     return id->secret != NULL || id->sealed.n > 0;
@@ -774,6 +833,8 @@ static enum adit_err sign_by_file(const struct identities *ids, struct identity 
 {
     memset(err, 0, sizeof *err); /* what the agent said counts no more */
     enum adit_err e = id->secret != NULL ? ADIT_E_OK : unlock(ids, id, err);
+    if (e == ADIT_E_OK)
+        add_if_wanted(ids, id);
     return e != ADIT_E_OK ? e : sign_by_secret(id, alg, data, out, len, err);
 }
 

@@ -40,6 +40,7 @@ struct identity {
     struct key_secret *secret; /* secret_new memory; NULL: in the agent, or still encrypted */
     struct file sealed;        /* the text of an encrypted key, while there is no secret */
     /* for whoever walks the list */
+    bool was_added;    /* to the agent, or it was tried (AddKeysToAgent) */
     bool was_accepted; /* by the server, in a partial success: not offered again */
     bool is_dead;      /* cannot sign: not offered again */
 };
@@ -48,6 +49,8 @@ struct identities {
     const struct options *options; /* borrowed, as prompt is */
     const struct client_prompt *prompt;
     char *agent_path; /* NULL: no agent */
+    /* borrowed, set before identity_sign: what the agent is shown of the server; empty: nothing */
+    struct span host_key, host_signature, session_id;
     size_t count;
     struct identity *item[IDENTITY_MAX];
 };
@@ -57,6 +60,10 @@ struct identities {
 enum adit_err identities_init(struct identities *ids, const struct options *options,
                               const struct expand_names *names, const struct client_prompt *prompt,
                               struct adit_error *err) ADIT_MUST_USE;
+/* The socket that a value of IdentityAgent or ForwardAgent stands for (NULL: SSH_AUTH_SOCK), as a text to be
+ * freed; NULL: there is none. ADIT_E_CONFIG, ADIT_E_MEMORY. */
+enum adit_err identity_agent_path(char **out, const char *option, const struct expand_names *names,
+                                  struct adit_error *err) ADIT_MUST_USE;
 void identities_wipe(struct identities *ids);
 
 /* The key itself, without its certificate: what fingerprints are made of. */
@@ -78,8 +85,9 @@ bool identity_unlock(struct identities *ids, struct identity *id) ADIT_MUST_USE;
 bool identity_needs_no_probe(const struct identity *id);
 
 /* Makes an SSH signature blob over data. alg: as it is offered, a certificate's name included. Asks for a
- * passphrase when the key is encrypted, as often as NumberOfPasswordPrompts says. *len: what was written to
- * out (LIMIT_SIGNATURE bytes). ADIT_E_AUTH with the reason; the identity is dead then. */
+ * passphrase when the key is encrypted, as often as NumberOfPasswordPrompts says; the key of a file is added
+ * to the agent as AddKeysToAgent says. *len: what was written to out (LIMIT_SIGNATURE bytes). ADIT_E_AUTH
+ * with the reason; the identity is dead then. */
 enum adit_err identity_sign(struct identities *ids, struct identity *id, struct span alg, struct span data,
                             uint8_t out[static LIMIT_SIGNATURE], size_t *len,
                             struct adit_error *err) ADIT_MUST_USE;
