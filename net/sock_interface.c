@@ -45,7 +45,8 @@ bool sock_interface_addr(struct sock_addr *out, const char *interface, int famil
         has = take(out, i, interface, family);
         if (!has || !(sock_addr_is_loopback(out) || is_link_local(out)))
             continue;
-        local = has_local ? local : *out;
+        if (!has_local)
+            local = *out;
         has_local = true;
         has = false;
     }

@@ -55,11 +55,11 @@ static void put_base64_group(struct upstream *u, const uint8_t *p, size_t n)
 static void put_credentials(struct upstream *u, const char *user, const char *password)
 {
     uint8_t plain[2 * UPSTREAM_SECRET_MAX + 1];
-    size_t n = strlen(user), m = strlen(password);
-    memcpy(plain, user, n);
-    plain[n++] = ':';
-    memcpy(plain + n, password, m);
-    n += m;
+    struct span name = span_str(user), word = span_str(password);
+    size_t n = name.n + 1 + word.n;
+    memcpy(plain, name.p, name.n);
+    plain[name.n] = ':';
+    memcpy(plain + name.n + 1, word.p, word.n);
     put_text(u, "Proxy-Authorization: Basic ");
     for (size_t i = 0; i < n; i += 3)
         put_base64_group(u, plain + i, n - i < 3 ? n - i : 3);
@@ -104,14 +104,14 @@ static void make_request(struct upstream *u, const struct upstream_request *r)
 static void make_secret(struct upstream *u, const char *user, const char *password)
 {
     uint8_t *p = u->secret;
-    size_t n = strlen(user), m = strlen(password);
+    struct span name = span_str(user), word = span_str(password);
     *p++ = 1;
-    *p++ = (uint8_t)n;
-    memcpy(p, user, n);
-    p += n;
-    *p++ = (uint8_t)m;
-    memcpy(p, password, m);
-    u->secret_len = 3 + n + m;
+    *p++ = (uint8_t)name.n;
+    memcpy(p, name.p, name.n);
+    p += name.n;
+    *p++ = (uint8_t)word.n;
+    memcpy(p, word.p, word.n);
+    u->secret_len = 3 + name.n + word.n;
 }
 
 static void start_socks(struct upstream *u, const struct upstream_request *r)

@@ -154,9 +154,7 @@ static void test_socks(void **state)
 {
     (void)state;
     static const char *const answers[] = {"\5\0\0\1\1\2\3\4\0\1SSH", "\5\0\0\3\3abc\0\1SSH",
-                                          "\5\0\0\4"
-                                          "0123456789abcdef\0\1SSH",
-                                          "\5\0\0\3\0\0\1SSH"};
+                                          "\5\0\0\0040123456789abcdef\0\1SSH", "\5\0\0\3\0\0\1SSH"};
     static const size_t lengths[] = {10, 10, 22, 7};
     for (size_t i = 0; i < ADIT_COUNT(answers); i++) {
         socks_with(NULL, NULL);
