@@ -226,6 +226,7 @@ static void plain_flag(struct parse *p, char letter)
         break;
     case 'N':
         set_session(p, letter, "none");
+        set_other(p, letter, "RequestTTY", "no");
         break;
     case 'n':
         set_other(p, letter, "StdinNull", "yes");
@@ -517,6 +518,8 @@ enum adit_err args_finish(struct args *args, struct adit_error *err)
     bool has_command = args->command != NULL || option_text(args->options.remote_command) != NULL;
     if (args->options.fork_after_auth && !has_command && has_session)
         return adit_fail(err, ADIT_E_USAGE, "Cannot fork into background without a command to execute.");
+    if (args->wants_config) /* what is not built is shown all the same */
+        return ADIT_E_OK;
     enum adit_err e = options_check(&args->options, err);
     if (e != ADIT_E_OK)
         return e;

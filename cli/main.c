@@ -12,6 +12,7 @@
 #include "cli/query.h"
 #include "cli/run.h"
 #include "client/client.h"
+#include "client/options_dump.h"
 #include "client/ssh_config.h"
 
 /* A parent may have closed some of these; what we open must not become one of them. */
@@ -79,8 +80,6 @@ static enum adit_err prepare(struct args *args, struct adit_error *err)
         identity_flags_check(args);
         e = read_configuration(args, err);
     }
-    if (e == ADIT_E_OK && args->wants_config)
-        e = adit_fail(err, ADIT_E_UNSUPPORTED, "option -G is not supported yet");
     return e == ADIT_E_OK ? args_finish(args, err) : e;
 }
 
@@ -112,6 +111,20 @@ static void notes_tell(const struct options *o)
         log_line(LOG_LEVEL_DEBUG1, o->debug_notes.item[i]);
 }
 
+/* -G */
+static int show_config(const struct args *args, struct adit_error *err)
+{
+    struct texts lines;
+    texts_init(&lines);
+    enum adit_err e = options_dump(&args->options, args->host, args->is_ssh, &lines, err);
+    bool written = true;
+    for (size_t i = 0; i < lines.count && e == ADIT_E_OK && written; i++)
+        written = log_write_all(STDOUT_FILENO, lines.item[i], strlen(lines.item[i])) &&
+                  log_write_all(STDOUT_FILENO, "\n", 1);
+    texts_wipe(&lines);
+    return e != ADIT_E_OK ? usage_error(args, err) : written ? 0 : 255;
+}
+
 static int run(struct args *args, struct adit_error *err)
 {
     static const char version[] = "adit " ADIT_VERSION "\n";
@@ -127,6 +140,8 @@ static int run(struct args *args, struct adit_error *err)
         return answer_query(args, err);
     if (prepare(args, err) != ADIT_E_OK)
         return usage_error(args, err);
+    if (args->wants_config)
+        return show_config(args, err);
     notes_tell(&args->options);
     return args->options.fork_after_auth ? connect_in_background(args) : run_connection(args, NULL);
 }

@@ -26,7 +26,7 @@ bool config_host_matches(const struct config_reader *r, const struct line_words 
 struct match {
     struct config_reader *reader;
     struct expand_names names; /* as far as the options know by now */
-    char host[EXPAND_PATH_CAP];
+    struct config_names_room room;
     bool result;
 };
 
@@ -165,7 +165,7 @@ enum adit_err config_match(struct config_reader *r, const struct line_words *wor
     struct match m = {.reader = r, .result = true};
     if (words->count == 0)
         return bad_condition(err, "%s", "a criterion is missing");
-    enum adit_err e = config_names(r, &m.names, m.host, err);
+    enum adit_err e = config_names(r, &m.names, &m.room, err);
     if (e == ADIT_E_OK)
         e = match_words(&m, words, err);
     *matches = m.result;

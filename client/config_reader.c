@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client/config_match.h"
+#include "client/jump_spec.h"
 #include "client/line_words.h"
 #include "client/texts.h"
 
@@ -15,7 +16,7 @@ static const char *text_or(const char *text, const char *other)
 }
 
 enum adit_err config_names(const struct config_reader *r, struct expand_names *out,
-                           char host_room[static EXPAND_PATH_CAP], struct adit_error *err)
+                           struct config_names_room *room, struct adit_error *err)
 {
     const struct options *o = r->options;
     *out = r->facts->names;
@@ -24,15 +25,15 @@ enum adit_err config_names(const struct config_reader *r, struct expand_names *o
     out->host_key = text_or(o->host_key_alias, r->facts->given_host);
     out->remote_user = text_or(o->user, r->facts->names.local_user);
     out->port = o->port;
-    out->jump = option_text(o->proxy_jump);
+    out->jump = jump_spec_nearest(o->proxy_jump, room->jump) ? room->jump : NULL;
     if (o->host_name == NULL)
         return ADIT_E_OK;
     if (o->host_name_is_final) {
         out->host = o->host_name;
         return ADIT_E_OK;
     }
-    enum adit_err e = expand_tokens(host_room, o->host_name, "h", out, err);
-    out->host = host_room;
+    enum adit_err e = expand_tokens(room->host, o->host_name, "h", out, err);
+    out->host = room->host;
     return e;
 }
 
@@ -51,7 +52,8 @@ static void debug(const struct config_reader *r, const char *name, unsigned line
 
 static enum adit_err read_include(struct config_reader *r, const char *argument, struct adit_error *err)
 {
-    char host[EXPAND_PATH_CAP], path[EXPAND_PATH_CAP];
+    char path[EXPAND_PATH_CAP];
+    struct config_names_room room;
     struct expand_names names;
     if (argument[0] == 0)
         return adit_fail(err, ADIT_E_CONFIG, "keyword include empty argument");
@@ -59,18 +61,17 @@ static enum adit_err read_include(struct config_reader *r, const char *argument,
         return adit_fail(err, ADIT_E_CONFIG, "bad include path %s.", argument);
     if (r->depth == CONFIG_DEPTH_MAX)
         return adit_fail(err, ADIT_E_CONFIG, "Too many recursive configuration includes");
-    enum adit_err e = config_names(r, &names, host, err);
+    enum adit_err e = config_names(r, &names, &room, err);
     if (e == ADIT_E_OK)
         e = expand_value(path, argument, &names, err);
     if (e != ADIT_E_OK)
         return e;
-    /* Blocks inside begin and end within the file; inside a block that does not apply none does. */
-    const bool active = r->is_active, never = r->is_never;
-    r->is_never = never || !active;
+    /* Inside a block that does not apply no block of the file's does. */
+    const bool never = r->is_never;
+    r->is_never = never || !r->is_active;
     r->depth++;
     e = r->hooks->include(r->hooks->ctx, r, path, err);
     r->depth--;
-    r->is_active = active;
     r->is_never = never;
     return e;
 }
@@ -178,7 +179,9 @@ enum adit_err config_read(struct config_reader *r, struct span text, const char 
         r->is_active = true;
         r->is_never = false;
     }
+    const bool active = r->is_active; /* blocks end with their file */
     for (unsigned number = 1; e == ADIT_E_OK && text_line(&text, &line); number++)
         e = at_line(r, line, name, number, err);
+    r->is_active = active;
     return e;
 }

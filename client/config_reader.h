@@ -54,8 +54,12 @@ struct config_reader {
 enum adit_err config_read(struct config_reader *r, struct span text, const char *name,
                           struct adit_error *err) ADIT_MUST_USE;
 
-/* The names for tokens as the options have them by now. host_room: for the expanded HostName. */
+/* The names for tokens as the options have them by now; out points into room, and to the options. */
+struct config_names_room {
+    char host[EXPAND_PATH_CAP];
+    char jump[LIMIT_HOST + 1];
+};
 enum adit_err config_names(const struct config_reader *r, struct expand_names *out,
-                           char host_room[static EXPAND_PATH_CAP], struct adit_error *err) ADIT_MUST_USE;
+                           struct config_names_room *room, struct adit_error *err) ADIT_MUST_USE;
 
 #endif

@@ -113,6 +113,18 @@ struct span jump_spec_last(struct span list, struct span *rest)
     return span_sub(list, at, SIZE_MAX);
 }
 
+bool jump_spec_nearest(const char *list, char out[static LIMIT_HOST + 1])
+{
+    struct jump_spec spec;
+    struct span rest;
+    out[0] = 0;
+    if (list == NULL || text_same(list, "none") ||
+        jump_spec_parse(&spec, jump_spec_last(span_str(list), &rest), NULL) != ADIT_E_OK)
+        return false;
+    adit_format(out, LIMIT_HOST + 1, "%s", spec.host);
+    return true;
+}
+
 enum adit_err jump_spec_check(const char *list, struct adit_error *err)
 {
     struct span rest = span_str(list);

@@ -27,6 +27,9 @@ enum adit_err jump_spec_parse(struct jump_spec *out, struct span text, struct ad
  * and becomes that host's own ProxyJump (empty: nothing). */
 struct span jump_spec_last(struct span list, struct span *rest);
 
+/* The host right before the destination, as %j wants it. False for NULL or "none". */
+bool jump_spec_nearest(const char *list, char out[static LIMIT_HOST + 1]);
+
 /* Every element of the list is well formed, and there are at most LIMIT_JUMPS; "none" is fine. ADIT_E_USAGE.
  */
 enum adit_err jump_spec_check(const char *list, struct adit_error *err) ADIT_MUST_USE;

@@ -82,6 +82,17 @@ const char *option_text(const char *text)
     return text == NULL || text_same(text, "none") ? NULL : text;
 }
 
+enum update_host_keys options_update_host_keys(const struct options *o)
+{
+    const struct texts *files = &o->user_known_hosts;
+    if (o->update_host_keys_is_set)
+        return (enum update_host_keys)o->update_host_keys;
+    bool files_are_default =
+        files->count == 0 || (files->count == 1 && strcmp(files->item[0], "~/.ssh/known_hosts") == 0);
+    return files_are_default && o->verify_host_key_dns == VERIFY_DNS_NO ? UPDATE_HOST_KEYS_YES
+                                                                        : UPDATE_HOST_KEYS_NO;
+}
+
 /* ---- A line's words ---- */
 
 static bool is_blank(char c)
@@ -187,12 +198,12 @@ static enum adit_err set_value(struct options *o, const struct options *seen, co
                                const char *value, struct adit_error *err)
 {
     const struct option_row *row = option_row_find(keyword);
-    if (row == NULL)
-        return unknown(seen, keyword, err);
     struct line_words *w = calloc(1, sizeof *w);
     if (w == NULL)
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
-    enum adit_err e = set_words(o, row, w, value, err);
+    enum adit_err e = row != NULL ? set_words(o, row, w, value, err) : unknown(seen, keyword, err);
+    if (row == NULL && e == ADIT_E_OK) /* what is ignored has its quotes in order all the same */
+        e = line_words_split(w, value, err);
     line_words_wipe(w);
     free(w);
     return e;

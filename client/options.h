@@ -108,7 +108,7 @@ struct options {
     uint32_t fingerprint_hash;      /* enum fingerprint_hash: SHA256 */
     struct texts revoked_host_keys; /* empty, or "none" alone: none */
     char *known_hosts_command;      /* "none" kept */
-    uint32_t update_host_keys;      /* enum update_host_keys: no; ssh's default hangs on other options */
+    uint32_t update_host_keys;      /* enum update_host_keys: see options_update_host_keys */
     bool update_host_keys_is_set;
     uint32_t verify_host_key_dns; /* enum verify_dns: no. Accepted, with a note, and taken as no */
 
@@ -226,6 +226,9 @@ enum adit_err options_override(struct options *o, const char *keyword, const cha
 /* Once all is known, before connecting: ADIT_E_UNSUPPORTED "X is not supported yet" for a value that asks for
  * what is not built; makes the notes. */
 enum adit_err options_check(struct options *o, struct adit_error *err) ADIT_MUST_USE;
+
+/* ssh's default: yes while the user's known_hosts files are the default ones. */
+enum update_host_keys options_update_host_keys(const struct options *o);
 
 /* text, or NULL when it is NULL or "none" in any case. */
 const char *option_text(const char *text);

@@ -58,11 +58,17 @@ static const struct option_choice pubkey_auth[] = {{"true", PUBKEY_AUTH_YES},
                                                    {NULL, 0}};
 static const struct option_choice fingerprint_hash[] = {
     {"SHA256", FINGERPRINT_SHA256}, {"MD5", FINGERPRINT_MD5}, {NULL, 0}};
-static const struct option_choice log_level[] = {{"QUIET", LOG_LEVEL_QUIET},     {"FATAL", LOG_LEVEL_FATAL},
-                                                 {"ERROR", LOG_LEVEL_ERROR},     {"INFO", LOG_LEVEL_INFO},
-                                                 {"VERBOSE", LOG_LEVEL_VERBOSE}, {"DEBUG", LOG_LEVEL_DEBUG1},
-                                                 {"DEBUG1", LOG_LEVEL_DEBUG1},   {"DEBUG2", LOG_LEVEL_DEBUG2},
-                                                 {"DEBUG3", LOG_LEVEL_DEBUG3},   {NULL, 0}};
+static const struct option_choice log_level[] = {{"SILENT", LOG_LEVEL_QUIET},
+                                                 {"QUIET", LOG_LEVEL_QUIET},
+                                                 {"FATAL", LOG_LEVEL_FATAL},
+                                                 {"ERROR", LOG_LEVEL_ERROR},
+                                                 {"INFO", LOG_LEVEL_INFO},
+                                                 {"VERBOSE", LOG_LEVEL_VERBOSE},
+                                                 {"DEBUG", LOG_LEVEL_DEBUG1},
+                                                 {"DEBUG1", LOG_LEVEL_DEBUG1},
+                                                 {"DEBUG2", LOG_LEVEL_DEBUG2},
+                                                 {"DEBUG3", LOG_LEVEL_DEBUG3},
+                                                 {NULL, 0}};
 
 /* ---- The rows ---- */
 
@@ -184,7 +190,7 @@ const struct option_row option_rows[] = {
     FLAG("PasswordAuthentication", password_auth, BUILT),
     FLAG("KbdInteractiveAuthentication", kbdint_auth, BUILT),
     TEXT("PreferredAuthentications", preferred_auth, BUILT),
-    TEXT("KbdInteractiveDevices", kbdint_devices, BUILT),
+    TEXT("KbdInteractiveDevices", kbdint_devices, PENDING),
     NUMBER("NumberOfPasswordPrompts", password_prompts, 0, ANY_NUMBER, BUILT),
     FLAG("BatchMode", batch_mode, BUILT),
     {ROW("IdentityFile", SPECIAL, BUILT), AT(identity_files), .set = option_set_key_file, .accumulates = true,
@@ -194,7 +200,7 @@ const struct option_row option_rows[] = {
     FLAG("IdentitiesOnly", identities_only, BUILT),
     SPECIAL_AT("IdentityAgent", identity_agent, option_set_agent, BUILT),
     SPECIAL_AT("ForwardAgent", forward_agent, option_set_forward_agent, PENDING),
-    SPECIAL_AT("AddKeysToAgent", add_keys_to_agent, option_set_add_keys, BUILT),
+    SPECIAL_AT("AddKeysToAgent", add_keys_to_agent, option_set_add_keys, PENDING),
     /* forwards */
     MANY("LocalForward", option_set_forward_local, BUILT),
     MANY("RemoteForward", option_set_forward_remote, BUILT),

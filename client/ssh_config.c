@@ -207,10 +207,10 @@ static enum adit_err read_pass(const struct resolver *s, struct options *o, bool
 static enum adit_err find_host(struct resolver *s, const struct options *o, struct adit_error *err)
 {
     const struct canonical_hooks hooks = {.ctx = s, .look_up = look_up, .address = address, .debug = debug};
-    char room[EXPAND_PATH_CAP];
+    struct config_names_room room;
     const struct config_reader r = {.options = (struct options *)o, .facts = &s->facts, .hooks = &s->hooks};
     struct expand_names names;
-    enum adit_err e = config_names(&r, &names, room, err);
+    enum adit_err e = config_names(&r, &names, &room, err);
     if (e != ADIT_E_OK)
         return e;
     if (strlen(names.host) > LIMIT_HOST)
@@ -256,11 +256,11 @@ static void lower(char *text)
 static enum adit_err finish(const struct resolver *s, struct options *o, bool user_is_given,
                             struct adit_error *err)
 {
-    char room[EXPAND_PATH_CAP];
+    struct config_names_room room;
     const struct config_reader r = {.options = o, .facts = &s->facts, .hooks = &s->hooks};
     struct expand_names names;
     lower(o->host_key_alias);
-    enum adit_err e = config_names(&r, &names, room, err);
+    enum adit_err e = config_names(&r, &names, &room, err);
     if (e == ADIT_E_OK && !user_is_given && o->user != NULL) {
         names.remote_user = NULL;
         e = expand_one(&o->user, &names, err);

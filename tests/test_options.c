@@ -335,7 +335,8 @@ static void test_ignore_unknown(void **state)
     bad("UseKeychain yes", ADIT_E_USAGE, "UseKeychain");
     good("IgnoreUnknown use*,Foo");
     good("UseKeychain yes");
-    good("foo \"unbalanced");
+    good("foo \"a b\" c");
+    bad("foo \"unbalanced", ADIT_E_USAGE, "invalid quotes");
     bad("Bar 1", ADIT_E_USAGE, "Bar");
 }
 
