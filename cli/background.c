@@ -90,15 +90,17 @@ enum adit_err background_copy(int standard_fd, int *copy, struct adit_error *err
                       : adit_fail(err, ADIT_E_SYSTEM, "cannot copy a descriptor: %s", strerror(errno));
 }
 
-void background_detach(struct background *b, bool keep_stderr)
+void background_detach(struct background *b, bool keep_stdout, bool keep_stderr)
 {
     if (b->fd < 0)
         return;
     (void)prctl(PR_SET_PDEATHSIG, 0);
     (void)setsid();
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (int fd = 0; null >= 0 && fd <= (keep_stderr ? STDOUT_FILENO : STDERR_FILENO); fd++)
-        (void)dup2(null, fd);
+    const bool is_kept[] = {false, keep_stdout, keep_stderr};
+    for (int fd = 0; null >= 0 && fd <= STDERR_FILENO; fd++)
+        if (!is_kept[fd])
+            (void)dup2(null, fd);
     if (null > STDERR_FILENO)
         (void)close(null);
     /* When the parent has been killed in this moment nobody is told: the connection stands all the same. */

@@ -24,8 +24,8 @@ enum adit_err background_fork(struct background *b, bool *is_parent, int *status
  */
 enum adit_err background_copy(int standard_fd, int *copy, struct adit_error *err) ADIT_MUST_USE;
 
-/* In the child: a session of its own, standard input and output are /dev/null from now on, and standard error
- * too unless it is to be kept; then the parent is told. The working folder stays. Once. */
-void background_detach(struct background *b, bool keep_stderr);
+/* In the child: a session of its own, standard input is /dev/null from now on, and standard output and
+ * error are, too, unless they are to be kept; then the parent is told. The working folder stays. Once. */
+void background_detach(struct background *b, bool keep_stdout, bool keep_stderr);
 
 #endif

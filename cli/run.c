@@ -194,14 +194,22 @@ static enum adit_err start_next(struct run *run, struct adit_error *err)
     return e;
 }
 
-/* A jump host stands: the next one's turn. The destination does: -f. With -v the messages stay on the
- * terminal, as ssh leaves them there. */
+/* A command's output goes on to where it went. With -v the messages stay on the terminal, as ssh leaves them
+ * there. */
+static void go_to_background(const struct run *run)
+{
+    bool has_output = run->args->options.session_type != SESSION_TYPE_NONE;
+    bool is_debugging = log_is_on_stderr() && log_get_level() >= LOG_LEVEL_DEBUG1;
+    background_detach(run->background, has_output, has_output || is_debugging);
+}
+
+/* A jump host stands: the next one's turn. The destination does: -f. */
 static void on_reached(struct run *run, const struct hop *hop)
 {
     if (hop->name != NULL && !run->is_ending && start_next(run, &run->error) != ADIT_E_OK)
         stop_last(run);
     else if (hop->name == NULL && run->background != NULL)
-        background_detach(run->background, log_is_on_stderr() && log_get_level() >= LOG_LEVEL_DEBUG1);
+        go_to_background(run);
 }
 
 static void on_mail(struct run *run, struct mail *m)

@@ -101,10 +101,10 @@ void fingerprint_art(struct span blob, enum fingerprint_hash hash, char out[stat
     uint8_t digest[DIGEST_MAX];
     char title[ART_WIDTH + 1];
     struct field f;
-    size_t n;
-    walk(&f, digest, digest_of(blob, hash, digest));
+    size_t len = digest_of(blob, hash, digest);
+    walk(&f, digest, len);
     title_of(blob, title);
-    n = border(out, title);
+    size_t n = border(out, title);
     for (int y = 0; y < ART_HEIGHT; y++) {
         out[n++] = '\n';
         out[n++] = '|';

@@ -47,7 +47,7 @@ static bool is_null(int fd)
 static void detach(struct background *b)
 {
     char seen[3];
-    background_detach(b, false);
+    background_detach(b, false, false);
     seen[0] = is_null(0) && is_null(1) && is_null(2);
     seen[1] = getsid(0) == getpid() && b->fd == -1;
     seen[2] = getppid() != 0;
@@ -57,8 +57,16 @@ static void detach(struct background *b)
 
 static void detach_and_tell(struct background *b)
 {
-    background_detach(b, true);
+    background_detach(b, false, true);
     char kept = is_null(0) && is_null(1) && !is_null(2);
+    if (write(report[1], &kept, 1) != 1)
+        _exit(1);
+}
+
+static void keep_both(struct background *b)
+{
+    background_detach(b, true, true);
+    char kept = is_null(0) && !is_null(1) && !is_null(2);
     if (write(report[1], &kept, 1) != 1)
         _exit(1);
 }
@@ -69,7 +77,7 @@ static void write_to_a_copy(struct background *b)
     int copy;
     if (dup2(report[1], STDOUT_FILENO) < 0 || background_copy(STDOUT_FILENO, &copy, &err) != ADIT_E_OK)
         _exit(1);
-    background_detach(b, false);
+    background_detach(b, false, false);
     if (!is_null(STDOUT_FILENO) || (fcntl(copy, F_GETFD) & FD_CLOEXEC) == 0 || write(copy, "c", 1) != 1)
         _exit(1);
 }
@@ -131,6 +139,15 @@ static void test_stderr_kept(void **state)
     assert_int_equal(kept, 1);
 }
 
+static void test_both_kept(void **state)
+{
+    char kept;
+    (void)state;
+    assert_int_equal(status_of(start(keep_both)), 0);
+    assert_int_equal(read(report[0], &kept, 1), 1);
+    assert_int_equal(kept, 1);
+}
+
 static void test_copy(void **state)
 {
     char seen;
@@ -184,8 +201,9 @@ static int setup(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ready),   cmocka_unit_test(test_stderr_kept),
-                                       cmocka_unit_test(test_failure), cmocka_unit_test(test_copy),
-                                       cmocka_unit_test(test_signal),  cmocka_unit_test(test_killed)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ready),     cmocka_unit_test(test_stderr_kept),
+                                       cmocka_unit_test(test_failure),   cmocka_unit_test(test_copy),
+                                       cmocka_unit_test(test_both_kept), cmocka_unit_test(test_signal),
+                                       cmocka_unit_test(test_killed)};
     return cmocka_run_group_tests(tests, setup, NULL);
 }
