@@ -106,13 +106,39 @@ static bool call_receive(struct call *c, struct file *reply)
     }
 }
 
+static bool call_exchange(struct call *c, struct span request, struct file *reply)
+{
+    memset(reply, 0, sizeof *reply);
+    return call_send(c, request) && call_receive(c, reply);
+}
+
+/* True when `first` was answered, whatever the answer. */
+static bool call_first(struct call *c, struct span first)
+{
+    struct file ignored = {0};
+    bool fine = call_connect(c) && call_exchange(c, first, &ignored);
+    file_wipe(&ignored);
+    if (fine)
+        return true;
+    sock_close(&c->fd);
+    memset(&c->why, 0, sizeof c->why);
+    return false;
+}
+
 enum adit_err agent_call(struct file *reply, const char *path, struct span request, uint32_t timeout_ms,
                          int cancel_fd, struct adit_error *err)
+{
+    return agent_call_after(reply, path, span_make(NULL, 0), request, timeout_ms, cancel_fd, err);
+}
+
+enum adit_err agent_call_after(struct file *reply, const char *path, struct span first, struct span request,
+                               uint32_t timeout_ms, int cancel_fd, struct adit_error *err)
 {
     struct call c = {
         .fd = -1, .cancel_fd = cancel_fd, .path = path, .deadline_ms = loop_now_ms() + timeout_ms};
     memset(reply, 0, sizeof *reply);
-    bool fine = call_connect(&c) && call_send(&c, request) && call_receive(&c, reply);
+    bool is_ready = first.n > 0 && call_first(&c, first);
+    bool fine = (is_ready || call_connect(&c)) && call_exchange(&c, request, reply);
     sock_close(&c.fd);
     if (fine)
         return ADIT_E_OK;

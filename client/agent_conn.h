@@ -15,6 +15,12 @@ enum {
     AGENT_SIGN_MS = 120 * 1000, /* somebody may have to confirm, or to touch a token */
 };
 
+/* As agent_call, with `first` sent before on the same connection and its reply thrown away
+ * (session-bind@openssh.com, which not every agent knows: one that ends the connection over it is asked again
+ * without). first may be empty. */
+enum adit_err agent_call_after(struct file *reply, const char *path, struct span first, struct span request,
+                               uint32_t timeout_ms, int cancel_fd, struct adit_error *err) ADIT_MUST_USE;
+
 /* Sends request to the socket at path and collects one reply (without its length word) in *reply, which the
  * caller wipes. cancel_fd (-1: none) ends the wait when it becomes readable. ADIT_E_AUTH, so that the next
  * method is tried, with "agent PATH: reason"; reply is empty then. */

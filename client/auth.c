@@ -117,9 +117,9 @@ static bool has_head(const char *text, const char *head)
 
 static bool offer_identity(struct auth *a, struct session_question *q, struct identity *id)
 {
-    const char *alg = algorithm_for(a, id, q->sig_algs);
-    if (id->was_accepted || id->is_dead)
+    if (id->was_accepted || id->is_dead || !identity_unlock(a->ids, id))
         return false;
+    const char *alg = algorithm_for(a, id, q->sig_algs);
     if (alg == NULL) {
         say(a, LOG_LEVEL_DEBUG1, "%s: no signature algorithm in common with the server", id->name);
         return false;
@@ -156,6 +156,7 @@ static bool try_kbdint(struct auth *a, struct session_question *q)
     a->kbdints++;
     a->kbdint_asked = false;
     q->credential = a->tried = SESSION_CREDENTIAL_KBDINT;
+    q->submethods = span_str(a->options->kbdint_devices);
     return true;
 }
 
@@ -259,9 +260,16 @@ void auth_password_change(struct auth *a, struct session_question *q)
 
 /* ---- The order ---- */
 
-static bool method_is_on(const struct auth *a, struct span method)
+/* PubkeyAuthentication host-bound: not without the server's word that it knows what that is. */
+static bool pubkey_is_on(const struct auth *a, const struct session_question *q)
 {
-    return (span_is(method, "publickey") && a->options->pubkey_auth) ||
+    return a->options->pubkey_auth &&
+           (a->options->pubkey_auth_mode != PUBKEY_AUTH_HOST_BOUND || q->host_bound);
+}
+
+static bool method_is_on(const struct auth *a, const struct session_question *q, struct span method)
+{
+    return (span_is(method, "publickey") && pubkey_is_on(a, q)) ||
            (span_is(method, "keyboard-interactive") && a->options->kbdint_auth) ||
            (span_is(method, "password") && a->options->password_auth);
 }
@@ -286,9 +294,9 @@ static void first_credential(struct auth *a, struct session_question *q)
 {
     struct span order = preferred(a), method;
     q->credential = a->tried = SESSION_CREDENTIAL_NONE;
-    while (text_comma(&order, &method) && !method_is_on(a, method)) {
+    while (text_comma(&order, &method) && !method_is_on(a, q, method)) {
     }
-    if (!span_is(method, "publickey") || !a->options->pubkey_auth || a->ids->count == 0)
+    if (!span_is(method, "publickey") || !pubkey_is_on(a, q) || a->ids->count == 0)
         return;
     if (identity_needs_no_probe(a->ids->item[0]) && offer_identity(a, q, a->ids->item[0]))
         a->next = 1;
@@ -324,7 +332,7 @@ void auth_credential(struct auth *a, struct session_question *q)
     learn(a, q);
     say(a, LOG_LEVEL_DEBUG1, "Authentications that can continue: %s", a->methods);
     while (text_comma(&order, &method)) {
-        if (!method_is_on(a, method) || !list_has(q->methods, method))
+        if (!method_is_on(a, q, method) || !list_has(q->methods, method))
             continue;
         say(a, LOG_LEVEL_DEBUG1, "Next authentication method: %.*s", (int)method.n, (const char *)method.p);
         if (try_method(a, q, method))
@@ -340,6 +348,9 @@ void auth_sign(struct auth *a, struct session_question *q)
     struct identity *id = identities_find(a->ids, q->blob);
     if (id == NULL)
         return; /* not a key of ours: no signature */
+    a->ids->host_key = q->host_key;
+    a->ids->host_signature = q->host_signature;
+    a->ids->session_id = q->session_id;
     if (identity_sign(a->ids, id, q->alg, q->data, q->reply, &q->reply_len, &why) != ADIT_E_OK) {
         q->reply_len = 0;
         a->rsa_fallback = false;

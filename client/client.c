@@ -285,7 +285,8 @@ static enum adit_err make_ssh_config(struct client *c, struct adit_error *err)
                                         .rekey_bytes = o->rekey_bytes,
                                         .rekey_seconds = o->rekey_seconds,
                                         .alive_interval_s = o->alive_interval_s,
-                                        .alive_count_max = o->alive_count_max};
+                                        .alive_count_max = o->alive_count_max,
+                                        .no_host_bound = o->pubkey_auth_mode == PUBKEY_AUTH_UNBOUND};
     if (!o->host_key_order_is_free)
         return ADIT_E_OK;
     if (!host_keys_order(&c->host_keys, list, c->host_key_list, sizeof c->host_key_list))

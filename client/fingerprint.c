@@ -79,7 +79,8 @@ static size_t border(char *out, const char *title)
     size_t n = 0, len = strlen(title), left = (ART_WIDTH - len) / 2;
     out[n++] = '+';
     memset(out + n, '-', ART_WIDTH);
-    memcpy(out + n + left, title, len);
+    for (size_t i = 0; i < len; i++)
+        out[n + left + i] = title[i];
     n += ART_WIDTH;
     out[n++] = '+';
     return n;

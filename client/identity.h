@@ -26,7 +26,8 @@ enum { IDENTITY_MAX = 128 }; /* more keys than any server lets us try */
 struct identity {
     char *name;    /* a path, "$ADIT_KEY", or the agent's comment, cleaned */
     uint8_t *blob; /* the public key, or the certificate: what is offered */
-    size_t blob_len;
+    size_t
+        blob_len; /* 0: not known before the key is unlocked (PEM without a .pub file): see identity_unlock */
     bool is_cert;
     uint8_t *plain; /* the key that a certificate is about; NULL when it is none: see identity_plain */
     size_t plain_len;
@@ -39,6 +40,7 @@ struct identity {
     struct key_secret *secret; /* secret_new memory; NULL: in the agent, or still encrypted */
     struct file sealed;        /* the text of an encrypted key, while there is no secret */
     /* for whoever walks the list */
+    bool was_added;    /* to the agent, or it was tried (AddKeysToAgent) */
     bool was_accepted; /* by the server, in a partial success: not offered again */
     bool is_dead;      /* cannot sign: not offered again */
 };
@@ -47,6 +49,8 @@ struct identities {
     const struct options *options; /* borrowed, as prompt is */
     const struct client_prompt *prompt;
     char *agent_path; /* NULL: no agent */
+    /* borrowed, set before identity_sign: what the agent is shown of the server; empty: nothing */
+    struct span host_key, host_signature, session_id;
     size_t count;
     struct identity *item[IDENTITY_MAX];
 };
@@ -56,6 +60,10 @@ struct identities {
 enum adit_err identities_init(struct identities *ids, const struct options *options,
                               const struct expand_names *names, const struct client_prompt *prompt,
                               struct adit_error *err) ADIT_MUST_USE;
+/* The socket that a value of IdentityAgent or ForwardAgent stands for (NULL: SSH_AUTH_SOCK), as a text to be
+ * freed; NULL: there is none. ADIT_E_CONFIG, ADIT_E_MEMORY. */
+enum adit_err identity_agent_path(char **out, const char *option, const struct expand_names *names,
+                                  struct adit_error *err) ADIT_MUST_USE;
 void identities_wipe(struct identities *ids);
 
 /* The key itself, without its certificate: what fingerprints are made of. */
@@ -68,13 +76,18 @@ void identities_accepted(struct identities *ids, const struct identity *id);
 /* NULL when there is none. */
 struct identity *identities_find(struct identities *ids, struct span blob);
 
+/* Asks for the passphrase of a key whose public half is sealed too. False: it was not given, BatchMode, or
+ * the key is in the list already; id is dead then. True at once for the others. */
+bool identity_unlock(struct identities *ids, struct identity *id) ADIT_MUST_USE;
+
 /* May be signed with before the server was asked: nobody has to unlock, confirm or touch anything, and the
  * key was meant for this (an unencrypted file, or an agent key that is named and is no sk-* one). */
 bool identity_needs_no_probe(const struct identity *id);
 
 /* Makes an SSH signature blob over data. alg: as it is offered, a certificate's name included. Asks for a
- * passphrase when the key is encrypted, as often as NumberOfPasswordPrompts says. *len: what was written to
- * out (LIMIT_SIGNATURE bytes). ADIT_E_AUTH with the reason; the identity is dead then. */
+ * passphrase when the key is encrypted, as often as NumberOfPasswordPrompts says; the key of a file is added
+ * to the agent as AddKeysToAgent says. *len: what was written to out (LIMIT_SIGNATURE bytes). ADIT_E_AUTH
+ * with the reason; the identity is dead then. */
 enum adit_err identity_sign(struct identities *ids, struct identity *id, struct span alg, struct span data,
                             uint8_t out[static LIMIT_SIGNATURE], size_t *len,
                             struct adit_error *err) ADIT_MUST_USE;

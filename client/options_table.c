@@ -190,7 +190,7 @@ const struct option_row option_rows[] = {
     FLAG("PasswordAuthentication", password_auth, BUILT),
     FLAG("KbdInteractiveAuthentication", kbdint_auth, BUILT),
     TEXT("PreferredAuthentications", preferred_auth, BUILT),
-    TEXT("KbdInteractiveDevices", kbdint_devices, PENDING),
+    TEXT("KbdInteractiveDevices", kbdint_devices, BUILT),
     NUMBER("NumberOfPasswordPrompts", password_prompts, 0, ANY_NUMBER, BUILT),
     FLAG("BatchMode", batch_mode, BUILT),
     {ROW("IdentityFile", SPECIAL, BUILT), AT(identity_files), .set = option_set_key_file, .accumulates = true,
@@ -200,7 +200,7 @@ const struct option_row option_rows[] = {
     FLAG("IdentitiesOnly", identities_only, BUILT),
     SPECIAL_AT("IdentityAgent", identity_agent, option_set_agent, BUILT),
     SPECIAL_AT("ForwardAgent", forward_agent, option_set_forward_agent, PENDING),
-    SPECIAL_AT("AddKeysToAgent", add_keys_to_agent, option_set_add_keys, PENDING),
+    SPECIAL_AT("AddKeysToAgent", add_keys_to_agent, option_set_add_keys, BUILT),
     /* forwards */
     MANY("LocalForward", option_set_forward_local, BUILT),
     MANY("RemoteForward", option_set_forward_remote, BUILT),

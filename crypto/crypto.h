@@ -223,6 +223,14 @@ bool rsa_derive_exponent(struct span d, struct span p, uint8_t *out, size_t *out
 bool bcrypt_pbkdf(struct span passphrase, struct span salt, uint32_t rounds, uint8_t *out,
                   size_t out_len) ADIT_MUST_USE;
 
+/* OpenSSL's EVP_BytesToKey with MD5 and one round (PEM files with a DEK-Info header). out_len: any. */
+void pem_md5_kdf(struct span passphrase, const uint8_t salt[8], uint8_t *out, size_t out_len);
+/* RFC 8018 §5.2 with HMAC of alg; rounds >= 1. */
+void pbkdf2(enum hash_alg alg, struct span passphrase, struct span salt, uint32_t rounds, uint8_t *out,
+            size_t out_len);
+
+/* In place. n % 8 == 0. */
+void des3_cbc_decrypt(const uint8_t key[24], const uint8_t iv[8], uint8_t *data, size_t n);
 /* In place. key_len 16, 24 or 32. */
 void aes_ctr_xor(struct span key, const uint8_t iv[16], uint8_t *data, size_t n);     /* 128-bit counter */
 void aes_cbc_decrypt(struct span key, const uint8_t iv[16], uint8_t *data, size_t n); /* n % 16 == 0 */

@@ -96,7 +96,7 @@ struct forwarder_ops {
 };
 
 extern const struct forwarder_ops forwarder_local, forwarder_remote, forwarder_remote_dynamic,
-    forwarder_dynamic, forwarder_stdio, forwarder_jump;
+    forwarder_dynamic, forwarder_stdio, forwarder_jump, forwarder_agent;
 
 /* ---- Kinds of descriptors, timers and letters in a session */
 

@@ -39,6 +39,9 @@ static bool question_fill(struct session *s, const struct ssh_event *ev)
         return true;
     case SSH_EVENT_SIGN:
         q->kind = SESSION_ASK_SIGN;
+        q->host_key = ssh_host_key(s->conn.ssh);
+        q->host_signature = ssh_host_signature(s->conn.ssh);
+        q->session_id = ssh_session_id(s->conn.ssh);
         return true;
     case SSH_EVENT_AUTH:
         q->kind = SESSION_ASK_CREDENTIAL;
@@ -46,6 +49,7 @@ static bool question_fill(struct session *s, const struct ssh_event *ev)
         q->partial = ev->flag;
         q->first = ev->first;
         q->sig_algs = ssh_server_sig_algs(s->conn.ssh);
+        q->host_bound = ssh_has_host_bound(s->conn.ssh);
         return true;
     case SSH_EVENT_KBDINT:
         q->kind = SESSION_ASK_KBDINT;
@@ -101,7 +105,6 @@ static void tell_password(struct session *s)
 static void tell_credential(struct session *s)
 {
     const struct session_question *q = &s->question;
-    struct span none = {NULL, 0};
     switch (q->credential) {
     case SESSION_CREDENTIAL_NONE:
         ssh_auth_none(s->conn.ssh);
@@ -113,7 +116,7 @@ static void tell_credential(struct session *s)
         tell_password(s);
         return;
     case SESSION_CREDENTIAL_KBDINT:
-        ssh_auth_kbdint(s->conn.ssh, none);
+        ssh_auth_kbdint(s->conn.ssh, q->submethods);
         return;
     case SESSION_CREDENTIAL_GIVE_UP:
         break;

@@ -429,14 +429,25 @@ static void refuse_open(struct session *s, const struct ssh_event *ev, uint32_t 
     ssh_open_refuse(s->conn.ssh, ev->channel, reason, why);
 }
 
+static struct forwarder *agent_forwarder(struct session *s)
+{
+    for (size_t i = 0; i < s->config.forward_count; i++)
+        if (s->config.forwards[i].type == SESSION_FORWARD_AGENT)
+            return &s->forwarders[i];
+    return NULL;
+}
+
 static void on_requested_open(struct session *s, const struct ssh_event *ev)
 {
     struct forwarder *f;
-    if (!span_is(ev->names, "forwarded-tcpip") && !span_is(ev->names, "forwarded-streamlocal@openssh.com"))
+    bool is_agent = span_is(ev->names, "auth-agent@openssh.com");
+    bool is_known = is_agent || span_is(ev->names, "forwarded-tcpip") ||
+                    span_is(ev->names, "forwarded-streamlocal@openssh.com");
+    if (!is_known)
         refuse_open(s, ev, 3, "unknown channel type");
     else if (s->phase >= PHASE_DRAINING)
         refuse_open(s, ev, 1, "shutting down");
-    else if (!(f = best_match(s, ev)))
+    else if (!(f = is_agent ? agent_forwarder(s) : best_match(s, ev)))
         refuse_open(s, ev, 1, "this forward was not requested");
     else
         f->ops->on_open(f, ev);
@@ -706,6 +717,8 @@ static const struct forwarder_ops *ops_of(const struct session_forward *spec)
         return spec->host || spec->path ? &forwarder_remote : &forwarder_remote_dynamic;
     case SESSION_FORWARD_DYNAMIC:
         return &forwarder_dynamic;
+    case SESSION_FORWARD_AGENT:
+        return &forwarder_agent;
     case SESSION_FORWARD_JUMP:
         return &forwarder_jump;
     case SESSION_FORWARD_STDIO:

@@ -30,6 +30,7 @@ enum session_forward_type {
     SESSION_FORWARD_REMOTE,  /* -R: the server listens, we connect to the target, or, where there is none, to
                               * what each client names by SOCKS */
     SESSION_FORWARD_DYNAMIC, /* -D: listens here, each client names its target by SOCKS */
+    SESSION_FORWARD_AGENT,   /* -A: the server's side may connect to our agent's socket, path; at most one */
     SESSION_FORWARD_STDIO,   /* -W: stdin_fd and stdout_fd to the target; at most one */
     SESSION_FORWARD_JUMP, /* a jump host: stream_fd to the target. ALL_FORWARDS_DONE is said when the target
                            * is reached; the session ends when the stream or the target's end does */
@@ -166,6 +167,8 @@ struct session_question {
                                  stream */
     struct span methods;      /* CREDENTIAL: names that can continue; empty when first */
     struct span sig_algs; /* CREDENTIAL: the server's server-sig-algs (RFC 8308 §3.1); empty: it sent none */
+    bool host_bound;      /* CREDENTIAL: signatures will be bound to the host key (ssh_has_host_bound) */
+    struct span host_key, host_signature, session_id; /* SIGN: the server's proof, to be shown to an agent */
     bool partial, first;
     struct span name, instruction;
     size_t prompt_count;
@@ -180,7 +183,8 @@ struct session_question {
     struct adit_error why_not;
     enum session_credential credential;
     struct span key_blob, key_alg;
-    bool probe; /* ask before signing (see ssh_auth_publickey) */
+    bool probe;             /* ask before signing (see ssh_auth_publickey) */
+    struct span submethods; /* KBDINT: KbdInteractiveDevices; empty: the server's choice */
     struct span password, old_password;
     struct span answers[LIMIT_KBDINT_PROMPTS]; /* prompt_count of them */
     /* Room for a signature or for secrets; wiped by the session once it is used. */

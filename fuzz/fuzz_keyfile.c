@@ -1,7 +1,10 @@
 #include <string.h>
 
 #include "fuzz/fuzz.h"
+#include "ssh/base64.h"
 #include "ssh/keyfile.h"
+#include "ssh/keyfile_seal.h"
+#include "ssh/pem.h"
 
 static uint8_t scratch[256 * 1024];
 
@@ -16,9 +19,25 @@ static void check(struct span text, const struct span *passphrase)
     ALWAYS(status == k.status && (status == KEYFILE_OK) == (err.code == ADIT_E_OK));
     if (status != KEYFILE_OK)
         ALWAYS(memcmp(&k.secret, &none, sizeof none) == 0);
-    if (status == KEYFILE_OK || status == KEYFILE_NEEDS_PASSPHRASE || status == KEYFILE_WRONG_PASSPHRASE)
+    bool is_known = status == KEYFILE_OK || k.public_len > 0; /* a sealed PEM file keeps it */
+    if (is_known && status != KEYFILE_UNSUPPORTED && status != KEYFILE_CORRUPT)
         ALWAYS(key_parse(&key, span_make(k.public_blob, k.public_len)));
     keyfile_wipe(&k);
+}
+
+/* With the seeds' passphrase, where deriving a key from it is cheap: the inputs choose how many rounds. */
+static void check_sealed(struct span text)
+{
+    static const struct span passphrase = SPAN_LIT("open sesame");
+    struct pem pem;
+    struct der_seal seal;
+    size_t n = 0;
+    if (pem_find(&pem, text, "PRIVATE KEY") != PEM_OK || span_is(pem.label, "OPENSSH PRIVATE KEY") ||
+        !base64_decode((struct wspan){scratch, sizeof scratch}, pem.body, true, &n))
+        return;
+    if (pem.is_encrypted ||
+        (der_seal_read_pkcs8(&seal, (struct wspan){scratch, n}) == DER_OK && seal.rounds <= 5000))
+        check(text, &passphrase);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -32,6 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > sizeof scratch)
         return 0;
     check(text, NULL);
+    check_sealed(text);
     if (pubkey_line_parse(&line, text, (struct wspan){scratch, sizeof scratch}))
         ALWAYS(line.type.n > 0 && line.blob.n >= line.type.n + 4);
     return 0;

@@ -20,7 +20,8 @@ static enum adit_err try_method(struct auth_client *a, struct packet *pk, unsign
     case 2:
         return auth_try_kbdint(a, pk, (struct span){0}, &err);
     default:
-        return auth_try_publickey(a, pk, session, blob, alg, method % 5 == 3, &err);
+        return auth_try_publickey(a, pk, session, blob, alg, method % 2 == 0 ? blob : (struct span){0},
+                                  method % 5 == 3, &err);
     }
 }
 

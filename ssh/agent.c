@@ -3,10 +3,16 @@
 /* The message numbers of the protocol's §6.1. */
 enum {
     AGENT_FAILURE = 5,
+    AGENT_SUCCESS = 6,
     AGENT_REQUEST_IDENTITIES = 11,
     AGENT_IDENTITIES_ANSWER = 12,
     AGENT_SIGN_REQUEST = 13,
     AGENT_SIGN_RESPONSE = 14,
+    AGENT_ADD_IDENTITY = 17,
+    AGENT_ADD_ID_CONSTRAINED = 25,
+    AGENT_EXTENSION = 27,
+    AGENT_CONSTRAIN_LIFETIME = 1,
+    AGENT_CONSTRAIN_CONFIRM = 2,
 };
 
 void agent_write_list(struct wr *w)
@@ -23,6 +29,35 @@ void agent_write_sign(struct wr *w, struct span blob, struct span data, uint32_t
     wr_string(w, blob);
     wr_string(w, data);
     wr_u32(w, flags);
+    wr_string_end(w, begin);
+}
+
+void agent_write_bind(struct wr *w, struct span host_key, struct span session_id, struct span signature,
+                      bool is_forwarding)
+{
+    size_t begin = wr_string_begin(w);
+    wr_u8(w, AGENT_EXTENSION);
+    wr_cstring(w, "session-bind@openssh.com");
+    wr_string(w, host_key);
+    wr_string(w, session_id);
+    wr_string(w, signature);
+    wr_bool(w, is_forwarding);
+    wr_string_end(w, begin);
+}
+
+void agent_write_add(struct wr *w, const struct key_secret *secret, struct span comment, uint32_t lifetime_s,
+                     bool confirm)
+{
+    size_t begin = wr_string_begin(w);
+    wr_u8(w, lifetime_s > 0 || confirm ? AGENT_ADD_ID_CONSTRAINED : AGENT_ADD_IDENTITY);
+    key_secret_write(secret, w);
+    wr_string(w, comment);
+    if (lifetime_s > 0) {
+        wr_u8(w, AGENT_CONSTRAIN_LIFETIME);
+        wr_u32(w, lifetime_s);
+    }
+    if (confirm)
+        wr_u8(w, AGENT_CONSTRAIN_CONFIRM);
     wr_string_end(w, begin);
 }
 
@@ -73,6 +108,15 @@ static enum adit_err read_number(struct rd *r, uint8_t expected, struct adit_err
         return adit_fail(err, ADIT_E_AUTH, "the agent sent message %u instead of %u", (unsigned)number,
                          (unsigned)expected);
     return ADIT_E_OK;
+}
+
+enum adit_err agent_success(struct span reply, struct adit_error *err)
+{
+    struct rd r = rd_init(reply);
+    enum adit_err e = read_number(&r, AGENT_SUCCESS, err);
+    if (e == ADIT_E_OK && !rd_done(&r))
+        return fail_malformed(err, "reply");
+    return e;
 }
 
 /* Walks the whole list, so that a malformed one gives out no key at all. */

@@ -10,6 +10,7 @@
 #define SSH_AGENT_H
 
 #include "adit.h"
+#include "ssh/key.h"
 #include "ssh/wire.h"
 
 /* ---- Requests: with their 4-byte length, ready to be sent; check wr_ok. ------------------------------ */
@@ -20,6 +21,16 @@ void agent_write_sign(struct wr *w, struct span blob, struct span data, uint32_t
 enum { AGENT_RSA_SHA2_256 = 2, AGENT_RSA_SHA2_512 = 4 };
 /* The flags for a signature algorithm: one of the two for rsa-sha2-*, 0 for the others. */
 uint32_t agent_sign_flags(struct span sigalg);
+/* session-bind@openssh.com (OpenSSH PROTOCOL.agent §1): what the rest of this connection to the agent is for.
+ * signature: the host key's, over session_id. is_forwarding: for somebody at the other end, not for this
+ * authentication. An agent that does not know it answers with a failure, which is fine. */
+void agent_write_bind(struct wr *w, struct span host_key, struct span session_id, struct span signature,
+                      bool is_forwarding);
+/* Adds a key; AGENT_ADD_MAX bytes are enough. lifetime_s: 0 for ever. confirm: each use is to be confirmed.
+ */
+enum { AGENT_ADD_MAX = 4096 };
+void agent_write_add(struct wr *w, const struct key_secret *secret, struct span comment, uint32_t lifetime_s,
+                     bool confirm);
 
 /* ---- Replies ------------------------------------------------------------------------------------------ */
 
@@ -31,6 +42,9 @@ enum agent_frame {
 /* received: everything since the request, which must be one reply and nothing behind it. */
 enum agent_frame agent_frame(struct span received, struct span *reply, size_t *wanted,
                              struct adit_error *err) ADIT_MUST_USE;
+
+/* The reply to an addition. */
+enum adit_err agent_success(struct span reply, struct adit_error *err) ADIT_MUST_USE;
 
 /* The keys of an IDENTITIES_ANSWER; the whole list is checked before the first one is given out. Spans point
  * into the reply. A locked agent answers with an empty list. More than LIMIT_AGENT_KEYS is an error. */

@@ -5,9 +5,9 @@
 #include "ssh/msg.h"
 #include "ssh/wire.h"
 
-/* session identifier, user, two names, algorithm, key, signature, and their lengths. */
+/* session identifier, user, two names, algorithm, key, host key, signature, and their lengths. */
 enum {
-    AUTH_SCRATCH = LIMIT_KEY_BLOB + LIMIT_SIGNATURE + LIMIT_USER + 512,
+    AUTH_SCRATCH = 2 * LIMIT_KEY_BLOB + LIMIT_SIGNATURE + LIMIT_USER + 512,
     BANNERS_MAX = 1024,
     BANNER_BYTES_MAX = 1024 * 1024
 };
@@ -49,12 +49,12 @@ const char *auth_method_name(enum auth_method method)
 /* ---- requests ---- */
 
 /* RFC 4252 §5: user name, service name, method name. */
-static void write_head(const struct auth_client *a, struct wr *w, enum auth_method method)
+static void write_head(const struct auth_client *a, struct wr *w, const char *method)
 {
     wr_u8(w, SSH_MSG_USERAUTH_REQUEST);
     wr_string(w, (struct span){a->user, a->user_n});
     wr_cstring(w, "ssh-connection");
-    wr_cstring(w, auth_method_name(method));
+    wr_cstring(w, method);
 }
 
 static struct wr begin_request(const struct auth_client *a, struct packet *pk, enum auth_method method,
@@ -62,7 +62,7 @@ static struct wr begin_request(const struct auth_client *a, struct packet *pk, e
 {
     struct wspan to = packet_reserve(pk, 64 + a->user_n + extra);
     struct wr w = wr_init(to.p, to.n);
-    write_head(a, &w, method);
+    write_head(a, &w, auth_method_name(method));
     return w;
 }
 
@@ -139,7 +139,7 @@ enum adit_err auth_answer_kbdint(struct auth_client *a, struct packet *pk, const
 /* What is signed: string session identifier, then the request up to the key. It is kept in the scratch
  * buffer; the request that is sent is its tail. */
 static enum adit_err build_request(struct auth_client *a, struct span session_id, struct span blob,
-                                   struct span alg, struct adit_error *err)
+                                   struct span alg, struct span host_key, struct adit_error *err)
 {
     if (a->scratch == NULL)
         a->scratch = a->memory->alloc(a->memory->ctx, AUTH_SCRATCH);
@@ -148,7 +148,7 @@ static enum adit_err build_request(struct auth_client *a, struct span session_id
     struct wr w = wr_init(a->scratch, AUTH_SCRATCH);
     wr_string(&w, session_id);
     a->session_id_n = w.used;
-    write_head(a, &w, AUTH_PUBKEY);
+    write_head(a, &w, host_key.n > 0 ? "publickey-hostbound-v00@openssh.com" : "publickey");
     wr_bool(&w, true);
     wr_string(&w, alg);
     a->alg_at = w.used - alg.n;
@@ -156,6 +156,8 @@ static enum adit_err build_request(struct auth_client *a, struct span session_id
     wr_string(&w, blob);
     a->blob_at = w.used - blob.n;
     a->blob_n = blob.n;
+    if (host_key.n > 0)
+        wr_string(&w, host_key);
     a->to_sign_n = w.used;
     if (!wr_ok(&w) || blob.n > LIMIT_KEY_BLOB)
         return adit_fail(err, ADIT_E_LIMIT, "a public key of %lu bytes is too large", (unsigned long)blob.n);
@@ -163,9 +165,10 @@ static enum adit_err build_request(struct auth_client *a, struct span session_id
 }
 
 enum adit_err auth_try_publickey(struct auth_client *a, struct packet *pk, struct span session_id,
-                                 struct span blob, struct span alg, bool probe, struct adit_error *err)
+                                 struct span blob, struct span alg, struct span host_key, bool probe,
+                                 struct adit_error *err)
 {
-    if (build_request(a, session_id, blob, alg, err) != ADIT_E_OK)
+    if (build_request(a, session_id, blob, alg, host_key, err) != ADIT_E_OK)
         return err->code;
     if (!probe) {
         a->method = AUTH_PUBKEY;

@@ -58,9 +58,12 @@ enum adit_err auth_try_kbdint(struct auth_client *a, struct packet *pk, struct s
                               struct adit_error *err);
 enum adit_err auth_answer_kbdint(struct auth_client *a, struct packet *pk, const struct span *answers,
                                  size_t count, struct adit_error *err);
-/* probe: asks first (RFC 4252 §7). Without it the signature is wanted at once. */
+/* probe: asks first (RFC 4252 §7). Without it the signature is wanted at once. host_key: empty, or what the
+ * request that is signed is bound to by publickey-hostbound-v00@openssh.com (OpenSSH PROTOCOL §3.1), for a
+ * server that has said that it knows it. */
 enum adit_err auth_try_publickey(struct auth_client *a, struct packet *pk, struct span session_id,
-                                 struct span blob, struct span alg, bool probe, struct adit_error *err);
+                                 struct span blob, struct span alg, struct span host_key, bool probe,
+                                 struct adit_error *err);
 struct span auth_to_sign(const struct auth_client *a);
 struct span auth_key_blob(const struct auth_client *a);
 struct span auth_key_alg(const struct auth_client *a);

@@ -49,6 +49,8 @@ static void run_free(struct kex *kex)
 void kex_wipe(struct kex *kex)
 {
     run_free(kex);
+    if (kex->proof != NULL)
+        kex->memory->release(kex->memory->ctx, kex->proof, kex->proof_len);
     adit_wipe(kex, sizeof(*kex));
 }
 
@@ -336,6 +338,32 @@ static enum adit_err verify_exchange(const struct kex *kex, struct span signatur
     return key_verify(&cert.key, span_str(behind), signature, kex_to_sign(kex), err);
 }
 
+/* Agents and servers are shown it later: OpenSSH PROTOCOL §2.5 and PROTOCOL.agent. */
+static enum adit_err keep_proof(struct kex *kex, struct span signature, struct adit_error *err)
+{
+    struct span key = kex_host_key(kex);
+    if (kex->is_first_done || kex->proof != NULL)
+        return ADIT_E_OK;
+    kex->proof = kex->memory->alloc(kex->memory->ctx, key.n + signature.n);
+    if (kex->proof == NULL)
+        return adit_fail(err, ADIT_E_MEMORY, "no memory for a key exchange");
+    memcpy(kex->proof, key.p, key.n);
+    memcpy(kex->proof + key.n, signature.p, signature.n);
+    kex->proof_key_len = key.n;
+    kex->proof_len = key.n + signature.n;
+    return ADIT_E_OK;
+}
+
+struct span kex_first_host_key(const struct kex *kex)
+{
+    return span_make(kex->proof, kex->proof_key_len);
+}
+
+struct span kex_first_signature(const struct kex *kex)
+{
+    return span_sub(span_make(kex->proof, kex->proof_len), kex->proof_key_len, kex->proof_len);
+}
+
 enum adit_err kex_on_reply(struct kex *kex, struct packet *pk, struct span payload, struct adit_error *err)
 {
     struct kex_run *run = kex->run;
@@ -354,7 +382,8 @@ enum adit_err kex_on_reply(struct kex *kex, struct packet *pk, struct span paylo
     memcpy(run->peer_share, share.p, run->peer_share_len = share.n);
     finish_hash(kex);
     if (verify_exchange(kex, signature, err) != ADIT_E_OK ||
-        check_same_host_key(kex, kex_host_key(kex), err) != ADIT_E_OK)
+        check_same_host_key(kex, kex_host_key(kex), err) != ADIT_E_OK ||
+        keep_proof(kex, signature, err) != ADIT_E_OK)
         return err->code;
     if (kex->is_first_done)
         return send_newkeys(kex, pk, err);

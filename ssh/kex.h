@@ -52,6 +52,9 @@ struct kex {
     uint8_t session_id[HASH_MAX_LEN];
     size_t session_id_len;
     uint8_t host_key_hash[32]; /* SHA-256 of the first exchange's host key: it may not change */
+    uint8_t *proof;            /* client: the first exchange's host key, and behind it its signature; see
+                                  kex_first_host_key */
+    size_t proof_key_len, proof_len;
     struct algo_choice choice; /* of the last or current exchange */
     struct kex_run *run;
 };
@@ -72,6 +75,10 @@ enum adit_err kex_on_newkeys(struct kex *kex, struct packet *pk, struct span pay
 /* Client: the verdict on the host key was yes. Sends NEWKEYS. */
 enum adit_err kex_accept_host_key(struct kex *kex, struct packet *pk, struct adit_error *err);
 struct span kex_host_key(const struct kex *kex); /* until the exchange ends */
+/* Client: what the server showed in the first exchange, and its signature over the session identifier. Empty
+ * before; until kex_wipe. */
+struct span kex_first_host_key(const struct kex *kex);
+struct span kex_first_signature(const struct kex *kex);
 /* Server. */
 enum adit_err kex_give_host_key(struct kex *kex, struct span blob, struct adit_error *err);
 struct span kex_to_sign(const struct kex *kex);

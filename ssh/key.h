@@ -86,14 +86,14 @@ enum {
     KEY_SIGNATURE_MAX = 1024,                /* any signature blob that key_sign makes; RSA 4096 takes 532 */
 };
 
-/* About 2.5 KiB, no pointers: may be copied (and each copy wiped). */
+/* About 3 KiB, no pointers: may be copied (and each copy wiped). */
 struct key_secret {
     enum key_type type;
     uint8_t sk[64 + 4];           /* Ed25519: seed || public key; ECDSA: the scalar */
     uint8_t point[ECC_POINT_MAX]; /* ECDSA: the public point */
     /* RSA: big-endian, without leading zeros, *_len bytes */
-    uint16_t n_len, e_len, p_len, q_len, dp_len, dq_len, iqmp_len;
-    uint8_t n[RSA_MAX_LEN], e[8];
+    uint16_t n_len, e_len, d_len, p_len, q_len, dp_len, dq_len, iqmp_len;
+    uint8_t n[RSA_MAX_LEN], e[8], d[RSA_MAX_LEN]; /* d is for an agent alone: signing takes the rest */
     uint8_t p[KEY_RSA_PRIME_MAX], q[KEY_RSA_PRIME_MAX];
     uint8_t dp[KEY_RSA_PRIME_MAX], dq[KEY_RSA_PRIME_MAX], iqmp[KEY_RSA_PRIME_MAX];
 };
@@ -101,6 +101,9 @@ struct key_secret {
 void key_secret_wipe(struct key_secret *secret);
 /* Ed25519 and ECDSA; false for the other types. */
 bool key_generate(enum key_type type, struct drbg *random, struct key_secret *secret) ADIT_MUST_USE;
+/* Type and numbers as agents take them (draft-ietf-sshm-ssh-agent §3.2), and openssh-key-v1 has them. Nothing
+ * for a type that has no secret half here. */
+void key_secret_write(const struct key_secret *secret, struct wr *w);
 /* The public blob; false when it does not fit (KEY_PUBLIC_MAX is enough). */
 bool key_secret_public(const struct key_secret *secret, struct wr *blob_out) ADIT_MUST_USE;
 /* Writes the signature blob (name and bytes; KEY_SIGNATURE_MAX is enough). ADIT_E_UNSUPPORTED: sigalg is not

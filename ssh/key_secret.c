@@ -57,6 +57,28 @@ bool key_secret_public(const struct key_secret *secret, struct wr *blob_out)
     return wr_ok(blob_out);
 }
 
+void key_secret_write(const struct key_secret *secret, struct wr *w)
+{
+    enum ecc_curve curve;
+    const char *name = key_type_name(secret->type);
+    wr_cstring(w, name);
+    if (secret->type == KEY_ED25519) {
+        wr_string(w, span_make(secret->sk + 32, 32));
+        wr_string(w, span_make(secret->sk, 64));
+    } else if (curve_of(secret->type, &curve)) {
+        wr_cstring(w, name + strlen("ecdsa-sha2-"));
+        wr_string(w, span_make(secret->point, ecc_point_len(curve)));
+        wr_mpint(w, span_make(secret->sk, ecc_scalar_len(curve)));
+    } else if (secret->type == KEY_RSA) {
+        wr_mpint(w, span_make(secret->n, secret->n_len));
+        wr_mpint(w, span_make(secret->e, secret->e_len));
+        wr_mpint(w, span_make(secret->d, secret->d_len));
+        wr_mpint(w, span_make(secret->iqmp, secret->iqmp_len));
+        wr_mpint(w, span_make(secret->p, secret->p_len));
+        wr_mpint(w, span_make(secret->q, secret->q_len));
+    }
+}
+
 /* ---- signing ---- */
 
 static bool sign_ed25519(const struct key_secret *secret, struct span data, struct wr *out)

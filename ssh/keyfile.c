@@ -4,6 +4,7 @@
 
 #include "ssh/base64.h"
 #include "ssh/keyfile_der.h"
+#include "ssh/keyfile_seal.h"
 #include "ssh/pem.h"
 
 static enum keyfile_status corrupt(struct adit_error *err, const char *what)
@@ -251,6 +252,48 @@ static enum keyfile_status parse_der(struct keyfile *out, struct span label, str
     return check_size(&key, err);
 }
 
+static enum keyfile_status wrong_passphrase(struct adit_error *err)
+{
+    adit_fail(err, ADIT_E_AUTH, "wrong passphrase");
+    return KEYFILE_WRONG_PASSPHRASE;
+}
+
+/* What follows from a passphrase that passed by its padding alone looks like damage, and is reported as what
+ * it most likely is. */
+static enum keyfile_status open_der(struct keyfile *out, struct der_seal *seal, struct span label,
+                                    const struct span *passphrase, struct adit_error *err)
+{
+    struct span der;
+    struct adit_error why = {0};
+    if (passphrase == NULL) {
+        adit_fail(err, ADIT_E_AUTH, "the key file needs its passphrase");
+        return KEYFILE_NEEDS_PASSPHRASE;
+    }
+    if (passphrase->n == 0 || !der_seal_open(seal, *passphrase, &der))
+        return wrong_passphrase(err);
+    enum keyfile_status status = parse_der(out, label, der, &why);
+    if (status == KEYFILE_CORRUPT)
+        return wrong_passphrase(err);
+    if (status != KEYFILE_OK)
+        adit_fail(err, why.code, "%s", why.text);
+    return status;
+}
+
+static enum keyfile_status parse_sealed(struct keyfile *out, const struct pem *pem, struct wspan data,
+                                        const struct span *passphrase, struct adit_error *err)
+{
+    static const struct span pkcs8 = SPAN_LIT("PRIVATE KEY");
+    struct der_seal seal;
+    enum der_result result =
+        pem->is_encrypted ? der_seal_read_pem(&seal, pem->dek_info, data) : der_seal_read_pkcs8(&seal, data);
+    if (result == DER_CORRUPT)
+        return corrupt(err, "what it says about its encryption");
+    if (result == DER_UNSUPPORTED)
+        return unsupported(err,
+                           "the key file's encryption is not known; convert it with ssh-keygen -p -f FILE");
+    return open_der(out, &seal, pem->is_encrypted ? pem->label : pkcs8, passphrase, err);
+}
+
 static bool has_line_start(struct span text, const char *head)
 {
     return span_is(span_sub(text, 0, strlen(head)), head);
@@ -277,14 +320,14 @@ static enum keyfile_status parse_text(struct keyfile *out, struct span text, con
         return explain_no_pem(text, err);
     if (found == PEM_CUT)
         return corrupt(err, "its END line is missing");
-    if (pem.is_encrypted || span_is(pem.label, "ENCRYPTED PRIVATE KEY"))
-        return unsupported(err, "an encrypted PEM file; convert it with ssh-keygen -p -f FILE");
     if (!base64_decode(scratch, pem.body, true, &len)) {
         adit_fail(err, ADIT_E_KEY_FILE, "the key file is damaged: no base64 below line %zu", pem.line);
         return KEYFILE_CORRUPT;
     }
     if (span_is(pem.label, "OPENSSH PRIVATE KEY"))
         return parse_openssh(out, (struct wspan){scratch.p, len}, passphrase, err);
+    if (pem.is_encrypted || span_is(pem.label, "ENCRYPTED PRIVATE KEY"))
+        return parse_sealed(out, &pem, (struct wspan){scratch.p, len}, passphrase, err);
     return parse_der(out, pem.label, span_make(scratch.p, len), err);
 }
 

@@ -3,7 +3,7 @@
  *
  * Formats: openssh-key-v1 (OpenSSH PROTOCOL.key), plain and encrypted (bcrypt; aes256-ctr, aes256-cbc,
  * aes256-gcm@openssh.com); PEM PKCS#1 RSA, SEC1 EC (RFC 5915) and PKCS#8 (RFC 5208: RSA, EC; RFC 8410:
- * Ed25519), all plain. Encrypted PEM and PKCS#8, DSA and formats of other programs are refused by name with
+ * Ed25519), plain and encrypted (keyfile_seal.h). DSA and formats of other programs are refused by name with
  * what to do.
  *
  * Reads no file. Allocates nothing: the caller lends scratch memory, which is wiped before the call
@@ -17,8 +17,9 @@
 
 enum keyfile_status {
     KEYFILE_OK,
-    KEYFILE_NEEDS_PASSPHRASE, /* encrypted, and no passphrase was given; the public key is known */
-    KEYFILE_WRONG_PASSPHRASE, /* the public key is known */
+    KEYFILE_NEEDS_PASSPHRASE, /* encrypted, and no passphrase was given; the public key is known for
+                                 openssh-key-v1 */
+    KEYFILE_WRONG_PASSPHRASE, /* as above */
     KEYFILE_UNSUPPORTED,      /* a valid file of a kind that is not used: err says what, and what to do */
     KEYFILE_CORRUPT,          /* err says what */
 };

@@ -31,6 +31,7 @@ bool key_secret_set_rsa(struct key_secret *secret, const struct rsa_numbers *v)
     secret->type = KEY_RSA;
     return set_number(secret->n, &secret->n_len, sizeof secret->n, v->n) &&
            set_number(secret->e, &secret->e_len, sizeof secret->e, v->e) &&
+           set_number(secret->d, &secret->d_len, sizeof secret->d, v->d) &&
            set_number(secret->p, &secret->p_len, sizeof secret->p, v->p) &&
            set_number(secret->q, &secret->q_len, sizeof secret->q, v->q) &&
            set_number(secret->iqmp, &secret->iqmp_len, sizeof secret->iqmp, v->iqmp) &&

@@ -36,6 +36,23 @@ static bool boundary(struct span line, const char *head, struct span *label)
     return true;
 }
 
+/* RFC 1421 §4.6: headers stand before the body, and base64 has no colon. A blank line follows them, which the
+ * base64 takes as such. */
+static bool read_header(struct pem *pem, struct span line)
+{
+    static const char dek[] = "DEK-Info:";
+    if (line.n == 0 || memchr(line.p, ':', line.n) == NULL)
+        return false;
+    if (starts_with(line, "Proc-Type:") && ends_with(line, "ENCRYPTED"))
+        pem->is_encrypted = true;
+    if (starts_with(line, dek)) {
+        pem->dek_info = span_sub(line, sizeof dek - 1, line.n);
+        while (pem->dek_info.n > 0 && pem->dek_info.p[0] == ' ')
+            pem->dek_info = span_sub(pem->dek_info, 1, pem->dek_info.n);
+    }
+    return true;
+}
+
 enum pem_result pem_find(struct pem *pem, struct span text, const char *tail)
 {
     struct span line, label;
@@ -52,9 +69,10 @@ enum pem_result pem_find(struct pem *pem, struct span text, const char *tail)
     while (next_line(&text, &line)) {
         if (boundary(line, "-----END ", &label))
             return span_eq(label, pem->label) ? PEM_OK : PEM_CUT;
-        if (starts_with(line, "Proc-Type:") && ends_with(line, "ENCRYPTED"))
-            pem->is_encrypted = true;
-        pem->body.n = (size_t)(line.p + line.n - pem->body.p);
+        if (read_header(pem, line))
+            pem->body = span_make(text.p, 0); /* behind it */
+        else
+            pem->body.n = (size_t)(line.p + line.n - pem->body.p);
     }
     return PEM_CUT;
 }

@@ -9,10 +9,11 @@
 #include "ssh/wire.h"
 
 struct pem {
-    struct span label; /* "RSA PRIVATE KEY" */
-    struct span body;  /* base64 with line ends */
-    size_t line;       /* of the BEGIN line, from 1 */
-    bool is_encrypted; /* a Proc-Type header says so; body is then not meaningful */
+    struct span label;    /* "RSA PRIVATE KEY" */
+    struct span body;     /* base64 with line ends */
+    size_t line;          /* of the BEGIN line, from 1 */
+    bool is_encrypted;    /* a Proc-Type header says so */
+    struct span dek_info; /* the value of the DEK-Info header; empty when there is none */
 };
 enum pem_result { PEM_OK, PEM_NONE, PEM_CUT /* no END line with the label of the BEGIN line */ };
 /* The first envelope whose label ends with `tail`; text before it is skipped. */

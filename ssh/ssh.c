@@ -390,6 +390,8 @@ static enum adit_err on_ext_info(struct ssh *ssh, struct span payload, struct ss
             memcpy(ssh->sig_algs, value.p, value.n);
             ssh->sig_algs_n = value.n;
         }
+        if (span_is(name, "publickey-hostbound@openssh.com") && span_is(value, "0"))
+            ssh->peer_has_host_bound = true;
     }
     return rd_done(&r) ? ADIT_E_OK : ssh_bad(ssh, "EXT_INFO: wrong lengths (RFC 8308 §2.3)");
 }
@@ -662,6 +664,21 @@ enum adit_err ssh_send_ext_info(struct ssh *ssh, const char *sig_algs)
 struct span ssh_server_sig_algs(const struct ssh *ssh)
 {
     return (struct span){ssh->sig_algs, ssh->sig_algs_n};
+}
+
+bool ssh_has_host_bound(const struct ssh *ssh)
+{
+    return ssh->peer_has_host_bound && !ssh->config.no_host_bound;
+}
+
+struct span ssh_host_key(const struct ssh *ssh)
+{
+    return kex_first_host_key(&ssh->kex);
+}
+
+struct span ssh_host_signature(const struct ssh *ssh)
+{
+    return kex_first_signature(&ssh->kex);
 }
 
 bool ssh_peer_is_openssh(const struct ssh *ssh)

@@ -53,6 +53,7 @@ struct ssh_config {
                                 * Pauses while an answer of the caller is awaited */
     uint32_t receive_budget;   /* bytes that all receive windows together aim at; 0: 32 MiB */
     bool no_strict_kex;        /* for tests: do not offer kex-strict-*-v00@openssh.com */
+    bool no_host_bound;        /* client: do not bind signatures to the host key (OpenSSH PROTOCOL §3.1) */
     bool no_early_open;        /* do not let opens ride with the authentication (see ssh_open) */
     bool guess;                /* for tests: send a guessed first kex packet */
 };
@@ -191,6 +192,13 @@ void ssh_send_banner(struct ssh *ssh, struct span text);
 
 /* server-sig-algs of the peer (RFC 8308 §3.1); empty when it sent none. */
 struct span ssh_server_sig_algs(const struct ssh *ssh);
+/* Client: publickey requests are bound to the host key, since the server has said that it knows
+ * publickey-hostbound-v00@openssh.com. */
+bool ssh_has_host_bound(const struct ssh *ssh);
+/* Client: the server's key or certificate, and its signature over ssh_session_id; empty before the first
+ * exchange. Agents are shown them (session-bind@openssh.com). */
+struct span ssh_host_key(const struct ssh *ssh);
+struct span ssh_host_signature(const struct ssh *ssh);
 bool ssh_peer_is_openssh(const struct ssh *ssh);   /* by its version line; false before it came */
 struct span ssh_peer_ident(const struct ssh *ssh); /* "SSH-2.0-..." without CR LF; empty before it came */
 struct span ssh_session_id(const struct ssh *ssh);
@@ -208,6 +216,11 @@ uint32_t ssh_rtt_us(const struct ssh *ssh);        /* smoothed round trip; 0 unt
 uint64_t ssh_rekey_count(const struct ssh *ssh);   /* exchanges after the first */
 uint64_t ssh_last_heard_us(const struct ssh *ssh); /* when the last packet of the peer was processed */
 bool ssh_is_authenticated(const struct ssh *ssh);
+
+/* Client: the message session-bind@openssh.com for an agent, on whose connection the server's side will speak
+ * (agent forwarding). Returns its length, and writes it where room has so much; 0 before the first exchange.
+ */
+size_t ssh_agent_bind(const struct ssh *ssh, struct wspan room);
 
 /* ---- Channels ------------------------------------------------------------------------------------ */
 

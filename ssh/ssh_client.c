@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "ssh/agent.h"
 #include "ssh/msg.h"
 #include "ssh/ssh_internal.h"
 #include "ssh/wire.h"
@@ -187,6 +188,7 @@ void ssh_auth_publickey(struct ssh *ssh, struct span blob, struct span alg, bool
 {
     if (takes_auth(ssh))
         ssh_check(ssh, auth_try_publickey(&ssh->auth_client, &ssh->packet, ssh_session_id(ssh), blob, alg,
+                                          ssh_has_host_bound(ssh) ? ssh_host_key(ssh) : (struct span){0},
                                           probe, &ssh->error));
 }
 
@@ -251,7 +253,21 @@ static const struct message_row client_rows[] = {
     {0, 0, NULL},
 };
 
-static const char *const client_channel_types[] = {"forwarded-tcpip", "forwarded-streamlocal@openssh.com", NULL};
+size_t ssh_agent_bind(const struct ssh *ssh, struct wspan room)
+{
+    enum { FIXED = 4 + 1 + 4 + 24 + 3 * 4 + 1 };
+    struct span key = ssh_host_key(ssh), signature = ssh_host_signature(ssh), id = ssh_session_id(ssh);
+    size_t n = FIXED + key.n + signature.n + id.n;
+    struct wr w = wr_init(room.p, room.n);
+    if (key.n == 0)
+        return 0;
+    if (room.n >= n)
+        agent_write_bind(&w, key, id, signature, true);
+    return n;
+}
+
+static const char *const client_channel_types[] = {"forwarded-tcpip", "forwarded-streamlocal@openssh.com",
+                                                   "auth-agent@openssh.com", NULL};
 static const char *const client_global_types[] = {"hostkeys-00@openssh.com", NULL};
 
 const struct ssh_role ssh_client = {

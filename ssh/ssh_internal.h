@@ -85,6 +85,7 @@ struct ssh {
     uint32_t ext_infos;
     char ident_self[LIMIT_IDENT_LINE + 1];
     char ident_peer[LIMIT_IDENT_LINE + 1];
+    bool peer_has_host_bound; /* publickey-hostbound-v00@openssh.com, by its EXT_INFO */
     size_t sig_algs_n;
     uint8_t sig_algs[SIG_ALGS_MAX];
     char lists[5][LIST_TEXT_MAX]; /* the caller's algorithm lists */

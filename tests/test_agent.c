@@ -22,6 +22,52 @@ static void requests_are_framed(void **state)
     assert_false(wr_ok(&w));
 }
 
+static void a_session_is_bound(void **state)
+{
+    (void)state;
+    static const struct span bind =
+        SPAN_LIT("\0\0\0\x2c\x1b\0\0\0\x18session-bind@openssh.com\0\0\0\1k\0\0\0\1i\0\0\0\0\1");
+    uint8_t out[64];
+    struct wr w = wr_init(out, sizeof out);
+    agent_write_bind(&w, span_str("k"), span_str("i"), span_str(""), true);
+    assert_true(span_eq(wr_done(&w), bind));
+    assert_int_equal(agent_success(span_str("\6"), NULL), ADIT_E_OK);
+    assert_int_equal(agent_success(span_str("\5"), NULL), ADIT_E_AUTH);
+    assert_int_equal(agent_success(span_str("\6x"), NULL), ADIT_E_AUTH);
+    assert_int_equal(agent_success(span_str(""), NULL), ADIT_E_AUTH);
+}
+
+/* What is added is what openssh-key-v1 has; the constraints come behind it. */
+static void a_key_is_added(void **state)
+{
+    (void)state;
+    static const uint8_t seed[32] = {7};
+    struct key_secret secret;
+    struct drbg random;
+    uint8_t out[AGENT_ADD_MAX];
+    struct wr w = wr_init(out, sizeof out);
+    drbg_init(&random, seed);
+    assert_true(key_generate(KEY_ED25519, &random, &secret));
+    agent_write_add(&w, &secret, span_str("name"), 300, true);
+    struct rd outer = rd_init(wr_done(&w)), r = rd_init(rd_string(&outer));
+    assert_true(rd_done(&outer));
+    assert_int_equal(rd_u8(&r), 25); /* SSH_AGENTC_ADD_ID_CONSTRAINED */
+    assert_true(span_is(rd_string(&r), "ssh-ed25519"));
+    assert_true(span_eq(rd_string(&r), span_make(secret.sk + 32, 32)));
+    assert_true(span_eq(rd_string(&r), span_make(secret.sk, 64)));
+    assert_true(span_is(rd_string(&r), "name"));
+    assert_int_equal(rd_u8(&r), 1);
+    assert_int_equal(rd_u32(&r), 300);
+    assert_int_equal(rd_u8(&r), 2);
+    assert_true(rd_done(&r));
+    w = wr_init(out, sizeof out);
+    agent_write_add(&w, &secret, span_str("name"), 0, false);
+    assert_int_equal(out[4], 17); /* SSH_AGENTC_ADD_IDENTITY */
+    w = wr_init(out, 100);        /* no room: said, not cut */
+    agent_write_add(&w, &secret, span_str("name"), 0, false);
+    assert_false(wr_ok(&w));
+}
+
 static void flags_follow_the_algorithm(void **state)
 {
     (void)state;
@@ -110,6 +156,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_are_framed),
+        cmocka_unit_test(a_session_is_bound),
+        cmocka_unit_test(a_key_is_added),
         cmocka_unit_test(flags_follow_the_algorithm),
         cmocka_unit_test(a_reply_is_framed_by_its_length),
         cmocka_unit_test(bad_frames_are_refused),

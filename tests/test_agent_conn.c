@@ -38,7 +38,7 @@ static void *serve(void *arg)
     return NULL;
 }
 
-static void start(struct server *s, const char *bytes, size_t n, bool keeps_open)
+static void start_as(struct server *s, void *(*run)(void *), const char *bytes, size_t n, bool keeps_open)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     *s = (struct server){.bytes = bytes, .n = n, .keeps_open = keeps_open};
@@ -47,7 +47,12 @@ static void start(struct server *s, const char *bytes, size_t n, bool keeps_open
     s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(s->listener, (struct sockaddr *)&to, sizeof to), 0);
     assert_int_equal(listen(s->listener, 1), 0);
-    assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
+    assert_int_equal(pthread_create(&s->thread, NULL, run, s), 0);
+}
+
+static void start(struct server *s, const char *bytes, size_t n, bool keeps_open)
+{
+    start_as(s, serve, bytes, n, keeps_open);
 }
 
 static void stop(struct server *s)
@@ -133,6 +138,45 @@ static void test_nobody(void **state)
     assert_non_null(strstr(err.text, path));
 }
 
+/* An agent that serves two requests: both on one connection, or it hangs up over the first and takes the
+ * other on the next one. */
+static void *serve_two(void *arg)
+{
+    struct server *s = arg;
+    char request[64];
+    int fd = accept(s->listener, NULL, NULL);
+    for (int i = 0; i < 2 && fd >= 0; i++) {
+        if (read(fd, request, sizeof request) <= 0)
+            abort();
+        if (i == 0 && !s->keeps_open) {
+            close(fd);
+            fd = accept(s->listener, NULL, NULL);
+        } else if (write(fd, i == 0 ? "\0\0\0\1\x1c" : "\0\0\0\1\6", 5) != 5) {
+            abort();
+        }
+    }
+    close(fd);
+    return NULL;
+}
+
+static void test_something_first(void **state)
+{
+    (void)state;
+    for (int keeps_open = 0; keeps_open < 2; keeps_open++) {
+        struct server s;
+        struct file reply;
+        struct adit_error err = {0};
+        start_as(&s, serve_two, "", 0, keeps_open);
+        assert_int_equal(agent_call_after(&reply, path, span_make("\0\0\0\1\x1b", 5),
+                                          span_make("\0\0\0\1\x0d", 5), 5000, -1, &err),
+                         ADIT_E_OK);
+        assert_int_equal(reply.n, 1);
+        assert_int_equal(reply.p[0], 6); /* the second's, not the first's */
+        file_wipe(&reply);
+        stop(&s);
+    }
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -150,8 +194,9 @@ static int remove_folder(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reply), cmocka_unit_test(test_bad_replies),
-                                       cmocka_unit_test(test_deadline), cmocka_unit_test(test_cancel),
-                                       cmocka_unit_test(test_nobody)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reply),    cmocka_unit_test(test_bad_replies),
+        cmocka_unit_test(test_deadline), cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_nobody),   cmocka_unit_test(test_something_first)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -49,9 +49,33 @@ static enum adit_err on_60(struct scene *s, struct span payload)
     return auth_on_60(&s->a, payload, &s->t.err);
 }
 
+static const struct span none;
+
 static void try_key(struct scene *s, bool probe)
 {
-    assert_int_equal(auth_try_publickey(&s->a, &s->t.pk, session_id, blob, alg, probe, &s->t.err), ADIT_E_OK);
+    assert_int_equal(auth_try_publickey(&s->a, &s->t.pk, session_id, blob, alg, none, probe, &s->t.err),
+                     ADIT_E_OK);
+}
+
+/* OpenSSH PROTOCOL §3.1: another method's name, and the host key behind the key; a probe stays as it is. */
+static void test_host_bound(void **state)
+{
+    struct scene *s = *state;
+    static const struct span host_key = SPAN_LIT("the host's key");
+    assert_int_equal(auth_try_publickey(&s->a, &s->t.pk, session_id, blob, alg, host_key, false, &s->t.err),
+                     ADIT_E_OK);
+    struct rd r = rd_init(auth_to_sign(&s->a));
+    assert_true(span_eq(rd_string(&r), session_id));
+    assert_int_equal(rd_u8(&r), SSH_MSG_USERAUTH_REQUEST);
+    (void)rd_string(&r);
+    assert_true(span_is(rd_string(&r), "ssh-connection"));
+    assert_true(span_is(rd_string(&r), "publickey-hostbound-v00@openssh.com"));
+    assert_true(rd_bool(&r));
+    assert_true(span_eq(rd_string(&r), alg));
+    assert_true(span_eq(rd_string(&r), blob));
+    assert_true(span_eq(rd_string(&r), host_key));
+    assert_true(rd_done(&r));
+    assert_true(span_eq(auth_key_blob(&s->a), blob) && span_eq(auth_key_alg(&s->a), alg));
 }
 
 static void test_user(void **state)
@@ -102,10 +126,10 @@ static void test_oversized(void **state)
     assert_refused(&s->t, auth_try_password(&s->a, &s->t.pk, large, &s->t.err), LIMIT);
     assert_refused(&s->t,
                    auth_try_publickey(&s->a, &s->t.pk, session_id, (struct span){large.p, LIMIT_KEY_BLOB + 1},
-                                      alg, true, &s->t.err),
+                                      alg, none, true, &s->t.err),
                    LIMIT);
     assert_int_equal(auth_try_publickey(&s->a, &s->t.pk, session_id, (struct span){large.p, LIMIT_KEY_BLOB},
-                                        alg, true, &s->t.err),
+                                        alg, none, true, &s->t.err),
                      ADIT_E_OK);
     free((void *)(uintptr_t)large.p);
 }
@@ -222,7 +246,7 @@ static void test_out_of_memory(void **state)
 {
     struct scene *s = *state;
     s->t.memory.fail_at = s->t.memory.count + 1;
-    assert_refused(&s->t, auth_try_publickey(&s->a, &s->t.pk, session_id, blob, alg, false, &s->t.err),
+    assert_refused(&s->t, auth_try_publickey(&s->a, &s->t.pk, session_id, blob, alg, none, false, &s->t.err),
                    MEMORY);
 }
 
@@ -294,6 +318,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_user),
+        TEST(test_host_bound),
         TEST(test_none),
         TEST(test_password),
         TEST(test_oversized),

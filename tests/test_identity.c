@@ -203,6 +203,89 @@ static void test_required_rsa_size(void **state)
     assert_non_null(strstr(f.fake.log, "RequiredRSASize"));
 }
 
+/* An encrypted PEM file has its public key inside: it is asked for when its turn comes. */
+static void test_sealed_pem(void **state)
+{
+    (void)state;
+    key("ecdsa384_pem_aes256", "e", 0600);
+    option("IdentityFile ~/e");
+    init();
+    assert_int_equal(f.ids.count, 1);
+    assert_int_equal(f.ids.item[0]->blob_len, 0);
+    assert_false(identity_needs_no_probe(f.ids.item[0]));
+    assert_int_equal(f.fake.asked, 0);
+    f.fake.answers[0] = "wrong";
+    f.fake.answers[1] = "open sesame";
+    assert_true(identity_unlock(&f.ids, f.ids.item[0]));
+    assert_int_equal(f.ids.item[0]->type, KEY_ECDSA_P384);
+    assert_int_equal(f.fake.asked, 2);
+    signs(f.ids.item[0]);
+    assert_int_equal(f.fake.asked, 2);
+}
+
+static void test_sealed_pem_with_its_public_file(void **state)
+{
+    (void)state;
+    key("ecdsa384_pem_aes256", "e", 0600);
+    key("ecdsa384_pem_aes256.pub", "e.pub", 0644);
+    key("ecdsa256_pem_des3", "x", 0600);
+    key("ed25519.pub", "x.pub", 0644); /* another key's */
+    option("IdentityFile ~/e");
+    option("IdentityFile ~/x");
+    init();
+    assert_int_equal(f.ids.count, 2);
+    assert_int_equal(f.ids.item[0]->type, KEY_ECDSA_P384);
+    assert_true(identity_unlock(&f.ids, f.ids.item[0])); /* nothing to ask for yet */
+    assert_int_equal(f.fake.asked, 0);
+    f.fake.answers[0] = "open sesame";
+    signs(f.ids.item[0]);
+    f.fake.answers[1] = f.fake.answers[2] = f.fake.answers[3] = "open sesame";
+    assert_int_equal(sign(f.ids.item[1]), ADIT_E_AUTH);
+    assert_non_null(strstr(f.fake.log, "not that of its .pub file"));
+}
+
+static void test_sealed_pem_with_its_certificate(void **state)
+{
+    (void)state;
+    key("rsa_pkcs8_sealed", "r", 0600);
+    key("cert_user_sealed.pub", "r-cert.pub", 0644);
+    option("IdentityFile ~/r");
+    init();
+    assert_int_equal(f.ids.count, 2);
+    assert_true(f.ids.item[0]->is_cert);
+    assert_int_equal(f.ids.item[1]->type, KEY_RSA);
+    f.fake.answers[0] = "open sesame";
+    signs(f.ids.item[0]);
+    signs(f.ids.item[1]);
+    assert_int_equal(f.fake.asked, 1);
+}
+
+static void test_sealed_pem_in_batch_mode(void **state)
+{
+    (void)state;
+    key("ecdsa384_pem_aes256", "e", 0600);
+    option("IdentityFile ~/e");
+    option("BatchMode yes");
+    init();
+    assert_int_equal(f.ids.count, 1);
+    assert_false(identity_unlock(&f.ids, f.ids.item[0]));
+    assert_true(f.ids.item[0]->is_dead);
+    assert_int_equal(f.fake.asked, 0);
+}
+
+static void test_sealed_pem_that_is_there_already(void **state)
+{
+    (void)state;
+    key("ecdsa384_sec1", "plain", 0600);
+    key("ecdsa384_pem_aes256", "e", 0600);
+    option("IdentityFile ~/plain");
+    option("IdentityFile ~/e");
+    init();
+    assert_int_equal(f.ids.count, 2);
+    f.fake.answers[0] = "open sesame";
+    assert_false(identity_unlock(&f.ids, f.ids.item[1]));
+}
+
 static void test_default_files(void **state)
 {
     (void)state;
@@ -474,6 +557,11 @@ int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {T(test_files_in_order),
+                                       T(test_sealed_pem),
+                                       T(test_sealed_pem_with_its_public_file),
+                                       T(test_sealed_pem_with_its_certificate),
+                                       T(test_sealed_pem_in_batch_mode),
+                                       T(test_sealed_pem_that_is_there_already),
                                        T(test_required_rsa_size),
                                        T(test_certificate_beside_a_key),
                                        T(test_certificate_file),

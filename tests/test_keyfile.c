@@ -88,12 +88,71 @@ static void sealed_files_need_the_right_passphrase(void **state)
     }
 }
 
+static void sealed_pem_and_pkcs8_files_open(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "rsa_pem_sealed",      "ecdsa256_pem_des3",   "ecdsa384_pem_aes256",
+        "ecdsa521_pem_aes192", "rsa_pkcs8_sealed",    "ed25519_pkcs8_sha512",
+        "ecdsa256_pkcs8_sha1", "ecdsa256_pkcs8_des3", "rsa_pkcs8_sha384",
+    };
+    static const struct key_secret none;
+    for (size_t i = 0; i < ADIT_COUNT(names); i++) {
+        struct file_text f;
+        struct keyfile k;
+        struct adit_error err = {0};
+        file_read(&f, names[i], "");
+        assert_int_equal(file_parse(&k, file_span(&f), NULL, &err), KEYFILE_NEEDS_PASSPHRASE);
+        assert_int_equal(err.code, ADIT_E_AUTH);
+        assert_int_equal(k.public_len, 0); /* it is sealed too */
+        assert_int_equal(file_parse(&k, file_span(&f), "open sesamE", NULL), KEYFILE_WRONG_PASSPHRASE);
+        assert_memory_equal(&k.secret, &none, sizeof none);
+        assert_int_equal(file_parse(&k, file_span(&f), "", NULL), KEYFILE_WRONG_PASSPHRASE);
+        assert_int_equal(file_parse(&k, file_span(&f), passphrase_text, NULL), KEYFILE_OK);
+        assert_public_is(&k, names[i]);
+        assert_signs(&k);
+    }
+}
+
+/* Whatever is changed in the text: never a crash, never a key that is another. */
+static void damaged_sealed_files(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"ecdsa384_pem_aes256", "ecdsa256_pkcs8_des3"};
+    for (size_t i = 0; i < ADIT_COUNT(names); i++) {
+        struct file_text f;
+        struct keyfile k;
+        file_read(&f, names[i], "");
+        for (size_t at = 0; at < f.n; at++) {
+            uint8_t was = f.bytes[at];
+            f.bytes[at] = was == 'A' ? 'B' : 'A';
+            if (file_parse(&k, file_span(&f), passphrase_text, NULL) == KEYFILE_OK)
+                assert_public_is(&k, names[i]);
+            f.bytes[at] = was;
+        }
+        for (size_t n = 0; n < f.n - 2; n++)
+            assert_int_not_equal(file_parse(&k, span_make(f.bytes, n), passphrase_text, NULL), KEYFILE_OK);
+    }
+}
+
+/* A file that would keep us busy for minutes. */
+static void too_many_rounds_are_refused(void **state)
+{
+    (void)state;
+    struct file_text f;
+    struct keyfile k;
+    struct adit_error err = {0};
+    file_read(&f, "ecdsa256_pkcs8_rounds", "");
+    assert_int_equal(file_parse(&k, file_span(&f), passphrase_text, &err), KEYFILE_UNSUPPORTED);
+}
+
 static void other_kinds_are_refused_by_name(void **state)
 {
     (void)state;
     static const struct expected rows[] = {
-        {"rsa_pem_sealed", passphrase_text, KEYFILE_UNSUPPORTED, "encrypted PEM"},
-        {"rsa_pkcs8_sealed", passphrase_text, KEYFILE_UNSUPPORTED, "encrypted PEM"},
+        {"ecdsa256_pkcs8_scrypt", passphrase_text, KEYFILE_UNSUPPORTED, "encryption"},
+        {"ecdsa256_pkcs8_pbes1", NULL, KEYFILE_UNSUPPORTED,
+         "encryption"}, /* said before a passphrase is asked for */
         {"ed25519_chacha", passphrase_text, KEYFILE_UNSUPPORTED, "cipher"},
         {"rsa1024", NULL, KEYFILE_UNSUPPORTED, "1024 bits"},
         {"dsa", NULL, KEYFILE_UNSUPPORTED, "DSA"},
@@ -201,6 +260,9 @@ int main(void)
         cmocka_unit_test(plain_files_of_every_format_open),
         cmocka_unit_test(comment_of_an_openssh_file_is_given),
         cmocka_unit_test(sealed_files_need_the_right_passphrase),
+        cmocka_unit_test(sealed_pem_and_pkcs8_files_open),
+        cmocka_unit_test(damaged_sealed_files),
+        cmocka_unit_test(too_many_rounds_are_refused),
         cmocka_unit_test(other_kinds_are_refused_by_name),
         cmocka_unit_test(crlf_and_text_before_the_key_are_taken),
         cmocka_unit_test(cut_files_are_damage),

@@ -367,3 +367,114 @@ def test_user_forms(kit, sshd, echo):
         kit.run(*[a.format(port) for a in common], *form)
         wait_until(lambda: traffic.listeners(port), 10, f"listener for {form}")
     sshd.wait_log(rf"Accepted publickey for {sshd.user} ", mark, count=3)
+
+
+# ---- what an agent is told, and what it is given ------------------------------------------------------------------------
+
+def agent_has(socket, key):
+    out = subprocess.run(["ssh-add", "-l"], env={"SSH_AUTH_SOCK": socket, "PATH": os.environ["PATH"]}, capture_output=True,
+                         text=True).stdout
+    return keys.fingerprint(key) in out
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("value, bound", [("yes", True), ("unbound", False), ("host-bound", True)])
+def test_host_bound_requests(kit, start, echo, value, bound):
+    """publickey-hostbound-v00@openssh.com where the server knows it, unless PubkeyAuthentication says otherwise."""
+    server = start(servers.Sshd)
+    mark = server.mark()
+    works(kit, server, echo, "-o", f"PubkeyAuthentication={value}")
+    assert ("method publickey-hostbound-v00@openssh.com" in server.text(mark)) == bound
+
+
+def test_host_bound_needs_a_server_that_knows_it(kit, start, echo):
+    """asyncssh has never heard of it: host-bound alone finds no method, yes does as before."""
+    server = start(servers.Asyncssh)
+    works(kit, server, echo)
+    client = kit.connect(server, "-N", "-o", "PubkeyAuthentication=host-bound")
+    assert client.finish() == 255
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "rsa"])
+def test_key_for_one_destination(kit, start, user_keys, echo, agent, kind):
+    """A key that its agent holds for one host signs there (the agent was bound to the session, and the request to the host
+    key) and at no other."""
+    line = [keys.public(user_keys[kind])]
+    right = start(servers.Sshd, authorized=line)
+    wrong = start(servers.Sshd, host_types=("ecdsa256",), authorized=line)
+    agent()
+    known = kit.folder / "hosts_of_the_agent"
+    known.write_text(right.known_hosts_lines())
+    subprocess.run(["ssh-add", "-q", "-H", str(known), "-h", f"[127.0.0.1]:{right.port}", str(user_keys[kind])], check=True,
+                   env={"SSH_AUTH_SOCK": agent.socket, "PATH": os.environ["PATH"]}, capture_output=True)
+    only = ["-i", str(kit.folder / "none")]
+    works(kit, right, echo, *only, key=False, env={"SSH_AUTH_SOCK": agent.socket})
+    assert kit.connect(wrong, "-N", *only, key=False, env={"SSH_AUTH_SOCK": agent.socket}).finish() == 255
+
+
+@pytest.mark.parametrize("name", [*keys.HOST_TYPES, "rsa4096"])
+def test_keys_are_added_to_the_agent(kit, all_keys, user_keys, echo, agent, name):
+    """AddKeysToAgent yes: the key that was used is in the agent afterwards, and signs there."""
+    agent()
+    env = {"SSH_AUTH_SOCK": agent.socket}
+    works(kit, all_keys, echo, key=user_keys[name], env=env)
+    assert not agent_has(agent.socket, user_keys[name])
+    works(kit, all_keys, echo, "-o", "AddKeysToAgent=yes", key=user_keys[name], env=env)
+    assert agent_has(agent.socket, user_keys[name])
+    works(kit, all_keys, echo, "-i", str(kit.folder / "none"), key=False, env=env)
+
+
+def test_keys_are_added_for_a_while(kit, sshd, echo, agent):
+    """A lifetime: the agent forgets the key by itself."""
+    agent()
+    works(kit, sshd, echo, "-o", "AddKeysToAgent=2", env={"SSH_AUTH_SOCK": agent.socket})
+    assert agent_has(agent.socket, kit.key)
+    wait_until(lambda: not agent_has(agent.socket, kit.key), 15, "the agent has forgotten the key")
+
+
+def test_keys_are_added_to_be_confirmed(kit, sshd, echo, agent):
+    """confirm: the agent has the key, and signs nothing with it unasked (nobody can be asked here)."""
+    agent()
+    env = {"SSH_AUTH_SOCK": agent.socket}
+    works(kit, sshd, echo, "-o", "AddKeysToAgent=confirm", env=env)
+    assert agent_has(agent.socket, kit.key)
+    assert kit.connect(sshd, "-N", "-i", str(kit.folder / "none"), key=False, env=env).finish() == 255
+
+
+@pytest.mark.parametrize("answer, added", [("yes", True), ("no", False)])
+def test_keys_are_added_when_allowed(kit, sshd, echo, agent, askpass, answer, added):
+    """ask: the user decides."""
+    agent()
+    works(kit, sshd, echo, "-o", "AddKeysToAgent=ask", batch=False, env={**askpass(answer), "SSH_AUTH_SOCK": agent.socket})
+    assert agent_has(agent.socket, kit.key) == added
+
+
+def test_no_agent_to_add_to(kit, sshd, echo):
+    """AddKeysToAgent without an agent, or with one that is gone, is no obstacle."""
+    works(kit, sshd, echo, "-o", "AddKeysToAgent=yes", env={"SSH_AUTH_SOCK": None})
+    works(kit, sshd, echo, "-o", "AddKeysToAgent=yes", env={"SSH_AUTH_SOCK": "/nonexistent/agent"})
+
+
+def test_kbdint_devices(kit, start, echo, askpass):
+    """KbdInteractiveDevices is what the server is told."""
+    server = start(servers.Asyncssh, rounds=[[["Code: ", False, "1234"]]], no_keys=True)
+    mark = server.mark()
+    works(kit, server, echo, "-o", "KbdInteractiveDevices=otp,pam", key=False, batch=False, env=askpass("1234"))
+    assert "SUBMETHODS otp,pam" in server.text(mark)
+
+
+def test_two_keys_and_a_certificate(kit, start, user_keys, echo):
+    """publickey,publickey: a key that was accepted as a certificate is not offered once more as a key."""
+    authority = user_keys["ecdsa521"]
+    key = keys.copy_private(user_keys["ed25519"], kit.folder / "id")
+    (kit.folder / "id.pub").write_text(keys.public(user_keys["ed25519"]) + "\n")
+    subprocess.run(["ssh-keygen", "-q", "-s", str(authority), "-I", "x", "-n", servers.ME, str(kit.folder / "id.pub")],
+                   check=True, capture_output=True)
+    lines = [keys.public(user_keys["ed25519"]), keys.public(user_keys["ecdsa256"])]
+    server = start(servers.Sshd, {"AuthenticationMethods": "publickey,publickey",
+                                  "TrustedUserCAKeys": f"{authority}.pub"}, authorized=lines)
+    mark = server.mark()
+    works(kit, server, echo, "-i", str(user_keys["ecdsa256"]), key=key)
+    log = server.text(mark)
+    assert log.count("Accepted publickey") == 1 and "Partial publickey" in log
+    assert "already used" not in log.lower()

@@ -28,13 +28,15 @@ def formats(key_folder):
         "sec1-ecdsa": make("sec1-ecdsa", "ecdsa", 384, "-m", "PEM"),
         "locked-ctr": make("locked-ctr", "ed25519", None, passphrase="pass phrase"),
         "locked-cbc": make("locked-cbc", "rsa", 2048, "-Z", "aes256-cbc", passphrase="pass phrase"),
+        "locked-pem": make("locked-pem", "rsa", 2048, "-m", "PEM", passphrase="pass phrase"),
+        "locked-pkcs8": make("locked-pkcs8", "ecdsa", 384, "-m", "PKCS8", passphrase="pass phrase"),
         "locked-gcm": make("locked-gcm", "ecdsa", 256, "-Z", "aes256-gcm@openssh.com", passphrase="pass phrase"),
     }
 
 
 PLAIN = ["openssh-ed25519", "openssh-rsa", "openssh-ecdsa256", "openssh-ecdsa384", "openssh-ecdsa521", "pkcs1-rsa",
          "pkcs8-rsa", "pkcs8-ecdsa", "pkcs8-ecdsa521", "sec1-ecdsa"]
-LOCKED = ["locked-ctr", "locked-cbc", "locked-gcm"]
+LOCKED = ["locked-ctr", "locked-cbc", "locked-gcm", "locked-pem", "locked-pkcs8"]
 
 
 @pytest.fixture

@@ -42,6 +42,7 @@ class Server(asyncssh.SSHServer):
 
     def get_kbdint_challenge(self, username, lang, submethods):
         self.round = 0
+        print("SUBMETHODS", submethods, flush=True)
         return self._challenge()
 
     def validate_kbdint_response(self, username, responses):
