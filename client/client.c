@@ -8,6 +8,7 @@
 #include "client/auth.h"
 #include "client/channel_rules.h"
 #include "client/host_keys.h"
+#include "client/jump_spec.h"
 #include "client/proxy_url.h"
 #include "client/secret.h"
 #include "client/texts.h"
@@ -58,6 +59,7 @@ struct names {
     char home[EXPAND_PATH_CAP];
     char local_user[LIMIT_USER + 1];
     char local_host[HOST_NAME_CAP];
+    char jump[LIMIT_HOST + 1];
 };
 
 /* HostName may use %h for the name that was given. */
@@ -105,6 +107,7 @@ static enum adit_err choose_names(struct client *c, const char *given, struct na
     enum adit_err e = choose_host(c, given, n, err);
     if (e != ADIT_E_OK)
         return e;
+    n->expand.jump = jump_spec_nearest(c->options->proxy_jump, n->jump) ? n->jump : NULL;
     n->expand.host_key = c->options->host_key_alias != NULL ? c->options->host_key_alias : given;
     return choose_user(c, n, err);
 }

@@ -87,10 +87,23 @@ static void test_check(void **state)
         assert_int_equal(jump_spec_check(bad[i], &(struct adit_error){0}), ADIT_E_USAGE);
 }
 
+static void test_nearest(void **state)
+{
+    (void)state;
+    char host[LIMIT_HOST + 1];
+    assert_true(jump_spec_nearest("a,ssh://me@b.example:22", host));
+    assert_string_equal(host, "b.example");
+    assert_true(jump_spec_nearest("u@[::1]:5", host));
+    assert_string_equal(host, "::1");
+    assert_false(jump_spec_nearest("None", host));
+    assert_false(jump_spec_nearest(NULL, host));
+    assert_string_equal(host, "");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_good), cmocka_unit_test(test_bad),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_good),     cmocka_unit_test(test_bad),
                                        cmocka_unit_test(test_too_long), cmocka_unit_test(test_last),
-                                       cmocka_unit_test(test_check)};
+                                       cmocka_unit_test(test_check),    cmocka_unit_test(test_nearest)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
