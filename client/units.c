@@ -11,10 +11,12 @@ static bool digits_take(struct span *text, uint64_t max, uint64_t *out)
             return false;
         value = value * 10 + digit;
     }
+    if (n == 0) /* an empty span may be a null pointer */
+        return false;
     text->p += n;
     text->n -= n;
     *out = value;
-    return n > 0;
+    return true;
 }
 
 bool units_number(struct span text, uint32_t min, uint32_t max, uint32_t *out)

@@ -98,6 +98,7 @@ static void test_nearest(void **state)
     assert_false(jump_spec_nearest("None", host));
     assert_false(jump_spec_nearest(NULL, host));
     assert_string_equal(host, "");
+    assert_false(jump_spec_nearest("h:", host));
 }
 
 int main(void)
