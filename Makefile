@@ -151,7 +151,7 @@ $1.dir := $(BUILD)/$1
 $1.lib := $(BUILD)/deps/$$($1.deps)
 $1.compile = $$($1.cc) $(BASE) $$($1.cflags) -isystem $$($1.lib)/include
 $1.link = $$($1.cc) -g -pthread $$($1.ldflags)
-$1.third_party = -Wl,--start-group $$($1.lib)/lib/libsodium.a $$($1.lib)/lib/libbearssl.a -Wl,--end-group
+$1.third_party = -Wl,--start-group $$($1.lib)/lib/libsodium.a $$($1.lib)/lib/libbearssl.a $$($1.lib)/lib/libz.a -Wl,--end-group
 
 # The command line is part of what an object is made from.
 $(BUILD)/$1/flags: FORCE

@@ -285,6 +285,7 @@ static enum adit_err make_ssh_config(struct client *c, struct adit_error *err)
                                         .host_keys = list,
                                         .ciphers = o->ciphers,
                                         .macs = o->macs,
+                                        .compression = o->compression ? "zlib@openssh.com,zlib,none" : NULL,
                                         .rekey_bytes = o->rekey_bytes,
                                         .rekey_seconds = o->rekey_seconds,
                                         .alive_interval_s = o->alive_interval_s,

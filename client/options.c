@@ -311,8 +311,6 @@ static bool is_default(const struct options *o, const struct options *plain, con
 /* Special rows of which some values are harmless. */
 static bool special_is_default(const struct options *o, const struct option_row *row)
 {
-    if (row->set == option_set_compression)
-        return !o->compression;
     if (row->set == option_set_proxy_command)
         return option_text(o->proxy_command) == NULL;
     if (row->set == option_set_proxy_jump)

@@ -145,7 +145,7 @@ const struct option_row option_rows[] = {
     /* 0 would mean to end at the first interval, answered or not. */
     NUMBER("ServerAliveCountMax", alive_count_max, 1, 1000000, BUILT),
     SPECIAL("RekeyLimit", option_set_rekey, BUILT),
-    SPECIAL_AT("Compression", compression, option_set_compression, PENDING),
+    SPECIAL_AT("Compression", compression, option_set_compression, BUILT),
     SPECIAL_AT("VersionAddendum", version_addendum, option_set_version_addendum, PENDING),
     SPECIAL("IPQoS", option_set_ip_qos, BUILT),
     SPECIAL_AT("ProxyCommand", proxy_command, option_set_proxy_command, BUILT),

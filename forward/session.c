@@ -336,10 +336,10 @@ static void log_algorithms(struct session *s)
     struct ssh_algorithms a = ssh_algorithms(s->conn.ssh);
     session_log(s, SESSION_DEBUG1, "kex: algorithm: %s", a.kex);
     session_log(s, SESSION_DEBUG1, "kex: host key algorithm: %s", a.host_key);
-    session_log(s, SESSION_DEBUG1, "kex: server->client cipher: %s MAC: %s compression: none", a.cipher_in,
-                a.mac_in);
-    session_log(s, SESSION_DEBUG1, "kex: client->server cipher: %s MAC: %s compression: none", a.cipher_out,
-                a.mac_out);
+    session_log(s, SESSION_DEBUG1, "kex: server->client cipher: %s MAC: %s compression: %s", a.cipher_in,
+                a.mac_in, a.compress_in);
+    session_log(s, SESSION_DEBUG1, "kex: client->server cipher: %s MAC: %s compression: %s", a.cipher_out,
+                a.mac_out, a.compress_out);
     if (a.strict)
         session_log(s, SESSION_DEBUG2, "kex: strict");
 }
@@ -461,6 +461,8 @@ static void on_channel_event(struct session *s, const struct ssh_event *ev)
             ssh_chan_request_answer(s->conn.ssh, ev->channel, false);
     } else if (flow) {
         flow_on_event(flow, ev);
+        if (ssh_is_compressed(s->conn.ssh)) /* its bytes are there until the next event only */
+            pump_set_flush(&s->pumps);
     } else if (ev->kind == SSH_EVENT_CHANNEL_DATA) {
         ssh_chan_consumed(s->conn.ssh, ev->channel, ev->data.n, true);
     }

@@ -301,7 +301,8 @@ static bool choose_direction(const struct kexinit *client, const struct kexinit 
         if (choice->mac[dir] == NULL)
             return unusable(name, err);
     }
-    return choose(client, server, KEXINIT_COMP_C2S + dir, self_is_client, &name, err);
+    return choose(client, server, KEXINIT_COMP_C2S + dir, self_is_client, &name, err) &&
+           (compress_alg_find(name, &choice->compress[dir]) || unusable(name, err));
 }
 
 bool algo_choose(const struct kexinit *client, const struct kexinit *server, bool self_is_client,

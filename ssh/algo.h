@@ -8,6 +8,7 @@
 #include "adit.h"
 #include "crypto/crypto.h"
 #include "ssh/agree.h"
+#include "ssh/compress.h"
 #include "ssh/wire.h"
 
 /* SIG: signature algorithms alone, without the names of certificates (CASignatureAlgorithms,
@@ -53,7 +54,8 @@ struct algo_choice {
     const char *host_key;               /* signature algorithm, or a certificate's name for one: see cert.h */
     const struct cipher_alg *cipher[2]; /* [0] client to server, [1] server to client */
     const struct mac_alg *mac[2];       /* NULL with an AEAD */
-    bool guess_is_wrong;                /* RFC 4253 §7: a guessed packet is to be ignored */
+    enum compress_alg compress[2];
+    bool guess_is_wrong; /* RFC 4253 §7: a guessed packet is to be ignored */
 };
 
 /* False: nothing in common for one list; err prints both sides' lists. */

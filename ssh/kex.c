@@ -89,7 +89,8 @@ static void fill_lists(const struct kex *kex, struct kexinit *init, uint8_t kex_
     init->lists[KEXINIT_HOST_KEY] = span_str(kex->lists[1]);
     init->lists[KEXINIT_CIPHER_C2S] = init->lists[KEXINIT_CIPHER_S2C] = span_str(kex->lists[2]);
     init->lists[KEXINIT_MAC_C2S] = init->lists[KEXINIT_MAC_S2C] = span_str(kex->lists[3]);
-    init->lists[KEXINIT_COMP_C2S] = init->lists[KEXINIT_COMP_S2C] = span_str("none");
+    init->lists[KEXINIT_COMP_C2S] = init->lists[KEXINIT_COMP_S2C] =
+        span_str(kex->compression != NULL ? kex->compression : "none");
 }
 
 /* Client: our share, made once the method is known, or guessed. */
@@ -258,6 +259,26 @@ static void derive(const struct kex *kex, char letter, uint8_t *out, size_t n)
     adit_wipe(key, sizeof(key));
 }
 
+static enum adit_err start_compression(const struct kex *kex, struct packet *pk, bool is_tx,
+                                       struct adit_error *err)
+{
+    enum compress_alg alg = kex->choice.compress[is_tx == kex->side->is_client ? 0 : 1];
+    bool is_on = alg == COMPRESS_ZLIB || (alg == COMPRESS_DELAYED && kex->is_authenticated);
+    if (is_tx ? packet_set_packing(pk, is_on) : packet_set_unpacking(pk, is_on))
+        return ADIT_E_OK;
+    return adit_fail(err, ADIT_E_MEMORY, "no memory for compression");
+}
+
+enum adit_err kex_authenticated(struct kex *kex, struct packet *pk, struct adit_error *err)
+{
+    kex->is_authenticated = true;
+    for (size_t is_tx = 0; is_tx < 2; is_tx++)
+        if (kex->choice.compress[(is_tx == 1) == kex->side->is_client ? 0 : 1] == COMPRESS_DELAYED &&
+            start_compression(kex, pk, is_tx == 1, err) != ADIT_E_OK)
+            return ADIT_E_MEMORY;
+    return ADIT_E_OK;
+}
+
 static void take_keys(const struct kex *kex, struct packet_side *side, bool is_tx)
 {
     uint8_t iv[CIPHER_IV_MAX], key[CIPHER_KEY_MAX], mackey[CIPHER_MACKEY_MAX];
@@ -292,6 +313,9 @@ static enum adit_err send_newkeys(struct kex *kex, struct packet *pk, struct adi
     if (send(pk, &w, err) != ADIT_E_OK)
         return err->code;
     take_keys(kex, &pk->tx, true);
+    /* RFC 4253 §6.2: compression starts anew with each key exchange. */
+    if (start_compression(kex, pk, true, err) != ADIT_E_OK)
+        return err->code;
     kex->self_started = false;
     end_if_done(kex);
     return ADIT_E_OK;
@@ -306,6 +330,8 @@ enum adit_err kex_on_newkeys(struct kex *kex, struct packet *pk, struct span pay
     if (payload.n != 1)
         return adit_fail(err, ADIT_E_PROTOCOL, "NEWKEYS with trailing bytes (RFC 4253 §7.3)");
     take_keys(kex, &pk->rx, false);
+    if (start_compression(kex, pk, false, err) != ADIT_E_OK)
+        return err->code;
     kex->peer_started = false;
     end_if_done(kex);
     return ADIT_E_OK;

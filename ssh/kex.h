@@ -36,9 +36,11 @@ struct kex {
     const struct kex_side *side;
     const struct adit_alloc *memory;
     struct drbg *random;
+    const char *compression;            /* the list of it, borrowed; NULL: none */
     const char *lists[4];               /* kex, host keys, ciphers, macs: ours, borrowed */
     struct span ident_self, ident_peer; /* identification strings without CR LF, borrowed */
     bool offers_strict, guesses;
+    bool is_authenticated; /* zlib@openssh.com is in force (see kex_authenticated) */
 
     bool self_started; /* our KEXINIT is out and our NEWKEYS is not: only messages 1-49 may be sent */
     bool peer_started; /* the peer's KEXINIT came and its NEWKEYS did not: only 1-49 may come */
@@ -84,6 +86,10 @@ enum adit_err kex_give_host_key(struct kex *kex, struct span blob, struct adit_e
 struct span kex_to_sign(const struct kex *kex);
 enum adit_err kex_give_signature(struct kex *kex, struct packet *pk, struct span signature,
                                  struct adit_error *err);
+
+/* The authentication has succeeded, in the packet that was sent (server) or opened (client) last: compression
+ * that waits for that starts. */
+enum adit_err kex_authenticated(struct kex *kex, struct packet *pk, struct adit_error *err);
 
 /* True when the keys have protected as much as they may (RFC 4344 §3; limit 0: what the cipher allows). */
 bool kex_is_due(const struct kex *kex, const struct packet *pk, uint64_t limit_bytes);

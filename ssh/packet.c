@@ -84,6 +84,10 @@ static void ahead_drop(struct packet_side *side)
 void packet_wipe(struct packet *pk)
 {
     ahead_drop(&pk->rx);
+    packer_free(pk->packer);
+    unpacker_free(pk->unpacker);
+    pk->packer = NULL;
+    pk->unpacker = NULL;
     buffer_release(pk, &pk->in);
     buffer_release(pk, &pk->out);
     cipher_wipe(&pk->rx.cipher);
@@ -91,8 +95,24 @@ void packet_wipe(struct packet *pk)
     adit_wipe(pk->padding, sizeof(pk->padding));
 }
 
+bool packet_set_packing(struct packet *pk, bool is_on)
+{
+    packer_free(pk->packer);
+    pk->packer = is_on ? packer_new(pk->memory) : NULL;
+    return !is_on || pk->packer != NULL;
+}
+
+bool packet_set_unpacking(struct packet *pk, bool is_on)
+{
+    unpacker_free(pk->unpacker);
+    pk->unpacker = is_on ? unpacker_new(pk->memory) : NULL;
+    return !is_on || pk->unpacker != NULL;
+}
+
 void packet_idle(struct packet *pk)
 {
+    packer_idle(pk->packer);
+    unpacker_idle(pk->unpacker);
     if (pk->in.start == pk->in.end)
         buffer_release(pk, &pk->in);
     if (pk->out.start == pk->out.end)
@@ -240,6 +260,8 @@ enum packet_status packet_next(struct packet *pk, struct span *payload, struct a
     pk->last_seq = rx->seq++;
     rx->packets++;
     rx->bytes += n;
+    if (pk->unpacker != NULL && unpacker_run(pk->unpacker, *payload, payload, err) != ADIT_E_OK)
+        return PACKET_BAD;
     return PACKET_READY;
 }
 
@@ -261,7 +283,18 @@ size_t packet_wire_len(const struct packet *pk, size_t payload_len)
 /* The longest packet that a payload of at most n bytes can make. */
 static size_t wire_len_max(const struct packet *pk, size_t n)
 {
+    if (pk->packer != NULL)
+        n += compress_overhead(n);
     return HEAD_LEN + n + PADDING_MIN + 2u * pk->tx.cipher.block_len + pk->tx.cipher.tag_len;
+}
+
+/* Room to pack a payload of n bytes, if they are packed at all. */
+static bool can_pack(struct packet *pk, size_t n)
+{
+    if (pk->packer == NULL || packer_make_room(pk->packer, n))
+        return true;
+    pk->out_of_memory = true;
+    return false;
 }
 
 bool packet_has_room(struct packet *pk, size_t payload_len, size_t keep)
@@ -271,7 +304,8 @@ bool packet_has_room(struct packet *pk, size_t payload_len, size_t keep)
 
 struct wspan packet_reserve(struct packet *pk, size_t n)
 {
-    if (n > LIMIT_PACKET || !buffer_make_room(pk, &pk->out, wire_len_max(pk, n), LIMIT_OUT_BUFFER))
+    if (n > LIMIT_PACKET || !buffer_make_room(pk, &pk->out, wire_len_max(pk, n), LIMIT_OUT_BUFFER) ||
+        !can_pack(pk, n))
         return (struct wspan){0};
     return (struct wspan){pk->out.p + pk->out.end + HEAD_LEN, n};
 }
@@ -308,6 +342,8 @@ static void count_sealed(struct packet *pk, size_t len)
 
 void packet_seal(struct packet *pk, size_t n)
 {
+    if (pk->packer != NULL)
+        n = packer_run(pk->packer, pk->out.p + pk->out.end + HEAD_LEN, n);
     struct wspan whole = frame(pk, pk->out.p + pk->out.end, n);
     cipher_seal(&pk->tx.cipher, pk->tx.seq, whole.p, whole.n);
     count_sealed(pk, whole.n);
@@ -315,7 +351,7 @@ void packet_seal(struct packet *pk, size_t n)
 
 bool packet_has_two(const struct packet *pk)
 {
-    return cipher_has_two(&pk->tx.cipher);
+    return pk->packer == NULL && cipher_has_two(&pk->tx.cipher);
 }
 
 bool packet_reserve_two(struct packet *pk, const size_t n[2], struct wspan to[2])
@@ -397,8 +433,10 @@ size_t packet_places(struct packet *pk, size_t prefix, size_t part, size_t total
     pk->offered = 0;
     if (max == 0 || total == 0 || !packet_can_place(pk, least, keep))
         return 0;
+    if (pk->packer != NULL) /* how long a packet becomes is not known: one at a time */
+        max = 1;
     size_t stride = packet_wire_len(pk, prefix + part);
-    size_t want = total <= part ? wire_len_max(pk, least) : stride * max;
+    size_t want = total <= part || max == 1 ? wire_len_max(pk, least) : stride * max;
     if (want > LIMIT_OUT_BUFFER - keep)
         want = LIMIT_OUT_BUFFER - keep;
     /* One packet's room is always made; room for more only when the last offer was used up. */

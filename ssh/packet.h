@@ -11,6 +11,7 @@
 
 #include "adit.h"
 #include "crypto/crypto.h"
+#include "ssh/compress.h"
 #include "ssh/wire.h"
 
 /* The tag that a packet behind the next one ought to have, computed together with the next one's. */
@@ -40,6 +41,8 @@ struct packet {
     const struct adit_alloc *memory;
     struct drbg *random;
     struct packet_side rx, tx;
+    struct packer *packer;     /* NULL: what goes out is not compressed */
+    struct unpacker *unpacker; /* NULL: what comes in is not compressed */
     struct packet_buffer in, out;
     uint8_t padding[256]; /* random bytes in store for padding */
     size_t padding_used;
@@ -65,7 +68,8 @@ void packet_in_skip(struct packet *pk, size_t n);
 
 enum packet_status { PACKET_NONE, PACKET_READY, PACKET_BAD };
 /* Opens the next whole packet. READY: *payload (at least one byte, padding and tag checked) lives until
- * packet_in_space. BAD: err says why; the stream cannot go on. */
+ * packet_in_space; where what comes in is compressed, until the next packet_next. BAD: err says why; the
+ * stream cannot go on. */
 enum packet_status packet_next(struct packet *pk, struct span *payload, struct adit_error *err) ADIT_MUST_USE;
 
 /* ---- out ---- */
@@ -107,6 +111,10 @@ void packet_places_used(struct packet *pk, size_t n);
 bool packet_can_place(const struct packet *pk, size_t payload_len, size_t keep);
 
 /* ---- keys ---- */
+
+/* Compression starts anew with the next packet of that direction, or ends. False: no memory. */
+bool packet_set_packing(struct packet *pk, bool is_on) ADIT_MUST_USE;
+bool packet_set_unpacking(struct packet *pk, bool is_on) ADIT_MUST_USE;
 
 /* Takes effect with the next packet of that direction (RFC 4253 §7.3). Arguments as of cipher_init. */
 void packet_set_keys(struct packet_side *side, const struct cipher_alg *alg, const struct mac_alg *mac,

@@ -57,6 +57,10 @@ struct ssh *ssh_new(const struct ssh_role *role, const struct ssh_config *config
     auth_server_init(&ssh->auth_server);
     ssh->kex.offers_strict = !config->no_strict_kex;
     ssh->kex.guesses = config->guess;
+    if (config->compression != NULL) {
+        adit_format(ssh->compression, sizeof(ssh->compression), "%s", config->compression);
+        ssh->kex.compression = ssh->compression;
+    }
     ssh->kex.lists[0] = list_of(ssh, 0, config->kex, ALGO_KEX);
     /* We serve no certificates: a server's default has the keys alone. */
     ssh->kex.lists[1] =
@@ -701,7 +705,7 @@ struct ssh_algorithms ssh_algorithms(const struct ssh *ssh)
     const struct algo_choice *c = &ssh->kex.choice;
     size_t out = ssh->kex.side->is_client ? 0 : 1, in = 1 - out;
     if (c->kex == NULL || c->cipher[0] == NULL || c->cipher[1] == NULL)
-        return (struct ssh_algorithms){"", "", "", "", "", "", false, false};
+        return (struct ssh_algorithms){"", "", "", "", "", "", "", "", false, false};
     return (struct ssh_algorithms){
         .kex = c->kex->name,
         .host_key = c->host_key,
@@ -709,6 +713,8 @@ struct ssh_algorithms ssh_algorithms(const struct ssh *ssh)
         .cipher_in = c->cipher[in]->name,
         .mac_out = c->mac[out] == NULL ? "<implicit>" : c->mac[out]->name,
         .mac_in = c->mac[in] == NULL ? "<implicit>" : c->mac[in]->name,
+        .compress_out = compress_alg_name(c->compress[out]),
+        .compress_in = compress_alg_name(c->compress[in]),
         .strict = ssh->kex.is_strict,
         .is_post_quantum = c->kex->is_hybrid,
     };
@@ -727,6 +733,11 @@ uint64_t ssh_rekey_count(const struct ssh *ssh)
 uint64_t ssh_last_heard_us(const struct ssh *ssh)
 {
     return ssh->heard_us;
+}
+
+bool ssh_is_compressed(const struct ssh *ssh)
+{
+    return ssh->packet.unpacker != NULL;
 }
 
 bool ssh_is_authenticated(const struct ssh *ssh)

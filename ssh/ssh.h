@@ -12,9 +12,9 @@
  *     }
  *
  * Lifetimes. A span inside an event (data, texts, blobs) lives until the next ssh_in_space or ssh_tick,
- * across further ssh_next and commands; that of an event which must be answered, until it is. A struct
- * channel lives until the event that ends it (CHANNEL_CLOSED, CHANNEL_OPEN_FAILED) or ssh_free; the caller
- * drops its pointer when it sees that event.
+ * across further ssh_next and commands (with compression, ssh_is_compressed, only until the next ssh_next);
+ * that of an event which must be answered, until it is. A struct channel lives until the event that ends it
+ * (CHANNEL_CLOSED, CHANNEL_OPEN_FAILED) or ssh_free; the caller drops its pointer when it sees that event.
  *
  * Errors. The first one stays (ssh_error); the machine sends DISCONNECT where it still can, delivers
  * SSH_EVENT_ENDED once, and is dead from then on: no further events, every command is harmless.
@@ -43,10 +43,11 @@ struct ssh_config {
         *host_keys;      /* client: what it takes, known types first; server: what it has (no certificates) */
     const char *ciphers; /* both directions */
     const char *macs;
-    const char *sig_algs;   /* server role: what EXT_INFO's server-sig-algs says; NULL: default, "" none */
-    const char *ident;      /* software version after "SSH-2.0-"; NULL: "adit_VERSION" */
-    uint64_t rekey_bytes;   /* RekeyLimit, in either direction; 0: what the cipher allows (RFC 4344 §3.2) */
-    uint32_t rekey_seconds; /* 0: never by time */
+    const char *compression; /* both directions, of zlib@openssh.com, zlib and none; NULL: none alone */
+    const char *sig_algs;    /* server role: what EXT_INFO's server-sig-algs says; NULL: default, "" none */
+    const char *ident;       /* software version after "SSH-2.0-"; NULL: "adit_VERSION" */
+    uint64_t rekey_bytes;    /* RekeyLimit, in either direction; 0: what the cipher allows (RFC 4344 §3.2) */
+    uint32_t rekey_seconds;  /* 0: never by time */
     uint32_t alive_interval_s; /* ServerAliveInterval; 0: none */
     uint32_t alive_count_max;  /* ServerAliveCountMax */
     uint32_t handshake_ms;     /* from ssh_new's first tick to the end of the first key exchange; 0: no limit.
@@ -208,6 +209,7 @@ struct ssh_algorithms {
     const char *kex, *host_key;
     const char *cipher_out, *cipher_in; /* our direction first */
     const char *mac_out, *mac_in;       /* "<implicit>" with an AEAD, as OpenSSH says it */
+    const char *compress_out, *compress_in;
     bool strict;
     bool is_post_quantum; /* the key exchange: what is recorded today stays closed to a quantum computer */
 };
@@ -216,6 +218,7 @@ uint32_t ssh_rtt_us(const struct ssh *ssh);        /* smoothed round trip; 0 unt
 uint64_t ssh_rekey_count(const struct ssh *ssh);   /* exchanges after the first */
 uint64_t ssh_last_heard_us(const struct ssh *ssh); /* when the last packet of the peer was processed */
 bool ssh_is_authenticated(const struct ssh *ssh);
+bool ssh_is_compressed(const struct ssh *ssh); /* what comes in, now */
 
 /* Client: the message session-bind@openssh.com for an agent, on whose connection the server's side will speak
  * (agent forwarding). Returns its length, and writes it where room has so much; 0 before the first exchange.

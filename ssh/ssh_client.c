@@ -79,6 +79,8 @@ static enum adit_err on_success(struct ssh *ssh, struct span payload, struct ssh
         return result;
     ssh->phase = PHASE_OPEN;
     ssh->is_authenticated = true;
+    if (kex_authenticated(&ssh->kex, &ssh->packet, &ssh->error) != ADIT_E_OK)
+        return ssh->error.code;
     event->kind = SSH_EVENT_AUTHENTICATED;
     event->names = span_str(auth_method_name(ssh->auth_client.method));
     return ADIT_E_OK;
@@ -154,10 +156,14 @@ static bool client_next(struct ssh *ssh, struct ssh_event *event)
 }
 
 /* Opens ride along only with one signed publickey request to an OpenSSH server: it answers UNIMPLEMENTED when
- * authentication did not succeed first, other servers disconnect. */
+ * authentication did not succeed first, other servers disconnect. With zlib@openssh.com the first packet
+ * after the authentication is compressed: the server would not know which one that is. */
 static bool client_may_send_early(const struct ssh *ssh)
 {
     const struct auth_client *a = &ssh->auth_client;
+    const enum compress_alg *compress = ssh->kex.choice.compress;
+    if (compress[0] == COMPRESS_DELAYED || compress[1] == COMPRESS_DELAYED)
+        return false;
     return !ssh->config.no_early_open && (ssh->phase == PHASE_SERVICE || ssh->phase == PHASE_AUTH) &&
            a->in_flight && a->method == AUTH_PUBKEY && ssh_peer_is_openssh(ssh);
 }

@@ -89,7 +89,8 @@ struct ssh {
     size_t sig_algs_n;
     uint8_t sig_algs[SIG_ALGS_MAX];
     char lists[5][LIST_TEXT_MAX]; /* the caller's algorithm lists */
-    size_t host_key_count;        /* server */
+    char compression[64];
+    size_t host_key_count; /* server */
     struct span host_keys[HOST_KEYS_MAX];
 };
 

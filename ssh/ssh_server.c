@@ -128,6 +128,7 @@ void ssh_auth_request_answer(struct ssh *ssh, bool success, bool partial, struct
     if (is_done && ssh->phase != PHASE_ENDED) {
         ssh->phase = PHASE_OPEN;
         ssh->is_authenticated = true;
+        ssh_check(ssh, kex_authenticated(&ssh->kex, &ssh->packet, &ssh->error));
     }
 }
 

@@ -799,6 +799,108 @@ static void test_out_of_memory(void **state)
     talk_wipe(&t);
 }
 
+/* ---- compression ---- */
+
+static void compress_both(struct talk *t)
+{
+    assert_true(packet_set_packing(&t->pk, true));
+    assert_true(packet_set_unpacking(&t->ear, true));
+}
+
+/* With every cipher; the longest payload is of noise, which grows. */
+static void test_compressed_by_every_cipher(void **state)
+{
+    (void)state;
+    static uint8_t noise[LIMIT_PACKET - 4096];
+    for (const struct cipher_alg *alg = cipher_algs; alg->name != NULL; alg++) {
+        struct talk t;
+        talk_init(&t);
+        keys_both(&t, alg, alg->tag_len != 0 ? NULL : mac_algs);
+        compress_both(&t);
+        drbg_bytes(&t.random, noise, sizeof noise);
+        for (size_t i = 0; i < 20; i++) {
+            say(&t.pk, body(i));
+            assert_says(&t, body(i));
+        }
+        say(&t.pk, span_make(noise, sizeof noise));
+        assert_says(&t, span_make(noise, sizeof noise));
+        talk_wipe(&t);
+    }
+}
+
+/* Nothing goes around the packer where two packets are sealed at once; where two are opened at once, each is
+ * unpacked in its turn. */
+static void test_compressed_two_at_once(void **state)
+{
+    (void)state;
+    struct talk t;
+    talk_init(&t);
+    keys_etm(&t);
+    bool has_two = cipher_has_two(&t.pk.tx.cipher);
+    assert_int_equal(packet_has_two(&t.pk), has_two);
+    compress_both(&t);
+    assert_false(packet_has_two(&t.pk));
+    for (size_t i = 0; i < 9; i++)
+        say(&t.pk, body(i));
+    struct span out = packet_out(&t.pk);
+    assert_true(out.n < 9 * 250); /* packed */
+    feed(&t, out.p, out.n);
+    packet_out_consume(&t.pk, out.n);
+    for (size_t i = 0; i < 9; i++) {
+        assert_next(&t, body(i));
+        assert_keeps(&t, i % 2 == 0 && i < 8);
+    }
+    assert_true(packet_set_packing(&t.pk, false) && packet_set_unpacking(&t.ear, false));
+    assert_int_equal(packet_has_two(&t.pk), has_two);
+    say(&t.pk, body(0));
+    assert_says(&t, body(0));
+    talk_wipe(&t);
+}
+
+/* One place at a time, and what fills it always goes out, however little it packs. */
+static void test_places_when_compressed(void **state)
+{
+    (void)state;
+    struct talk t;
+    talk_init(&t);
+    keys_etm(&t);
+    compress_both(&t);
+    for (int round = 0; round < 40; round++) {
+        struct wspan places[8];
+        assert_int_equal(packet_places(&t.pk, 9, 32768, 100000, 8192, places, 8), 1);
+        assert_int_equal(places[0].n, 32768);
+        drbg_bytes(&t.random, places[0].p, places[0].n);
+        struct wspan to = packet_reserve(&t.pk, 9 + 32768);
+        assert_ptr_equal(to.p + 9, places[0].p);
+        memset(to.p, 94, 9);
+        struct span said = message("p", span_make(to.p, to.n));
+        packet_seal(&t.pk, to.n);
+        packet_places_used(&t.pk, 32768);
+        assert_says(&t, said);
+    }
+    talk_wipe(&t);
+}
+
+static void test_no_memory_to_pack(void **state)
+{
+    (void)state;
+    struct talk t;
+    talk_init(&t);
+    compress_both(&t);
+    say(&t.pk, body(0));
+    t.memory.fail_at = t.memory.count + 1;
+    assert_int_equal(packet_reserve(&t.pk, 20000).n,
+                     0); /* the buffer is large enough, the packer's room not */
+    assert_true(t.pk.out_of_memory);
+    talk_wipe(&t);
+    talk_init(&t);
+    t.memory.fail_at = 1;
+    assert_false(packet_set_packing(&t.pk, true));
+    t.memory.fail_at = t.memory.count + 1;
+    assert_false(packet_set_unpacking(&t.pk, true));
+    talk_wipe(&t);
+}
+
 int main(void)
 {
     if (!crypto_init())
@@ -824,6 +926,10 @@ int main(void)
         cmocka_unit_test(test_kept_tag_is_wiped),
         cmocka_unit_test(test_seal_two),
         cmocka_unit_test(test_reserve_two_is_bounded),
+        cmocka_unit_test(test_compressed_by_every_cipher),
+        cmocka_unit_test(test_compressed_two_at_once),
+        cmocka_unit_test(test_places_when_compressed),
+        cmocka_unit_test(test_no_memory_to_pack),
         cmocka_unit_test(test_in_buffer),
         cmocka_unit_test(test_in_buffer_is_bounded),
         cmocka_unit_test(test_out_buffer_is_bounded),

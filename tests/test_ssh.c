@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "ssh/msg.h"
+#include "ssh/ssh_internal.h"
 #include "tests/pair.h"
 
 static struct pair *new_pair(void)
@@ -244,9 +245,8 @@ static bool blasting(struct pair *p, enum pair_side side, struct ssh_event *ev)
     return false;
 }
 
-static void blast_both_ways(uint64_t n, uint64_t rekey_bytes, enum pair_chunks chunks)
+static void blast(struct pair *p, uint64_t n, uint64_t rekey_bytes, enum pair_chunks chunks)
 {
-    struct pair *p = new_pair();
     for (int i = 0; i < 2; i++)
         blasts[i] = (struct blast){.left = n, .next = (uint8_t)(3 + i)};
     p->config[0].rekey_bytes = rekey_bytes;
@@ -260,9 +260,15 @@ static void blast_both_ways(uint64_t n, uint64_t rekey_bytes, enum pair_chunks c
         assert_int_equal(p->data_in[i], n);
         assert_int_equal(p->data_hash[i], blasts[1 - i].hash);
     }
+    assert_true(pair_logged(p, "c eof 0"));
+}
+
+static void blast_both_ways(uint64_t n, uint64_t rekey_bytes, enum pair_chunks chunks)
+{
+    struct pair *p = new_pair();
+    blast(p, n, rekey_bytes, chunks);
     if (rekey_bytes > 0)
         assert_true(ssh_rekey_count(p->ssh[0]) >= n / (rekey_bytes + LIMIT_OUT_BUFFER));
-    assert_true(pair_logged(p, "c eof 0"));
     free_pair(p);
 }
 
@@ -444,12 +450,98 @@ static void test_eof_ends_the_session(void **state)
     free_pair(p);
 }
 
+static bool is_compressed_at_auth;
+
+static bool note_compression(struct pair *p, enum pair_side side, struct ssh_event *ev)
+{
+    if (ev->kind == SSH_EVENT_AUTH)
+        is_compressed_at_auth = ssh_is_compressed(p->ssh[side]);
+    return false;
+}
+
+/* zlib from the first keys on, zlib@openssh.com from the authentication on. */
+static void test_compression(void **state)
+{
+    static const char *const names[] = {"zlib", "zlib@openssh.com"};
+    (void)state;
+    for (size_t i = 0; i < ADIT_COUNT(names); i++) {
+        struct pair *p = new_pair();
+        p->config[0].compression = "zlib@openssh.com,zlib,none";
+        p->config[1].compression = names[i];
+        p->on_event = note_compression;
+        pair_start(p);
+        assert_true(pair_run(p));
+        assert_true(pair_is_up(p));
+        assert_int_equal(is_compressed_at_auth, i == 0);
+        for (int side = 0; side < 2; side++) {
+            assert_string_equal(ssh_algorithms(p->ssh[side]).compress_out, names[i]);
+            assert_string_equal(ssh_algorithms(p->ssh[side]).compress_in, names[i]);
+            assert_true(ssh_is_compressed(p->ssh[side]));
+        }
+        ssh_rekey(p->ssh[0]);
+        assert_true(pair_run(p));
+        assert_true(pair_is_up(p));
+        assert_int_equal(ssh_rekey_count(p->ssh[1]), 1);
+        free_pair(p);
+    }
+}
+
+/* Data both ways while keys change, with the cipher that seals and opens two packets at once. */
+static void test_compressed_data(void **state)
+{
+    static const char *const names[] = {"zlib", "zlib@openssh.com"};
+    (void)state;
+    for (size_t i = 0; i < 2 * ADIT_COUNT(names); i++) {
+        struct pair *p = new_pair();
+        p->config[0].ciphers = "aes128-ctr";
+        p->config[0].macs = "hmac-sha2-256-etm@openssh.com";
+        p->config[0].compression = p->config[1].compression = names[i / 2];
+        blast(p, 4 * 1000 * 1000, 4096, i % 2 == 0 ? PAIR_ALL : PAIR_RANDOM);
+        assert_true(ssh_rekey_count(p->ssh[0]) > 0); /* of some 20 kB: the data packs well */
+        free_pair(p);
+    }
+}
+
+/* One side does not want it. */
+static void test_no_compression(void **state)
+{
+    (void)state;
+    struct pair *p = new_pair();
+    p->config[0].compression = "zlib@openssh.com,zlib,none";
+    pair_start(p);
+    assert_true(pair_run(p));
+    assert_true(pair_is_up(p));
+    assert_string_equal(ssh_algorithms(p->ssh[0]).compress_in, "none");
+    assert_false(ssh_is_compressed(p->ssh[0]));
+    free_pair(p);
+}
+
+/* An authentic packet that is no compressed data ends the session with a clear error. */
+static void test_bad_compression(void **state)
+{
+    (void)state;
+    struct pair *p = new_pair();
+    p->config[0].compression = p->config[1].compression = "zlib@openssh.com";
+    pair_start(p);
+    assert_true(pair_run(p));
+    struct packer *kept = p->ssh[1]->packet.packer;
+    p->ssh[1]->packet.packer = NULL;
+    ssh_ignore(p->ssh[1], span_str("this is not compressed"));
+    p->ssh[1]->packet.packer = kept;
+    assert_true(pair_run(p));
+    assert_true(ssh_is_ended(p->ssh[0]));
+    assert_int_equal(ssh_error(p->ssh[0])->code, ADIT_E_PROTOCOL);
+    assert_non_null(strstr(ssh_error(p->ssh[0])->text, "RFC 4253 §6.2"));
+    free_pair(p);
+}
+
 /* Every allocation fails once: a clear error, nothing leaks. */
 static void test_out_of_memory(void **state)
 {
     (void)state;
-    for (size_t at = 1; at < 60; at++) {
+    for (size_t at = 1; at < 90; at++) {
         struct pair *p = new_pair();
+        p->config[0].compression = p->config[1].compression = "zlib";
         p->fail_at = at;
         pair_start(p);
         if (p->ssh[0] != NULL && p->ssh[1] != NULL) {
@@ -474,7 +566,8 @@ enum { STACK_LEN = 1024 * 1024, PAINT = 0xa5 };
 
 static void *handshakes(void *arg)
 {
-    static const char *const kex[] = {"mlkem768x25519-sha256", "ecdh-sha2-nistp521"};
+    static const char *const kex[] = {"mlkem768x25519-sha256", "sntrup761x25519-sha512",
+                                      "ecdh-sha2-nistp521"};
     bool *all_up = arg;
     *all_up = true;
     for (size_t i = 0; i < ADIT_COUNT(kex); i++) {
@@ -552,6 +645,10 @@ int main(void)
         cmocka_unit_test(test_disconnect_is_told),
         cmocka_unit_test(test_flipped_byte_ends_the_session),
         cmocka_unit_test(test_eof_ends_the_session),
+        cmocka_unit_test(test_compression),
+        cmocka_unit_test(test_compressed_data),
+        cmocka_unit_test(test_no_compression),
+        cmocka_unit_test(test_bad_compression),
         cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_stack_of_a_handshake),
     };

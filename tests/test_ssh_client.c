@@ -617,6 +617,7 @@ static void test_rekey_waits_for_room(void **state)
 struct openssh { /* a server that answers as OpenSSH does to what comes before success */
     int refuse, seen_early, unimplemented;
     bool partial;
+    const char *compression; /* both sides' */
 };
 
 static bool as_openssh(struct pair *p, enum pair_side side, struct ssh_event *ev)
@@ -662,6 +663,7 @@ static struct pair *ride_in(struct openssh *o, const char *method, const char *i
     struct pair *p = new_pair();
     p->chunks = chunks;
     p->config[1].ident = ident;
+    p->config[0].compression = p->config[1].compression = o->compression;
     p->method = method;
     p->context = o;
     p->on_event = as_openssh;
@@ -723,6 +725,14 @@ static void test_opens_wait_otherwise(void **state)
         assert_true(strstr(p->log, "s requested-open") > strstr(p->log, "c authenticated"));
         free_pair(p);
     }
+    /* zlib@openssh.com starts with the packet behind the success, wherever that stands; zlib is there before
+     */
+    struct openssh delayed = {.refuse = 1, .compression = "zlib@openssh.com"};
+    free_pair(ride(&delayed, "publickey", "OpenSSH_9.9"));
+    assert_int_equal(delayed.seen_early, 0);
+    struct openssh zlib = {.refuse = 1, .compression = "zlib"};
+    free_pair(ride(&zlib, "publickey", "OpenSSH_9.9"));
+    assert_int_equal(zlib.seen_early, 3);
     /* a probe goes alone; the signed request behind it may have company */
     struct openssh o = {0};
     struct pair *p = ride(&o, "probe", "OpenSSH_9.9");

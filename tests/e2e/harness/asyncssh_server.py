@@ -149,7 +149,7 @@ async def main():
         if key in config:
             options[name] = config[key]
     server = await asyncssh.create_server(
-        Server, "127.0.0.1", 0, server_host_keys=config["host_keys"], compression_algs=None,
+        Server, "127.0.0.1", 0, server_host_keys=config["host_keys"], compression_algs=config.get("compression"),
         authorized_client_keys=None if config.get("no_keys") else config["authorized"], **options)
     print("PORT", server.sockets[0].getsockname()[1], flush=True)
     await asyncio.Event().wait()
