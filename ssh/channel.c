@@ -725,8 +725,7 @@ struct channel *channel_on_window_adjust(struct channels *t, struct span payload
     if (n > UINT32_MAX - ch->tx_window)
         return fail(err, "CHANNEL_WINDOW_ADJUST: the window would exceed 2^32 - 1 (RFC 4254 §5.2)");
     ch->tx_window += n;
-    underway_granted(&ch->underway, n, t->now_us, t->peer_grants_soon ? t->rtt_us : 0,
-                     is_mixed(t) ? UNDERWAY_LEAST : UNDERWAY_ALONE);
+    underway_granted(&ch->underway, n, t->now_us, t->peer_grants_soon ? t->rtt_us : 0, !is_mixed(t));
     *unblocked = ch->wants_window && underway_room(&ch->underway, ch->tx_window) > 0;
     if (*unblocked)
         ch->wants_window = false;

@@ -1,8 +1,10 @@
 #include "ssh/underway.h"
 
 enum {
-    ROUND_LEAST_US = 200,      /* below it the grants are too few to tell a rate */
+    /* Grants come in bunches, as the peer gets its turns: what came in less time than this is no rate. */
+    ROUND_LEAST_US = 5 * 1000,
     ROUND_GAP_US = 100 * 1000, /* the sender paused, or the peer: no rate in that */
+    WORK_US = 500,             /* of a round trip this is the peer's own work, if it is not the link */
 };
 
 /* Since a time that was noted modulo 2^32 with its last bit set (0 means never): that may be a microsecond
@@ -45,10 +47,16 @@ static uint64_t larger(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Twice what the link and the peer carry in a round trip. */
-static void bound_set(struct underway *u, uint32_t elapsed_us, uint64_t rtt_us, uint32_t least)
+/* Twice what the link and the peer carry in a round trip, so that the rate can grow; but once is enough of
+ * one so short that it is mostly the time which the peer takes to answer, and in which it takes no more
+ * bytes. */
+static void bound_set(struct underway *u, uint32_t elapsed_us, uint64_t rtt_us, bool is_alone)
 {
-    uint64_t most = 2 * (uint64_t)u->round_bytes * rtt_us / elapsed_us;
+    uint64_t span_us = rtt_us > WORK_US ? 2 * rtt_us - WORK_US : rtt_us;
+    uint32_t least = is_alone ? UNDERWAY_ALONE : UNDERWAY_LEAST;
+    if (is_alone)
+        span_us = larger(span_us, UNDERWAY_ALONE_US);
+    uint64_t most = (uint64_t)u->round_bytes * span_us / elapsed_us;
     most = larger(larger(most, least), u->lump);
     u->most = most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
 }
@@ -65,7 +73,7 @@ static void note_gap(struct underway *u, uint32_t now_us)
     u->is_off &= u->off_us - now_us <= UNDERWAY_OFF_US;
 }
 
-void underway_granted(struct underway *u, uint32_t n, uint64_t now_us, uint32_t rtt_us, uint32_t least)
+void underway_granted(struct underway *u, uint32_t n, uint64_t now_us, uint32_t rtt_us, bool is_alone)
 {
     uint32_t elapsed_us = since(u->round_us, now_us);
     uint64_t round_us = larger(rtt_us, ROUND_LEAST_US);
@@ -85,7 +93,7 @@ void underway_granted(struct underway *u, uint32_t n, uint64_t now_us, uint32_t 
     if (elapsed_us < round_us)
         return;
     if (u->was_full)
-        bound_set(u, elapsed_us, rtt_us, least);
+        bound_set(u, elapsed_us, rtt_us, is_alone);
     round_begin(u, now_us);
 }
 

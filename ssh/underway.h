@@ -3,7 +3,8 @@
  *
  * A peer that cannot keep up leaves what we sent in its socket's buffer, and the bytes of every other channel
  * wait behind it: of a window of 2 MiB that is milliseconds to seconds. So no more is under way than comes
- * back (as window) in two round trips: enough to keep the peer and the link busy, and no longer queue.
+ * back (as window) in two round trips, or in one that is below half a millisecond: enough to keep the peer
+ * and the link busy, and no longer queue.
  *
  * Only for a peer that grants window again in small lumps while much of it is left, as OpenSSH does: one that
  * waits until half of it is used up would be waited for without end. The smallest lump seen is therefore part
@@ -23,8 +24,9 @@
 
 enum {
     /* The bound is never below these, nor below the smallest lump. */
-    UNDERWAY_LEAST = 128 * 1024, /* beside other channels that send */
-    UNDERWAY_ALONE = 512 * 1024, /* larger pieces cost less, and nobody waits behind them */
+    UNDERWAY_LEAST = 128 * 1024,  /* beside other channels that send */
+    UNDERWAY_ALONE = 512 * 1024,  /* larger pieces cost less, and nobody waits behind them */
+    UNDERWAY_ALONE_US = 2 * 1000, /* nor below what is carried in this time: somebody may come */
     UNDERWAY_GAP_US = 20 * 1000,
     UNDERWAY_OFF_US = 10 * 1000 * 1000,
 };
@@ -50,8 +52,8 @@ uint32_t underway_room(struct underway *u, uint32_t window);
 void underway_sent(struct underway *u, uint32_t n);
 
 /* The peer granted n bytes. rtt_us: the link's round trip without queues; 0 (not known): no bound is made.
- * least: one of the two above. */
-void underway_granted(struct underway *u, uint32_t n, uint64_t now_us, uint32_t rtt_us, uint32_t least);
+ * is_alone: no other channel sends. */
+void underway_granted(struct underway *u, uint32_t n, uint64_t now_us, uint32_t rtt_us, bool is_alone);
 
 /* The window would let us send, the bound does not. */
 bool underway_is_bound(const struct underway *u, uint32_t window);

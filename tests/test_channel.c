@@ -297,13 +297,13 @@ static void test_window_comes_back(void **state)
     assert_int_equal(write_all(s, ch, 0, 10), 6);
 }
 
-/* The bound of what is under way, after a few round trips of 1 ms in which the window was used up and 10 kB
+/* The bound of what is under way, after a dozen round trips of 1 ms in which the window was used up and 10 kB
  * came back. */
 static uint32_t bound_after(struct scene *s, const struct channel *ch, struct channel *other)
 {
     struct wspan place;
     bool unblocked;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 12; i++) {
         if (other != NULL)
             assert_int_equal(channel_space(&s->c, &s->t.pk, other, true, &place, 1, 10), 0);
         assert_int_equal(channel_space(&s->c, &s->t.pk, s->c.slots[ch->id].channel, true, &place, 1, 10), 0);
@@ -324,7 +324,7 @@ static void test_less_is_under_way_beside_others(void **state)
     s->c.peer_grants_soon = true;
     assert_int_equal(bound_after(s, ch, NULL), UNDERWAY_ALONE);
     assert_int_equal(bound_after(s, ch, other), UNDERWAY_LEAST);
-    for (int i = 0; i < 400; i++) /* the other one is silent for more than a second */
+    for (int i = 0; i < 100; i++) /* the other one is silent for more than a second */
         (void)bound_after(s, ch, NULL);
     assert_int_equal(bound_after(s, ch, NULL), UNDERWAY_ALONE);
 }

@@ -5,7 +5,8 @@
 enum { MIB = 1024 * 1024, LUMP = 96 * 1024, RTT_US = 1000 };
 
 /* A peer that takes rate bytes a millisecond and grants them in lumps, while as much is sent as may be. */
-static void carry(struct underway *u, uint32_t *window, uint32_t rate, uint64_t from_us, uint64_t to_us)
+static void carry_far(struct underway *u, uint32_t *window, uint32_t rate, uint32_t rtt_us, uint64_t from_us,
+                      uint64_t to_us)
 {
     uint64_t taken = 0, granted = 0;
     for (uint64_t now_us = from_us; now_us < to_us; now_us += 100) {
@@ -18,9 +19,14 @@ static void carry(struct underway *u, uint32_t *window, uint32_t rate, uint64_t 
         if (taken - granted < LUMP)
             continue;
         *window += (uint32_t)(taken - granted);
-        underway_granted(u, (uint32_t)(taken - granted), now_us, RTT_US, UNDERWAY_LEAST);
+        underway_granted(u, (uint32_t)(taken - granted), now_us, rtt_us, false);
         granted = taken;
     }
+}
+
+static void carry(struct underway *u, uint32_t *window, uint32_t rate, uint64_t from_us, uint64_t to_us)
+{
+    carry_far(u, window, rate, RTT_US, from_us, to_us);
 }
 
 static void test_no_bound_before_it_is_known(void **state)
@@ -32,10 +38,10 @@ static void test_no_bound_before_it_is_known(void **state)
     underway_sent(&u, 2 * MIB);
     assert_int_equal(underway_room(&u, 5), 5);
     for (uint64_t now_us = 1000; now_us < 100000; now_us += 1000)
-        underway_granted(&u, 1000, now_us, 0, UNDERWAY_LEAST); /* the round trip is not known */
+        underway_granted(&u, 1000, now_us, 0, false); /* the round trip is not known */
     assert_int_equal(underway_room(&u, 5), 5);
     assert_int_equal(u.len, 2 * MIB - 99 * 1000);
-    underway_granted(&u, 3 * MIB, 1, 0, UNDERWAY_LEAST); /* a window that grew */
+    underway_granted(&u, 3 * MIB, 1, 0, false); /* a window that grew */
     assert_int_equal(u.len, 0);
 }
 
@@ -50,14 +56,50 @@ static void test_a_slow_reader_is_not_filled_up(void **state)
     assert_true(u.len <= UNDERWAY_LEAST && window >= 2 * MIB - UNDERWAY_LEAST);
 }
 
-/* 1 GB/s at 1 ms: what the link carries is above the least, and twice that may be under way. */
+/* 1 GB/s: what the link carries is above the least, and twice that may be under way, so that it can grow; but
+ * less of it the shorter the round trip is. */
 static void test_a_fast_reader_is_kept_busy(void **state)
 {
-    struct underway u = {0};
-    uint32_t window = 8 * MIB;
+    static const struct {
+        uint32_t rtt_us, most;
+    } cases[] = {{10000, 19500 * 1000}, {1000, 1500 * 1000}, {500, 500 * 1000}, {300, 300 * 1000}};
     (void)state;
-    carry(&u, &window, 1000000, 1000, 300000);
-    assert_in_range(u.most, 1800 * 1000, 2200 * 1000);
+    for (size_t i = 0; i < ADIT_COUNT(cases); i++) {
+        struct underway u = {0};
+        uint32_t window = 32 * MIB;
+        carry_far(&u, &window, 1000000, cases[i].rtt_us, 1000, 300000);
+        assert_in_range(u.most, cases[i].most - cases[i].most / 8, cases[i].most + cases[i].most / 8);
+    }
+}
+
+/* Nobody waits behind it: two milliseconds of it, however short the round trip is. */
+static void test_alone(void **state)
+{
+    struct underway u = {0};
+    (void)state;
+    for (uint64_t now_us = 1000; now_us < 100000; now_us += 1000) {
+        (void)underway_room(&u, 0);
+        underway_granted(&u, 1000000, now_us, 300, true);
+    }
+    assert_in_range(u.most, 1900000, 2100000);
+    for (uint64_t now_us = 100000; now_us < 200000; now_us += 1000) {
+        (void)underway_room(&u, 0);
+        underway_granted(&u, 100000, now_us, 300, true);
+    }
+    assert_int_equal(u.most, UNDERWAY_ALONE);
+}
+
+/* Grants that come in bunches, many at once and then none, are not taken for a faster reader: 1 GB/s. */
+static void test_bunches_are_no_rate(void **state)
+{
+    struct underway u = {0};
+    (void)state;
+    for (uint64_t now_us = 1000; now_us < 100000; now_us += 2000)
+        for (uint64_t i = 0; i < 4; i++) {
+            (void)underway_room(&u, 0);
+            underway_granted(&u, 500000, now_us + i * 50, 600, false);
+        }
+    assert_in_range(u.most, 500000, 800000);
 }
 
 /* From one bound to another as the reader changes; it never stops. */
@@ -69,7 +111,7 @@ static void test_follows_the_reader(void **state)
     carry(&u, &window, 50000, 1000, 200000);
     assert_int_equal(u.most, UNDERWAY_LEAST);
     window += u.len; /* all of it was taken */
-    underway_granted(&u, u.len, 200000, RTT_US, UNDERWAY_LEAST);
+    underway_granted(&u, u.len, 200000, RTT_US, false);
     u.lump = LUMP;
     carry(&u, &window, 3000000, 200000, 400000);
     assert_true(u.most >= 1000 * 1000);
@@ -90,7 +132,7 @@ static void test_large_lumps_are_waited_for(void **state)
             continue;
         uint32_t back = 2 * MIB - window;
         window += back;
-        underway_granted(&u, back, now_us, 100, UNDERWAY_LEAST);
+        underway_granted(&u, back, now_us, 100, false);
     }
     assert_true(u.most == 0 || u.most >= 4u * MIB);
 }
@@ -103,11 +145,11 @@ static void test_only_a_full_round_counts(void **state)
     for (uint64_t now_us = 1000; now_us < 100000; now_us += 1000) {
         assert_int_equal(underway_room(&u, 2 * MIB), 2 * MIB);
         underway_sent(&u, 1000);
-        underway_granted(&u, 1000, now_us, RTT_US, UNDERWAY_LEAST);
+        underway_granted(&u, 1000, now_us, RTT_US, false);
     }
     assert_int_equal(u.most, 0);
     assert_int_equal(underway_room(&u, 0), 0);
-    underway_granted(&u, 1000, 900000, RTT_US, UNDERWAY_LEAST); /* a pause says nothing, too */
+    underway_granted(&u, 1000, 900000, RTT_US, false); /* a pause says nothing, too */
     assert_int_equal(u.most, 0);
 }
 
@@ -126,13 +168,13 @@ static void test_a_bound_that_holds_too_long_gives_way(void **state)
     assert_true(underway_wait(&u));
     assert_int_equal(underway_room(&u, window), window);
     underway_sent(&u, window);
-    underway_granted(&u, 0, 309999, RTT_US, UNDERWAY_LEAST); /* no grant */
+    underway_granted(&u, 0, 309999, RTT_US, false); /* no grant */
     assert_int_equal(underway_room(&u, UINT32_MAX), UINT32_MAX - u.len);
     window = u.len;
-    underway_granted(&u, u.len, 310000, RTT_US, UNDERWAY_LEAST);
+    underway_granted(&u, u.len, 310000, RTT_US, false);
     assert_int_equal(underway_room(&u, UINT32_MAX), window); /* that is enough for the next one */
     underway_sent(&u, 1000);
-    underway_granted(&u, 1000, 310001, RTT_US, UNDERWAY_LEAST);
+    underway_granted(&u, 1000, 310001, RTT_US, false);
     carry(&u, &window, 50000, 310001, 610000);
     assert_int_equal(u.most, UNDERWAY_LEAST);
     assert_true(u.len <= UNDERWAY_LEAST);
@@ -157,7 +199,7 @@ static void test_half_a_window_and_a_changing_reader(void **state)
         taken += rate < used - taken ? rate : used - taken;
         if (used > MIB && taken > 0) {
             window += (uint32_t)taken;
-            underway_granted(&u, (uint32_t)taken, now_us, RTT_US, UNDERWAY_LEAST);
+            underway_granted(&u, (uint32_t)taken, now_us, RTT_US, false);
             taken = 0;
         }
         if (now_us % 1000000 == 0 && underway_is_bound(&u, window))
@@ -181,7 +223,7 @@ static void test_no_bound_on_a_long_link(void **state)
         while (u.len > 0) {
             uint32_t n = u.len < LUMP ? u.len : LUMP;
             window += n;
-            underway_granted(&u, n, now_us++, RTT_US, UNDERWAY_LEAST);
+            underway_granted(&u, n, now_us++, RTT_US, false);
         }
         assert_int_equal(underway_room(&u, window), window);
         underway_sent(&u, window);
@@ -189,7 +231,7 @@ static void test_no_bound_on_a_long_link(void **state)
         assert_int_equal(underway_room(&u, window), 0);
     }
     window += u.len; /* short again: a bound comes back after a while */
-    underway_granted(&u, u.len, now_us + 1000, RTT_US, UNDERWAY_LEAST);
+    underway_granted(&u, u.len, now_us + 1000, RTT_US, false);
     carry(&u, &window, 50000, now_us + 2000, now_us + UNDERWAY_OFF_US / 2);
     assert_int_equal(u.most, 0);
     carry(&u, &window, 50000, now_us + UNDERWAY_OFF_US / 2, now_us + UNDERWAY_OFF_US + 300000);
@@ -205,7 +247,7 @@ static void test_grants_at_one_time(void **state)
         for (uint64_t now_us = start_us; now_us < 100000; now_us += 500)
             for (int i = 0; i < 3; i++) {
                 (void)underway_room(&u, 0);
-                underway_granted(&u, 1000, now_us, RTT_US, UNDERWAY_LEAST);
+                underway_granted(&u, 1000, now_us, RTT_US, false);
                 assert_false(u.is_off);
             }
         assert_int_equal(u.most, UNDERWAY_LEAST);
@@ -215,11 +257,12 @@ static void test_grants_at_one_time(void **state)
 /* The clock is kept modulo 2^32, and sums end at what they can hold. */
 static void test_edges(void **state)
 {
+    static const uint32_t far_us = 10000;
     struct underway u = {0};
     (void)state;
-    underway_granted(&u, 1, 0xfffffff0u, RTT_US, UNDERWAY_LEAST);
+    underway_granted(&u, 1, 0xfffffff0u, far_us, false);
     assert_int_equal(underway_room(&u, 0), 0);
-    underway_granted(&u, UINT32_MAX, 0x100000000u + RTT_US - 15, RTT_US, UNDERWAY_LEAST);
+    underway_granted(&u, UINT32_MAX, 0x100000000u + far_us - 15, far_us, false);
     assert_int_equal(u.most, UINT32_MAX);
     underway_sent(&u, UINT32_MAX);
     underway_sent(&u, UINT32_MAX);
@@ -233,6 +276,8 @@ int main(void)
         cmocka_unit_test(test_no_bound_before_it_is_known),
         cmocka_unit_test(test_a_slow_reader_is_not_filled_up),
         cmocka_unit_test(test_a_fast_reader_is_kept_busy),
+        cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_bunches_are_no_rate),
         cmocka_unit_test(test_follows_the_reader),
         cmocka_unit_test(test_large_lumps_are_waited_for),
         cmocka_unit_test(test_only_a_full_round_counts),
