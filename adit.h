@@ -56,6 +56,11 @@ enum {
     WINDOW_FIRST = 128 * 1024,
     WINDOW_FIRST_MIN = 32 * 1024, /* when the budget is used up */
     RECEIVE_BUDGET = 32 * 1024 * 1024,
+    /* Requests of ours on one channel (RFC 4254 §5.4) that wait to be sent, or for their answer: a session
+     * with a few hundred variables of its environment has as many. One request: what OpenSSH takes in one
+     * packet. */
+    LIMIT_CHANNEL_REQUESTS = 4096,
+    LIMIT_CHANNEL_REQUEST = 250 * 1024,
     /* Replies to the peer's requests kept while keys are exchanged. */
     LIMIT_PENDING_REPLIES = 1024,
     /* Global requests of ours that wait for an answer. */

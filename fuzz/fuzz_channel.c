@@ -103,7 +103,7 @@ static enum adit_err peer_side(struct table *t, struct span m)
         ch = channel_on_request(&t->channels, m, &a, &flag, &b, &err);
         break;
     default:
-        ch = channel_on_reply(&t->channels, m, &err);
+        ch = channel_on_reply(&t->channels, m, &(bool){false}, &err);
     }
     if (ch != NULL)
         t->last = ch;

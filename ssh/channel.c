@@ -75,6 +75,20 @@ static void opening_free(struct channels *t, struct channel *ch)
     ch->opening = NULL;
 }
 
+static void request_drop_first(struct channels *t, struct channel *ch)
+{
+    struct channel_request *q = ch->requests;
+    ch->requests = q->next;
+    ch->request_count--;
+    t->memory->release(t->memory->ctx, q, sizeof(*q) + q->n);
+}
+
+static void requests_free(struct channels *t, struct channel *ch)
+{
+    while (ch->requests != NULL)
+        request_drop_first(t, ch);
+}
+
 static void unlink_blocked(struct channels *t, struct channel *ch)
 {
     if (!ch->in_blocked)
@@ -88,6 +102,7 @@ static void channel_free(struct channels *t, struct channel *ch)
 {
     unlink_blocked(t, ch);
     opening_free(t, ch);
+    requests_free(t, ch);
     t->granted -= ch->rx_max;
     t->slots[ch->id].channel = NULL;
     t->slots[ch->id].next_free = t->first_free;
@@ -101,6 +116,7 @@ void channels_wipe(struct channels *t)
     for (uint32_t i = 0; i < t->slot_count; i++)
         if (t->slots[i].channel != NULL) {
             opening_free(t, t->slots[i].channel);
+            requests_free(t, t->slots[i].channel);
             t->memory->release(t->memory->ctx, t->slots[i].channel, sizeof(struct channel));
         }
     t->memory->release(t->memory->ctx, t->slots, t->slot_count * sizeof(*t->slots));
@@ -333,6 +349,20 @@ static bool send_refuse(struct packet *pk, const struct channel *ch)
     return packet_send(pk, &w);
 }
 
+static bool send_requests(struct channels *t, struct packet *pk, struct channel *ch)
+{
+    while (ch->requests != NULL) {
+        const struct channel_request *q = ch->requests;
+        struct wr w = packet_begin(pk, SSH_MSG_CHANNEL_REQUEST, 5 + (size_t)q->n);
+        wr_u32(&w, ch->peer_id);
+        wr_bytes(&w, (struct span){q->bytes, q->n});
+        if (!packet_send(pk, &w))
+            return false;
+        request_drop_first(t, ch);
+    }
+    return true;
+}
+
 static bool send_adjust(struct packet *pk, struct channel *ch)
 {
     uint32_t n = ch->eof_received ? 0 : window_to_grant(ch);
@@ -364,6 +394,8 @@ static bool send_one(struct channels *t, struct packet *pk, struct channel *ch, 
         return send_confirm(pk, ch);
     case DUE_REFUSE:
         return send_refuse(pk, ch);
+    case DUE_REQUEST:
+        return send_requests(t, pk, ch);
     case DUE_ADJUST:
         return send_adjust(pk, ch);
     case DUE_EOF:
@@ -464,8 +496,8 @@ static void note_bound(struct channels *t, const struct channel *ch)
 size_t channel_space(struct channels *t, struct packet *pk, struct channel *ch, bool may_send,
                      struct wspan *places, size_t max, size_t limit)
 {
-    if (ch->state == CHANNEL_OPEN && (ch->due & DUE_CONFIRM) != 0)
-        may_send = false; /* the confirmation goes first */
+    if (ch->state == CHANNEL_OPEN && (ch->due & (DUE_CONFIRM | DUE_REQUEST)) != 0)
+        may_send = false; /* these go first */
     else if (!can_send_data(ch))
         return 0;
     note_sender(t, ch);
@@ -605,18 +637,39 @@ void channel_gone(struct channels *t, struct channel *ch)
         due(t, ch, ch->due); /* moved to the gone by the next flush */
 }
 
-bool channel_request(struct packet *pk, struct channel *ch, const char *type, struct span extra,
-                     bool want_reply)
+static bool can_request(const struct channel *ch)
 {
-    if (ch->state != CHANNEL_OPEN || ch->close_sent || ch->close_received ||
-        (ch->due & (DUE_CONFIRM | DUE_CLOSE)) != 0)
+    return (ch->state == CHANNEL_OPEN || ch->state == CHANNEL_OPENING) && !ch->is_gone && !ch->close_sent &&
+           !ch->close_received && (ch->due & DUE_CLOSE) == 0 && ch->request_count < LIMIT_CHANNEL_REQUESTS &&
+           ch->replies_due < LIMIT_CHANNEL_REQUESTS;
+}
+
+bool channel_request(struct channels *t, struct channel *ch, const char *type, bool want_reply,
+                     struct span extra, struct span more)
+{
+    size_t head = 5 + span_str(type).n;
+    if (!can_request(ch) || more.n > LIMIT_CHANNEL_REQUEST || extra.n > LIMIT_CHANNEL_REQUEST - more.n ||
+        head > LIMIT_CHANNEL_REQUEST - more.n - extra.n)
         return false;
-    struct wr w = packet_begin(pk, SSH_MSG_CHANNEL_REQUEST, 16 + span_str(type).n + extra.n);
-    wr_u32(&w, ch->peer_id);
+    /* The owner's words, not a peer's: their length may be an allocation's. */
+    size_t n = head + extra.n + more.n;
+    struct channel_request *q = t->memory->alloc(t->memory->ctx, sizeof(*q) + n), **end = &ch->requests;
+    if (q == NULL)
+        return false;
+    struct wr w = wr_init(q->bytes, n);
     wr_cstring(&w, type);
     wr_bool(&w, want_reply);
     wr_bytes(&w, extra);
-    return packet_send(pk, &w);
+    wr_bytes(&w, more);
+    q->next = NULL;
+    q->n = (uint32_t)n;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = q;
+    ch->request_count++;
+    ch->replies_due = (uint16_t)(ch->replies_due + want_reply);
+    due(t, ch, DUE_REQUEST);
+    return true;
 }
 
 /* ---- the peer's messages ---- */
@@ -776,7 +829,8 @@ struct channel *channel_on_close(struct channels *t, struct span payload, struct
     if (!rd_done(&r))
         return fail(err, "CHANNEL_CLOSE: wrong length (RFC 4254 §5.3)");
     ch->close_received = true;
-    ch->due &= (uint8_t) ~(DUE_ADJUST | DUE_EOF);
+    ch->due &= (uint8_t) ~(DUE_REQUEST | DUE_ADJUST | DUE_EOF);
+    requests_free(t, ch);
     channel_close(t, ch); /* RFC 4254 §5.3: MUST send back a CLOSE unless it has been sent */
     return ch;
 }
@@ -794,11 +848,16 @@ struct channel *channel_on_request(struct channels *t, struct span payload, stru
     return rd_done(&r) ? ch : fail(err, "CHANNEL_REQUEST: wrong lengths (RFC 4254 §5.4)");
 }
 
-struct channel *channel_on_reply(struct channels *t, struct span payload, struct adit_error *err)
+struct channel *channel_on_reply(struct channels *t, struct span payload, bool *is_awaited,
+                                 struct adit_error *err)
 {
     struct rd r = rd_init(payload);
     struct channel *ch = recipient(t, &r, "CHANNEL_SUCCESS or _FAILURE", err);
     if (ch == NULL)
         return NULL;
-    return rd_done(&r) ? ch : fail(err, "CHANNEL_SUCCESS or _FAILURE: wrong length (RFC 4254 §5.4)");
+    if (!rd_done(&r))
+        return fail(err, "CHANNEL_SUCCESS or _FAILURE: wrong length (RFC 4254 §5.4)");
+    *is_awaited = ch->replies_due > 0;
+    ch->replies_due = (uint16_t)(ch->replies_due - *is_awaited);
+    return ch;
 }

@@ -23,9 +23,10 @@ enum {
     DUE_OPEN = 1,
     DUE_CONFIRM = 2,
     DUE_REFUSE = 4,
-    DUE_ADJUST = 8,
-    DUE_EOF = 16,
-    DUE_CLOSE = 32,
+    DUE_REQUEST = 8, /* before data: what the data is for is said first */
+    DUE_ADJUST = 16,
+    DUE_EOF = 32,
+    DUE_CLOSE = 64,
 };
 
 /* The words of an open or a refusal, until they are sent, or cannot come back any more. As large as it must
@@ -37,22 +38,31 @@ struct channel_opening {
     uint8_t bytes[]; /* string type, then the type's own fields; or the text of a refusal */
 };
 
+/* A request that waits to be sent: string type, boolean, the type's own fields. */
+struct channel_request {
+    struct channel_request *next;
+    uint32_t n; /* at most LIMIT_CHANNEL_REQUEST */
+    uint8_t bytes[];
+};
+
 /* An idle connection costs one of these: kept small. */
 struct channel {
     void *owner;
     struct channel *next_due;
     struct channel *next_blocked, *prev_blocked;
     struct channel_opening *opening;
+    struct channel_request *requests; /* in order; as a rule none */
     uint64_t round_start_us; /* of the interval in which round_bytes were consumed; the first one begins when
                               * the open is sent */
     uint32_t round_bytes;
     uint32_t consumed_us; /* when the owner took something last, modulo 2^32 */
     uint32_t id, peer_id;
-    uint32_t tx_window, tx_packet_max; /* what we may send */
-    struct underway underway;          /* and how much of it at a time */
-    uint32_t rx_window;                /* what the peer may still send */
-    uint32_t rx_held;                  /* received, not consumed */
-    uint32_t rx_max;                   /* what the two may add up to */
+    uint32_t tx_window, tx_packet_max;   /* what we may send */
+    struct underway underway;            /* and how much of it at a time */
+    uint32_t rx_window;                  /* what the peer may still send */
+    uint32_t rx_held;                    /* received, not consumed */
+    uint32_t rx_max;                     /* what the two may add up to */
+    uint16_t request_count, replies_due; /* requests that wait to be sent; answers that are still to come */
     uint8_t state, due;
     bool in_due : 1, in_blocked : 1, wants_window : 1, open_sent : 1;
     bool eof_sent : 1, eof_received : 1, close_sent : 1, close_received : 1;
@@ -102,8 +112,10 @@ size_t channel_write(struct channels *t, struct packet *pk, struct channel *ch, 
 void channel_consumed(struct channels *t, struct channel *ch, size_t n, bool prompt);
 void channel_eof(struct channels *t, struct channel *ch);
 void channel_close(struct channels *t, struct channel *ch);
-bool channel_request(struct packet *pk, struct channel *ch, const char *type, struct span extra,
-                     bool want_reply);
+/* The request is due, also while the channel is opening. extra and more, one behind the other, are the type's
+ * own fields. False: no memory, too long, too many wait, or the channel is closed. */
+bool channel_request(struct channels *t, struct channel *ch, const char *type, bool want_reply,
+                     struct span extra, struct span more);
 
 /* The owner knows that it has ended. */
 void channel_gone(struct channels *t, struct channel *ch);
@@ -143,6 +155,8 @@ struct channel *channel_on_eof(struct channels *t, struct span payload, struct a
 struct channel *channel_on_close(struct channels *t, struct span payload, struct adit_error *err);
 struct channel *channel_on_request(struct channels *t, struct span payload, struct span *type,
                                    bool *want_reply, struct span *extra, struct adit_error *err);
-struct channel *channel_on_reply(struct channels *t, struct span payload, struct adit_error *err);
+/* *is_awaited: it answers a request of ours (OpenSSH lets others pass, and so do we). */
+struct channel *channel_on_reply(struct channels *t, struct span payload, bool *is_awaited,
+                                 struct adit_error *err);
 
 #endif

@@ -271,11 +271,45 @@ bool ssh_chan_eof_sent(const struct channel *channel);
 uint32_t ssh_chan_receive_window(
     const struct channel *channel); /* bytes granted to the peer and not yet received */
 
-/* RFC 4254 §6: a request on the channel. Answers come in order as CHANNEL_REPLY when want_reply. False: it
- * does not fit now (re-exchange or no room). */
+/* RFC 4254 §5.4: a request on the channel. It is sent as soon as the protocol allows, in order, and before
+ * data that is written later; also on a channel that is being opened. Answers come in order as CHANNEL_REPLY
+ * when want_reply. False: no memory, longer than LIMIT_CHANNEL_REQUEST, LIMIT_CHANNEL_REQUESTS wait, or the
+ * channel is closed. */
 bool ssh_chan_request(struct ssh *ssh, struct channel *channel, const char *type, struct span extra,
                       bool want_reply) ADIT_MUST_USE;
 void ssh_chan_request_answer(struct ssh *ssh, struct channel *channel, bool success);
+
+/* ---- What a session is asked for (ssh_session.c): RFC 4254 §6. They say what ssh_chan_request says. */
+
+struct ssh_window {
+    uint32_t columns, rows, width_px, height_px; /* 0: not known */
+};
+
+/* A terminal mode, RFC 4254 §8: opcodes 1 to 159. */
+struct ssh_mode {
+    uint8_t opcode;
+    uint32_t value;
+};
+enum { LIMIT_SESSION_MODES = 128, LIMIT_SESSION_TERM = 1024 };
+
+struct channel *ssh_open_session(struct ssh *ssh, void *owner) ADIT_MUST_USE;
+bool ssh_session_pty(struct ssh *ssh, struct channel *channel, struct span term, struct ssh_window window,
+                     const struct ssh_mode *modes, size_t mode_count) ADIT_MUST_USE; /* answered */
+bool ssh_session_env(struct ssh *ssh, struct channel *channel, struct span name,
+                     struct span value) ADIT_MUST_USE;
+bool ssh_session_shell(struct ssh *ssh, struct channel *channel) ADIT_MUST_USE; /* answered */
+bool ssh_session_exec(struct ssh *ssh, struct channel *channel,
+                      struct span command) ADIT_MUST_USE; /* answered */
+bool ssh_session_subsystem(struct ssh *ssh, struct channel *channel,
+                           struct span name) ADIT_MUST_USE; /* answered */
+bool ssh_session_window_change(struct ssh *ssh, struct channel *channel,
+                               struct ssh_window window) ADIT_MUST_USE;
+bool ssh_session_signal(struct ssh *ssh, struct channel *channel,
+                        const char *name) ADIT_MUST_USE; /* "TERM" */
+bool ssh_session_break(struct ssh *ssh, struct channel *channel,
+                       uint32_t ms) ADIT_MUST_USE; /* RFC 4335, answered */
+/* OpenSSH's "end of write": its PROTOCOL §2.1. Nothing more of what the peer sends will be taken. */
+bool ssh_session_eow(struct ssh *ssh, struct channel *channel) ADIT_MUST_USE;
 
 /* ---- Global requests ------------------------------------------------------------------------------- */
 

@@ -186,9 +186,12 @@ enum adit_err ssh_on_channel_request(struct ssh *ssh, struct span payload, struc
 
 enum adit_err ssh_on_channel_reply(struct ssh *ssh, struct span payload, struct ssh_event *event)
 {
+    bool is_awaited = false;
+    struct channel *ch = channel_on_reply(&ssh->channels, payload, &is_awaited, &ssh->error);
+    if (ch != NULL && !is_awaited)
+        return ADIT_E_OK;
     event->flag = payload.p[0] == SSH_MSG_CHANNEL_SUCCESS;
-    return channel_event(ssh, channel_on_reply(&ssh->channels, payload, &ssh->error), SSH_EVENT_CHANNEL_REPLY,
-                         event);
+    return channel_event(ssh, ch, SSH_EVENT_CHANNEL_REPLY, event);
 }
 
 /* RFC 4254 §7.1, and for Unix sockets OpenSSH's PROTOCOL §2.4. */
@@ -382,10 +385,20 @@ uint32_t ssh_chan_receive_window(const struct channel *ch)
     return ch->rx_window;
 }
 
+bool ssh_chan_request2(struct ssh *ssh, struct channel *ch, const char *type, bool want_reply,
+                       struct span extra, struct span more)
+{
+    if (ssh->phase == PHASE_ENDED)
+        return false;
+    bool is_added = channel_request(&ssh->channels, ch, type, want_reply, extra, more);
+    ssh_flush(ssh);
+    return is_added;
+}
+
 bool ssh_chan_request(struct ssh *ssh, struct channel *ch, const char *type, struct span extra,
                       bool want_reply)
 {
-    return ssh_may_send(ssh) && channel_request(&ssh->packet, ch, type, extra, want_reply);
+    return ssh_chan_request2(ssh, ch, type, want_reply, extra, (struct span){0});
 }
 
 void ssh_chan_request_answer(struct ssh *ssh, struct channel *ch, bool success)

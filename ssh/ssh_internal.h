@@ -110,6 +110,9 @@ void ssh_check(struct ssh *ssh, enum adit_err result);
 void ssh_take_ext_info(struct ssh *ssh);
 enum adit_err ssh_send_ext_info(struct ssh *ssh, const char *sig_algs);
 void ssh_note_rtt(struct ssh *ssh, uint64_t sent_us);
+/* ssh_chan_request with the type's own fields in two pieces, so that a long one need not be copied. */
+bool ssh_chan_request2(struct ssh *ssh, struct channel *channel, const char *type, bool want_reply,
+                       struct span extra, struct span more) ADIT_MUST_USE;
 
 /* ---- ssh_connection.c: the handlers of its messages, for the table in ssh.c ---- */
 

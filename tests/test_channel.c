@@ -77,6 +77,11 @@ static struct channel *data(struct scene *s, struct span payload, struct span *o
 
 /* ---- opening ---- */
 
+static bool request(struct scene *s, struct channel *ch, const char *type, struct span extra, bool want_reply)
+{
+    return channel_request(&s->c, ch, type, want_reply, extra, (struct span){0});
+}
+
 static void test_open(void **state)
 {
     struct scene *s = *state;
@@ -90,7 +95,6 @@ static void test_open(void **state)
     assert_silent(&s->t); /* once */
     struct wspan place;
     assert_int_equal(channel_space(&s->c, &s->t.pk, ch, true, &place, 1, 10), 0);
-    assert_false(channel_request(&s->t.pk, ch, "x", (struct span){0}, true));
     assert_ptr_equal(channel_on_confirmation(&s->c, message("buuuu", 91, 0u, 77u, 5u, 3u), &s->t.err), ch);
     assert_int_equal(ch->peer_id, 77);
     assert_wrong(s, channel_on_confirmation(&s->c, message("buuuu", 91, 0u, 77u, 5u, 3u), &s->t.err));
@@ -702,7 +706,7 @@ static void test_close_by_us(void **state)
     assert_says(&s->t, message("bu", 97, 70u));
     assert_silent(&s->t);
     assert_int_equal(write_all(s, ch, 0, 5), 0);
-    assert_false(channel_request(&s->t.pk, ch, "x", (struct span){0}, false));
+    assert_false(request(s, ch, "x", (struct span){0}, false));
     assert_ptr_equal(data(s, message("bus", 94, 0u, "on its way"), &out), ch);
     assert_int_equal(out.n, 0); /* dropped, but within the window */
     assert_non_null(channel_on_window_adjust(&s->c, message("buu", 93, 0u, 1u), &unblocked, &s->t.err));
@@ -758,7 +762,9 @@ static void test_requests(void **state)
     struct span type, extra;
     bool want_reply = false;
     struct channel *ch = open_channel(s, 1, 1);
-    assert_true(channel_request(&s->t.pk, ch, "exec", message("s", "ls"), true));
+    assert_true(request(s, ch, "exec", message("s", "ls"), true));
+    assert_silent(&s->t);
+    flush(s);
     assert_says(&s->t, message("bustp", 98, 70u, "exec", 1, message("s", "ls")));
     assert_ptr_equal(channel_on_request(&s->c, message("bustu", 98, 0u, "exit-status", 1, 5u), &type,
                                         &want_reply, &extra, &s->t.err),
@@ -766,9 +772,68 @@ static void test_requests(void **state)
     assert_true(span_is(type, "exit-status") && want_reply && extra.n == 4);
     assert_wrong(
         s, channel_on_request(&s->c, message("bus", 98, 0u, "x"), &type, &want_reply, &extra, &s->t.err));
-    assert_ptr_equal(channel_on_reply(&s->c, message("bu", 99, 0u), &s->t.err), ch);
-    assert_ptr_equal(channel_on_reply(&s->c, message("bu", 100, 0u), &s->t.err), ch);
-    assert_wrong(s, channel_on_reply(&s->c, message("bub", 99, 0u, 0), &s->t.err));
+    bool is_awaited = false;
+    assert_ptr_equal(channel_on_reply(&s->c, message("bu", 99, 0u), &is_awaited, &s->t.err), ch);
+    assert_true(is_awaited);
+    assert_ptr_equal(channel_on_reply(&s->c, message("bu", 100, 0u), &is_awaited, &s->t.err), ch);
+    assert_false(is_awaited); /* nothing was asked */
+    assert_wrong(s, channel_on_reply(&s->c, message("bub", 99, 0u, 0), &is_awaited, &s->t.err));
+}
+
+/* What is asked before the confirmation follows it, in order, in one piece each, and before data and EOF. */
+static void test_requests_while_opening(void **state)
+{
+    struct scene *s = *state;
+    struct wspan place;
+    struct channel *ch = channel_open(&s->c, "session", (struct span){0}, NULL);
+    assert_true(request(s, ch, "env", message("ss", "A", "b"), false));
+    assert_true(channel_request(&s->c, ch, "exec", true, message("u", 2u), span_str("ls")));
+    channel_eof(&s->c, ch);
+    flush(s);
+    assert_int_equal(hear(&s->t).p[0], 90);
+    flush(s);
+    assert_silent(&s->t);
+    assert_non_null(channel_on_confirmation(&s->c, message("buuuu", 91, 0u, 8u, 100u, 100u), &s->t.err));
+    assert_int_equal(channel_space(&s->c, &s->t.pk, ch, true, &place, 1, 10), 0);
+    flush(s);
+    assert_says(&s->t, message("bustp", 98, 8u, "env", 0, message("ss", "A", "b")));
+    assert_says(&s->t, message("bustp", 98, 8u, "exec", 1, message("s", "ls")));
+    assert_says(&s->t, message("bu", 96, 8u));
+    assert_silent(&s->t);
+}
+
+static void test_data_waits_for_requests(void **state)
+{
+    struct scene *s = *state;
+    struct wspan place;
+    struct channel *ch = open_channel(s, 100, 100);
+    assert_true(request(s, ch, "x", (struct span){0}, false));
+    assert_int_equal(channel_space(&s->c, &s->t.pk, ch, true, &place, 1, 10), 0);
+    flush(s);
+    assert_int_equal(hear(&s->t).p[0], 98);
+    assert_ptr_equal(channels_unblocked(&s->c, &s->t.pk), ch);
+    assert_int_equal(channel_space(&s->c, &s->t.pk, ch, true, &place, 1, 10), 1);
+}
+
+static void test_requests_are_bounded(void **state)
+{
+    struct scene *s = *state;
+    static uint8_t long_one[LIMIT_CHANNEL_REQUEST];
+    struct channel *ch = open_channel(s, 1, 1);
+    struct span most = {long_one, LIMIT_CHANNEL_REQUEST - 6};
+    assert_false(request(s, ch, "x", (struct span){long_one, most.n + 1}, false));
+    assert_false(channel_request(&s->c, ch, "x", false, most, (struct span){long_one, 1}));
+    assert_true(request(s, ch, "x", most, false));
+    flush(s);
+    assert_int_equal(hear(&s->t).n, 5 + LIMIT_CHANNEL_REQUEST);
+    for (int i = 0; i < LIMIT_CHANNEL_REQUESTS; i++)
+        assert_true(request(s, ch, "x", (struct span){0}, true));
+    assert_false(request(s, ch, "x", (struct span){0}, false));
+    assert_ptr_equal(channel_on_close(&s->c, message("bu", 97, 0u), &s->t.err), ch);
+    channel_gone(&s->c, ch);
+    flush(s);
+    assert_says(&s->t, message("bu", 97, 70u)); /* nothing is asked of a channel that is closed */
+    assert_silent(&s->t);
 }
 
 static void test_unsent(void **state)
@@ -913,6 +978,9 @@ int main(void)
         TEST(test_close_by_the_peer),
         TEST(test_close_while_opening),
         TEST(test_requests),
+        TEST(test_requests_while_opening),
+        TEST(test_data_waits_for_requests),
+        TEST(test_requests_are_bounded),
         TEST(test_unsent),
         TEST(test_unsent_late),
         TEST(test_due_waits_for_room),
