@@ -523,13 +523,6 @@ enum adit_err args_finish(struct args *args, struct adit_error *err)
     enum adit_err e = options_check(&args->options, err);
     if (e != ADIT_E_OK)
         return e;
-    if (args->command != NULL && has_session)
-        return adit_fail(err, ADIT_E_UNSUPPORTED,
-                         "running a command is not supported yet: adit carries forwards only (-N or -W)");
-    if (has_session)
-        return adit_fail(err, ADIT_E_UNSUPPORTED,
-                         "a shell is not supported yet: give -N for a connection that only forwards, or -W "
-                         "host:port");
     return ADIT_E_OK;
 }
 

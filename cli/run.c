@@ -10,6 +10,7 @@
 #include "cli/log.h"
 #include "cli/prompt.h"
 #include "cli/ready.h"
+#include "cli/shell.h"
 #include "cli/signals.h"
 #include "client/chain.h"
 #include "net/mailbox.h"
@@ -40,6 +41,7 @@ struct run {
     size_t hop_count, started;
     struct mailbox box; /* from the sessions' threads to the main one */
     struct ready ready;
+    struct shell shell;
     struct background *background; /* who waits for us to go there; NULL: nobody */
     bool is_stopping;              /* by a signal */
     bool is_ending;                /* that, or a hop has ended: no question is asked any more */
@@ -128,6 +130,8 @@ static void on_notice(void *ctx, const struct session_notice *n)
 {
     struct hop *hop = ctx;
     struct run *run = hop->run;
+    if (hop->name == NULL)
+        shell_on_notice(&run->shell, n);
     switch (n->kind) {
     case SESSION_AUTHENTICATED:
         on_authenticated(hop, n->text);
@@ -152,6 +156,10 @@ static void on_notice(void *ctx, const struct session_notice *n)
     case SESSION_CONNECTING: /* the session's own log tells these */
     case SESSION_CONNECTED:
     case SESSION_FORWARD_FAILED:
+    case SESSION_EXEC_UP: /* the shell's */
+    case SESSION_EXEC_EXIT:
+    case SESSION_EXEC_OVER:
+    case SESSION_NO_PTY:
         break;
     }
 }
@@ -228,12 +236,14 @@ static void on_mail(struct run *run, struct mail *m)
 static void signals_serve(struct run *run)
 {
     while (signals_take() != 0) {
-        /* The first one ends the last hop well, and then the others; the second all at once. */
-        for (size_t i = 0; run->is_stopping && i < run->started; i++) {
+        /* The first one ends the last hop well, and then the others; the second all at once. ssh does not
+         * wait for a command. */
+        bool at_once = run->is_stopping || run->shell.is_wanted;
+        for (size_t i = 0; at_once && i < run->started; i++) {
             session_stop(run->hops[i].session);
             session_stop(run->hops[i].session);
         }
-        if (!run->is_stopping)
+        if (!at_once)
             stop_last(run);
         run->is_stopping = run->is_ending = true;
     }
@@ -307,8 +317,11 @@ static enum adit_err prepare(struct run *run, struct adit_error *err)
     if (e == ADIT_E_OK && args->has_stdio && run->background != NULL)
         e = background_copy(STDOUT_FILENO, &config->stdout_fd, err);
     if (e == ADIT_E_OK)
-        e = ready_init(&run->ready, config->forward_count, !args->is_ssh && !args->has_stdio,
-                       args->options.ready_fd, err);
+        e = shell_init(&run->shell, args, run->client, err);
+    if (e == ADIT_E_OK) /* stdout is the command's, if there is one */
+        e = ready_init(&run->ready, config->forward_count,
+                       !args->is_ssh && !args->has_stdio && !run->shell.is_wanted, args->options.ready_fd,
+                       err);
     return e;
 }
 
@@ -340,7 +353,7 @@ static void failure_tell(const struct args *args, enum adit_err e, const struct 
 
 int run_connection(const struct args *args, struct background *background)
 {
-    struct run run = {.args = args, .ready = {.fd = -1}, .background = background};
+    struct run run = {.args = args, .ready = {.fd = -1}, .background = background, .shell = {.null_fd = -1}};
     struct adit_error err = {0};
     signals_ignore_pipe();
     run.prompt = prompt_make();
@@ -359,5 +372,8 @@ int run_connection(const struct args *args, struct background *background)
     ready_wipe(&run.ready);
     free(run.hops);
     chain_free(run.chain);
+    shell_wipe(&run.shell);
+    if (run.shell.is_wanted && number == 0 && e == ADIT_E_OK)
+        return shell_exit_status(&run.shell);
     return run_exit_status(args->options.exit_codes, e, number);
 }

@@ -243,8 +243,9 @@ static enum adit_err make_forwards(struct client *c, const struct forward_spec *
     const struct options *o = c->options;
     size_t given = o->clear_all_forwardings ? 0 : o->forward_count;
     size_t count = given + (stdio != NULL ? 1 : 0);
-    c->specs = calloc(count + 1, sizeof(const struct forward_spec *));
-    c->forwards = calloc(count + 1, sizeof *c->forwards);
+    enum { ROOM = 2 }; /* for a session channel too, and so that none is no failure */
+    c->specs = calloc(count + ROOM, sizeof(const struct forward_spec *));
+    c->forwards = calloc(count + ROOM, sizeof *c->forwards);
     if (c->specs == NULL || c->forwards == NULL)
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
     for (size_t i = 0; i < count; i++) {
@@ -256,6 +257,17 @@ static enum adit_err make_forwards(struct client *c, const struct forward_spec *
     }
     c->config.forwards = c->forwards;
     c->config.forward_count = count;
+    return ADIT_E_OK;
+}
+
+enum adit_err client_add_exec(struct client *c, const struct session_exec *exec, struct adit_error *err)
+{
+    size_t n = c->config.forward_count;
+    if (n > 0 && c->forwards[n - 1].type == SESSION_FORWARD_EXEC)
+        return adit_fail(err, ADIT_E_USAGE, "one session channel is enough");
+    c->forwards[n] = (struct session_forward){.type = SESSION_FORWARD_EXEC, .exec = exec};
+    c->config.forward_count = n + 1;
+    c->config.may_open_sessions = true;
     return ADIT_E_OK;
 }
 

@@ -41,7 +41,12 @@ struct session_config *client_session_config(struct client *client);
  * output are left alone. The stream is the session's from session_start on. */
 void client_carry_stream(struct client *client, int stream_fd);
 
-/* The forward of a notice's index, as it was given. */
+/* Adds a session channel to what the session is to carry. exec is borrowed until client_free. Before
+ * session_start. ADIT_E_USAGE: there is one already. */
+enum adit_err client_add_exec(struct client *client, const struct session_exec *exec,
+                              struct adit_error *err) ADIT_MUST_USE;
+
+/* The forward of a notice's index, as it was given; NULL for the session channel. */
 const struct forward_spec *client_forward(const struct client *client, size_t index);
 
 const char *client_host(const struct client *client); /* where it connects to */

@@ -39,12 +39,21 @@ static void far_close(void *ctx, struct channel *ch)
     ssh_chan_close(ssh_of(ctx), ch);
 }
 
+/* Only OpenSSH knows the message (its PROTOCOL §2.1); the remote program then gets its broken pipe. */
+static void far_unwanted(void *ctx, struct channel *ch)
+{
+    struct ssh *ssh = ssh_of(ctx);
+    if (ssh_peer_is_openssh(ssh))
+        (void)!ssh_session_eow(ssh, ch);
+}
+
 static size_t far_room(void *ctx)
 {
     return conn_room(&((struct session *)ctx)->conn);
 }
 
-const struct pump_far flow_far = {far_space, far_commit, far_consumed, far_eof, far_close, far_room};
+const struct pump_far flow_far = {far_space, far_commit,   far_consumed, far_eof,
+                                  far_close, far_unwanted, far_room};
 
 /* ---- Life ---- */
 
@@ -83,6 +92,8 @@ static void flow_free(struct flow *flow)
         s->stats.peer_reset++;
     target_free(flow);
     pump_wipe(&flow->pump);
+    if (flow->side)
+        pump_wipe(flow->side);
     if (flow->prev)
         flow->prev->next = flow->next;
     else
@@ -98,7 +109,7 @@ static void flow_free(struct flow *flow)
 
 static void free_if_done(struct flow *flow)
 {
-    if (!flow->channel && pump_is_done(&flow->pump))
+    if (!flow->channel && pump_is_done(&flow->pump) && (!flow->side || pump_is_done(flow->side)))
         flow_free(flow);
 }
 
@@ -106,6 +117,8 @@ void flow_end(struct flow *flow, bool reset)
 {
     flow->is_dead = true;
     target_free(flow);
+    if (flow->side)
+        pump_abort(flow->side);
     if (reset || flow->pump.is_started)
         pump_abort(&flow->pump);
     else
@@ -116,10 +129,26 @@ void flow_end(struct flow *flow, bool reset)
         flow_free(flow);
 }
 
-void flow_lost(struct flow *flow, bool is_by_us)
+/* What came of a session is still handed to those who are slow to read it. */
+static void session_lost(struct flow *flow, bool may_linger)
+{
+    pump_on_closed(&flow->pump);
+    if (flow->side)
+        pump_on_closed(flow->side);
+    if (may_linger)
+        free_if_done(flow);
+    else
+        flow_free(flow);
+}
+
+void flow_lost(struct flow *flow, bool is_by_us, bool may_linger)
 {
     flow->channel = NULL;
     flow->is_opening = false;
+    if (flow->pump.is_session && flow->pump.is_started) {
+        session_lost(flow, may_linger);
+        return;
+    }
     if (flow->pump.is_started && is_by_us && !flow->pump.ring)
         pump_on_closed(&flow->pump);
     else if (flow->pump.is_started)
@@ -192,6 +221,8 @@ void flow_start(struct flow *flow, struct channel *channel)
     flow->is_opening = false;
     flow->forwarder->session->stats.opened++;
     pump_start(&flow->pump, channel);
+    if (flow->side)
+        pump_start(flow->side, channel);
 }
 
 static void on_opened(struct flow *flow, struct channel *channel)
@@ -257,8 +288,12 @@ static void on_refused(struct flow *flow, uint32_t reason, struct span raw)
     else
         forwarder_target(f, target);
     count_refusal(&f->session->stats, reason, raw, text);
-    session_log(f->session, SESSION_INFO, "forward to %s: channel open failed: %s: %s", target,
-                session_open_failure_name(reason), text);
+    if (f->spec->type == SESSION_FORWARD_EXEC)
+        session_log(f->session, SESSION_INFO, "channel %u: open failed: %s: %s", ssh_chan_id(flow->channel),
+                    session_open_failure_name(reason), text);
+    else
+        session_log(f->session, SESSION_INFO, "forward to %s: channel open failed: %s: %s", target,
+                    session_open_failure_name(reason), text);
     flow->channel = NULL;
     flow->is_opening = false;
     if (flow->is_dead || !f->ops->flow_refused)
@@ -274,6 +309,8 @@ void flow_on_ready(struct flow *flow, struct loop_fd *fd)
     const struct forwarder_ops *ops = flow->forwarder->ops;
     if (flow->pump.is_started) {
         pump_on_ready(&flow->pump);
+        if (flow->side)
+            pump_on_ready(flow->side);
         free_if_done(flow);
     } else if (ops->flow_ready && !flow->is_dead) {
         ops->flow_ready(flow, fd);
@@ -299,6 +336,8 @@ static void on_closed(struct flow *flow)
         pump_on_closed(&flow->pump);
     else
         pump_abort(&flow->pump);
+    if (flow->side)
+        pump_on_closed(flow->side);
     free_if_done(flow);
 }
 
@@ -317,8 +356,10 @@ static bool is_plug_ins(struct flow *flow, const struct ssh_event *ev)
 static void on_data(struct flow *flow, const struct ssh_event *ev)
 {
     struct session *s = flow->forwarder->session;
-    /* Extended data has no place in a forwarded connection (RFC 4254 §5.2 knows stderr alone). */
-    if (ev->number != 0 || !flow->pump.is_started)
+    /* RFC 4254 §5.2: extended data is stderr alone, and has no place in a forwarded connection. */
+    if (ev->number == 1 && flow->side && flow->pump.is_started)
+        pump_on_data(flow->side, ev->data);
+    else if (ev->number != 0 || !flow->pump.is_started)
         ssh_chan_consumed(s->conn.ssh, ev->channel, ev->data.n, true);
     else
         pump_on_data(&flow->pump, ev->data);
@@ -343,11 +384,15 @@ void flow_on_event(struct flow *flow, const struct ssh_event *ev)
         return;
     case SSH_EVENT_CHANNEL_EOF:
         pump_on_eof(&flow->pump);
+        if (flow->side)
+            pump_on_eof(flow->side);
         return;
     case SSH_EVENT_CHANNEL_CLOSED:
         on_closed(flow);
         return;
     default:
+        if (flow->forwarder->ops->flow_event && !flow->is_dead)
+            flow->forwarder->ops->flow_event(flow, ev);
         return;
     }
 }

@@ -28,6 +28,7 @@ struct flow {
     struct flow *next, *prev; /* all flows of the forwarder */
     struct channel *channel;  /* from its opening to its end */
     struct target *target;    /* while its near end is being connected (target.c) */
+    struct pump *side;        /* stderr's, of a session: started, fed and ended with the pump; else NULL */
     uint64_t idle_since_ms;   /* idle.c's: nothing moved since then; 0: not looked at yet */
     uint32_t seen_moves;
     uint8_t kind;    /* enum session_channel_kind */
@@ -90,13 +91,16 @@ struct forwarder_ops {
     void (*flow_opened)(struct flow *flow);
     /* Its channel was refused; NULL: flow_end. The session has logged and counted it. */
     void (*flow_refused)(struct flow *flow, uint32_t reason, struct span text);
+    /* A channel event that flow.c does nothing about: REPLY, EXIT, REQUEST (already answered). NULL: passed
+     * over. */
+    void (*flow_event)(struct flow *flow, const struct ssh_event *ev);
     void (*flow_target)(struct flow *flow, char out[FORWARDER_TARGET_CAP]); /* NULL: forwarder_target */
     void (*flow_wipe)(struct flow *flow);   /* before it is freed: its own things */
     void (*flow_over)(struct forwarder *f); /* after one was freed */
 };
 
 extern const struct forwarder_ops forwarder_local, forwarder_remote, forwarder_remote_dynamic,
-    forwarder_dynamic, forwarder_stdio, forwarder_jump, forwarder_agent;
+    forwarder_dynamic, forwarder_stdio, forwarder_jump, forwarder_agent, forwarder_exec;
 
 /* ---- Kinds of descriptors, timers and letters in a session */
 
@@ -135,6 +139,11 @@ void forwarder_failed(struct forwarder *f, bool all, const struct adit_error *wh
 /* What was the session's reason to be is over (the stdio forward): it ends, with that error if there is one,
  * unless it is told to stay. */
 void forwarder_over(struct forwarder *f, const struct adit_error *why);
+/* The session channel is over: the session ends as soon as no forwarded connection is open any more (ssh
+ * waits for them too, without a limit), unless it is told to stay. */
+void forwarder_exec_over(struct forwarder *f, const struct adit_error *why);
+/* A notice of the forwarder's own. */
+void forwarder_notify(struct forwarder *f, const struct session_notice *n);
 /* "10.0.0.5:443", "[::1]:80", "/run/docker.sock"; "-" without a target. */
 void forwarder_target(const struct forwarder *f, char out[static FORWARDER_TARGET_CAP]);
 

@@ -75,6 +75,7 @@ struct session {
     bool stop_waits; /* a stop came while a question is outstanding */
     enum session_phase phase;
     struct forwarder *forwarders;
+    bool is_patient;        /* the open connections are waited for without a limit */
     bool forwards_are_told; /* ALL_FORWARDS_DONE was said */
     struct conn conn;
     struct pump_set pumps;
@@ -151,7 +152,8 @@ void flow_on_resolved(struct flow *flow, struct resolve *r);
 /* A channel event whose owner is a flow. */
 void flow_on_event(struct flow *flow, const struct ssh_event *ev);
 /* The connection has gone; frees it. by_us: it was ended here, in order, and a local side to which nothing is
- * owed sees an end; otherwise bytes are missing and it sees a reset. */
-void flow_lost(struct flow *flow, bool is_by_us);
+ * owed sees an end; otherwise bytes are missing and it sees a reset. may_linger: a session whose output is
+ * not all written yet stays until it is. */
+void flow_lost(struct flow *flow, bool is_by_us, bool may_linger);
 
 #endif

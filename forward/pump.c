@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/standard.h"
+
 /* ---- The near ends ---------------------------------------------------------------------------------- */
 
 const struct pump_near pump_near_socket = {sock_readv, sock_writev, false};
@@ -38,6 +40,15 @@ static enum sock_io shared_writev(int fd, const struct iovec *iov, int count, si
 }
 
 const struct pump_near pump_near_shared = {shared_readv, shared_writev, true};
+
+const struct pump_near *pump_near_standard(bool in_is_shared, bool out_is_shared)
+{
+    /* A short read says nothing on a terminal, so the reader always asks again: as shared. */
+    static const struct pump_near tables[2][2] = {
+        {{standard_readv, standard_writev, true}, {standard_readv, shared_writev, true}},
+        {{shared_readv, standard_writev, true}, {shared_readv, shared_writev, true}}};
+    return &tables[in_is_shared][out_is_shared];
+}
 
 /* ---- The run queue ------------------------------------------------------------------------------------ */
 
@@ -219,7 +230,7 @@ static void give_back(struct pump *p, size_t n, bool prompt)
 
 static void far_close(struct pump *p)
 {
-    if (!p->channel || p->far_closing)
+    if (!p->channel || p->far_closing || p->is_session)
         return;
     p->far_closing = true;
     p->set->far->close(p->set->far_ctx, p->channel);
@@ -239,6 +250,7 @@ static void fd_close(struct pump *p, struct loop_fd *f, bool reset)
 static void near_close(struct pump *p, bool reset)
 {
     size_t waiting = p->ring ? p->ring->len : 0;
+    reset = reset && !p->is_session;
     ring_free(p);
     give_back(p, waiting, false);
     run_remove(p);
@@ -254,7 +266,8 @@ static void near_shutdown(struct pump *p)
     p->out_over = true;
     if (p->out->fd < 0)
         return;
-    (void)sock_shutdown_write(p->out->fd);
+    if (!p->is_session)
+        (void)sock_shutdown_write(p->out->fd);
     if (p->out != &p->in)
         fd_close(p, p->out, false);
 }
@@ -283,12 +296,30 @@ static void near_failed(struct pump *p)
     far_close(p);
 }
 
+/* What comes down is thrown away from now on; the other direction goes on. */
+static void out_unwanted(struct pump *p)
+{
+    size_t waiting = p->ring ? p->ring->len : 0;
+    ring_free(p);
+    give_back(p, waiting, false);
+    p->out_failed = p->out_over = true;
+    if (p->out != &p->in)
+        fd_close(p, p->out, false);
+    if (p->channel && !p->is_side)
+        p->set->far->unwanted(p->set->far_ctx, p->channel);
+    settle(p);
+}
+
 /* A write failed: nobody takes what comes down. What the near end sent before it went is still read and
  * carried; reading then finds the end too. */
 static void out_failed(struct pump *p)
 {
     size_t waiting = p->ring ? p->ring->len : 0;
     p->near_reset = true;
+    if (p->is_session) {
+        out_unwanted(p);
+        return;
+    }
     if (p->near->is_shared || p->in_over || !p->is_started || p->far_gone) {
         near_failed(p);
         return;
@@ -440,13 +471,13 @@ static void carry_read(struct pump *p, const struct wspan *places, size_t count)
     bool is_drained = n < asked && !p->near->is_shared && !p->in.peer_done && !p->in.hangup;
     if (r == SOCK_IO_AGAIN || (r == SOCK_IO_OK && is_drained))
         loop_fd_not_readable(&p->in);
-    if (r == SOCK_IO_EOF) {
+    if (r == SOCK_IO_EOF || (r == SOCK_IO_FAILED && p->is_session)) {
         p->in_over = true;
         p->set->far->eof(p->set->far_ctx, p->channel);
         settle(p);
-    }
-    if (r == SOCK_IO_FAILED)
+    } else if (r == SOCK_IO_FAILED) {
         near_failed(p);
+    }
 }
 
 static void carry_up(struct pump *p, size_t limit)
@@ -507,7 +538,8 @@ struct pump *pump_set_stalled(const struct pump_set *set, uint64_t before_ms)
 {
     struct pump_ring *fullest = NULL;
     for (struct pump_ring *r = set->rings; r; r = r->next)
-        if (r->progress_ms < before_ms && r->len >= set->budget / set->ring_count &&
+        /* What a person reads page by page is not given up; one session never fills the budget. */
+        if (!r->pump->is_session && r->progress_ms < before_ms && r->len >= set->budget / set->ring_count &&
             (!fullest || r->len > fullest->len))
             fullest = r;
     return fullest ? fullest->pump : NULL;
@@ -539,6 +571,15 @@ enum adit_err pump_take_fds(struct pump *p, int in_fd, int out_fd, struct adit_e
     if (p->out == &p->in)
         return ADIT_E_OK;
     e = loop_add(p->set->loop, p->out, out_fd, err);
+    if (e != ADIT_E_OK)
+        sock_close(&out_fd);
+    return e;
+}
+
+enum adit_err pump_take_out(struct pump *p, int out_fd, struct adit_error *err)
+{
+    p->in_over = true;
+    enum adit_err e = loop_add(p->set->loop, p->out, out_fd, err);
     if (e != ADIT_E_OK)
         sock_close(&out_fd);
     return e;
@@ -613,6 +654,13 @@ void pump_on_lost(struct pump *p)
         settle(p);
     else
         near_close(p, true);
+}
+
+void pump_stop_reading(struct pump *p)
+{
+    p->in_over = true;
+    run_remove(p);
+    settle(p);
 }
 
 void pump_abort(struct pump *p)

@@ -42,6 +42,8 @@ struct pump_far {
     void (*consumed)(void *ctx, struct channel *ch, size_t n, bool prompt);
     void (*eof)(void *ctx, struct channel *ch);
     void (*close)(void *ctx, struct channel *ch);
+    /* The near end of a session's stream takes nothing more. */
+    void (*unwanted)(void *ctx, struct channel *ch);
     /* How many bytes all pumps together may put in now; 0: when there is room again, pump_set_run is called.
      */
     size_t (*room)(void *ctx);
@@ -56,6 +58,8 @@ struct pump_near {
 extern const struct pump_near pump_near_socket; /* one non-blocking descriptor */
 extern const struct pump_near
     pump_near_shared; /* two descriptors that stay blocking (standard input, output) */
+/* Copies of standard input and output by net/standard.h, each shared or not. */
+const struct pump_near *pump_near_standard(bool in_is_shared, bool out_is_shared);
 
 struct pump_chunk {
     struct pump_chunk *next;
@@ -108,6 +112,10 @@ struct pump {
     bool far_gone;    /* as if it was closed by the peer: the ring may still run empty */
     bool near_reset;  /* the near end failed */
     bool out_failed;  /* a write failed: what comes down is thrown away */
+    /* A session's stream. Its descriptors are shared with others: they are closed, never shut down or reset.
+     * Its far end is closed by its owner alone, who awaits the exit status; each direction ends by itself. */
+    bool is_session;
+    bool is_side; /* stderr: carries down alone, beside the pump of the same far end */
 };
 
 void pump_set_init(struct pump_set *set, struct loop *loop, const struct pump_far *far, void *far_ctx,
@@ -121,6 +129,8 @@ void pump_init(struct pump *p, struct pump_set *set, const struct pump_near *nea
 /* Takes the descriptors (in_fd == out_fd, or two) into the loop; they are the pump's from then on, also on
  * failure. Before pump_start the owner may read and write them itself, by the bits of p->in and p->out. */
 enum adit_err pump_take_fds(struct pump *p, int in_fd, int out_fd, struct adit_error *err) ADIT_MUST_USE;
+/* The same for a pump that carries down alone (is_side). */
+enum adit_err pump_take_out(struct pump *p, int out_fd, struct adit_error *err) ADIT_MUST_USE;
 /* Bytes that were read before pump_start and belong to the stream; at most PUMP_CHUNK in all. */
 enum adit_err pump_early(struct pump *p, struct span bytes, struct adit_error *err) ADIT_MUST_USE;
 /* The far end is there: carry. */
@@ -141,6 +151,8 @@ void pump_on_closed(struct pump *p);
 /* The far end has gone because the transport did: bytes may be missing, so the near end is reset unless the
  * far end's EOF had come. */
 void pump_on_lost(struct pump *p);
+/* The far end takes no more: nothing more is read from the near end. */
+void pump_stop_reading(struct pump *p);
 /* Ends it from here: the far end is closed, the near end reset. Done once the far end is gone. */
 void pump_abort(struct pump *p);
 

@@ -166,6 +166,17 @@ void forwarder_over(struct forwarder *f, const struct adit_error *why)
         session_finish(f->session, why);
 }
 
+void forwarder_exec_over(struct forwarder *f, const struct adit_error *why)
+{
+    f->session->is_patient = true;
+    forwarder_over(f, why);
+}
+
+void forwarder_notify(struct forwarder *f, const struct session_notice *n)
+{
+    notify(f->session, n);
+}
+
 enum adit_err forwarder_resolve(struct forwarder *f, struct flow *flow, const char *host, uint16_t port,
                                 struct resolve **out, struct adit_error *err)
 {
@@ -229,7 +240,8 @@ void session_finish(struct session *s, const struct adit_error *why)
         s->phase = PHASE_ENDED;
     } else if (is_open && s->error.code == ADIT_E_OK && s->stats.open_now > 0) {
         session_log(s, SESSION_VERBOSE, "waiting for %u open connections", s->stats.open_now);
-        loop_timer_set(&s->loop, &s->phase_timer, loop_now_ms() + SESSION_DRAIN_MS);
+        if (!s->is_patient)
+            loop_timer_set(&s->loop, &s->phase_timer, loop_now_ms() + SESSION_DRAIN_MS);
     } else {
         farewell(s);
     }
@@ -285,11 +297,20 @@ void session_progress(struct session *s)
         farewell(s);
 }
 
-static void lose_flows(struct session *s)
+static void lose_flows(struct session *s, bool may_linger)
 {
+    struct flow *flow, *next;
     for (size_t i = 0; i < s->config.forward_count; i++)
-        while (s->forwarders[i].flows)
-            flow_lost(s->forwarders[i].flows, s->error.code == ADIT_E_OK);
+        for (flow = s->forwarders[i].flows; flow; flow = next) {
+            next = flow->next;
+            flow_lost(flow, s->error.code == ADIT_E_OK, may_linger);
+        }
+}
+
+/* The connection is over, and somebody still takes what came of it. */
+static bool any_lingers(const struct session *s)
+{
+    return s->conn.is_over && s->stats.open_now > 0;
 }
 
 /* Whose connection ended, and at which step. */
@@ -317,7 +338,7 @@ void session_conn_over(struct session *s)
         loop_timer_set(&s->loop, &s->phase_timer, loop_now_ms() + SESSION_FAREWELL_MS);
     s->phase = PHASE_FAREWELL;
     stop_forwarders(s);
-    lose_flows(s);
+    lose_flows(s, true);
 }
 
 /* ---- The machine's events ---- */
@@ -456,10 +477,9 @@ static void on_requested_open(struct session *s, const struct ssh_event *ev)
 static void on_channel_event(struct session *s, const struct ssh_event *ev)
 {
     struct flow *flow = ev->owner;
-    if (ev->kind == SSH_EVENT_CHANNEL_REQUEST) {
-        if (ev->flag)
-            ssh_chan_request_answer(s->conn.ssh, ev->channel, false);
-    } else if (flow) {
+    if (ev->kind == SSH_EVENT_CHANNEL_REQUEST && ev->flag)
+        ssh_chan_request_answer(s->conn.ssh, ev->channel, false);
+    if (flow) {
         flow_on_event(flow, ev);
         if (ssh_is_compressed(s->conn.ssh)) /* its bytes are there until the next event only */
             pump_set_flush(&s->pumps);
@@ -667,7 +687,7 @@ static void on_phase_timer(struct session *s)
         conn_on_timer(&s->conn);
     else if (s->phase == PHASE_DRAINING)
         farewell(s);
-    else if (s->phase == PHASE_FAREWELL)
+    else if (s->phase == PHASE_FAREWELL && !any_lingers(s))
         s->phase = PHASE_ENDED;
 }
 
@@ -723,6 +743,8 @@ static const struct forwarder_ops *ops_of(const struct session_forward *spec)
         return &forwarder_agent;
     case SESSION_FORWARD_JUMP:
         return &forwarder_jump;
+    case SESSION_FORWARD_EXEC:
+        return &forwarder_exec;
     case SESSION_FORWARD_STDIO:
         break;
     }
@@ -763,7 +785,7 @@ static void session_turn(struct session *s)
         conn_start(&s->conn);
     bool is_busy = conn_work(&s->conn);
     watch_budget(s);
-    if (s->phase == PHASE_FAREWELL && s->conn.is_over && conn_flush(&s->conn))
+    if (s->phase == PHASE_FAREWELL && s->conn.is_over && conn_flush(&s->conn) && !any_lingers(s))
         s->phase = PHASE_ENDED;
     if (s->phase == PHASE_ENDED)
         return;
@@ -782,7 +804,7 @@ static void session_turn(struct session *s)
 static void end_session(struct session *s)
 {
     struct session_notice n = {.kind = SESSION_ENDED, .error = &s->error};
-    lose_flows(s);
+    lose_flows(s, false);
     for (size_t i = 0; i < s->config.forward_count; i++)
         if (s->forwarders[i].ops->free)
             s->forwarders[i].ops->free(&s->forwarders[i]);

@@ -34,6 +34,24 @@ enum session_forward_type {
     SESSION_FORWARD_STDIO,   /* -W: stdin_fd and stdout_fd to the target; at most one */
     SESSION_FORWARD_JUMP, /* a jump host: stream_fd to the target. ALL_FORWARDS_DONE is said when the target
                            * is reached; the session ends when the stream or the target's end does */
+    SESSION_FORWARD_EXEC, /* no forward at all: a session channel, see struct session_exec */
+};
+
+/* A session channel (RFC 4254 §6): a shell, a command or a subsystem with our standard descriptors. The first
+ * that ends, ends the whole session. */
+enum session_exec_kind { SESSION_EXEC_SHELL, SESSION_EXEC_COMMAND, SESSION_EXEC_SUBSYSTEM };
+struct session_exec {
+    enum session_exec_kind kind;
+    const char *text;       /* the command, or the subsystem's name */
+    const char *const *env; /* "NAME=value", in the order in which they are said */
+    size_t env_count;
+    bool wants_pty;
+    const char *term; /* with a pty: TERM, the size, and the modes of the local terminal */
+    struct ssh_window window;
+    const struct ssh_mode *modes;
+    size_t mode_count;
+    /* The near ends. The session works on copies of its own (net/standard.h) and leaves these open. */
+    int in_fd, out_fd, err_fd;
 };
 
 struct session_forward {
@@ -48,6 +66,7 @@ struct session_forward {
     uint16_t port;
     const char *path; /* not NULL: a Unix socket is the target instead */
     int stream_fd;    /* JUMP: a connected stream, the session's from its start on; ignored otherwise */
+    const struct session_exec *exec; /* EXEC's */
 };
 
 /* What a client of a remote SOCKS server may be connected to. */
@@ -207,7 +226,13 @@ enum session_notice_kind {
     SESSION_FORWARD_FAILED, /* index, error: one address of it, or all of it */
     SESSION_REMOTE_PORT,    /* index, bound_port, target: the server chose this port (port 0 was asked for) */
     SESSION_ALL_FORWARDS_DONE, /* authenticated, and every forward is up or has failed; count: that failed */
-    SESSION_ENDED,             /* error: as session_join will say. The last one */
+    SESSION_EXEC_UP,           /* the server has begun the shell, command or subsystem */
+    SESSION_EXEC_EXIT, /* it has ended: text: the signal's name (RFC 4254 §6.10), or NULL and number: its
+                          status */
+    SESSION_EXEC_OVER, /* and all it wrote has been delivered. Without an EXIT before: the server did not say
+                        */
+    SESSION_NO_PTY,    /* the server gave no terminal */
+    SESSION_ENDED,     /* error: as session_join will say. The last one */
 };
 
 /* Valid during the call. */
@@ -220,6 +245,7 @@ struct session_notice {
     uint16_t bound_port;
     const char *target; /* "10.0.0.5:443", "[2001:db8::1]:80", "/run/sock"; "-" for dynamic */
     size_t count;
+    uint32_t number;
     const struct adit_error *error;
 };
 

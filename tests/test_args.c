@@ -123,9 +123,6 @@ static void test_command(void **state)
 static void test_refusals(void **state)
 {
     (void)state;
-    bad("host", ADIT_E_UNSUPPORTED, "-N");
-    bad("-L 1:2 host", ADIT_E_UNSUPPORTED, "-N");
-    bad("host ls -l", ADIT_E_UNSUPPORTED, "command");
     bad("-N -I lib host", ADIT_E_UNSUPPORTED, "PKCS#11");
     bad("-N -w 0:0 host", ADIT_E_UNSUPPORTED, "-w");
     bad("-N -1 host", ADIT_E_UNSUPPORTED, "v.1");

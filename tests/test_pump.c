@@ -21,7 +21,7 @@ struct far {
     uint8_t *got;
     size_t got_len, window, room;
     size_t consumed, prompt;
-    int eofs, closes;
+    int eofs, closes, unwanted;
 };
 
 static struct far *far_of(struct channel *ch)
@@ -73,12 +73,19 @@ static void far_close(void *ctx, struct channel *ch)
     far_of(ch)->closes++;
 }
 
+static void far_unwanted(void *ctx, struct channel *ch)
+{
+    (void)ctx;
+    far_of(ch)->unwanted++;
+}
+
 static size_t far_room(void *ctx)
 {
     return *(size_t *)ctx;
 }
 
-static const struct pump_far far_ops = {far_space, far_commit, far_consumed, far_eof, far_close, far_room};
+static const struct pump_far far_ops = {far_space, far_commit,   far_consumed, far_eof,
+                                        far_close, far_unwanted, far_room};
 
 struct bench {
     struct loop loop;
@@ -295,6 +302,61 @@ static void test_failed_write_keeps_reading(void **state)
     turn(&b);
     assert_memory_equal(b.far.got, "last words", 10);
     assert_int_equal(b.far.closes, 1);
+    pump_on_closed(&b.pump);
+    assert_true(pump_is_done(&b.pump));
+    bench_wipe(&b);
+}
+
+/* A session's stream: a failed write ends its own direction and is told, once; reading goes on; the far end
+ * is closed by nobody but its owner. */
+static void test_session_streams(void **state)
+{
+    struct bench b;
+    (void)state;
+    bench_init(&b, 1 << 20);
+    b.pump.is_session = true;
+    pump_start(&b.pump, channel_of(&b.far));
+    assert_int_equal(write(b.peer, "in", 2), 2);
+    turn(&b);
+    assert_int_equal(shutdown(b.peer, SHUT_RD), 0);
+    send_down(&b, "nobody listens");
+    pump_set_flush(&b.set);
+    send_down(&b, "still not");
+    pump_set_flush(&b.set);
+    assert_true(b.pump.out_over);
+    assert_int_equal(b.far.unwanted, 1);
+    assert_int_equal(b.far.consumed, 23);
+    assert_int_equal(write(b.peer, "put", 3), 3);
+    turn(&b);
+    assert_memory_equal(b.far.got, "input", 5);
+    sock_close(&b.peer);
+    turn(&b);
+    assert_int_equal(b.far.eofs, 1);
+    assert_int_equal(b.far.closes, 0);
+    assert_false(pump_is_done(&b.pump)); /* the exit status may still come */
+    pump_on_closed(&b.pump);
+    assert_true(pump_is_done(&b.pump));
+    bench_wipe(&b);
+}
+
+/* The far end wants no more input: what is typed stays where it is, and output goes on. */
+static void test_session_stops_reading(void **state)
+{
+    struct bench b;
+    (void)state;
+    bench_init(&b, 1 << 20);
+    b.pump.is_session = true;
+    pump_start(&b.pump, channel_of(&b.far));
+    turn(&b);
+    pump_stop_reading(&b.pump);
+    assert_int_equal(write(b.peer, "x", 1), 1);
+    turn(&b);
+    assert_int_equal(b.far.got_len + (size_t)b.far.eofs, 0);
+    send_down(&b, "out");
+    pump_set_flush(&b.set);
+    assert_peer_gets(&b, "out");
+    pump_on_eof(&b.pump);
+    assert_int_equal(b.far.closes, 0);
     pump_on_closed(&b.pump);
     assert_true(pump_is_done(&b.pump));
     bench_wipe(&b);
@@ -525,6 +587,8 @@ int main(void)
         cmocka_unit_test(test_closed_drains),
         cmocka_unit_test(test_near_reset_closes_far),
         cmocka_unit_test(test_failed_write_keeps_reading),
+        cmocka_unit_test(test_session_streams),
+        cmocka_unit_test(test_session_stops_reading),
         cmocka_unit_test(test_lost_and_abort),
         cmocka_unit_test(test_slow_consumer_is_counted),
         cmocka_unit_test(test_window_and_room_bound_reads),

@@ -50,13 +50,6 @@ def test_usage_errors(kit, args):
 
 
 @pytest.mark.quick
-def test_a_command_is_refused(kit):
-    """A remote command cannot be run yet: said, not ignored."""
-    code, _, err = says(kit, "-F", "none", "host", "ls")
-    assert code == 255 and "command" in err
-
-
-@pytest.mark.quick
 @pytest.mark.parametrize("spec", ["", ":", "x", "1", "70000:h:1", "1:h:70000", "1:h:0", "1:[::1:2", "1:::1:2", "a:b:c:d:e",
                                   "-1:h:1", "1:h:1x", "1 :h:1", "::::"])
 def test_bad_forward_specifications(kit, spec):

@@ -1,7 +1,7 @@
 """An asyncssh server for the tests. Its one argument is JSON: host_keys, authorized, password,
 rounds (keyboard-interactive: [[prompt, echo, answer]...] a round), kex, ciphers, macs, sig_algs, banner, rekey_bytes, unasked ([[host, port]...]), unasked_paths,
 requests ([[name, want_reply]...]: global requests once somebody is logged in), version (what it calls itself),
-host_certs, forge ([old, new]: bytes of the certificates that are changed after they were signed),
+host_certs, forge ([old, new]: bytes of the certificates that are changed after they were signed), commands (runs them),
 half_grants (window is granted again only while less than half of it is left, but then every byte that was taken)."""
 import asyncio
 import json
@@ -103,6 +103,22 @@ class Server(asyncssh.SSHServer):
         return True
 
 
+async def run_command(process):
+    """A command as a shell runs it; without one, what comes is the script."""
+    child = await asyncio.create_subprocess_exec("/bin/sh", *(["-c", process.command] if process.command else []),
+                                                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+                                                 stderr=asyncio.subprocess.PIPE)
+    await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr,
+                           send_eof=False)
+    status = await child.wait()
+    await process.stdout.drain()
+    await process.stderr.drain()
+    if status < 0:
+        process.exit_with_signal({9: "KILL", 15: "TERM"}.get(-status, "ABRT"))
+    else:
+        process.exit(status)
+
+
 def grant_by_halves():
     """asyncssh itself grants all of its window again, and counts only what was taken as used."""
     Channel = asyncssh.channel.SSHChannel
@@ -142,6 +158,8 @@ async def main():
         options["server_host_certs"] = host_certs()
     if "version" in config:
         options["server_version"] = config["version"]
+    if config.get("commands"):
+        options.update(process_factory=run_command, encoding=None)
     if config.get("half_grants"):
         grant_by_halves()
     for name, key in (("kex_algs", "kex"), ("encryption_algs", "ciphers"), ("mac_algs", "macs"),

@@ -1,0 +1,202 @@
+/*
+ * exec.c - a session channel (RFC 4254 §6): a shell, a command or a subsystem on our standard descriptors.
+ *
+ * Everything is asked for at once; the machine sends it behind the channel's confirmation. The channel is
+ * never closed from here while the server may still speak: the exit status comes after the end of the output.
+ */
+#include <string.h>
+
+#include "forward/forwarder.h"
+#include "net/standard.h"
+
+struct exec_flow {
+    struct flow flow;
+    struct loop_fd out;
+    struct pump err;
+    struct loop_fd err_out;
+    bool awaits_pty;
+    bool has_begun;
+};
+
+static struct exec_flow *exec_of(struct flow *flow)
+{
+    return (struct exec_flow *)flow;
+}
+
+static const char *exec_name(const struct session_exec *exec)
+{
+    return exec->kind == SESSION_EXEC_SHELL     ? "shell"
+           : exec->kind == SESSION_EXEC_COMMAND ? "exec"
+                                                : "subsystem";
+}
+
+/* ---- The near ends ---- */
+
+static enum adit_err take_standard(struct exec_flow *x, const struct session_exec *exec,
+                                   struct adit_error *err)
+{
+    struct flow *flow = &x->flow;
+    struct pump_set *set = flow->pump.set;
+    struct standard in, out, side;
+    if (standard_copy(&in, exec->in_fd, false, err) != ADIT_E_OK)
+        return err->code;
+    if (standard_copy(&out, exec->out_fd, true, err) != ADIT_E_OK) {
+        sock_close(&in.fd);
+        return err->code;
+    }
+    pump_init(&flow->pump, set, pump_near_standard(in.is_shared, out.is_shared), SESSION_FD_FLOW, flow,
+              &x->out);
+    flow->pump.is_session = true;
+    if (pump_take_fds(&flow->pump, in.fd, out.fd, err) != ADIT_E_OK)
+        return err->code;
+    if (standard_copy(&side, exec->err_fd, true, err) != ADIT_E_OK)
+        return err->code;
+    pump_init(&x->err, set, pump_near_standard(false, side.is_shared), SESSION_FD_FLOW, flow, &x->err_out);
+    x->err.is_session = x->err.is_side = true;
+    flow->side = &x->err;
+    return pump_take_out(&x->err, side.fd, err);
+}
+
+/* ---- What is asked for ---- */
+
+static bool ask_env(struct ssh *ssh, struct channel *ch, const struct session_exec *exec)
+{
+    for (size_t i = 0; i < exec->env_count; i++) {
+        struct span text = span_str(exec->env[i]);
+        const char *equals = strchr(exec->env[i], '=');
+        size_t name_len = equals ? (size_t)(equals - exec->env[i]) : text.n;
+        if (!ssh_session_env(ssh, ch, span_sub(text, 0, name_len), span_sub(text, name_len + 1, SIZE_MAX)))
+            return false;
+    }
+    return true;
+}
+
+static bool ask_start(struct ssh *ssh, struct channel *ch, const struct session_exec *exec)
+{
+    switch (exec->kind) {
+    case SESSION_EXEC_COMMAND:
+        return ssh_session_exec(ssh, ch, span_str(exec->text));
+    case SESSION_EXEC_SUBSYSTEM:
+        return ssh_session_subsystem(ssh, ch, span_str(exec->text));
+    case SESSION_EXEC_SHELL:
+        break;
+    }
+    return ssh_session_shell(ssh, ch);
+}
+
+static bool ask(struct exec_flow *x, const struct session_exec *exec)
+{
+    struct ssh *ssh = forwarder_ssh(x->flow.forwarder);
+    struct channel *ch = x->flow.channel;
+    x->awaits_pty = exec->wants_pty;
+    if (exec->wants_pty &&
+        !ssh_session_pty(ssh, ch, span_str(exec->term), exec->window, exec->modes, exec->mode_count))
+        return false;
+    return ask_env(ssh, ch, exec) && ask_start(ssh, ch, exec);
+}
+
+static void give_up(struct forwarder *f, struct flow *flow, struct adit_error *err)
+{
+    forwarder_exec_over(f, err);
+    if (flow)
+        flow_end(flow, false);
+}
+
+static void exec_begin(struct forwarder *f)
+{
+    const struct session_exec *exec = f->spec->exec;
+    struct adit_error err = {ADIT_E_OK, ""};
+    struct flow *flow = flow_new(f, -1);
+    forwarder_up(f, 0, NULL, 0);
+    if (!flow) {
+        (void)adit_fail(&err, ADIT_E_MEMORY, "out of memory");
+        give_up(f, NULL, &err);
+        return;
+    }
+    if (take_standard(exec_of(flow), exec, &err) != ADIT_E_OK) {
+        give_up(f, flow, &err);
+        return;
+    }
+    flow->channel = ssh_open_session(forwarder_ssh(f), flow);
+    flow->is_opening = flow->channel != NULL;
+    if (!flow->channel || !ask(exec_of(flow), exec)) {
+        (void)adit_fail(&err, ADIT_E_COMMAND,
+                        "the %s cannot be asked for: it is too long, or memory is short", exec_name(exec));
+        give_up(f, flow, &err);
+    }
+}
+
+/* ---- What comes back ---- */
+
+static void exec_refused(struct flow *flow, uint32_t reason, struct span text)
+{
+    struct adit_error err = {ADIT_E_OK, ""};
+    char clean[256];
+    (void)adit_text_clean(clean, sizeof clean, text, false);
+    (void)adit_fail(&err, ADIT_E_COMMAND, "the session was refused: %s: %s",
+                    session_open_failure_name(reason), clean);
+    give_up(flow->forwarder, flow, &err);
+}
+
+static void on_answer(struct exec_flow *x, const struct ssh_event *ev)
+{
+    struct forwarder *f = x->flow.forwarder;
+    const struct session_exec *exec = f->spec->exec;
+    struct session_notice n = {.kind = SESSION_EXEC_UP, .index = f->index};
+    if (x->awaits_pty) {
+        x->awaits_pty = false;
+        if (ev->flag)
+            return;
+        forwarder_log(f, SESSION_INFO, "PTY allocation request failed on channel %u",
+                      ssh_chan_id(ev->channel));
+        n.kind = SESSION_NO_PTY;
+        forwarder_notify(f, &n);
+    } else if (!x->has_begun && ev->flag) {
+        x->has_begun = true;
+        forwarder_notify(f, &n);
+    } else if (!x->has_begun) {
+        struct adit_error err = {ADIT_E_OK, ""};
+        (void)adit_fail(&err, ADIT_E_COMMAND, "%s request failed on channel %u", exec_name(exec),
+                        ssh_chan_id(ev->channel));
+        give_up(f, &x->flow, &err);
+    }
+}
+
+static void on_exit_told(struct exec_flow *x, const struct ssh_event *ev)
+{
+    char name[32];
+    struct forwarder *f = x->flow.forwarder;
+    struct session_notice n = {.kind = SESSION_EXEC_EXIT, .index = f->index, .number = ev->number};
+    (void)adit_text_clean(name, sizeof name, ev->names, false);
+    if (ev->flag)
+        n.text = name;
+    forwarder_log(f, SESSION_DEBUG1, "channel %u: the remote side ended: %s%u", ssh_chan_id(ev->channel),
+                  ev->flag ? name : "status ", ev->number);
+    forwarder_notify(f, &n);
+}
+
+static void exec_event(struct flow *flow, const struct ssh_event *ev)
+{
+    if (ev->kind == SSH_EVENT_CHANNEL_REPLY)
+        on_answer(exec_of(flow), ev);
+    else if (ev->kind == SSH_EVENT_CHANNEL_EXIT)
+        on_exit_told(exec_of(flow), ev);
+    else if (ev->kind == SSH_EVENT_CHANNEL_REQUEST && span_is(ev->names, "eow@openssh.com"))
+        pump_stop_reading(&flow->pump);
+    /* xon-xoff and what else a server may ask for is none of ours (RFC 4254 §6.8) */
+}
+
+static void exec_over(struct forwarder *f)
+{
+    struct session_notice n = {.kind = SESSION_EXEC_OVER, .index = f->index};
+    forwarder_notify(f, &n);
+    forwarder_exec_over(f, NULL);
+}
+
+const struct forwarder_ops forwarder_exec = {
+    .flow_size = sizeof(struct exec_flow),
+    .begin = exec_begin,
+    .flow_refused = exec_refused,
+    .flow_event = exec_event,
+    .flow_over = exec_over,
+};

@@ -1,0 +1,154 @@
+#define _GNU_SOURCE
+#include "net/standard.h"
+
+#include <fcntl.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/test.h"
+
+static struct adit_error err;
+
+static struct standard copy(int fd, bool for_writing)
+{
+    struct standard s;
+    int before = fcntl(fd, F_GETFL);
+    assert_int_equal(standard_copy(&s, fd, for_writing, &err), ADIT_E_OK);
+    assert_true(s.fd > 2 && s.fd != fd);
+    assert_true((fcntl(s.fd, F_GETFD) & FD_CLOEXEC) != 0);
+    assert_int_equal(fcntl(fd, F_GETFL), before);
+    return s;
+}
+
+static enum sock_io get(struct standard s, char *buf, size_t len, size_t *n)
+{
+    struct iovec iov = {buf, len};
+    return standard_readv(s.fd, &iov, 1, n, &err);
+}
+
+static enum sock_io put(struct standard s, const char *text, size_t *n)
+{
+    struct iovec iov = {(void *)(uintptr_t)text, strlen(text)};
+    return standard_writev(s.fd, &iov, 1, n, &err);
+}
+
+/* Both ends get descriptions of their own: ours do not block, theirs do. */
+static void test_pipes(void **state)
+{
+    int fds[2];
+    char buf[8];
+    size_t n;
+    (void)state;
+    assert_int_equal(pipe(fds), 0);
+    struct standard in = copy(fds[0], false), out = copy(fds[1], true);
+    assert_false(in.is_shared || out.is_shared);
+    assert_true((fcntl(in.fd, F_GETFL) & O_NONBLOCK) && (fcntl(out.fd, F_GETFL) & O_NONBLOCK));
+    assert_int_equal(get(in, buf, sizeof buf, &n), SOCK_IO_AGAIN);
+    assert_int_equal(put(out, "abc", &n), SOCK_IO_OK);
+    assert_int_equal(n, 3);
+    assert_int_equal(get(in, buf, sizeof buf, &n), SOCK_IO_OK);
+    assert_int_equal(n, 3);
+    assert_memory_equal(buf, "abc", 3);
+    while (put(out, "0123456789012345678901234567890123456789", &n) == SOCK_IO_OK)
+        ;
+    while (put(out, "x", &n) == SOCK_IO_OK)
+        ;
+    assert_int_equal(put(out, "x", &n), SOCK_IO_AGAIN);
+    close(fds[0]);
+    sock_close(&in.fd);
+    signal(SIGPIPE, SIG_IGN);
+    assert_int_equal(put(out, "x", &n), SOCK_IO_FAILED);
+    close(fds[1]);
+    sock_close(&out.fd);
+}
+
+static void test_end_of_a_pipe(void **state)
+{
+    int fds[2];
+    char buf[8];
+    size_t n;
+    (void)state;
+    assert_int_equal(pipe(fds), 0);
+    struct standard in = copy(fds[0], false);
+    close(fds[1]);
+    assert_int_equal(get(in, buf, sizeof buf, &n), SOCK_IO_EOF);
+    close(fds[0]);
+    sock_close(&in.fd);
+}
+
+/* A file's place is shared: who reads after us goes on where we stopped. */
+static void test_files(void **state)
+{
+    char path[] = "/tmp/test_standard.XXXXXX", buf[8];
+    size_t n;
+    (void)state;
+    int fd = mkstemp(path);
+    unlink(path);
+    struct standard out = copy(fd, true);
+    assert_false(out.is_shared);
+    assert_int_equal(put(out, "abcdef", &n), SOCK_IO_OK);
+    assert_int_equal(lseek(fd, 0, SEEK_CUR), 6);
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    struct standard in = copy(fd, false);
+    assert_int_equal(get(in, buf, 4, &n), SOCK_IO_OK);
+    assert_int_equal(lseek(fd, 0, SEEK_CUR), 4);
+    assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+    sock_close(&in.fd);
+    sock_close(&out.fd);
+    close(fd);
+    fd = open("/dev/null", O_RDWR);
+    out = copy(fd, true);
+    assert_false(out.is_shared);
+    sock_close(&out.fd);
+    close(fd);
+}
+
+static void test_terminals(void **state)
+{
+    int master, slave;
+    char buf[8];
+    size_t n;
+    (void)state;
+    assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+    struct standard in = copy(slave, false), other = copy(master, true);
+    assert_false(in.is_shared);
+    assert_int_equal(get(in, buf, sizeof buf, &n), SOCK_IO_AGAIN);
+    assert_int_equal(write(master, "a\n", 2), 2);
+    assert_int_equal(get(in, buf, sizeof buf, &n), SOCK_IO_OK);
+    assert_int_equal(n, 2);
+    /* To open a master again would make a new terminal: it stays shared. */
+    assert_true(other.is_shared);
+    sock_close(&in.fd);
+    sock_close(&other.fd);
+    close(slave);
+    close(master);
+}
+
+static void test_sockets(void **state)
+{
+    int fds[2];
+    struct standard s;
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    s = copy(fds[0], true);
+    assert_true(s.is_shared);
+    assert_int_equal(fcntl(s.fd, F_GETFL) & O_NONBLOCK, 0);
+    sock_close(&s.fd);
+    close(fds[0]);
+    close(fds[1]);
+    assert_int_equal(standard_copy(&s, fds[0], true, &err), ADIT_E_SYSTEM);
+    assert_int_equal(s.fd, -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pipes),     cmocka_unit_test(test_end_of_a_pipe), cmocka_unit_test(test_files),
+        cmocka_unit_test(test_terminals), cmocka_unit_test(test_sockets),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
