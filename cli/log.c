@@ -8,6 +8,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "cli/raw.h"
+
 enum { LINE_CAP = 8192, PREFIX_CAP = 16 };
 
 static atomic_int log_level = LOG_LEVEL_INFO;
@@ -103,11 +105,13 @@ static void line_write(enum log_level level, const char *text)
 {
     char line[PREFIX_CAP + LINE_CAP];
     size_t n = adit_format(line, PREFIX_CAP, "%s", prefix_of(level));
-    n += adit_text_clean(line + n, sizeof line - n - 1, span_str(text), false);
+    n += adit_text_clean(line + n, sizeof line - n - 2, span_str(text), false);
     if (is_syslog) {
         syslog(priority_of(level), "%s", line);
         return;
     }
+    if (raw_is_on() && log_is_on_stderr()) /* the terminal does not go back to the line's start by itself */
+        line[n++] = '\r';
     line[n++] = '\n';
     (void)log_write_all(log_fd, line, n); /* nobody is left to be told */
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,7 +21,7 @@ enum {
     EXIT_SIGNAL = 128,
 };
 
-enum mail_kind { MAIL_QUESTION, MAIL_REACHED, MAIL_ENDED };
+enum mail_kind { MAIL_QUESTION, MAIL_REACHED, MAIL_ENDED, MAIL_SHELL, MAIL_SNAPSHOT };
 
 /* One connection of the chain: a jump host's or, the last one, the destination's. */
 struct hop {
@@ -42,6 +43,7 @@ struct run {
     struct mailbox box; /* from the sessions' threads to the main one */
     struct ready ready;
     struct shell shell;
+    struct mail shell_news[SHELL_NEWS_COUNT];
     struct background *background; /* who waits for us to go there; NULL: nobody */
     bool is_stopping;              /* by a signal */
     bool is_ending;                /* that, or a hop has ended: no question is asked any more */
@@ -126,12 +128,19 @@ static void on_forwards_done(struct hop *hop, const struct session_notice *n)
         post(hop, &hop->reached, MAIL_REACHED);
 }
 
+static void on_shell_notice(struct hop *hop, const struct session_notice *n)
+{
+    enum shell_news news = shell_on_notice(&hop->run->shell, n);
+    if (news != SHELL_NO_NEWS)
+        post(hop, &hop->run->shell_news[news], MAIL_SHELL);
+}
+
 static void on_notice(void *ctx, const struct session_notice *n)
 {
     struct hop *hop = ctx;
     struct run *run = hop->run;
-    if (hop->name == NULL)
-        shell_on_notice(&run->shell, n);
+    if (hop->name == NULL && run->shell.is_wanted)
+        on_shell_notice(hop, n);
     switch (n->kind) {
     case SESSION_AUTHENTICATED:
         on_authenticated(hop, n->text);
@@ -223,7 +232,11 @@ static void on_reached(struct run *run, const struct hop *hop)
 static void on_mail(struct run *run, struct mail *m)
 {
     struct hop *hop = m->owner;
-    if (m->kind == MAIL_QUESTION) {
+    if (m->kind == MAIL_SNAPSHOT) {
+        shell_on_snapshot(&run->shell);
+    } else if (m->kind == MAIL_SHELL) {
+        shell_on_news(&run->shell, (enum shell_news)(m - run->shell_news), hop->session);
+    } else if (m->kind == MAIL_QUESTION) {
         answer(run, m->owner);
     } else if (m->kind == MAIL_ENDED) {
         hop->has_ended = run->is_ending = true;
@@ -233,17 +246,29 @@ static void on_mail(struct run *run, struct mail *m)
     }
 }
 
+/* At once. */
+static void stop_all(struct run *run)
+{
+    run->is_ending = true;
+    for (size_t i = 0; i < run->started; i++) {
+        session_stop(run->hops[i].session);
+        session_stop(run->hops[i].session);
+    }
+}
+
 static void signals_serve(struct run *run)
 {
-    while (signals_take() != 0) {
+    int number;
+    while ((number = signals_take()) != 0) {
+        if (number == SIGWINCH) {
+            shell_on_resize(&run->shell);
+            continue;
+        }
         /* The first one ends the last hop well, and then the others; the second all at once. ssh does not
          * wait for a command. */
-        bool at_once = run->is_stopping || run->shell.is_wanted;
-        for (size_t i = 0; at_once && i < run->started; i++) {
-            session_stop(run->hops[i].session);
-            session_stop(run->hops[i].session);
-        }
-        if (!at_once)
+        if (run->is_stopping || run->shell.is_wanted)
+            stop_all(run);
+        else
             stop_last(run);
         run->is_stopping = run->is_ending = true;
     }
@@ -251,12 +276,15 @@ static void signals_serve(struct run *run)
 
 static void serve(struct run *run)
 {
-    struct pollfd fds[2] = {{mailbox_fd(&run->box), POLLIN, 0}, {signals_fd(), POLLIN, 0}};
+    struct pollfd fds[2 + SHELL_POLL_COUNT] = {{mailbox_fd(&run->box), POLLIN, 0}, {signals_fd(), POLLIN, 0}};
     struct mail *m;
     while (last_alive(run) != NULL) {
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+        shell_poll(&run->shell, fds + 2);
+        if (poll(fds, ADIT_COUNT(fds), -1) < 0 && errno != EINTR)
             stop_last(run); /* cannot wait any more: at least end in order */
         signals_serve(run);
+        if (shell_serve(&run->shell, fds + 2))
+            stop_all(run);
         while ((m = mailbox_take(&run->box)) != NULL)
             on_mail(run, m);
     }
@@ -318,6 +346,8 @@ static enum adit_err prepare(struct run *run, struct adit_error *err)
         e = background_copy(STDOUT_FILENO, &config->stdout_fd, err);
     if (e == ADIT_E_OK)
         e = shell_init(&run->shell, args, run->client, err);
+    run->shell.box = &run->box;
+    run->shell.snapshot.mail.kind = MAIL_SNAPSHOT;
     if (e == ADIT_E_OK) /* stdout is the command's, if there is one */
         e = ready_init(&run->ready, config->forward_count,
                        !args->is_ssh && !args->has_stdio && !run->shell.is_wanted, args->options.ready_fd,
@@ -353,7 +383,10 @@ static void failure_tell(const struct args *args, enum adit_err e, const struct 
 
 int run_connection(const struct args *args, struct background *background)
 {
-    struct run run = {.args = args, .ready = {.fd = -1}, .background = background, .shell = {.null_fd = -1}};
+    struct run run = {.args = args,
+                      .ready = {.fd = -1},
+                      .background = background,
+                      .shell = {.null_fd = -1, .pipe = {-1, -1}}};
     struct adit_error err = {0};
     signals_ignore_pipe();
     run.prompt = prompt_make();
@@ -364,15 +397,16 @@ int run_connection(const struct args *args, struct background *background)
         e = signals_init(args->options.exit_codes ? -1 : EXIT_SSH_FAILURE, &err);
     if (e == ADIT_E_OK)
         e = connect_and_serve(&run, &err);
+    shell_end(&run.shell);
     int number = signals_seen();
     if (number != 0)
         log_format(LOG_LEVEL_INFO, "Killed by signal %d.", number);
     else if (e != ADIT_E_OK)
         failure_tell(args, e, &err);
     ready_wipe(&run.ready);
+    shell_wipe(&run.shell);
     free(run.hops);
     chain_free(run.chain);
-    shell_wipe(&run.shell);
     if (run.shell.is_wanted && number == 0 && e == ADIT_E_OK)
         return shell_exit_status(&run.shell);
     return run_exit_status(args->options.exit_codes, e, number);

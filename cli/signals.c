@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/raw.h"
+
 static int pipe_fds[2] = {-1, -1};
 static volatile sig_atomic_t last_signal, signal_count;
 static int hung_status;
@@ -15,6 +17,7 @@ static int hung_status;
 static void on_alarm(int number)
 {
     (void)number;
+    raw_leave();
     _exit(hung_status < 0 ? 128 + last_signal : hung_status);
 }
 
@@ -29,6 +32,23 @@ static void on_signal(int number)
     ssize_t ignored = write(pipe_fds[1], &byte, 1);
     (void)ignored;
     errno = saved;
+}
+
+/* Nothing ends by it. */
+static void on_news(int number)
+{
+    int saved = errno;
+    uint8_t byte = (uint8_t)number;
+    ssize_t ignored = write(pipe_fds[1], &byte, 1);
+    (void)ignored;
+    errno = saved;
+}
+
+bool signals_watch(int number)
+{
+    struct sigaction watch = {.sa_handler = on_news, .sa_flags = SA_RESTART};
+    (void)sigfillset(&watch.sa_mask);
+    return sigaction(number, &watch, NULL) == 0;
 }
 
 static bool catch_signal(int number)
@@ -53,7 +73,7 @@ enum adit_err signals_init(int status, struct adit_error *err)
     if (signals_fd() < 0)
         return adit_fail(err, ADIT_E_SYSTEM, "pipe: %s", strerror(errno));
     bool fine = sigaction(SIGALRM, &give_up, NULL) == 0 && catch_signal(SIGINT) && catch_signal(SIGTERM) &&
-                catch_signal(SIGHUP);
+                catch_signal(SIGHUP) && catch_signal(SIGQUIT);
     return fine ? ADIT_E_OK : adit_fail(err, ADIT_E_SYSTEM, "sigaction: %s", strerror(errno));
 }
 

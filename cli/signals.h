@@ -1,8 +1,8 @@
 /*
  * signals.h - signals as a descriptor: the main thread waits for them beside everything else.
  *
- * SIGINT, SIGTERM and SIGHUP are noted, make signals_fd readable and set a last deadline; nothing else
- * happens, so that a terminal is always restored by ordinary code.
+ * SIGINT, SIGTERM, SIGHUP and SIGQUIT are noted, make signals_fd readable and set a last deadline; nothing
+ * else happens, so that a terminal is always restored by ordinary code.
  */
 #ifndef CLI_SIGNALS_H
 #define CLI_SIGNALS_H
@@ -19,6 +19,10 @@ enum { SIGNALS_HANG_S = 10, SIGNALS_HANG_AT_ONCE_S = 3 };
  * main thread that has not ended in time (above: it hangs in a write that nobody reads) is ended with status,
  * or with 128 + the signal's number where that is negative. */
 enum adit_err signals_init(int status, struct adit_error *err) ADIT_MUST_USE;
+
+/* A signal that is only to be told (SIGWINCH): signals_take returns it, signals_seen does not count it. After
+ * signals_init. */
+bool signals_watch(int number);
 
 /* Readable from the first signal on. From the first call on it is the same descriptor; -1: the system has
  * none. */

@@ -34,6 +34,7 @@ struct client {
     struct proxy_url proxy_url;
     struct session_proxy proxy;
     char *proxy_command, *proxy_jump;  /* expanded; NULL: none */
+    char *remote_command, *local_command;
     const struct forward_spec **specs; /* forward_count of both */
     struct session_forward *forwards;
     struct texts paths; /* of Unix sockets, expanded */
@@ -151,6 +152,40 @@ static enum adit_err choose_proxy(struct client *c, const struct names *n, struc
     if (jump != NULL && !text_same(jump, "none"))
         return expand_proxy(&c->proxy_jump, jump, n, err);
     return option_text(c->options->proxy_url) != NULL ? choose_proxy_url(c, err) : ADIT_E_OK;
+}
+
+const char *client_remote_command(const struct client *c)
+{
+    return c->remote_command;
+}
+
+const char *client_local_command(const struct client *c)
+{
+    return c->local_command;
+}
+
+/* *out stays NULL when nothing is given. */
+static enum adit_err expand_command(char **out, const char *given, const char *tokens, const struct names *n,
+                                    struct adit_error *err)
+{
+    if (option_text(given) == NULL)
+        return ADIT_E_OK;
+    *out = malloc(EXPAND_PATH_CAP);
+    if (*out == NULL)
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    return expand_tokens(*out, given, tokens, &n->expand, err);
+}
+
+/* ssh_config(5), TOKENS. */
+static enum adit_err choose_commands(struct client *c, const struct names *n, struct adit_error *err)
+{
+    const struct options *o = c->options;
+    struct names local = *n;
+    local.expand.tunnel = "NONE"; /* no tunnel device is ever made */
+    enum adit_err e = expand_command(&c->remote_command, o->remote_command, "CdhijkLlnpru", n, err);
+    if (e == ADIT_E_OK && o->permit_local_command)
+        e = expand_command(&c->local_command, o->local_command, NULL, &local, err);
+    return e;
 }
 
 const char *client_proxy_command(const struct client *c)
@@ -350,6 +385,8 @@ static enum adit_err client_fill(struct client *c, const char *host, const struc
     if (e == ADIT_E_OK)
         e = choose_proxy(c, names, err);
     if (e == ADIT_E_OK)
+        e = choose_commands(c, names, err);
+    if (e == ADIT_E_OK)
         e = host_keys_init(&c->host_keys, c->options, &names->expand, &c->prompt, err);
     if (e == ADIT_E_OK)
         e = identities_init(&c->identities, c->options, &names->expand, &c->prompt, err);
@@ -390,6 +427,8 @@ void client_free(struct client *c)
         return;
     identities_wipe(&c->identities);
     host_keys_wipe(&c->host_keys);
+    free(c->remote_command);
+    free(c->local_command);
     free(c->specs);
     free(c->forwards);
     free(c->proxy_command);

@@ -49,6 +49,11 @@ enum adit_err client_add_exec(struct client *client, const struct session_exec *
 /* The forward of a notice's index, as it was given; NULL for the session channel. */
 const struct forward_spec *client_forward(const struct client *client, size_t index);
 
+/* RemoteCommand and LocalCommand with their tokens replaced; NULL: there is none (or PermitLocalCommand says
+ * no). */
+const char *client_remote_command(const struct client *client);
+const char *client_local_command(const struct client *client);
+
 const char *client_host(const struct client *client); /* where it connects to */
 uint16_t client_port(const struct client *client);
 const char *client_user(const struct client *client);

@@ -9,6 +9,8 @@
 #include "forward/forwarder.h"
 #include "net/standard.h"
 
+enum { BREAK_MS = 1000 };
+
 struct exec_flow {
     struct flow flow;
     struct loop_fd out;
@@ -102,12 +104,11 @@ static void give_up(struct forwarder *f, struct flow *flow, struct adit_error *e
         flow_end(flow, false);
 }
 
-static void exec_begin(struct forwarder *f)
+static void begin(struct forwarder *f)
 {
     const struct session_exec *exec = f->spec->exec;
     struct adit_error err = {ADIT_E_OK, ""};
     struct flow *flow = flow_new(f, -1);
-    forwarder_up(f, 0, NULL, 0);
     if (!flow) {
         (void)adit_fail(&err, ADIT_E_MEMORY, "out of memory");
         give_up(f, NULL, &err);
@@ -124,6 +125,27 @@ static void exec_begin(struct forwarder *f)
                         "the %s cannot be asked for: it is too long, or memory is short", exec_name(exec));
         give_up(f, flow, &err);
     }
+}
+
+static void exec_begin(struct forwarder *f)
+{
+    forwarder_up(f, 0, NULL, 0);
+    if (!f->spec->exec->is_held)
+        begin(f);
+}
+
+static void exec_command(struct forwarder *f, const struct session_command *c)
+{
+    struct ssh *ssh = forwarder_ssh(f);
+    struct channel *ch = f->flows ? f->flows->channel : NULL;
+    if (c->kind == SESSION_DO_BEGIN_EXEC && f->spec->exec->is_held && !f->flows)
+        begin(f);
+    if (!ch)
+        return;
+    if (c->kind == SESSION_DO_WINDOW_CHANGE)
+        (void)!ssh_session_window_change(ssh, ch, c->window);
+    if (c->kind == SESSION_DO_BREAK)
+        (void)!ssh_session_break(ssh, ch, BREAK_MS);
 }
 
 /* ---- What comes back ---- */
@@ -196,6 +218,7 @@ static void exec_over(struct forwarder *f)
 const struct forwarder_ops forwarder_exec = {
     .flow_size = sizeof(struct exec_flow),
     .begin = exec_begin,
+    .on_command = exec_command,
     .flow_refused = exec_refused,
     .flow_event = exec_event,
     .flow_over = exec_over,

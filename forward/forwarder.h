@@ -72,6 +72,8 @@ struct forwarder_ops {
                      struct loop_timer *t); /* a timer with kind SESSION_TIMER_FORWARDER */
     void (*on_resolved)(struct forwarder *f, struct resolve *r);       /* forwarder_resolve, with flow NULL */
     void (*on_reply)(struct forwarder *f, const struct ssh_event *ev); /* to its global request */
+    void (*on_command)(struct forwarder *f,
+                       const struct session_command *c); /* one that concerns forwarders */
     /* A client of the listener (listener.c): takes fd. */
     void (*accepted)(struct forwarder *f, int fd, const struct sock_addr *peer);
     /* The server opens a channel. How well it is meant: 0 not at all, 1 by its port alone, 2 exactly. */
@@ -121,6 +123,7 @@ enum {
     SESSION_MAIL_RESOLVED, /* the server's name */
     SESSION_MAIL_FORWARDER_RESOLVED,
     SESSION_MAIL_FLOW_RESOLVED,
+    SESSION_MAIL_COMMAND,
 };
 
 /* ---- What a forwarder may ask of its session */

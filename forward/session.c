@@ -620,6 +620,31 @@ static void on_forwarder_resolved(struct mail *m)
     f->ops->on_resolved(f, resolve_of_mail(m));
 }
 
+struct command_mail {
+    struct mail mail;
+    struct session_command command;
+};
+
+static void command_execute(struct session *s, const struct session_command *c)
+{
+    if (c->kind == SESSION_DO_LOG_LEVEL)
+        s->config.log_level = c->level;
+    if (s->phase != PHASE_OPEN)
+        return;
+    if (c->kind == SESSION_DO_REKEY)
+        ssh_rekey(s->conn.ssh);
+    for (size_t i = 0; i < s->config.forward_count; i++)
+        if (s->forwarders[i].ops->on_command)
+            s->forwarders[i].ops->on_command(&s->forwarders[i], c);
+}
+
+static void on_command(struct session *s, struct mail *m)
+{
+    struct command_mail *letter = m->owner;
+    command_execute(s, &letter->command);
+    free(letter);
+}
+
 static void on_mail(struct session *s, struct mail *m)
 {
     switch (m->kind) {
@@ -642,6 +667,9 @@ static void on_mail(struct session *s, struct mail *m)
         return;
     case SESSION_MAIL_FLOW_RESOLVED:
         flow_on_resolved(m->owner, resolve_of_mail(m));
+        return;
+    case SESSION_MAIL_COMMAND:
+        on_command(s, m);
         return;
     default:
         return;
@@ -903,6 +931,17 @@ void session_stop(struct session *s)
     mailbox_post(&s->box, &s->stop_mail[n]);
 }
 
+void session_do(struct session *s, const struct session_command *command)
+{
+    struct command_mail *letter = calloc(1, sizeof *letter);
+    if (!letter)
+        return;
+    letter->command = *command;
+    letter->mail.kind = SESSION_MAIL_COMMAND;
+    letter->mail.owner = letter;
+    mailbox_post(&s->box, &letter->mail);
+}
+
 void session_snapshot(struct session *s, struct session_snapshot *snapshot)
 {
     snapshot->request.kind = SESSION_MAIL_SNAPSHOT;
@@ -918,6 +957,8 @@ enum adit_err session_join(struct session *s, struct adit_error *err, struct ses
     while ((m = mailbox_take(&s->box)))
         if (m->kind == SESSION_MAIL_SNAPSHOT)
             on_snapshot(s, m->owner);
+        else if (m->kind == SESSION_MAIL_COMMAND)
+            free(m->owner);
     if (code != ADIT_E_OK)
         (void)adit_fail(err, code, "%s", s->error.text);
     if (stats)

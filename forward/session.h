@@ -45,6 +45,7 @@ struct session_exec {
     const char *text;       /* the command, or the subsystem's name */
     const char *const *env; /* "NAME=value", in the order in which they are said */
     size_t env_count;
+    bool is_held; /* not begun before SESSION_DO_BEGIN_EXEC */
     bool wants_pty;
     const char *term; /* with a pty: TERM, the size, and the modes of the local terminal */
     struct ssh_window window;
@@ -286,6 +287,24 @@ struct session_snapshot {
     struct session_stats stats;
 };
 void session_snapshot(struct session *s, struct session_snapshot *snapshot);
+
+/* ---- Commands to a session that runs ---------------------------------------------------------------- */
+
+enum session_command_kind {
+    SESSION_DO_BEGIN_EXEC,    /* the session channel that was held back */
+    SESSION_DO_WINDOW_CHANGE, /* window: the terminal's size now */
+    SESSION_DO_BREAK,         /* RFC 4335, of a second, on the session channel */
+    SESSION_DO_REKEY,
+    SESSION_DO_LOG_LEVEL, /* level */
+};
+struct session_command {
+    enum session_command_kind kind;
+    struct ssh_window window;
+    enum session_level level;
+};
+/* Any thread, until session_join begins. What comes too early or too late has no effect; nor has it when
+ * there is no memory for the letter. */
+void session_do(struct session *s, const struct session_command *command);
 
 /* ---- Life ---- */
 
