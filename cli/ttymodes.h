@@ -7,7 +7,7 @@
 #include <termios.h>
 
 #include "adit.h"
-#include "ssh/ssh.h"
+#include "forward/session.h"
 
 /* Speeds, special characters and flags, as many as this system has; returns how many. */
 size_t ttymodes_of(const struct termios *t, struct ssh_mode modes[static LIMIT_SESSION_MODES]);

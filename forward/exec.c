@@ -86,10 +86,20 @@ static bool ask_start(struct ssh *ssh, struct channel *ch, const struct session_
     return ssh_session_shell(ssh, ch);
 }
 
+static void log_start(struct forwarder *f, const struct session_exec *exec)
+{
+    if (exec->kind == SESSION_EXEC_SHELL)
+        forwarder_log(f, SESSION_DEBUG1, "Entering interactive session.");
+    else
+        forwarder_log(f, SESSION_DEBUG1, "Sending %s: %s",
+                      exec->kind == SESSION_EXEC_COMMAND ? "command" : "subsystem", exec->text);
+}
+
 static bool ask(struct exec_flow *x, const struct session_exec *exec)
 {
     struct ssh *ssh = forwarder_ssh(x->flow.forwarder);
     struct channel *ch = x->flow.channel;
+    log_start(x->flow.forwarder, exec);
     x->awaits_pty = exec->wants_pty;
     if (exec->wants_pty &&
         !ssh_session_pty(ssh, ch, span_str(exec->term), exec->window, exec->modes, exec->mode_count))

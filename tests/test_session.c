@@ -32,7 +32,7 @@ enum { REMOTE_PORT = 4242, CHANNELS = 64, ECHO_CAP = 9 * 1024 * 1024 /* more tha
 
 struct server_channel {
     struct channel *ch;
-    bool is_source, eof, eof_sent;
+    bool is_source, is_exec, eof, eof_sent;
     uint8_t *buf;
     size_t from, to;
 };
@@ -51,7 +51,8 @@ struct server {
     atomic_uint cancels, remote_echoed, remote_refused;
     atomic_bool had_disconnect;
     char asked_address[64];
-    bool asked_path; /* it is one */
+    bool asked_path;    /* it is one */
+    char requests[256]; /* on channels, by name; the thread's until it has ended */
 };
 
 /* cmocka's assertions belong to the main thread. */
@@ -102,8 +103,11 @@ static void server_move(struct server *v, struct server_channel *c)
     if (c->from == c->to) {
         c->from = c->to = 0;
         if (c->eof && !c->eof_sent) {
+            static const uint8_t seven[4] = {0, 0, 0, 7};
             c->eof_sent = true;
             ssh_chan_eof(v->ssh, c->ch);
+            if (c->is_exec)
+                must(ssh_chan_request(v->ssh, c->ch, "exit-status", span_make(seven, 4), false));
             ssh_chan_close(v->ssh, c->ch);
         }
     }
@@ -170,6 +174,22 @@ static void server_data(struct server *v, const struct ssh_event *ev)
     server_move(v, c);
 }
 
+/* "no" is refused; everything else echoes, says a word on stderr and ends with status 7. */
+static void server_request(struct server *v, const struct ssh_event *ev)
+{
+    struct server_channel *c = ev->owner;
+    bool is_refused = ev->data.n == 6 && memcmp(ev->data.p + 4, "no", 2) == 0;
+    size_t n = strlen(v->requests);
+    (void)adit_format(v->requests + n, sizeof v->requests - n, "%.*s ", (int)ev->names.n,
+                      (const char *)ev->names.p);
+    if (span_is(ev->names, "exec") && !is_refused) {
+        c->is_exec = true;
+        must(ssh_chan_write_stderr(v->ssh, c->ch, span_str("oops")) == 4);
+    }
+    if (ev->flag)
+        ssh_chan_request_answer(v->ssh, ev->channel, !is_refused);
+}
+
 static void server_event(struct server *v, const struct ssh_event *ev)
 {
     struct server_channel *c = ev->owner;
@@ -198,6 +218,9 @@ static void server_event(struct server *v, const struct ssh_event *ev)
         break;
     case SSH_EVENT_CHANNEL_DATA:
         server_data(v, ev);
+        break;
+    case SSH_EVENT_CHANNEL_REQUEST:
+        server_request(v, ev);
         break;
     case SSH_EVENT_CHANNEL_EOF:
         c->eof = true;
@@ -291,6 +314,11 @@ struct fixture {
     bool is_done, is_ended, refuse_host_key, hold_question;
     size_t failed;
     struct session_question *held;
+    struct session_exec exec;
+    int in, out, err; /* our ends of the command's pipes; -1 */
+    bool exec_is_up;
+    uint32_t exit_status;
+    unsigned exits;
     const char *password;
     char log[64 * 1024];
     size_t log_n;
@@ -333,6 +361,12 @@ static void on_notify(void *ctx, const struct session_notice *n)
     if (n->kind == SESSION_ALL_FORWARDS_DONE) {
         f->is_done = true;
         f->failed = n->count;
+    }
+    if (n->kind == SESSION_EXEC_UP)
+        f->exec_is_up = true;
+    if (n->kind == SESSION_EXEC_EXIT) {
+        f->exit_status = n->number;
+        f->exits++;
     }
     if (n->kind == SESSION_ENDED)
         f->is_ended = true;
@@ -1057,6 +1091,108 @@ static void test_stop_while_asking(void **state)
 }
 
 /* A busy address fails before a connection is made. */
+static void *nothing_thread(void *arg)
+{
+    return arg;
+}
+
+/* A session channel on three pipes. */
+static void exec_start(struct fixture *f, const char *command, bool is_held)
+{
+    static const char *const env[] = {"A=1", "B"};
+    int in[2], out[2], err[2];
+    assert_int_equal(pipe(in) + pipe(out) + pipe(err), 0);
+    f->exec = (struct session_exec){.kind = SESSION_EXEC_COMMAND,
+                                    .text = command,
+                                    .env = env,
+                                    .env_count = 2,
+                                    .is_held = is_held,
+                                    .in_fd = in[0],
+                                    .out_fd = out[1],
+                                    .err_fd = err[1]};
+    f->in = in[1];
+    f->out = out[0];
+    f->err = err[0];
+    f->forwards[0] = (struct session_forward){.type = SESSION_FORWARD_EXEC, .exec = &f->exec};
+    f->config.may_open_sessions = true;
+    f->config.keep_open = false;
+    start(f, 1);
+}
+
+static void exec_close_theirs(struct fixture *f)
+{
+    close(f->exec.in_fd);
+    close(f->exec.out_fd);
+    close(f->exec.err_fd);
+}
+
+/* Both outputs with their ends, the status after them, and then the session's end by itself. */
+static void test_exec(void **state)
+{
+    struct fixture *f = *state;
+    struct adit_error err = {ADIT_E_OK, ""};
+    uint8_t got[16];
+    exec_start(f, "cat", false);
+    wait_until(f, &f->exec_is_up);
+    exec_close_theirs(f); /* the session works on copies of its own */
+    assert_int_equal(write(f->in, "hello", 5), 5);
+    assert_int_equal(read_all(f->out, got, 5), 5);
+    assert_memory_equal(got, "hello", 5);
+    close(f->in);
+    assert_int_equal(read_all(f->out, got, sizeof got), 0);
+    assert_int_equal(read_all(f->err, got, sizeof got), 4);
+    assert_memory_equal(got, "oops", 4);
+    assert_int_equal(join(f, NULL, &err), ADIT_E_OK);
+    assert_int_equal(f->exits, 1);
+    assert_int_equal(f->exit_status, 7);
+    atomic_store(&f->server.die, true);
+    pthread_join(f->server.thread, NULL);
+    assert_string_equal(f->server.requests, "env env exec ");
+    pthread_create(&f->server.thread, NULL, nothing_thread, NULL); /* for teardown */
+    close(f->out);
+    close(f->err);
+}
+
+static void test_exec_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct adit_error err = {ADIT_E_OK, ""};
+    exec_start(f, "no", false);
+    assert_int_equal(join(f, NULL, &err), ADIT_E_COMMAND);
+    assert_string_equal(err.text, "exec request failed on channel 0");
+    assert_int_equal(f->exits, 0);
+    exec_close_theirs(f);
+    close(f->in);
+    close(f->out);
+    close(f->err);
+}
+
+/* LocalCommand's: nothing is opened before it is said; commands that come too early do nothing. */
+static void test_exec_held(void **state)
+{
+    struct fixture *f = *state;
+    struct adit_error err = {ADIT_E_OK, ""};
+    struct session_command c = {.kind = SESSION_DO_WINDOW_CHANGE};
+    uint8_t got[4];
+    exec_start(f, "cat", true);
+    session_do(f->session, &c);
+    wait_until(f, &f->is_done);
+    assert_false(f->exec_is_up);
+    c.kind = SESSION_DO_BEGIN_EXEC;
+    session_do(f->session, &c);
+    session_do(f->session, &c); /* once is enough */
+    wait_until(f, &f->exec_is_up);
+    c.kind = SESSION_DO_REKEY;
+    session_do(f->session, &c);
+    exec_close_theirs(f);
+    close(f->in);
+    assert_int_equal(read_all(f->err, got, sizeof got), 4);
+    assert_int_equal(join(f, NULL, &err), ADIT_E_OK);
+    assert_int_equal(f->exit_status, 7);
+    close(f->out);
+    close(f->err);
+}
+
 static void test_bind_failure(void **state)
 {
     struct fixture *f = *state;
@@ -1119,6 +1255,9 @@ int main(void)
         TEST(test_wrong_password),
         TEST(test_host_key_refused),
         TEST(test_stop_while_asking),
+        TEST(test_exec),
+        TEST(test_exec_refused),
+        TEST(test_exec_held),
         TEST(test_bind_failure),
         TEST(test_second_stop_is_at_once),
     };
