@@ -106,10 +106,15 @@ SAN_CFLAGS  := $(TEST_CFLAGS) -fno-sanitize-recover=all
 FUZZ_CC     ?= clang
 
 # ---- configurations: one line each, then the rules of one -----------------------------------------------
-# NAME.cc NAME.cflags NAME.ldflags NAME.deps (the triplet of the third-party build)
+# NAME.cc NAME.cflags NAME.ldflags NAME.deps (the triplet of the third-party build), NAME.rest (more flags, for what is not HOT)
+
+# The data path, and what computes: everything else is made for size.
+HOT := crypto/% adit.c ssh/packet.c ssh/channel.c ssh/ssh.c ssh/ssh_connection.c ssh/underway.c ssh/wire.c ssh/compress.c \
+	forward/conn.c forward/flow.c forward/pump.c forward/session.c forward/exec.c net/loop.c net/sock.c net/standard.c
 
 release.cc      := $(CC)
 release.cflags  := -O2 $(HARD) $(MUSL_CFLAGS)
+release.rest    := -Os
 release.deps    := $(MUSL)
 unit.cc         := $(CC)
 unit.cflags     := $(TEST_CFLAGS)
@@ -155,12 +160,12 @@ $1.third_party = -Wl,--start-group $$($1.lib)/lib/libsodium.a $$($1.lib)/lib/lib
 
 # The command line is part of what an object is made from.
 $(BUILD)/$1/flags: FORCE
-	@mkdir -p $$(@D); echo '$$($1.compile) $$($1.link)' | cmp -s - $$@ || echo '$$($1.compile) $$($1.link)' >$$@
+	@mkdir -p $$(@D); echo '$$($1.compile) $$($1.rest) $$($1.link)' | cmp -s - $$@ || echo '$$($1.compile) $$($1.rest) $$($1.link)' >$$@
 
 $(BUILD)/$1/%.o: %.c $(BUILD)/$1/flags | $(BUILD)/deps/$$($1.deps).ok $(if $(filter release,$1),$(BUILD)/linux-headers)
 	@mkdir -p $$(@D)
 	$$(call say,CC $$@)
-	$$Q$$($1.compile) -c -o $$@ $$<
+	$$Q$$($1.compile) $$(if $$(filter-out $(HOT),$$<),$$($1.rest)) -c -o $$@ $$<
 
 $(BUILD)/$1/libadit.a: $(LIB_SRC:%.c=$(BUILD)/$1/%.o) $(BUILD)/$1/parts
 	@rm -f $$@
