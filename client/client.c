@@ -33,8 +33,9 @@ struct client {
     char host_key_list[LIST_CAP];
     struct proxy_url proxy_url;
     struct session_proxy proxy;
-    char *proxy_command, *proxy_jump;  /* expanded; NULL: none */
+    char *proxy_command, *proxy_jump; /* expanded; NULL: none */
     char *remote_command, *local_command;
+    char *agent_path;                  /* ForwardAgent: the socket; NULL: no agent is forwarded */
     const struct forward_spec **specs; /* forward_count of both */
     struct session_forward *forwards;
     struct texts paths; /* of Unix sockets, expanded */
@@ -278,7 +279,7 @@ static enum adit_err make_forwards(struct client *c, const struct forward_spec *
     const struct options *o = c->options;
     size_t given = o->clear_all_forwardings ? 0 : o->forward_count;
     size_t count = given + (stdio != NULL ? 1 : 0);
-    enum { ROOM = 2 }; /* for a session channel too, and so that none is no failure */
+    enum { ROOM = 3 }; /* for a session channel and the agent too, and so that none is no failure */
     c->specs = calloc(count + ROOM, sizeof(const struct forward_spec *));
     c->forwards = calloc(count + ROOM, sizeof *c->forwards);
     if (c->specs == NULL || c->forwards == NULL)
@@ -295,11 +296,21 @@ static enum adit_err make_forwards(struct client *c, const struct forward_spec *
     return ADIT_E_OK;
 }
 
+/* ssh asks for it on the session channel, so that there is none without one. */
+static void add_agent(struct client *c)
+{
+    if (c->agent_path != NULL)
+        c->forwards[c->config.forward_count++] =
+            (struct session_forward){.type = SESSION_FORWARD_AGENT, .path = c->agent_path};
+}
+
 enum adit_err client_add_exec(struct client *c, const struct session_exec *exec, struct adit_error *err)
 {
     size_t n = c->config.forward_count;
     if (n > 0 && c->forwards[n - 1].type == SESSION_FORWARD_EXEC)
         return adit_fail(err, ADIT_E_USAGE, "one session channel is enough");
+    add_agent(c);
+    n = c->config.forward_count;
     c->forwards[n] = (struct session_forward){.type = SESSION_FORWARD_EXEC, .exec = exec};
     c->config.forward_count = n + 1;
     c->config.may_open_sessions = true;
@@ -375,6 +386,13 @@ static void make_config(struct client *c)
     c->config.log_level = level_of(o->log_level);
 }
 
+static enum adit_err choose_agent(struct client *c, const struct names *n, struct adit_error *err)
+{
+    const struct options *o = c->options;
+    const char *given = o->forward_agent_path != NULL ? o->forward_agent_path : o->identity_agent;
+    return identity_agent_path(&c->agent_path, given, &n->expand, err);
+}
+
 static enum adit_err client_fill(struct client *c, const char *host, const struct forward_spec *stdio,
                                  struct adit_error *err)
 {
@@ -386,6 +404,8 @@ static enum adit_err client_fill(struct client *c, const char *host, const struc
         e = choose_proxy(c, names, err);
     if (e == ADIT_E_OK)
         e = choose_commands(c, names, err);
+    if (e == ADIT_E_OK && c->options->forward_agent)
+        e = choose_agent(c, names, err);
     if (e == ADIT_E_OK)
         e = host_keys_init(&c->host_keys, c->options, &names->expand, &c->prompt, err);
     if (e == ADIT_E_OK)
@@ -428,6 +448,7 @@ void client_free(struct client *c)
     identities_wipe(&c->identities);
     host_keys_wipe(&c->host_keys);
     free(c->remote_command);
+    free(c->agent_path);
     free(c->local_command);
     free(c->specs);
     free(c->forwards);

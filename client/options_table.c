@@ -199,7 +199,7 @@ const struct option_row option_rows[] = {
      .accumulates = true, .words = "Too many certificate files specified"},
     FLAG("IdentitiesOnly", identities_only, BUILT),
     SPECIAL_AT("IdentityAgent", identity_agent, option_set_agent, BUILT),
-    SPECIAL_AT("ForwardAgent", forward_agent, option_set_forward_agent, PENDING),
+    SPECIAL_AT("ForwardAgent", forward_agent, option_set_forward_agent, BUILT),
     SPECIAL_AT("AddKeysToAgent", add_keys_to_agent, option_set_add_keys, BUILT),
     /* forwards */
     MANY("LocalForward", option_set_forward_local, BUILT),

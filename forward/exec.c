@@ -95,12 +95,25 @@ static void log_start(struct forwarder *f, const struct session_exec *exec)
                       exec->kind == SESSION_EXEC_COMMAND ? "command" : "subsystem", exec->text);
 }
 
+/* -A: the agent's forwarder stands beside us. */
+static bool ask_agent(struct forwarder *f, struct channel *ch)
+{
+    const struct session_config *config = forwarder_config(f);
+    for (size_t i = 0; i < config->forward_count; i++)
+        if (config->forwards[i].type == SESSION_FORWARD_AGENT)
+            return ssh_chan_request(forwarder_ssh(f), ch, "auth-agent-req@openssh.com",
+                                    (struct span){NULL, 0}, false);
+    return true;
+}
+
 static bool ask(struct exec_flow *x, const struct session_exec *exec)
 {
     struct ssh *ssh = forwarder_ssh(x->flow.forwarder);
     struct channel *ch = x->flow.channel;
     log_start(x->flow.forwarder, exec);
     x->awaits_pty = exec->wants_pty;
+    if (!ask_agent(x->flow.forwarder, ch))
+        return false;
     if (exec->wants_pty &&
         !ssh_session_pty(ssh, ch, span_str(exec->term), exec->window, exec->modes, exec->mode_count))
         return false;

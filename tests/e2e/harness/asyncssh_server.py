@@ -1,6 +1,6 @@
 """An asyncssh server for the tests. Its one argument is JSON: host_keys, authorized, password,
 rounds (keyboard-interactive: [[prompt, echo, answer]...] a round), kex, ciphers, macs, sig_algs, banner, rekey_bytes, unasked ([[host, port]...]), unasked_paths,
-requests ([[name, want_reply]...]: global requests once somebody is logged in), version (what it calls itself),
+open_agent, requests ([[name, want_reply]...]: global requests once somebody is logged in), version (what it calls itself),
 host_certs, forge ([old, new]: bytes of the certificates that are changed after they were signed), commands (runs them),
 half_grants (window is granted again only while less than half of it is left, but then every byte that was taken)."""
 import asyncio
@@ -58,6 +58,8 @@ class Server(asyncssh.SSHServer):
             asyncio.get_event_loop().create_task(self._unasked(host, port))
         for path in config.get("unasked_paths", []):
             asyncio.get_event_loop().create_task(self._unasked_path(path))
+        if config.get("open_agent"):
+            asyncio.get_event_loop().create_task(self._open_agent())
         if config.get("requests"):
             asyncio.get_event_loop().create_task(self._request(config["requests"]))
 
@@ -77,6 +79,15 @@ class Server(asyncssh.SSHServer):
             print("UNASKED accepted", flush=True)
         except asyncssh.ChannelOpenError as e:
             print("UNASKED refused", e.code, e.reason, flush=True)
+
+    async def _open_agent(self):
+        """An agent channel that nobody asked for."""
+        try:
+            await asyncssh.channel.SSHAgentChannel(self.conn, asyncio.get_event_loop(), None, "strict", 1 << 20, 1 << 15).open(
+                asyncssh.SSHUNIXSession)
+            print("AGENT accepted", flush=True)
+        except asyncssh.ChannelOpenError as e:
+            print("AGENT refused", e.code, e.reason, flush=True)
 
     def connection_requested(self, dest_host, dest_port, orig_host, orig_port):
         print("DIRECT", dest_host, dest_port, orig_host, orig_port, flush=True)
