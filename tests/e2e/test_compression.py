@@ -1,11 +1,13 @@
 """Compression yes: zlib@openssh.com and zlib, with servers that have them, and with one that does not."""
 import re
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from harness import keys, servers, traffic
+from harness.client import ADIT
 from harness.wait import wait_until
 
 TEXT = b"".join(b"line %d of a text that packs well\n" % i for i in range(60_000))
@@ -102,3 +104,15 @@ def test_two_packets_at_once(kit, peer, service, peer_name, algorithm):
         assert put.result(120) == (size, traffic.pattern_sha(size, 2))
     logged(client, algorithm, least=10)
     assert "cipher: aes128-ctr MAC: hmac-sha2-256-etm@openssh.com compression: " + algorithm in client.err.text
+
+
+def test_command(kit, start):
+    """stdin, stdout and stderr of a command, each in bulk and in its order."""
+    server = start(servers.Sshd, log_level="INFO")
+    kit.trust(server)
+    done = subprocess.run([ADIT, *kit.base(), "-C", "-o", "WarnWeakCrypto=no", "-o", "RekeyLimit=1M", "-p", str(server.port), "-l",
+                           server.user, "127.0.0.1", "tee /dev/stderr; exit 3"], input=NOISE + TEXT, capture_output=True,
+                          env=kit.env(), timeout=60)
+    assert done.returncode == 3
+    assert done.stdout == NOISE + TEXT
+    assert done.stderr == NOISE + TEXT
