@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "tests/test.h"
+#include "tests/vfork.h"
 
 #define SH(script) ((const char *const[]){"/bin/sh", "-c", script, NULL})
 
@@ -63,24 +64,6 @@ static void too_long_a_line(void **state)
     assert_int_equal(child_run_line(SH("head -c 4096 /dev/zero | tr '\\0' x"), NULL, -1, line, &status, &err),
                      ADIT_E_LIMIT);
     assert_string_equal(line, "");
-}
-
-/* Emulators (valgrind, qemu-user) turn vfork into fork; libc then cannot tell us that exec failed. */
-static bool vfork_is_real(void)
-{
-    static volatile bool shared;
-    pid_t pid;
-    int status;
-
-    shared = false;
-    pid = vfork();
-    if (pid == 0) {
-        shared = true;
-        _exit(0);
-    }
-    assert_true(pid > 0);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return shared;
 }
 
 static void cannot_run(void **state)

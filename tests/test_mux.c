@@ -239,8 +239,8 @@ static void test_malformed(void **state)
         "8000000400000009",                                             /* no exit status */
         "800000060000000700000009ff",
         /* an environment string that is longer than the rest */
-        "10000002000000000000000000000000000000000000000000000000000000000000000000000000"
-        "000000ff41",
+        ("10000002000000000000000000000000000000000000000000000000000000000000000000000000"
+         "000000ff41"),
     };
     for (size_t i = 0; i < ADIT_COUNT(rows); i++) {
         struct mux_message m;

@@ -9,6 +9,7 @@
 
 #include "client/proxy_command.h"
 #include "net/sock.h"
+#include "tests/vfork.h"
 
 static struct proxy_command proxy;
 static struct adit_error err;
@@ -70,6 +71,8 @@ static void test_no_shell(void **state)
 {
     (void)state;
     int fd;
+    if (!vfork_is_real())
+        skip();
     memset(&err, 0, sizeof err);
     setenv("SHELL", "/nonexistent/shell", 1);
     proxy_command_init(&proxy);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client/ssh_config.h"
+#include "tests/vfork.h"
 
 static char folder[] = "/tmp/ssh_config_test_XXXXXX";
 static struct options o;
@@ -171,8 +172,16 @@ static void test_exec(void **state)
     assert_int_equal(o.port, 3);
     assert_null(o.tag);
     assert_string_equal(o.user, "u");
-    setenv("SHELL", "/no/such/shell", 1);
+}
+
+static void test_exec_without_a_shell(void **state)
+{
     struct adit_error err = {0};
+    (void)state;
+    if (!vfork_is_real())
+        skip();
+    write_file("exec", "Match exec true\nPort 3\n", 0600);
+    setenv("SHELL", "/no/such/shell", 1);
     assert_int_equal(resolve("web", "exec", &err), ADIT_E_SYSTEM);
     assert_non_null(strstr(err.text, "exec line 1: "));
     unsetenv("SHELL");
@@ -193,8 +202,8 @@ static void test_local_network(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-    const struct CMUnitTest tests[] = {T(test_names),        T(test_command_line), T(test_second_pass),
-                                       T(test_default_file), T(test_refusals),     T(test_exec),
-                                       T(test_local_network)};
+    const struct CMUnitTest tests[] = {
+        T(test_names),    T(test_command_line), T(test_second_pass),          T(test_default_file),
+        T(test_refusals), T(test_exec),         T(test_exec_without_a_shell), T(test_local_network)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
