@@ -8,6 +8,7 @@
 #include "client/auth.h"
 #include "client/channel_rules.h"
 #include "client/host_keys.h"
+#include "client/host_keys_update.h"
 #include "client/jump_spec.h"
 #include "client/proxy_url.h"
 #include "client/secret.h"
@@ -41,6 +42,7 @@ struct client {
     struct texts paths; /* of Unix sockets, expanded */
     struct channel_rules rules;
     struct host_keys host_keys;
+    struct host_keys_update update;
     struct identities identities;
     struct auth auth;
 };
@@ -416,6 +418,8 @@ static enum adit_err client_fill(struct client *c, const char *host, const struc
     if (e != ADIT_E_OK)
         return e;
     make_config(c);
+    host_keys_update_init(&c->update, &c->host_keys);
+    c->config.wants_host_keys = host_keys_update_wanted(&c->host_keys);
     /* -N stays; -W alone ends with its data. */
     c->config.keep_open = c->options->session_type == SESSION_TYPE_NONE && stdio == NULL;
     auth_init(&c->auth, c->options, &c->prompt, &c->identities, c->user, c->host);
@@ -446,6 +450,7 @@ void client_free(struct client *c)
     if (c == NULL)
         return;
     identities_wipe(&c->identities);
+    host_keys_update_wipe(&c->update);
     host_keys_wipe(&c->host_keys);
     free(c->remote_command);
     free(c->agent_path);
@@ -517,6 +522,14 @@ void client_answer(struct client *c, struct session_question *q)
         break;
     case SESSION_ASK_PASSWORD_CHANGE:
         auth_password_change(&c->auth, q);
+        break;
+    case SESSION_ASK_HOST_KEYS:
+        host_keys_update_shown(&c->update, q->data);
+        q->prove = c->update.prove;
+        q->prove_count = c->update.prove_count;
+        break;
+    case SESSION_ASK_PROOFS:
+        host_keys_update_proven(&c->update, q->session_id, q->data);
         break;
     }
     session_answer(q);

@@ -220,3 +220,45 @@ enum adit_err file_append(const char *path, struct span text, size_t max, struct
     (void)close(lock);
     return e;
 }
+
+/* ---- Other contents ---- */
+
+static enum adit_err rewrite_locked(const char *path, size_t max, file_edit *edit, void *ctx,
+                                    struct adit_error *err)
+{
+    struct stat status;
+    struct file old, text = {0};
+    struct adit_error why = {0};
+    bool missing = false;
+    enum adit_err e = file_read(&old, path, max, &status, &missing, &why);
+    if (missing)
+        return ADIT_E_OK;
+    if (e == ADIT_E_OK && edit(ctx, span_make(old.p, old.n), &text, &why)) {
+        const struct file nothing = {0};
+        if (!replace(path, &nothing, &status, span_make(text.p, text.n)))
+            e = system_error(&why, path);
+    } else if (e == ADIT_E_OK) {
+        e = why.code;
+    }
+    file_wipe(&text);
+    file_wipe(&old);
+    return e == ADIT_E_OK ? e : adit_fail(err, e, "%s", why.text);
+}
+
+enum adit_err file_rewrite(const char *path, size_t max, file_edit *edit, void *ctx, struct adit_error *err)
+{
+    char end[PATH_MAX];
+    struct stat status;
+    if (!link_end(path, end))
+        return system_error(err, path);
+    if (stat(end, &status) != 0 || !S_ISREG(status.st_mode))
+        return ADIT_E_OK;
+    int lock = folder_lock(end);
+    if (lock < 0)
+        return adit_fail(err, ADIT_E_SYSTEM, "the folder of %s: %s", path, strerror(errno));
+    enum adit_err e = rewrite_locked(end, max, edit, ctx, err);
+    if (e == ADIT_E_OK)
+        (void)fsync(lock);
+    (void)close(lock);
+    return e;
+}

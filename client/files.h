@@ -34,4 +34,13 @@ void file_wipe(struct file *file); /* overwrites and frees */
 enum adit_err file_append(const char *path, struct span text, size_t max,
                           struct adit_error *err) ADIT_MUST_USE;
 
+/* What becomes of a file's text: writes the new one to *out (all zero before), which the caller wipes, and
+ * says whether it differs; false also when memory is short, with *err set. */
+typedef bool file_edit(void *ctx, struct span old, struct file *out, struct adit_error *err);
+/* The file at path with other contents, as safely as file_append: read under the lock, replaced in one step,
+ * and not touched when edit says false. A missing file stays missing, with ADIT_E_OK; what is no regular file
+ * is left alone. */
+enum adit_err file_rewrite(const char *path, size_t max, file_edit *edit, void *ctx,
+                           struct adit_error *err) ADIT_MUST_USE;
+
 #endif

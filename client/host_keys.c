@@ -177,6 +177,7 @@ enum adit_err host_keys_init(struct host_keys *h, const struct options *options,
     if (e != ADIT_E_OK || options->fingerprints.count > 0) /* the pin decides alone: no file is needed */
         return e;
     e = read_list(h, &options->user_known_hosts, user_files, names, true, err);
+    h->user_count = h->count;
     if (e == ADIT_E_OK)
         e = read_list(h, &options->global_known_hosts, global_files, names, false, err);
     if (e == ADIT_E_OK)
@@ -445,6 +446,7 @@ static enum adit_err on_unknown(struct host_keys *h, const struct known_hosts_ch
     if (answer == ANSWER_NO)
         return refused(err, h, "the key was not accepted");
     remember(h, &h->query, offer);
+    h->may_update = strict == STRICT_ASK && offer->cert.blob.n == 0;
     return ADIT_E_OK;
 }
 
@@ -481,6 +483,7 @@ static enum adit_err check_files(struct host_keys *h, const struct offer *offer,
         say(h, LOG_LEVEL_DEBUG1, "Host '%s' is known and matches the %s host key.", h->query.name,
             offer->type);
         say(h, LOG_LEVEL_DEBUG1, "Found key in %s:%zu", place(h, check), check->line_number);
+        h->may_update = check->file_index < h->user_count && offer->cert.blob.n == 0;
         show_known(h, offer);
         return ADIT_E_OK;
     case KNOWN_HOSTS_REVOKED:
@@ -738,6 +741,7 @@ enum adit_err host_keys_check(struct host_keys *h, struct span blob, const char 
     struct judgement *j = calloc(1, sizeof *j);
     if (j == NULL)
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    h->may_update = false;
     enum adit_err e = judge(h, blob, peer, j, err);
     free(j);
     return e;

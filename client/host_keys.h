@@ -30,11 +30,14 @@ struct host_keys {
     struct known_hosts_command command;
     size_t command_at; /* which of the files is its output, when there is one */
     size_t count;
+    size_t user_count; /* the first of them are the user's */
     struct host_keys_file {
         char *path;
         struct file text; /* empty for a missing file */
     } files[HOST_KEYS_FILES_MAX];
     struct texts revoked; /* RevokedHostKeys: paths */
+    bool may_update;      /* the last key judged is a plain one that the user's files have, or that the user
+                           * has said yes to: what UpdateHostKeys needs */
     char *add_to;         /* where new keys go: the first user file; NULL: nowhere */
 };
 

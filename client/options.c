@@ -319,8 +319,6 @@ static bool special_is_default(const struct options *o, const struct option_row 
         return option_text(o->proxy_url) == NULL;
     if (row->set == option_set_cnames)
         return texts_has(&o->canonicalize_permitted_cnames, "none");
-    if (row->set == option_set_update_host_keys)
-        return o->update_host_keys == UPDATE_HOST_KEYS_NO;
     if (row->set == option_set_forward_agent)
         return !o->forward_agent;
     if (row->set == option_set_add_keys)

@@ -180,7 +180,7 @@ const struct option_row option_rows[] = {
      .words = "Invalid hash algorithm"},
     FILES("RevokedHostKeys", revoked_host_keys, BUILT),
     COMMAND("KnownHostsCommand", known_hosts_command, BUILT),
-    {ROW("UpdateHostKeys", SPECIAL, PENDING), AT(update_host_keys), .set = option_set_update_host_keys,
+    {ROW("UpdateHostKeys", SPECIAL, BUILT), AT(update_host_keys), .set = option_set_update_host_keys,
      .choices = update_host_keys},
     {ROW("VerifyHostKeyDNS", CHOICE, NOTED), AT(verify_host_key_dns), .choices = verify_dns},
     SPECIAL("AditHostKeyFingerprint", option_set_fingerprint, BUILT),

@@ -255,7 +255,7 @@ static bool conn_events(struct conn *c)
     struct session *s = c->session;
     struct ssh_event ev;
     bool any = false;
-    while (!s->is_asking && !c->is_over && ssh_next(c->ssh, &ev)) {
+    while (!question_pauses(s) && !c->is_over && ssh_next(c->ssh, &ev)) {
         any = true;
         session_event(s, &ev);
     }
@@ -266,7 +266,7 @@ static bool conn_events(struct conn *c)
 static bool may_read(const struct conn *c)
 {
     const struct session *s = c->session;
-    return !c->is_over && !s->is_asking && c->transport.can_read && !pump_set_is_full(&s->pumps);
+    return !c->is_over && !question_pauses(s) && c->transport.can_read && !pump_set_is_full(&s->pumps);
 }
 
 /* A server that has not set TCP_NODELAY holds its next small packet back until the last one is acknowledged,

@@ -56,6 +56,15 @@ enum session_phase {
     PHASE_ENDED,
 };
 
+/* What the server shows of its host keys, and then its signatures: see proof.c. */
+struct proof {
+    bool is_seen; /* it has shown them: once is enough */
+    bool is_bad;  /* one of its answers was none */
+    size_t due;   /* answers that are to come */
+    uint8_t *bytes;
+    size_t n, cap;
+};
+
 struct session {
     struct session_config config;
     struct session_ops ops;
@@ -86,6 +95,7 @@ struct session {
     bool lines_are_cut;
     bool is_asking;
     struct session_question question;
+    struct proof proof;
 };
 
 /* ---- session.c */
@@ -134,8 +144,19 @@ void proxy_over(struct conn *c); /* forgets it, and its secrets. Any number of t
 
 /* Poses the question of an event; false when the event is none. */
 bool question_ask(struct session *s, const struct ssh_event *ev);
+/* HOST_KEYS or PROOFS; data must stay until it is answered. */
+void question_host_keys(struct session *s, enum session_question_kind kind, struct span data);
+/* The machine waits for the answer: nothing is read or told until it is there. */
+bool question_pauses(const struct session *s);
 /* The answer came: gives it to the machine (dead: only wipes it). */
 void question_answered(struct session *s, bool is_dead);
+
+/* ---- proof.c */
+
+void proof_on_shown(struct session *s, struct span keys); /* hostkeys-00@openssh.com came */
+void proof_ask(struct session *s, const struct span *keys, size_t count);
+void proof_on_reply(struct session *s, const struct ssh_event *ev); /* its owner is s->proof */
+void proof_wipe(struct proof *p);
 
 /* ---- idle.c */
 

@@ -77,6 +77,24 @@ bool question_ask(struct session *s, const struct ssh_event *ev)
     return true;
 }
 
+void question_host_keys(struct session *s, enum session_question_kind kind, struct span data)
+{
+    struct session_question *q = &s->question;
+    memset(q, 0, sizeof *q);
+    q->session = s;
+    q->kind = kind;
+    q->data = data;
+    q->session_id = ssh_session_id(s->conn.ssh);
+    s->is_asking = true;
+    s->ops.ask(s->ops.ctx, q);
+}
+
+bool question_pauses(const struct session *s)
+{
+    return s->is_asking && s->question.kind != SESSION_ASK_HOST_KEYS &&
+           s->question.kind != SESSION_ASK_PROOFS;
+}
+
 void session_answer(struct session_question *q)
 {
     struct session *s = q->session;
@@ -144,6 +162,12 @@ static void tell(struct session *s)
     case SESSION_ASK_CREDENTIAL:
     case SESSION_ASK_PASSWORD_CHANGE:
         tell_credential(s);
+        return;
+    case SESSION_ASK_HOST_KEYS:
+        proof_ask(s, q->prove, q->prove_count);
+        return;
+    case SESSION_ASK_PROOFS:
+        proof_wipe(&s->proof);
         return;
     }
 }

@@ -488,9 +488,13 @@ static void on_channel_event(struct session *s, const struct ssh_event *ev)
     }
 }
 
-static void on_global_reply(const struct ssh_event *ev)
+static void on_global_reply(struct session *s, const struct ssh_event *ev)
 {
     struct forwarder *f = ev->owner;
+    if (ev->owner == &s->proof) {
+        proof_on_reply(s, ev);
+        return;
+    }
     if (f && f->ops->on_reply)
         f->ops->on_reply(f, ev);
 }
@@ -553,11 +557,13 @@ void session_event(struct session *s, const struct ssh_event *ev)
         on_requested_open(s, ev);
         return;
     case SSH_EVENT_GLOBAL_REPLY:
-        on_global_reply(ev);
+        on_global_reply(s, ev);
         return;
     case SSH_EVENT_GLOBAL_REQUEST:
         if (ev->flag)
             ssh_global_answer(s->conn.ssh, false, span_make(NULL, 0));
+        else if (span_is(ev->names, "hostkeys-00@openssh.com"))
+            proof_on_shown(s, ev->data);
         return;
     case SSH_EVENT_AUTH_REQUEST:
         return; /* the server role's */
@@ -897,6 +903,7 @@ static enum adit_err session_launch(struct session *s, struct adit_error *err)
 static void session_free(struct session *s)
 {
     adit_wipe(&s->question, sizeof s->question);
+    proof_wipe(&s->proof);
     free(s->forwarders);
     free(s);
 }

@@ -139,8 +139,9 @@ struct session_config {
     bool permits_are_limited;                           /* PermitRemoteOpen: only what is in permits */
     const struct session_permit *permits;
     size_t permit_count;
-    bool keep_open; /* stay without any forward, and when the stdio forward is over (-N); otherwise the
-                     * session ends by itself then */
+    bool keep_open;       /* stay without any forward, and when the stdio forward is over (-N); otherwise the
+                           * session ends by itself then */
+    bool wants_host_keys; /* HOST_KEYS is asked when the server shows its keys, once a connection */
     bool may_open_sessions;  /* false: an OpenSSH server is told that no shell or command will be asked for
                               * (no-more-sessions@openssh.com) */
     uint32_t buffer_budget;  /* bytes held for slow local sockets and granted as windows; 0: 32 MiB, 4 MiB on
@@ -162,7 +163,14 @@ enum session_question_kind {
     SESSION_ASK_KBDINT,     /* name, instruction, prompts -> accept and answers; else why_not */
     SESSION_ASK_PASSWORD_CHANGE, /* instruction -> PASSWORD (old_password, password) or any other credential
                                   */
+    /* Traffic goes on while these two are answered. */
+    SESSION_ASK_HOST_KEYS, /* data: the keys that the server has, a string each as it sent them -> prove */
+    SESSION_ASK_PROOFS, /* data: a signature for each of prove, in order, a string each; session_id. Nothing
+                         * is answered: they are to be verified and the keys kept */
 };
+
+/* A server that shows more host keys, or bytes of them, is not listened to. */
+enum { SESSION_HOST_KEYS_MAX = 64, SESSION_HOST_KEYS_LEN_MAX = 64 * 1024 };
 
 enum session_credential {
     SESSION_CREDENTIAL_GIVE_UP,   /* no more: the session ends with ADIT_E_AUTH and why_not.text */
@@ -210,6 +218,10 @@ struct session_question {
     /* Room for a signature or for secrets; wiped by the session once it is used. */
     uint8_t reply[LIMIT_SIGNATURE];
     size_t reply_len;
+    const struct span *prove; /* HOST_KEYS: prove_count strings, with their length before them, of data: each
+                               * a key that the server must prove to own; PROOFS then follows if it does.
+                               * None: it is over. Used before the question is over */
+    size_t prove_count;
 };
 
 /* Hands q back, answered. Any thread, once a question. */

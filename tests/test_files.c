@@ -155,6 +155,35 @@ static void test_writers_at_once(void **state)
     assert_int_equal(system("test -z \"$(ls /tmp/adit-test-files.*/*.?????? 2>/dev/null)\""), 0);
 }
 
+static bool to_upper(void *ctx, struct span old, struct file *out, struct adit_error *err)
+{
+    (void)err;
+    *out = (struct file){.p = malloc(old.n + 1), .n = old.n, .cap = old.n + 1};
+    assert_non_null(out->p);
+    for (size_t i = 0; i < old.n; i++)
+        out->p[i] = old.p[i] >= 'a' && old.p[i] <= 'z' ? (uint8_t)(old.p[i] - 32) : old.p[i];
+    return *(const bool *)ctx;
+}
+
+/* Mode and link stay, nothing is left beside it; a missing file stays missing. */
+static void test_rewrite(void **state)
+{
+    struct adit_error err = {0};
+    bool changes = false;
+    (void)state;
+    put(at("other"), "text", 0640);
+    assert_int_equal(symlink("other", at("other-link")), 0);
+    assert_int_equal(file_rewrite(at("other-link"), 1 << 20, to_upper, &changes, &err), ADIT_E_OK);
+    check(at("other"), "text", 0640);
+    changes = true;
+    assert_int_equal(file_rewrite(at("other-link"), 1 << 20, to_upper, &changes, &err), ADIT_E_OK);
+    check(at("other"), "TEXT", 0640);
+    assert_int_equal(file_rewrite(at("other"), 3, to_upper, &changes, &err), ADIT_E_LIMIT);
+    assert_int_equal(file_rewrite(at("missing"), 1 << 20, to_upper, &changes, &err), ADIT_E_OK);
+    assert_int_equal(access(at("missing"), F_OK), -1);
+    assert_int_equal(file_rewrite("/dev/null", 1 << 20, to_upper, &changes, &err), ADIT_E_OK);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -176,6 +205,7 @@ int main(void)
                                        cmocka_unit_test(test_append_through_links),
                                        cmocka_unit_test(test_device_is_not_replaced),
                                        cmocka_unit_test(test_no_folder),
+                                       cmocka_unit_test(test_rewrite),
                                        cmocka_unit_test(test_writers_at_once)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -46,6 +46,7 @@ struct server {
     atomic_bool die;          /* close the transport without a word */
     atomic_bool open_remote;  /* open a forwarded-tcpip for what was asked */
     atomic_bool open_foreign; /* open one nobody asked for */
+    atomic_bool show_keys;    /* hostkeys-00@openssh.com */
     const char *greeting;     /* what it says on those; "hello" */
     size_t greeting_n;
     atomic_uint cancels, remote_echoed, remote_refused;
@@ -246,6 +247,8 @@ static void server_commands(struct server *v)
 {
     struct span where = span_str(v->asked_address), from = SPAN_LIT("192.0.2.7"),
                 foreign = SPAN_LIT("/other");
+    if (atomic_exchange(&v->show_keys, false))
+        (void)!ssh_global_request(v->ssh, "hostkeys-00@openssh.com", span_str("\1\1keys"), false, NULL);
     if (v->asked_path && atomic_exchange(&v->open_remote, false))
         (void)!ssh_open_forwarded_streamlocal(v->ssh, where, NULL);
     if (v->asked_path && atomic_exchange(&v->open_foreign, false))
@@ -312,7 +315,7 @@ struct fixture {
     uint16_t port[FORWARDS], remote_port;
     size_t addresses[FORWARDS];
     bool is_done, is_ended, refuse_host_key, hold_question;
-    size_t failed;
+    size_t failed, keys_shown, keys_to_prove;
     struct session_question *held;
     struct session_exec exec;
     int in, out, err; /* our ends of the command's pipes; -1 */
@@ -338,6 +341,14 @@ static void on_ask(void *ctx, struct session_question *q)
         q->credential = SESSION_CREDENTIAL_GIVE_UP;
         (void)adit_fail(&q->why_not, ADIT_E_AUTH, "nothing else to try");
     }
+    if (q->kind == SESSION_ASK_HOST_KEYS) {
+        static const struct span prove[] = {SPAN_LIT("\0\0\0\1a"), SPAN_LIT("\0\0\0\1b")};
+        must(span_is(q->data, "\1\1keys") && q->session_id.n == 32);
+        f->keys_shown++;
+        q->prove = prove;
+        q->prove_count = f->keys_to_prove;
+    }
+    must(q->kind != SESSION_ASK_PROOFS); /* this server proves nothing */
     pthread_mutex_lock(&f->lock);
     bool hold = f->hold_question;
     if (hold)
@@ -380,6 +391,7 @@ static void on_log(void *ctx, enum session_level level, const char *line)
     pthread_mutex_lock(&f->lock);
     if (level <= SESSION_VERBOSE && f->log_n + strlen(line) + 2 < sizeof f->log)
         f->log_n += (size_t)snprintf(f->log + f->log_n, sizeof f->log - f->log_n, "%s\n", line);
+    pthread_cond_broadcast(&f->changed);
     pthread_mutex_unlock(&f->lock);
 }
 
@@ -1229,6 +1241,48 @@ static void test_second_stop_is_at_once(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* What the server shows is asked about once; what it does not prove is nothing, and is said once. */
+static void test_host_keys(void **state)
+{
+    struct fixture *f = *state;
+    f->config.wants_host_keys = true;
+    f->keys_to_prove = 2;
+    atomic_store(&f->server.show_keys, true);
+    start(f, 0);
+    pthread_mutex_lock(&f->lock);
+    while (strstr(f->log, "failed to confirm ownership") == NULL && !f->is_ended)
+        pthread_cond_wait(&f->changed, &f->lock);
+    pthread_mutex_unlock(&f->lock);
+    assert_true(logged(f, "Server failed to confirm ownership"));
+    atomic_store(&f->server.show_keys, true);
+    stop_cleanly(f, NULL);
+    assert_int_equal(f->keys_shown, 1);
+}
+
+/* The question may take its time, and an end waits for its answer. */
+static void test_host_keys_and_stop(void **state)
+{
+    struct fixture *f = *state;
+    f->config.wants_host_keys = true;
+    start(f, 0);
+    wait_until(f, &f->is_done);
+    pthread_mutex_lock(&f->lock);
+    f->hold_question = true;
+    pthread_mutex_unlock(&f->lock);
+    atomic_store(&f->server.show_keys, true);
+    pthread_mutex_lock(&f->lock);
+    while (f->held == NULL && !f->is_ended)
+        pthread_cond_wait(&f->changed, &f->lock);
+    struct session_question *q = f->held;
+    pthread_mutex_unlock(&f->lock);
+    assert_non_null(q);
+    session_stop(f->session);
+    session_stop(f->session);
+    session_answer(q);
+    struct adit_error err = {ADIT_E_OK, ""};
+    assert_int_equal(join(f, NULL, &err), ADIT_E_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1245,6 +1299,8 @@ int main(void)
         TEST(test_remote_socks),
         TEST(test_remote_socks_refusals),
         TEST(test_channel_timeout),
+        TEST(test_host_keys),
+        TEST(test_host_keys_and_stop),
         TEST(test_stdio),
         TEST(test_stdio_refused),
         TEST(test_jump),
