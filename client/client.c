@@ -35,6 +35,7 @@ struct client {
     struct proxy_url proxy_url;
     struct session_proxy proxy;
     char *proxy_command, *proxy_jump; /* expanded; NULL: none */
+    char *ident;                      /* our version with VersionAddendum; NULL: without one */
     char *remote_command, *local_command;
     char *agent_path;                  /* ForwardAgent: the socket; NULL: no agent is forwarded */
     const struct forward_spec **specs; /* forward_count of both */
@@ -144,6 +145,25 @@ static enum adit_err choose_proxy_url(struct client *c, struct adit_error *err)
                                       .password = c->proxy_url.password};
     c->config.proxy = &c->proxy;
     return e;
+}
+
+static enum adit_err choose_ident(struct client *c, const struct names *n, struct adit_error *err)
+{
+    char text[EXPAND_PATH_CAP];
+    const char *addendum = c->options->version_addendum;
+    enum { IDENT_CAP = LIMIT_IDENT_LINE + 1 };
+    if (addendum == NULL || *addendum == 0)
+        return ADIT_E_OK;
+    enum adit_err e = expand_tokens(text, addendum, NULL, &n->expand, err);
+    if (e != ADIT_E_OK)
+        return e;
+    c->ident = malloc(IDENT_CAP);
+    if (c->ident == NULL)
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    if (adit_format(c->ident, IDENT_CAP, "adit_" ADIT_VERSION " %s", text) !=
+        sizeof("adit_" ADIT_VERSION) + strlen(text))
+        return adit_fail(err, ADIT_E_CONFIG, "VersionAddendum: too long");
+    return ADIT_E_OK;
 }
 
 /* A host that is reached through another one or by a command has no use for AditProxy: its jump host may. */
@@ -346,6 +366,7 @@ static enum adit_err make_ssh_config(struct client *c, struct adit_error *err)
                                         .ciphers = o->ciphers,
                                         .macs = o->macs,
                                         .compression = o->compression ? "zlib@openssh.com,zlib,none" : NULL,
+                                        .ident = c->ident,
                                         .rekey_bytes = o->rekey_bytes,
                                         .rekey_seconds = o->rekey_seconds,
                                         .alive_interval_s = o->alive_interval_s,
@@ -405,6 +426,8 @@ static enum adit_err client_fill(struct client *c, const char *host, const struc
     if (e == ADIT_E_OK)
         e = choose_proxy(c, names, err);
     if (e == ADIT_E_OK)
+        e = choose_ident(c, names, err);
+    if (e == ADIT_E_OK)
         e = choose_commands(c, names, err);
     if (e == ADIT_E_OK && c->options->forward_agent)
         e = choose_agent(c, names, err);
@@ -459,6 +482,7 @@ void client_free(struct client *c)
     free(c->forwards);
     free(c->proxy_command);
     free(c->proxy_jump);
+    free(c->ident);
     proxy_url_wipe(&c->proxy_url);
     texts_wipe(&c->paths);
     channel_rules_wipe(&c->rules);

@@ -146,7 +146,7 @@ const struct option_row option_rows[] = {
     NUMBER("ServerAliveCountMax", alive_count_max, 1, 1000000, BUILT),
     SPECIAL("RekeyLimit", option_set_rekey, BUILT),
     SPECIAL_AT("Compression", compression, option_set_compression, BUILT),
-    SPECIAL_AT("VersionAddendum", version_addendum, option_set_version_addendum, PENDING),
+    SPECIAL_AT("VersionAddendum", version_addendum, option_set_version_addendum, BUILT),
     SPECIAL("IPQoS", option_set_ip_qos, BUILT),
     SPECIAL_AT("ProxyCommand", proxy_command, option_set_proxy_command, BUILT),
     SPECIAL_AT("ProxyJump", proxy_jump, option_set_proxy_jump, BUILT),

@@ -72,6 +72,20 @@ static void test_config(void **state)
     assert_true(c->keep_open && c->tcp_keepalive);
 }
 
+static void test_version_addendum(void **state)
+{
+    (void)state;
+    option("VersionAddendum of %n %%");
+    assert_string_equal(config("web", NULL)->ssh.ident, "adit_" ADIT_VERSION " of web %");
+}
+
+static void test_no_version_addendum(void **state)
+{
+    (void)state;
+    option("VersionAddendum none");
+    assert_null(config("web", NULL)->ssh.ident);
+}
+
 static void test_binds(void **state)
 {
     (void)state;
@@ -208,9 +222,11 @@ int main(void)
     if (client_setup(&err) != ADIT_E_OK)
         return 1;
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
-    const struct CMUnitTest tests[] = {T(test_config),    T(test_binds),      T(test_gateway_ports),
-                                       T(test_paths),     T(test_bad_token),  T(test_unset_variable),
-                                       T(test_long_path), T(test_dirty_path), T(test_remote_socks),
-                                       T(test_stdio),     T(test_bad_names)};
+    const struct CMUnitTest tests[] = {
+        T(test_config),     T(test_version_addendum), T(test_no_version_addendum),
+        T(test_binds),      T(test_gateway_ports),    T(test_paths),
+        T(test_bad_token),  T(test_unset_variable),   T(test_long_path),
+        T(test_dirty_path), T(test_remote_socks),     T(test_stdio),
+        T(test_bad_names)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

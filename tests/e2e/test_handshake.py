@@ -98,3 +98,17 @@ def test_tunnel_is_ready_without_the_server_waiting(kit, sshd, relay, echo):
     wait_until(lambda: traffic.listeners(port), 5, "the listener, while the server is silent")
     path.thaw()
     assert traffic.ask(("127.0.0.1", port)) == b"ping"
+
+
+def test_version_addendum(kit, sshd, service):
+    """VersionAddendum stands behind our version, with its tokens, as ssh 10 sends it; a text that cannot stand there
+    ends it before anything is sent."""
+    mark = sshd.mark()
+    client = kit.connect(sshd, "-o", "VersionAddendum=to %n:%p (x)", "-W", service(traffic.greeter, "hello").target)
+    client.wait_out("hello")
+    seen = sshd.wait_log(r"remote software version \S+ .*", mark)
+    assert f"to 127.0.0.1:{sshd.port} (x)" in seen
+    mark = sshd.mark()
+    refused = kit.connect(sshd, "-o", "VersionAddendum=a\tb", "-N", "-L", "0:127.0.0.1:1")
+    assert refused.finish() == 255
+    assert "version" in refused.err.text and "Connection from" not in sshd.text(mark)
