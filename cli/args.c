@@ -301,7 +301,8 @@ static void set_control_command(struct parse *p, const char *command)
         (void)adit_fail(p->err, ADIT_E_USAGE, "Multiplexing command already specified");
     else if (!is_known)
         (void)adit_fail(p->err, ADIT_E_USAGE, "Invalid multiplex command: '%s'", command);
-    else
+    else if (strcmp(command, "proxy") == 0 || strcmp(command, "conninfo") == 0 ||
+             strcmp(command, "channels") == 0)
         (void)adit_fail(p->err, ADIT_E_UNSUPPORTED, "option -O %s is not supported yet", command);
     p->args->control_command = command;
 }
@@ -520,10 +521,10 @@ enum adit_err args_finish(struct args *args, struct adit_error *err)
         return adit_fail(err, ADIT_E_USAGE, "Cannot fork into background without a command to execute.");
     if (args->wants_config) /* what is not built is shown all the same */
         return ADIT_E_OK;
-    enum adit_err e = options_check(&args->options, err);
-    if (e != ADIT_E_OK)
-        return e;
-    return ADIT_E_OK;
+    uint32_t master = args->options.control_master;
+    if (master == CONTROL_MASTER_ASK || master == CONTROL_MASTER_AUTO_ASK)
+        return adit_fail(err, ADIT_E_UNSUPPORTED, "ControlMaster ask is not supported yet");
+    return options_check(&args->options, err);
 }
 
 void args_wipe(struct args *args)

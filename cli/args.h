@@ -35,8 +35,9 @@ struct args {
     struct texts identities;   /* -i, which are in options, too */
     struct forward_spec stdio; /* -W */
     bool has_stdio;
-    bool use_syslog;   /* -y */
-    bool wants_config; /* -G */
+    bool is_persistent; /* not of argv: a master that is in the background for ControlPersist */
+    bool use_syslog;    /* -y */
+    bool wants_config;  /* -G */
     bool wants_help, wants_version;
     bool wants_usage; /* with an error: the usage text belongs below it */
 };

@@ -7,8 +7,10 @@
 
 #include "cli/args.h"
 #include "cli/background.h"
+#include "cli/control.h"
 #include "cli/identity_flags.h"
 #include "cli/log.h"
+#include "cli/mux.h"
 #include "cli/query.h"
 #include "cli/run.h"
 #include "client/client.h"
@@ -125,6 +127,40 @@ static int show_config(const struct args *args, struct adit_error *err)
     return e != ADIT_E_OK ? usage_error(args, err) : written ? 0 : 255;
 }
 
+/* ControlPersist, as ssh has it: the connection is a master in the background from the start, and what was
+ * asked for here becomes its first guest. */
+static int connect_persistently(const struct args *args)
+{
+    struct args master = *args, guest = *args;
+    struct background background;
+    struct adit_error err = {0};
+    bool is_parent;
+    int status;
+    master.options.session_type = SESSION_TYPE_NONE;
+    master.has_stdio = false;
+    master.is_persistent = true;
+    guest.options.forward_count = 0; /* they are the master's */
+    if (background_fork(&background, &is_parent, &status, &err) != ADIT_E_OK)
+        return usage_error(args, &err);
+    if (!is_parent)
+        return run_connection(&master, &background);
+    if (status == 0 && !mux_session_of_own(&guest, &status))
+        status = 255;
+    return status;
+}
+
+/* Through a master that is there, or by a connection of our own. */
+static int connect_somehow(const struct args *args)
+{
+    int status;
+    const struct options *o = &args->options;
+    if (mux_session(args, &status))
+        return status;
+    if (control_is_persistent(o) && (o->session_type != SESSION_TYPE_NONE || args->has_stdio))
+        return connect_persistently(args);
+    return args->options.fork_after_auth ? connect_in_background(args) : run_connection(args, NULL);
+}
+
 static int run(struct args *args, struct adit_error *err)
 {
     static const char version[] = "adit " ADIT_VERSION "\n";
@@ -143,7 +179,9 @@ static int run(struct args *args, struct adit_error *err)
     if (args->wants_config)
         return show_config(args, err);
     notes_tell(&args->options);
-    return args->options.fork_after_auth ? connect_in_background(args) : run_connection(args, NULL);
+    if (args->control_command != NULL)
+        return mux_command(args);
+    return connect_somehow(args);
 }
 
 int main(int argc, char **argv)

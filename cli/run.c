@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/control.h"
 #include "cli/log.h"
 #include "cli/prompt.h"
 #include "cli/ready.h"
@@ -44,6 +45,7 @@ struct run {
     struct ready ready;
     struct shell shell;
     struct mail shell_news[SHELL_NEWS_COUNT];
+    struct session_control control;
     struct background *background; /* who waits for us to go there; NULL: nobody */
     bool is_stopping;              /* by a signal */
     bool is_ending;                /* that, or a hop has ended: no question is asked any more */
@@ -165,6 +167,7 @@ static void on_notice(void *ctx, const struct session_notice *n)
     case SESSION_CONNECTING: /* the session's own log tells these */
     case SESSION_CONNECTED:
     case SESSION_FORWARD_FAILED:
+    case SESSION_EXEC_OPENED:
     case SESSION_EXEC_UP: /* the shell's */
     case SESSION_EXEC_EXIT:
     case SESSION_EXEC_OVER:
@@ -346,6 +349,9 @@ static enum adit_err prepare(struct run *run, struct adit_error *err)
         e = background_copy(STDOUT_FILENO, &config->stdout_fd, err);
     if (e == ADIT_E_OK)
         e = shell_init(&run->shell, args, run->client, err);
+    if (e == ADIT_E_OK)
+        control_add(&run->control, &args->options, run->client,
+                    run->background != NULL && args->is_persistent);
     run->shell.box = &run->box;
     run->shell.snapshot.mail.kind = MAIL_SNAPSHOT;
     if (e == ADIT_E_OK) /* stdout is the command's, if there is one */
@@ -395,6 +401,8 @@ int run_connection(const struct args *args, struct background *background)
     enum adit_err e = prepare(&run, &err);
     if (e == ADIT_E_OK)
         e = signals_init(args->options.exit_codes ? -1 : EXIT_SSH_FAILURE, &err);
+    if (e == ADIT_E_OK && run.control.path != NULL)
+        (void)signals_watch(SIGWINCH); /* a client says that its terminal has another size */
     if (e == ADIT_E_OK)
         e = connect_and_serve(&run, &err);
     shell_end(&run.shell);

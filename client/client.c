@@ -38,6 +38,7 @@ struct client {
     char *ident;                      /* our version with VersionAddendum; NULL: without one */
     char *remote_command, *local_command;
     char *agent_path;                  /* ForwardAgent: the socket; NULL: no agent is forwarded */
+    char *control_path;                /* expanded; NULL: none */
     const struct forward_spec **specs; /* forward_count of both */
     struct session_forward *forwards;
     struct texts paths; /* of Unix sockets, expanded */
@@ -211,6 +212,22 @@ static enum adit_err choose_commands(struct client *c, const struct names *n, st
     return e;
 }
 
+const char *client_control_path(const struct client *c)
+{
+    return c->control_path;
+}
+
+static enum adit_err choose_control_path(struct client *c, const struct names *n, struct adit_error *err)
+{
+    const char *given = option_text(c->options->control_path);
+    if (given == NULL)
+        return ADIT_E_OK;
+    c->control_path = malloc(EXPAND_PATH_CAP);
+    if (c->control_path == NULL)
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    return expand_path(c->control_path, given, &n->expand, err);
+}
+
 const char *client_proxy_command(const struct client *c)
 {
     return c->proxy_command;
@@ -301,7 +318,7 @@ static enum adit_err make_forwards(struct client *c, const struct forward_spec *
     const struct options *o = c->options;
     size_t given = o->clear_all_forwardings ? 0 : o->forward_count;
     size_t count = given + (stdio != NULL ? 1 : 0);
-    enum { ROOM = 3 }; /* for a session channel and the agent too, and so that none is no failure */
+    enum { ROOM = 4 }; /* a session channel, the agent, a control socket, and so that none is no failure */
     c->specs = calloc(count + ROOM, sizeof(const struct forward_spec *));
     c->forwards = calloc(count + ROOM, sizeof *c->forwards);
     if (c->specs == NULL || c->forwards == NULL)
@@ -337,6 +354,16 @@ enum adit_err client_add_exec(struct client *c, const struct session_exec *exec,
     c->config.forward_count = n + 1;
     c->config.may_open_sessions = true;
     return ADIT_E_OK;
+}
+
+void client_add_control(struct client *c, const struct session_control *control)
+{
+    size_t n = c->config.forward_count;
+    if (n == 0 || c->forwards[n - 1].type != SESSION_FORWARD_EXEC) /* the guests' sessions may ask for it */
+        add_agent(c);
+    c->forwards[c->config.forward_count++] =
+        (struct session_forward){.type = SESSION_FORWARD_CONTROL, .control = control};
+    c->config.may_open_sessions = true;
 }
 
 /* ---- The configuration ---- */
@@ -416,12 +443,10 @@ static enum adit_err choose_agent(struct client *c, const struct names *n, struc
     return identity_agent_path(&c->agent_path, given, &n->expand, err);
 }
 
-static enum adit_err client_fill(struct client *c, const char *host, const struct forward_spec *stdio,
-                                 struct adit_error *err)
+/* What hangs on names alone. */
+static enum adit_err choose_all(struct client *c, const char *host, const struct forward_spec *stdio,
+                                struct names *names, struct adit_error *err)
 {
-    struct names *names = calloc(1, sizeof *names);
-    if (names == NULL)
-        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
     enum adit_err e = choose_names(c, host, names, err);
     if (e == ADIT_E_OK)
         e = choose_proxy(c, names, err);
@@ -432,15 +457,28 @@ static enum adit_err client_fill(struct client *c, const char *host, const struc
     if (e == ADIT_E_OK && c->options->forward_agent)
         e = choose_agent(c, names, err);
     if (e == ADIT_E_OK)
+        e = choose_control_path(c, names, err);
+    if (e == ADIT_E_OK)
+        e = make_forwards(c, stdio, names, err);
+    if (e == ADIT_E_OK)
+        make_config(c);
+    return e;
+}
+
+static enum adit_err client_fill(struct client *c, const char *host, const struct forward_spec *stdio,
+                                 struct adit_error *err)
+{
+    struct names *names = calloc(1, sizeof *names);
+    if (names == NULL)
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    enum adit_err e = choose_all(c, host, stdio, names, err);
+    if (e == ADIT_E_OK)
         e = host_keys_init(&c->host_keys, c->options, &names->expand, &c->prompt, err);
     if (e == ADIT_E_OK)
         e = identities_init(&c->identities, c->options, &names->expand, &c->prompt, err);
-    if (e == ADIT_E_OK)
-        e = make_forwards(c, stdio, names, err);
     free(names);
     if (e != ADIT_E_OK)
         return e;
-    make_config(c);
     host_keys_update_init(&c->update, &c->host_keys);
     c->config.wants_host_keys = host_keys_update_wanted(&c->host_keys);
     /* -N stays; -W alone ends with its data. */
@@ -468,6 +506,27 @@ enum adit_err client_new(struct client **out, const struct options *options, con
     return e;
 }
 
+enum adit_err client_new_guest(struct client **out, const struct options *options, const char *host,
+                               const struct forward_spec *stdio, struct adit_error *err)
+{
+    struct client *c = calloc(1, sizeof *c);
+    struct names *names = calloc(1, sizeof *names);
+    enum adit_err e = ADIT_E_MEMORY;
+    *out = NULL;
+    if (c == NULL || names == NULL)
+        (void)adit_fail(err, e, "out of memory");
+    else
+        c->options = options;
+    if (c != NULL && names != NULL)
+        e = choose_all(c, host, stdio, names, err);
+    free(names);
+    if (e == ADIT_E_OK)
+        *out = c;
+    else
+        client_free(c);
+    return e;
+}
+
 void client_free(struct client *c)
 {
     if (c == NULL)
@@ -478,6 +537,7 @@ void client_free(struct client *c)
     free(c->remote_command);
     free(c->agent_path);
     free(c->local_command);
+    free(c->control_path);
     free(c->specs);
     free(c->forwards);
     free(c->proxy_command);

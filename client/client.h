@@ -31,6 +31,10 @@ enum adit_err client_setup(struct adit_error *err) ADIT_MUST_USE;
 enum adit_err client_new(struct client **out, const struct options *options, const char *host,
                          const struct forward_spec *stdio, const struct client_prompt *prompt,
                          struct adit_error *err) ADIT_MUST_USE;
+/* The same for a guest in somebody else's connection (cli/mux.h): its names, forwards, commands and control
+ * path; no file is read, no agent asked, and no session can be started with it. */
+enum adit_err client_new_guest(struct client **out, const struct options *options, const char *host,
+                               const struct forward_spec *stdio, struct adit_error *err) ADIT_MUST_USE;
 void client_free(struct client *client); /* after session_join; NULL is fine */
 
 /* What the session is to be started with. The caller may set stdin_fd and stdout_fd (0 and 1 otherwise),
@@ -46,6 +50,10 @@ void client_carry_stream(struct client *client, int stream_fd);
 enum adit_err client_add_exec(struct client *client, const struct session_exec *exec,
                               struct adit_error *err) ADIT_MUST_USE;
 
+/* Adds a control socket, once. control is borrowed until client_free. Before session_start, behind
+ * client_add_exec. */
+void client_add_control(struct client *client, const struct session_control *control);
+
 /* The forward of a notice's index, as it was given; NULL for the session channel. */
 const struct forward_spec *client_forward(const struct client *client, size_t index);
 
@@ -57,6 +65,9 @@ const char *client_local_command(const struct client *client);
 const char *client_host(const struct client *client); /* where it connects to */
 uint16_t client_port(const struct client *client);
 const char *client_user(const struct client *client);
+
+/* ControlPath with its tokens expanded; NULL: there is none. */
+const char *client_control_path(const struct client *client);
 
 /* ProxyCommand and ProxyJump with their tokens expanded; NULL when there is none (or "none"). Never both. */
 const char *client_proxy_command(const struct client *client);

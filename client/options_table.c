@@ -225,9 +225,9 @@ const struct option_row option_rows[] = {
     COMMAND("LocalCommand", local_command, BUILT), /* nothing without the next one */
     FLAG("PermitLocalCommand", permit_local_command, BUILT),
     SPECIAL_AT("ObscureKeystrokeTiming", obscure_keystroke_ms, option_set_keystroke, SESSION),
-    CHOICE("ControlMaster", control_master, PENDING),
-    TEXT("ControlPath", control_path, PENDING),
-    SPECIAL_AT("ControlPersist", control_persist, option_set_persist, PENDING),
+    CHOICE("ControlMaster", control_master, BUILT),
+    TEXT("ControlPath", control_path, BUILT),
+    SPECIAL_AT("ControlPersist", control_persist, option_set_persist, BUILT),
     /* ourselves */
     {ROW("LogLevel", CHOICE, BUILT), AT(log_level), .choices = log_level, .words = "unsupported log level"},
     SPECIAL_AT("LogVerbose", log_verbose, option_set_log_verbose, NOTED),

@@ -99,6 +99,8 @@ static void log_start(struct forwarder *f, const struct session_exec *exec)
 static bool ask_agent(struct forwarder *f, struct channel *ch)
 {
     const struct session_config *config = forwarder_config(f);
+    if (f->guest && !f->spec->exec->wants_agent)
+        return true;
     for (size_t i = 0; i < config->forward_count; i++)
         if (config->forwards[i].type == SESSION_FORWARD_AGENT)
             return ssh_chan_request(forwarder_ssh(f), ch, "auth-agent-req@openssh.com",
@@ -231,6 +233,13 @@ static void exec_event(struct flow *flow, const struct ssh_event *ev)
     /* xon-xoff and what else a server may ask for is none of ours (RFC 4254 §6.8) */
 }
 
+static void exec_opened(struct flow *flow)
+{
+    struct session_notice n = {.kind = SESSION_EXEC_OPENED, .index = flow->forwarder->index};
+    forwarder_notify(flow->forwarder, &n);
+    flow_start(flow, flow->channel);
+}
+
 static void exec_over(struct forwarder *f)
 {
     struct session_notice n = {.kind = SESSION_EXEC_OVER, .index = f->index};
@@ -242,6 +251,7 @@ const struct forwarder_ops forwarder_exec = {
     .flow_size = sizeof(struct exec_flow),
     .begin = exec_begin,
     .on_command = exec_command,
+    .flow_opened = exec_opened,
     .flow_refused = exec_refused,
     .flow_event = exec_event,
     .flow_over = exec_over,

@@ -115,6 +115,7 @@ static void free_if_done(struct flow *flow)
 
 void flow_end(struct flow *flow, bool reset)
 {
+    bool was_dead = flow->is_dead;
     flow->is_dead = true;
     target_free(flow);
     if (flow->side)
@@ -123,7 +124,8 @@ void flow_end(struct flow *flow, bool reset)
         pump_abort(&flow->pump);
     else
         pump_wipe(&flow->pump); /* the client knows at once; the channel is closed when its answer comes */
-    if (flow->channel && !flow->is_opening && !flow->pump.is_started)
+    /* A session's pump leaves its channel to us. */
+    if (flow->channel && !flow->is_opening && !was_dead && (!flow->pump.is_started || flow->pump.is_session))
         ssh_chan_close(flow->forwarder->session->conn.ssh, flow->channel);
     if (!flow->channel)
         flow_free(flow);
@@ -233,6 +235,8 @@ static void on_opened(struct flow *flow, struct channel *channel)
     if (flow->is_dead) {
         flow_start(flow, channel);
         pump_abort(&flow->pump);
+        if (flow->pump.is_session)
+            ssh_chan_close(flow->forwarder->session->conn.ssh, channel);
     } else if (ops->flow_opened) {
         ops->flow_opened(flow);
     } else {

@@ -51,7 +51,9 @@ struct forwarder {
     size_t index;
     enum forwarder_state state;
     struct flow *flows;
-    void *own; /* the plug-in's */
+    void *own;           /* the plug-in's */
+    struct guest *guest; /* control.c's: somebody else asked for it; NULL: the configuration did */
+    bool is_cancelled;   /* stopped at the wish of a client of the control socket */
 };
 
 /* NULL operations are skipped. */
@@ -61,6 +63,8 @@ struct forwarder_ops {
     void (*bind)(struct forwarder *f);
     /* The connection is there, and channels may be opened: it is in its authentication, or beyond. */
     void (*begin)(struct forwarder *f);
+    /* Authenticated: everything may be opened. */
+    void (*open)(struct forwarder *f);
     /* No new connections; the flows go on. */
     void (*stop)(struct forwarder *f);
     /* Releases what is its own; the flows are gone already. */
@@ -102,7 +106,7 @@ struct forwarder_ops {
 };
 
 extern const struct forwarder_ops forwarder_local, forwarder_remote, forwarder_remote_dynamic,
-    forwarder_dynamic, forwarder_stdio, forwarder_jump, forwarder_agent, forwarder_exec;
+    forwarder_dynamic, forwarder_stdio, forwarder_jump, forwarder_agent, forwarder_exec, forwarder_control;
 
 /* ---- Kinds of descriptors, timers and letters in a session */
 
@@ -147,6 +151,24 @@ void forwarder_over(struct forwarder *f, const struct adit_error *why);
 void forwarder_exec_over(struct forwarder *f, const struct adit_error *why);
 /* A notice of the forwarder's own. */
 void forwarder_notify(struct forwarder *f, const struct session_notice *n);
+/* ---- Forwarders that come and go: control.c's */
+
+enum { FORWARDER_GUESTS = 256 }; /* at one time */
+/* spec and guest must stay until forwarder_remove. NULL: there are too many. Its operations are not called.
+ */
+struct forwarder *forwarder_add(struct forwarder *f, const struct session_forward *spec, struct guest *guest);
+void forwarder_remove(struct forwarder *f); /* it has no flows; frees what is its own */
+/* The i-th of the session's, of the configuration or not; NULL behind the last one. */
+struct forwarder *forwarder_at(struct forwarder *f, size_t i);
+bool forwarder_may_open(const struct forwarder *f); /* the session is open, and not about to end */
+/* Ends the session: in order, or at once. */
+void forwarder_end_session(struct forwarder *f, bool at_once);
+/* What becomes of a guest's: its notices, and its end (why as forwarder_over has it). */
+void control_on_notice(struct forwarder *f, const struct session_notice *n);
+void control_on_over(struct forwarder *f, const struct adit_error *why);
+/* A connection has ended, or something else may have changed. f: the control socket's. */
+void control_progress(struct forwarder *f);
+
 /* "10.0.0.5:443", "[::1]:80", "/run/docker.sock"; "-" without a target. */
 void forwarder_target(const struct forwarder *f, char out[static FORWARDER_TARGET_CAP]);
 

@@ -76,7 +76,7 @@ void idle_look(struct session *s)
 {
     uint64_t now = loop_now_ms();
     bool all = all_are_idle(s, now);
-    for (size_t i = 0; i < s->config.forward_count; i++)
+    for (size_t i = 0; i < s->forwarder_count; i++)
         for (struct flow *flow = s->forwarders[i].flows; flow; flow = flow->next) {
             if (all && is_carrying(flow))
                 close_flow(s, flow, s->config.channel_timeouts_s[SESSION_CHANNEL_GLOBAL]);

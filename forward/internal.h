@@ -83,7 +83,9 @@ struct session {
     atomic_uint stop_count;
     bool stop_waits; /* a stop came while a question is outstanding */
     enum session_phase phase;
-    struct forwarder *forwarders;
+    struct forwarder *forwarders; /* those of the configuration, and room for guests */
+    size_t forwarder_count;
+    struct forwarder *control; /* the control socket's; NULL: there is none */
     bool is_patient;        /* the open connections are waited for without a limit */
     bool forwards_are_told; /* ALL_FORWARDS_DONE was said */
     struct conn conn;

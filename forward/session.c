@@ -76,6 +76,15 @@ static void notify(struct session *s, const struct session_notice *n)
     s->ops.notify(s->ops.ctx, n);
 }
 
+/* A guest's are for whoever asked for it. */
+static void notify_of(struct forwarder *f, const struct session_notice *n)
+{
+    if (f->guest)
+        control_on_notice(f, n);
+    else
+        notify(f->session, n);
+}
+
 void session_notify_text(struct session *s, enum session_notice_kind kind, const char *text)
 {
     struct session_notice n = {.kind = kind, .text = text};
@@ -130,7 +139,7 @@ void forwarder_up(struct forwarder *f, size_t address_index, const char *bound, 
                                    .bound_port = bound_port,
                                    .target = target};
         session_log(f->session, SESSION_DEBUG1, "forward up: %s to %s", bound, target);
-        notify(f->session, &n);
+        notify_of(f, &n);
     }
     session_progress(f->session);
 }
@@ -141,18 +150,19 @@ void forwarder_remote_port(struct forwarder *f, uint16_t port)
     forwarder_target(f, target);
     struct session_notice n = {
         .kind = SESSION_REMOTE_PORT, .index = f->index, .bound_port = port, .target = target};
-    notify(f->session, &n);
+    notify_of(f, &n);
 }
 
 void forwarder_failed(struct forwarder *f, bool all, const struct adit_error *why)
 {
     struct session *s = f->session;
     struct session_notice n = {.kind = SESSION_FORWARD_FAILED, .index = f->index, .error = why};
+    bool is_fatal = s->config.exit_on_forward_failure && !f->guest;
     if (all)
         f->state = FORWARDER_FAILED;
-    session_log(s, s->config.exit_on_forward_failure ? SESSION_DEBUG1 : SESSION_INFO, "%s", why->text);
-    notify(s, &n);
-    if (s->config.exit_on_forward_failure) {
+    session_log(s, is_fatal ? SESSION_DEBUG1 : SESSION_INFO, "%s", why->text);
+    notify_of(f, &n);
+    if (is_fatal) {
         struct adit_error err = {ADIT_E_OK, ""};
         (void)adit_fail(&err, ADIT_E_FORWARD, "%s", why->text);
         session_finish(s, &err);
@@ -162,19 +172,22 @@ void forwarder_failed(struct forwarder *f, bool all, const struct adit_error *wh
 
 void forwarder_over(struct forwarder *f, const struct adit_error *why)
 {
-    if (!f->session->config.keep_open)
+    if (f->guest)
+        control_on_over(f, why);
+    else if (!f->session->config.keep_open)
         session_finish(f->session, why);
 }
 
 void forwarder_exec_over(struct forwarder *f, const struct adit_error *why)
 {
-    f->session->is_patient = true;
+    if (!f->guest)
+        f->session->is_patient = true;
     forwarder_over(f, why);
 }
 
 void forwarder_notify(struct forwarder *f, const struct session_notice *n)
 {
-    notify(f->session, n);
+    notify_of(f, n);
 }
 
 enum adit_err forwarder_resolve(struct forwarder *f, struct flow *flow, const char *host, uint16_t port,
@@ -190,7 +203,7 @@ enum adit_err forwarder_resolve(struct forwarder *f, struct flow *flow, const ch
 
 static bool any_forwarder(const struct session *s, enum forwarder_state state)
 {
-    for (size_t i = 0; i < s->config.forward_count; i++)
+    for (size_t i = 0; i < s->forwarder_count; i++)
         if (s->forwarders[i].state == state)
             return true;
     return false;
@@ -201,7 +214,7 @@ static void begin_forwarders(struct session *s)
     if (s->phase >= PHASE_AUTH)
         return;
     s->phase = PHASE_AUTH;
-    for (size_t i = 0; i < s->config.forward_count && s->phase == PHASE_AUTH; i++) {
+    for (size_t i = 0; i < s->forwarder_count && s->phase == PHASE_AUTH; i++) {
         struct forwarder *f = &s->forwarders[i];
         if (f->state != FORWARDER_FAILED && f->ops->begin)
             f->ops->begin(f);
@@ -210,7 +223,7 @@ static void begin_forwarders(struct session *s)
 
 static void stop_forwarders(struct session *s)
 {
-    for (size_t i = 0; i < s->config.forward_count; i++)
+    for (size_t i = 0; i < s->forwarder_count; i++)
         if (s->forwarders[i].ops->stop)
             s->forwarders[i].ops->stop(&s->forwarders[i]);
 }
@@ -250,7 +263,7 @@ void session_finish(struct session *s, const struct adit_error *why)
 static void tell_forwards_done(struct session *s)
 {
     struct session_notice n = {.kind = SESSION_ALL_FORWARDS_DONE};
-    for (size_t i = 0; i < s->config.forward_count; i++)
+    for (size_t i = 0; i < s->forwarder_count; i++)
         n.count += s->forwarders[i].state == FORWARDER_FAILED;
     s->forwards_are_told = true;
     notify(s, &n);
@@ -264,7 +277,7 @@ static void tell_forwards_done(struct session *s)
 
 static bool any_opening(const struct session *s)
 {
-    for (size_t i = 0; i < s->config.forward_count; i++)
+    for (size_t i = 0; i < s->forwarder_count; i++)
         for (const struct flow *f = s->forwarders[i].flows; f; f = f->next)
             if (f->is_opening)
                 return true;
@@ -295,12 +308,14 @@ void session_progress(struct session *s)
         tell_forwards_done(s);
     if (s->phase == PHASE_DRAINING && s->stats.open_now == 0 && !s->conn.is_over && s->conn.ssh)
         farewell(s);
+    if (s->control)
+        control_progress(s->control);
 }
 
 static void lose_flows(struct session *s, bool may_linger)
 {
     struct flow *flow, *next;
-    for (size_t i = 0; i < s->config.forward_count; i++)
+    for (size_t i = 0; i < s->forwarder_count; i++)
         for (flow = s->forwarders[i].flows; flow; flow = next) {
             next = flow->next;
             flow_lost(flow, s->error.code == ADIT_E_OK, may_linger);
@@ -415,6 +430,8 @@ static void on_authenticated(struct session *s, struct span method)
     plan_no_more_sessions(s);
     idle_start(s);
     session_notify_text(s, SESSION_AUTHENTICATED, clean);
+    if (s->control)
+        s->control->ops->open(s->control);
     session_progress(s);
 }
 
@@ -423,7 +440,7 @@ static struct forwarder *best_match(struct session *s, const struct ssh_event *e
     struct forwarder *best = NULL;
     int best_score = 0;
     bool is_tie = false;
-    for (size_t i = 0; i < s->config.forward_count; i++) {
+    for (size_t i = 0; i < s->forwarder_count; i++) {
         struct forwarder *f = &s->forwarders[i];
         int score = f->ops->match ? f->ops->match(f, ev) : 0;
         is_tie = score == best_score ? score > 0 : score > best_score ? false : is_tie;
@@ -639,8 +656,8 @@ static void command_execute(struct session *s, const struct session_command *c)
         return;
     if (c->kind == SESSION_DO_REKEY)
         ssh_rekey(s->conn.ssh);
-    for (size_t i = 0; i < s->config.forward_count; i++)
-        if (s->forwarders[i].ops->on_command)
+    for (size_t i = 0; i < s->forwarder_count; i++)
+        if (s->forwarders[i].ops->on_command && !s->forwarders[i].guest)
             s->forwarders[i].ops->on_command(&s->forwarders[i], c);
 }
 
@@ -668,7 +685,7 @@ static void on_mail(struct session *s, struct mail *m)
             dial_on_resolved(&s->conn.dial);
         return;
     case SESSION_MAIL_FORWARDER_RESOLVED:
-        if (s->phase == PHASE_BINDING)
+        if (s->phase == PHASE_BINDING || s->phase == PHASE_OPEN) /* then it is a guest's */
             on_forwarder_resolved(m);
         return;
     case SESSION_MAIL_FLOW_RESOLVED:
@@ -779,20 +796,77 @@ static const struct forwarder_ops *ops_of(const struct session_forward *spec)
         return &forwarder_jump;
     case SESSION_FORWARD_EXEC:
         return &forwarder_exec;
+    case SESSION_FORWARD_CONTROL:
+        return &forwarder_control;
     case SESSION_FORWARD_STDIO:
         break;
     }
     return &forwarder_stdio;
 }
 
+/* Room for a guest: nothing happens to it. */
+static const struct forwarder_ops forwarder_none;
+
+static void forwarder_empty(struct forwarder *f)
+{
+    *f = (struct forwarder){
+        .ops = &forwarder_none, .session = f->session, .index = f->index, .state = FORWARDER_UP};
+}
+
+struct forwarder *forwarder_at(struct forwarder *f, size_t i)
+{
+    return i < f->session->forwarder_count ? &f->session->forwarders[i] : NULL;
+}
+
+struct forwarder *forwarder_add(struct forwarder *f, const struct session_forward *spec, struct guest *guest)
+{
+    struct session *s = f->session;
+    for (size_t i = s->config.forward_count; i < s->forwarder_count; i++) {
+        struct forwarder *free_one = &s->forwarders[i];
+        if (free_one->ops != &forwarder_none)
+            continue;
+        free_one->ops = ops_of(spec);
+        free_one->spec = spec;
+        free_one->guest = guest;
+        free_one->state = FORWARDER_READY;
+        return free_one;
+    }
+    return NULL;
+}
+
+void forwarder_remove(struct forwarder *f)
+{
+    if (f->ops->free)
+        f->ops->free(f);
+    forwarder_empty(f);
+}
+
+bool forwarder_may_open(const struct forwarder *f)
+{
+    return f->session->phase == PHASE_OPEN;
+}
+
+void forwarder_end_session(struct forwarder *f, bool at_once)
+{
+    session_stop(f->session); /* by letter: not while one of its own is at work */
+    if (at_once)
+        session_stop(f->session);
+}
+
 static void bind_forwarders(struct session *s)
 {
-    for (size_t i = 0; i < s->config.forward_count; i++) {
+    for (size_t i = 0; i < s->forwarder_count; i++) {
         struct forwarder *f = &s->forwarders[i];
-        f->ops = ops_of(&s->config.forwards[i]);
         f->session = s;
-        f->spec = &s->config.forwards[i];
         f->index = i;
+        if (i >= s->config.forward_count) {
+            forwarder_empty(f);
+            continue;
+        }
+        f->ops = ops_of(&s->config.forwards[i]);
+        f->spec = &s->config.forwards[i];
+        if (f->ops == &forwarder_control)
+            s->control = f;
     }
     for (size_t i = 0; i < s->config.forward_count && s->phase == PHASE_BINDING; i++)
         if (s->forwarders[i].ops->bind)
@@ -839,7 +913,7 @@ static void end_session(struct session *s)
 {
     struct session_notice n = {.kind = SESSION_ENDED, .error = &s->error};
     lose_flows(s, false);
-    for (size_t i = 0; i < s->config.forward_count; i++)
+    for (size_t i = 0; i < s->forwarder_count; i++)
         if (s->forwarders[i].ops->free)
             s->forwarders[i].ops->free(&s->forwarders[i]);
     s->stats.bytes_up = s->pumps.bytes_up;
@@ -908,14 +982,24 @@ static void session_free(struct session *s)
     free(s);
 }
 
+static bool has_control(const struct session_config *config)
+{
+    for (size_t i = 0; i < config->forward_count; i++)
+        if (config->forwards[i].type == SESSION_FORWARD_CONTROL)
+            return true;
+    return false;
+}
+
 enum adit_err session_start(struct session **out, const struct session_config *config,
                             const struct session_ops *ops, struct adit_error *err)
 {
     struct adit_error own = {ADIT_E_OK, ""};
     struct session *s = calloc(1, sizeof *s);
     *out = NULL;
-    if (s)
-        s->forwarders = calloc(config->forward_count + 1, sizeof *s->forwarders);
+    if (s) {
+        s->forwarder_count = config->forward_count + (has_control(config) ? FORWARDER_GUESTS : 0);
+        s->forwarders = calloc(s->forwarder_count + 1, sizeof *s->forwarders);
+    }
     if (!s || !s->forwarders) {
         free(s);
         return adit_fail(err, ADIT_E_MEMORY, "out of memory for a session");

@@ -35,6 +35,8 @@ enum session_forward_type {
     SESSION_FORWARD_JUMP, /* a jump host: stream_fd to the target. ALL_FORWARDS_DONE is said when the target
                            * is reached; the session ends when the stream or the target's end does */
     SESSION_FORWARD_EXEC, /* no forward at all: a session channel, see struct session_exec */
+    SESSION_FORWARD_CONTROL, /* a control socket, at which others ask for forwards and sessions of their own;
+                              * at most one, see struct session_control */
 };
 
 /* A session channel (RFC 4254 §6): a shell, a command or a subsystem with our standard descriptors. The first
@@ -45,7 +47,8 @@ struct session_exec {
     const char *text;       /* the command, or the subsystem's name */
     const char *const *env; /* "NAME=value", in the order in which they are said */
     size_t env_count;
-    bool is_held; /* not begun before SESSION_DO_BEGIN_EXEC */
+    bool wants_agent; /* a guest's (control.c): the agent too, if it is forwarded; others have it anyway */
+    bool is_held;     /* not begun before SESSION_DO_BEGIN_EXEC */
     bool wants_pty;
     const char *term; /* with a pty: TERM, the size, and the modes of the local terminal */
     struct ssh_window window;
@@ -53,6 +56,19 @@ struct session_exec {
     size_t mode_count;
     /* The near ends. The session works on copies of its own (net/standard.h) and leaves these open. */
     int in_fd, out_fd, err_fd;
+};
+
+/* A master's control socket (ssh/mux.h). It is there from the authentication on; one that cannot be had is
+ * logged, and the session goes on without. */
+struct session_control {
+    const char *path;
+    uint32_t pid;       /* what an alive check is told */
+    bool gateway_ports; /* a forward without a bind address listens on all */
+    bool is_persistent; /* ControlPersist: the session is there for its guests alone, and ends */
+    uint32_t persist_s; /* when there was none for that long; 0: never */
+    /* Fills in what a terminal at fd is: exec's window and modes (room for LIMIT_SESSION_MODES). On the
+     * session's thread; must not block. */
+    void (*describe)(int fd, struct session_exec *exec, struct ssh_mode *modes);
 };
 
 struct session_forward {
@@ -67,7 +83,9 @@ struct session_forward {
     uint16_t port;
     const char *path; /* not NULL: a Unix socket is the target instead */
     int stream_fd;    /* JUMP: a connected stream, the session's from its start on; ignored otherwise */
-    const struct session_exec *exec; /* EXEC's */
+    const struct session_exec *exec;       /* EXEC's */
+    const struct session_control *control; /* CONTROL's */
+    int *fds; /* STDIO: two descriptors, taken, instead of the configuration's; NULL: those */
 };
 
 /* What a client of a remote SOCKS server may be connected to. */
@@ -239,6 +257,7 @@ enum session_notice_kind {
     SESSION_FORWARD_FAILED, /* index, error: one address of it, or all of it */
     SESSION_REMOTE_PORT,    /* index, bound_port, target: the server chose this port (port 0 was asked for) */
     SESSION_ALL_FORWARDS_DONE, /* authenticated, and every forward is up or has failed; count: that failed */
+    SESSION_EXEC_OPENED,       /* the channel of a session or of the stdio forward is open */
     SESSION_EXEC_UP,           /* the server has begun the shell, command or subsystem */
     SESSION_EXEC_EXIT, /* it has ended: text: the signal's name (RFC 4254 §6.10), or NULL and number: its
                           status */

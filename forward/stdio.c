@@ -22,7 +22,11 @@ static void stdio_begin(struct forwarder *f)
     pump_init(&flow->pump, flow->pump.set, &pump_near_shared, SESSION_FD_FLOW, flow,
               &((struct stdio_flow *)flow)->out);
     forwarder_up(f, 0, NULL, 0);
-    if (pump_take_fds(&flow->pump, config->stdin_fd, config->stdout_fd, &err) != ADIT_E_OK) {
+    int in_fd = f->spec->fds ? f->spec->fds[0] : config->stdin_fd;
+    int out_fd = f->spec->fds ? f->spec->fds[1] : config->stdout_fd;
+    if (f->spec->fds)
+        f->spec->fds[0] = f->spec->fds[1] = -1;
+    if (pump_take_fds(&flow->pump, in_fd, out_fd, &err) != ADIT_E_OK) {
         forwarder_over(f, &err);
         flow_end(flow, false);
         return;
@@ -42,6 +46,13 @@ static void stdio_refused(struct flow *flow, uint32_t reason, struct span text)
     flow_end(flow, false);
 }
 
+static void stdio_opened(struct flow *flow)
+{
+    struct session_notice n = {.kind = SESSION_EXEC_OPENED, .index = flow->forwarder->index};
+    forwarder_notify(flow->forwarder, &n);
+    flow_start(flow, flow->channel);
+}
+
 static void stdio_over(struct forwarder *f)
 {
     forwarder_over(f, NULL);
@@ -50,6 +61,7 @@ static void stdio_over(struct forwarder *f)
 const struct forwarder_ops forwarder_stdio = {
     .flow_size = sizeof(struct stdio_flow),
     .begin = stdio_begin,
+    .flow_opened = stdio_opened,
     .flow_refused = stdio_refused,
     .flow_over = stdio_over,
 };

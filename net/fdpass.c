@@ -35,14 +35,17 @@ static int descriptor_of(struct msghdr *msg)
     return fd;
 }
 
-static enum adit_err take(int socket, int *out, struct adit_error *err)
+enum adit_err fdpass_take(int socket, int *out, struct adit_error *err)
 {
     char byte;
     struct iovec iov = {.iov_base = &byte, .iov_len = 1};
     union control control;
     struct msghdr msg = message(&iov, &control);
-    ssize_t n = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC);
+    /* Not CMSG_SPACE, whose padding has room for a second descriptor: the kernel closes what does not fit. */
+    msg.msg_controllen = CMSG_LEN(sizeof(int));
+    ssize_t n = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 
+    *out = -1;
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return ADIT_E_OK;
     if (n < 0)
@@ -76,7 +79,7 @@ enum adit_err fdpass_receive(int socket, int cancel_fd, uint32_t timeout_ms, int
         if (now >= deadline)
             return adit_fail(err, ADIT_E_TIMEOUT, "no descriptor was passed within %u s",
                              (unsigned)(timeout_ms + 999) / 1000);
-        e = take(socket, out, err);
+        e = fdpass_take(socket, out, err);
     }
     return e;
 }

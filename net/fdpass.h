@@ -13,6 +13,10 @@
 enum adit_err fdpass_receive(int socket, int cancel_fd, uint32_t timeout_ms, int *out,
                              struct adit_error *err) ADIT_MUST_USE;
 
+/* The same without waiting: ADIT_E_OK with *out -1 when nothing has come yet. One byte of the stream is taken
+ * with the descriptor; of several in one message, which nobody sends, all but the first are closed. */
+enum adit_err fdpass_take(int socket, int *out, struct adit_error *err) ADIT_MUST_USE;
+
 /* Sends fd with one byte of data. False: see errno. The caller keeps fd. */
 bool fdpass_send(int socket, int fd) ADIT_MUST_USE;
 

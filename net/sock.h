@@ -71,6 +71,12 @@ enum adit_err sock_listen_unix(int *fd, const char *path, uint32_t mask, bool re
 /* Removes the file if it is still the one that was made; harmless when called again. Before the descriptor is
  * closed: so long no other file can get its inode. */
 void sock_file_remove(struct sock_file *file, const char *path);
+/* A control socket, mode 0600: it appears at path at once and listening, and never in the place of another
+ * file. *exists: there is one already. ADIT_E_FORWARD, ADIT_E_CONFIG, ADIT_E_SYSTEM. */
+enum adit_err sock_listen_control(int *fd, const char *path, bool *exists, struct sock_file *file,
+                                  struct adit_error *err) ADIT_MUST_USE;
+/* The process at the other end of a Unix socket was our own user's, or root's, when it connected. */
+bool sock_peer_is_us(int fd) ADIT_MUST_USE;
 
 enum sock_accept {
     SOCK_ACCEPT_OK,

@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "net/random.h"
 #include "net/sock.h"
 
 enum { ALL_MODES = 0777 };
@@ -87,6 +89,47 @@ enum adit_err sock_listen_unix(int *fd, const char *path, uint32_t mask, bool re
     sock_file_remove(file, path);
     sock_close(fd);
     return cannot("listen on", path, why, err);
+}
+
+enum adit_err sock_listen_control(int *fd, const char *path, bool *exists, struct sock_file *file,
+                                  struct adit_error *err)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
+    enum { TAIL = 16 };
+    uint8_t random[TAIL];
+    char temporary[sizeof(struct sockaddr_un)], tail[TAIL + 1] = {0};
+    struct sock_file made;
+    *exists = false;
+    *fd = -1;
+    *file = (struct sock_file){0};
+    if (random_seed(random, sizeof random, err) != ADIT_E_OK)
+        return err->code;
+    for (size_t i = 0; i < TAIL; i++)
+        tail[i] = letters[random[i] % 32];
+    size_t n = strlen(path) + 1 + TAIL;
+    if (n >= sizeof temporary || adit_format(temporary, sizeof temporary, "%s.%s", path, tail) != n)
+        return adit_fail(err, ADIT_E_CONFIG, "ControlPath too long ('%.100s')", path);
+    if (sock_listen_unix(fd, temporary, ALL_MODES & ~0600, false, &made, err) != ADIT_E_OK)
+        return err->code;
+    /* link(2) puts it into place only where nothing is: no race with another master. */
+    bool is_linked = link(temporary, path) == 0;
+    int why = errno;
+    *file = made;
+    file->is_ours = is_linked;
+    sock_file_remove(&made, temporary);
+    if (is_linked)
+        return ADIT_E_OK;
+    sock_close(fd);
+    *exists = why == EEXIST;
+    return cannot("make the control socket", path, why, err);
+}
+
+bool sock_peer_is_us(int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && len == sizeof peer &&
+           (peer.uid == geteuid() || peer.uid == 0);
 }
 
 void sock_file_remove(struct sock_file *file, const char *path)

@@ -126,7 +126,7 @@ static void test_refusals(void **state)
     bad("-N -I lib host", ADIT_E_UNSUPPORTED, "PKCS#11");
     bad("-N -w 0:0 host", ADIT_E_UNSUPPORTED, "-w");
     bad("-N -1 host", ADIT_E_UNSUPPORTED, "v.1");
-    bad("-N -O check host", ADIT_E_UNSUPPORTED, "-O check");
+    bad("-N -O proxy host", ADIT_E_UNSUPPORTED, "-O proxy");
 }
 
 /* ssh's words, which scripts look for. */

@@ -90,6 +90,48 @@ static void carries(void **state)
     assert_false(file.is_ours);
 }
 
+/* A control socket: private whatever the umask is, never in the place of another file, and nothing beside it.
+ */
+static void control_socket(void **state)
+{
+    struct sock_file file, second;
+    struct sock_addr at, peer;
+    struct adit_error err = {0};
+    int listener, other, c, s;
+    bool exists_already, done;
+    (void)state;
+    mode_t old = umask(0);
+    assert_int_equal(sock_listen_control(&listener, path, &exists_already, &file, &err), ADIT_E_OK);
+    (void)umask(old);
+    assert_int_equal(mode_of(), 0600);
+    assert_int_equal(sock_listen_control(&other, path, &exists_already, &second, &err), ADIT_E_FORWARD);
+    assert_true(exists_already && other == -1 && !second.is_ours);
+    assert_int_equal(sock_addr_path(&at, path, NULL), ADIT_E_OK);
+    assert_int_equal(sock_connect_start(&c, &at, NULL, &done, NULL), ADIT_E_OK);
+    assert_int_equal(sock_accept(listener, &s, &peer, NULL), SOCK_ACCEPT_OK);
+    assert_true(sock_peer_is_us(s));
+    assert_false(sock_peer_is_us(-1));
+    sock_close(&c);
+    sock_close(&s);
+    sock_close(&listener);
+    sock_file_remove(&file, path);
+    assert_false(exists()); /* and tear_down finds the folder empty */
+}
+
+static void control_path_too_long(void **state)
+{
+    char longest[120];
+    struct sock_file file;
+    struct adit_error err = {0};
+    int fd;
+    bool exists_already;
+    (void)state;
+    memset(longest, 'x', sizeof longest);
+    longest[sizeof longest - 1] = 0;
+    assert_int_equal(sock_listen_control(&fd, longest, &exists_already, &file, &err), ADIT_E_CONFIG);
+    assert_true(fd == -1 && !exists_already && !file.is_ours);
+}
+
 static void busy(bool replace, enum adit_err wanted, const char *word)
 {
     struct sock_file file;
@@ -200,6 +242,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_there_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_users_stays, set_up, tear_down),
         cmocka_unit_test(length),
+        cmocka_unit_test_setup_teardown(control_socket, set_up, tear_down),
+        cmocka_unit_test(control_path_too_long),
         cmocka_unit_test_setup_teardown(full_backlog, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

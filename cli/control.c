@@ -1,0 +1,42 @@
+#include "cli/control.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "cli/ttymodes.h"
+
+bool control_is_wanted(const struct options *o)
+{
+    return option_text(o->control_path) != NULL &&
+           (o->control_master == CONTROL_MASTER_YES || o->control_master == CONTROL_MASTER_AUTO);
+}
+
+bool control_is_persistent(const struct options *o)
+{
+    return control_is_wanted(o) && o->control_persist;
+}
+
+/* The descriptor is a client's: it need not be a terminal. */
+static void describe(int fd, struct session_exec *exec, struct ssh_mode *modes)
+{
+    struct winsize w;
+    struct termios t;
+    if (ioctl(fd, TIOCGWINSZ, &w) == 0)
+        exec->window = (struct ssh_window){w.ws_col, w.ws_row, w.ws_xpixel, w.ws_ypixel};
+    exec->modes = modes;
+    exec->mode_count = tcgetattr(fd, &t) == 0 ? ttymodes_of(&t, modes) : 0;
+}
+
+void control_add(struct session_control *control, const struct options *o, struct client *client,
+                 bool is_background)
+{
+    if (!control_is_wanted(o))
+        return;
+    *control = (struct session_control){.path = client_control_path(client),
+                                        .pid = (uint32_t)getpid(),
+                                        .gateway_ports = o->gateway_ports,
+                                        .is_persistent = is_background,
+                                        .persist_s = o->control_persist_s,
+                                        .describe = describe};
+    client_add_control(client, control);
+}

@@ -1,0 +1,545 @@
+"""Control sockets: adit as the master of ssh, ssh as the master of adit, and clients that mean no good."""
+import array
+import os
+import re
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import client as client_module
+from harness import servers, traffic
+from harness.wait import wait_until
+
+SSH = "/usr/bin/ssh"
+ADIT = client_module.ADIT
+HELLO, NEW_SESSION, ALIVE, TERMINATE, OPEN, CLOSE, STDIO, STOP, PROXY = (
+    1, 0x10000002, 0x10000004, 0x10000005, 0x10000006, 0x10000007, 0x10000008, 0x10000009, 0x1000000f)
+OK, DENIED, FAILURE, EXIT, S_ALIVE, OPENED, PORT = (0x80000001, 0x80000002, 0x80000003, 0x80000004, 0x80000005,
+                                                    0x80000006, 0x80000007)
+
+
+@pytest.fixture
+def sshd(start):
+    return start(servers.Sshd, log_level="INFO")
+
+
+class Control:
+    """A server, a path, and whoever talks through it."""
+
+    def __init__(self, kit, server):
+        self.kit, self.server, self.path = kit, server, kit.folder / "ctl"
+        kit.trust(server)
+
+    def argv(self, program, *words, to=()):
+        return [program, *self.kit.base(), "-S", str(self.path), "-p", str(self.server.port), "-l", self.server.user,
+                *words, "127.0.0.1", *to]
+
+    def master(self, program, *words, to=(), **popen):
+        argv = self.argv(program, "-M", *words, to=to)
+        c = client_module.Client(argv, self.kit.env(), **popen)
+        self.kit.clients.append(c)
+        wait_until(lambda: self.path.exists() or not c.running(), 15, lambda: c.err.text)
+        assert c.running(), c.err.text
+        return c
+
+    def run(self, program, *words, to=(), data=b"", env=None, status=None):
+        done = subprocess.run(self.argv(program, *words, to=to), input=data, capture_output=True,
+                              env=self.kit.env(**(env or {})), timeout=30)
+        if status is not None:
+            assert done.returncode == status, (done.returncode, done.stderr)
+        return done
+
+    def ask(self, program, what, *words, status=0):
+        return self.run(program, "-O", what, *words, status=status)
+
+
+@pytest.fixture
+def control(kit, sshd):
+    return Control(kit, sshd)
+
+
+PAIRS = pytest.mark.parametrize("master,guest", [(ADIT, SSH), (SSH, ADIT), (ADIT, ADIT)],
+                                ids=["adit-ssh", "ssh-adit", "adit-adit"])
+
+
+def links(client):
+    """What its descriptors are, for a message."""
+    return [os.readlink(f"/proc/{client.pid}/fd/{n}") for n in os.listdir(f"/proc/{client.pid}/fd")]
+
+
+def is_socket(path):
+    return stat.S_ISSOCK(os.stat(path).st_mode)
+
+
+@pytest.mark.quick
+@PAIRS
+def test_check_and_exit(control, master, guest):
+    """-O check names the master's process, -O exit ends it; the socket is private, and gone afterwards."""
+    m = control.master(master, "-N")
+    assert is_socket(control.path) and stat.S_IMODE(os.stat(control.path).st_mode) == 0o600
+    done = control.ask(guest, "check")
+    assert done.stderr == b"Master running (pid=%d)\r\n" % m.pid and done.stdout == b""
+    assert control.ask(guest, "exit").stderr == b"Exit request sent.\r\n"
+    m.finish()
+    assert not control.path.exists()
+    done = control.ask(guest, "check", status=255)
+    assert b"Control socket connect(%s): No such file or directory" % bytes(control.path) in done.stderr
+
+
+@PAIRS
+def test_session(control, master, guest):
+    """A command through the master: bytes, both outputs, the end of stdin and the exit status; one login alone."""
+    control.master(master, "-N")
+    mark = control.server.mark()
+    data = os.urandom(3_000_000)
+    done = control.run(guest, to=["cat; echo err >&2; exit 7"], data=data)
+    assert (done.returncode, done.stdout == data, done.stderr) == (7, True, b"err\n")
+    assert control.run(guest, to=["kill -9 $$"]).returncode == 255
+    assert control.run(guest, data=b"echo in a shell; exit 4\n").returncode == 4
+    assert control.run(guest, "-s", to=["nosuch"]).returncode == 255
+    assert "Accepted" not in control.server.text(mark)
+
+
+@PAIRS
+def test_agent(control, master, guest, ssh_agent, user_key):
+    """With -A at both, a guest has the agent; one without -A has not (before: sshd keeps it for the connection)."""
+    path = str(ssh_agent(user_key))
+    m = client_module.Client(control.argv(master, "-M", "-N", "-A"), control.kit.env(SSH_AUTH_SOCK=path))
+    control.kit.clients.append(m)
+    wait_until(control.path.exists, 15, lambda: m.err.text)
+    env = {"SSH_AUTH_SOCK": path}
+    assert control.run(guest, "-a", to=["test -z \"$SSH_AUTH_SOCK\""], env=env).returncode == 0
+    assert b"ssh-ed25519" in control.run(guest, "-A", to=["ssh-add -L"], env=env, status=0).stdout
+
+
+@PAIRS
+def test_sessions_side_by_side(control, master, guest):
+    """Many guests at once do not wait for each other."""
+    control.master(master, "-N")
+    argv = control.argv(guest, to=["read x; echo got $x; exit 3"])
+    running = [subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=control.kit.env())
+               for _ in range(8)]
+    for i, p in reversed(list(enumerate(running))):
+        assert p.communicate(b"%d\n" % i, timeout=20)[0] == b"got %d\n" % i and p.returncode == 3
+
+
+@PAIRS
+def test_forwards(control, master, guest, echo):
+    """-O forward and -O cancel of -L, -R and -D; the port that the server chose is told."""
+    control.master(master, "-N")
+    port = traffic.free_port_both()
+    spec = f"{port}:{echo.target}"
+    control.ask(guest, "forward", "-L", spec)
+    control.ask(guest, "forward", "-L", spec)
+    with traffic.connect(("127.0.0.1", port)) as s:
+        s.sendall(b"hello")
+        assert s.recv(5, socket.MSG_WAITALL) == b"hello"
+        control.ask(guest, "cancel", "-L", spec)
+        s.sendall(b"still")
+        assert s.recv(5, socket.MSG_WAITALL) == b"still"
+    with pytest.raises(OSError):
+        traffic.connect(("127.0.0.1", port))
+    assert b"port not forwarded" in control.ask(guest, "cancel", "-L", spec).stderr
+    done = control.ask(guest, "forward", "-R", f"127.0.0.1:0:{echo.target}")
+    chosen = int(done.stdout)
+    with traffic.connect(("127.0.0.1", chosen)) as s:
+        s.sendall(b"again")
+        assert s.recv(5, socket.MSG_WAITALL) == b"again"
+    control.ask(guest, "forward", "-D", str(port))
+    wait_until(lambda: traffic.listeners(port), 5, "the SOCKS port")
+    control.ask(guest, "cancel", "-D", str(port))
+    wait_until(lambda: not traffic.listeners(port), 5, "no SOCKS port")
+
+
+@PAIRS
+def test_forward_refused(control, master, guest):
+    """A forward that cannot be had is an error of the client's alone."""
+    control.master(master, "-N")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = control.ask(guest, "forward", "-L", f"127.0.0.1:{taken.getsockname()[1]}:127.0.0.1:9", status=255)
+        assert b"forwarding request failed: Port forwarding failed" in done.stderr
+        spec = f"127.0.0.1:{taken.getsockname()[1]}:127.0.0.1:9"
+        done = control.ask(guest, "forward", "-R", spec, status=255)
+        assert b"remote port forwarding failed for listen port" in done.stderr
+    control.ask(guest, "check")
+
+
+@PAIRS
+def test_stdio_forward(control, master, guest, echo):
+    """-W through the master."""
+    control.master(master, "-N")
+    p = subprocess.Popen(control.argv(guest, "-W", echo.target), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                         env=control.kit.env())
+    p.stdin.write(b"ping")
+    p.stdin.flush()
+    assert p.stdout.read(4) == b"ping"
+    p.stdin.close()
+    assert p.stdout.read() == b"" and p.wait(20) == 0
+
+
+@PAIRS
+def test_terminal(control, master, guest):
+    """A terminal of the guest's own, with its size; both sides of it end well."""
+    control.master(master, "-N")
+    argv = control.argv(guest, "-tt", to=["tty; stty size; exit 5"])
+    words = " ".join("'" + a.replace("'", "'\\''") + "'" for a in argv)
+    done = subprocess.run(["script", "-qec", f"stty rows 33 cols 77; exec {words}", "/dev/null"], env=control.kit.env(),
+                          capture_output=True, timeout=30, stdin=subprocess.DEVNULL)
+    assert done.returncode == 5 and b"/dev/pts/" in done.stdout and b"33 77" in done.stdout
+    assert b"Shared connection to 127.0.0.1 closed." in done.stdout
+
+
+@PAIRS
+def test_guest_killed(control, master, guest):
+    """A guest that dies takes its session with it; the master has no descriptor more than before."""
+    m = control.master(master, "-N")
+    control.ask(guest, "check")
+    before = wait_until(m.fds, 5, "")
+    p = subprocess.Popen(control.argv(guest, to=["echo up; exec cat"]), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                         env=control.kit.env())
+    assert p.stdout.readline() == b"up\n"
+    p.kill()
+    p.wait()
+    wait_until(lambda: m.fds() <= before, 10, lambda: f"{before} descriptors, now {m.fds()}")
+    control.ask(guest, "check")
+
+
+@PAIRS
+def test_stop(control, master, guest):
+    """-O stop: no new clients, but what there is goes on."""
+    m = control.master(master, "-N")
+    p = subprocess.Popen(control.argv(guest, to=["echo up; read x; echo $x"]), stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, env=control.kit.env())
+    assert p.stdout.readline() == b"up\n"
+    assert control.ask(guest, "stop").stderr == b"Stop listening request sent.\r\n"
+    wait_until(lambda: not control.path.exists(), 5, "no socket")
+    assert p.communicate(b"word\n", timeout=10)[0] == b"word\n" and p.returncode == 0
+    if master == ADIT:  # ssh's ends here although it has -N
+        assert m.running()
+
+
+@PAIRS
+def test_auto_and_persist(control, master, guest):
+    """ControlMaster auto and ControlPersist: the first makes the master, which stays; the others are its guests."""
+    options = ["-o", "ControlMaster=auto", "-o", "ControlPersist=60"]
+    mark = control.server.mark()
+    done = control.run(master, *options, to=["cat; exit 3"], data=b"first")
+    assert (done.returncode, done.stdout) == (3, b"first")
+    pid = int(re.search(rb"pid=(\d+)", control.ask(guest, "check").stderr).group(1))
+    done = control.run(guest, *options, to=["cat; exit 4"], data=b"second")
+    assert (done.returncode, done.stdout) == (4, b"second")
+    assert control.server.text(mark).count("Accepted") == 1
+    control.ask(guest, "exit")
+    wait_until(lambda: not control.path.exists() and not os.path.exists(f"/proc/{pid}"), 10, "the master's end")
+
+
+@pytest.mark.quick
+def test_persist_ends(control):
+    """After ControlPersist's time without a session the master is gone, and its socket with it."""
+    control.run(ADIT, "-o", "ControlMaster=auto", "-o", "ControlPersist=1", to=["exit 0"], status=0)
+    wait_until(lambda: not control.path.exists(), 15, "the end of the master")
+
+
+def test_master_waits_for_guests(control):
+    """A master whose own command is over stays until its guests are done, and has its own exit status."""
+    m = control.master(ADIT, to=["read x; exit 9"], stdin=subprocess.PIPE)
+    p = subprocess.Popen(control.argv(SSH, to=["echo up; read x; echo $x; exit 2"]), stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, env=control.kit.env())
+    assert p.stdout.readline() == b"up\n"
+    m.proc.stdin.write(b"\n")
+    m.proc.stdin.close()
+    wait_until(lambda: not control.path.exists(), 10, "the socket's end")
+    assert p.communicate(b"late\n", timeout=10)[0] == b"late\n" and p.returncode == 2
+    assert m.finish() == 9
+
+
+def test_second_master(control):
+    """A path that is taken: said, and the connection works without sharing; the first keeps its socket."""
+    first = control.master(ADIT, "-N")
+    done = control.run(ADIT, "-M", to=["echo own"], status=0)
+    assert done.stdout == b"own\n" and b"ControlSocket %s already exists" % bytes(control.path) in done.stderr
+    assert b"pid=%d" % first.pid in control.ask(SSH, "check").stderr
+
+
+def test_stale_socket(control):
+    """A socket that a killed master left makes way for a new one with ControlMaster auto."""
+    first = control.master(ADIT, "-N")
+    first.proc.kill()
+    first.proc.wait()
+    assert is_socket(control.path)
+    done = control.run(ADIT, "-o", "ControlMaster=auto", "-o", "ControlPersist=30", to=["echo new"], status=0)
+    assert done.stdout == b"new\n"
+    control.ask(ADIT, "exit")
+
+
+def test_path_tokens(control, kit):
+    """%-tokens in ControlPath, as ssh replaces them."""
+    folder = Path(tempfile.mkdtemp(prefix="m"))  # a short path: a socket's has an end
+    control.path = folder / "c-%C"
+    m = client_module.Client(control.argv(ADIT, "-M", "-N"), kit.env())
+    kit.clients.append(m)
+    wait_until(lambda: [p for p in folder.iterdir() if re.fullmatch("c-[0-9a-f]{40}", p.name)], 10,
+               lambda: m.err.text)
+    assert b"pid=%d" % m.pid in control.ask(ADIT, "check").stderr
+    assert b"pid=%d" % m.pid in control.ask(SSH, "check").stderr
+    control.ask(SSH, "exit")
+    wait_until(lambda: not list(folder.iterdir()), 10, "an empty folder")
+    folder.rmdir()
+
+
+def test_words(control):
+    """What is refused before anything is connected."""
+    done = subprocess.run([ADIT, *control.kit.base(), "-O", "check", "nowhere"], capture_output=True,
+                          env=control.kit.env(), timeout=10)
+    assert done.returncode == 255 and b'No ControlPath specified for "-O" command' in done.stderr
+    assert b"Invalid multiplex command" in control.run(ADIT, "-O", "nonsense", status=255).stderr
+    assert control.run(ADIT, "-o", "ControlMaster=ask", to=["true"], status=255).stdout == b""
+
+
+# ---- Clients that break the protocol
+
+def string(text):
+    return struct.pack(">I", len(text)) + text
+
+
+def message(kind, body=b""):
+    return string(struct.pack(">I", kind) + body)
+
+
+def session(command, tty=0, env=b"", rid=9):
+    return message(NEW_SESSION, struct.pack(">I", rid) + string(b"") + struct.pack(">IIIII", tty, 0, 0, 0, 0xffffffff) +
+                   string(b"xterm") + string(command) + env)
+
+
+class Raw:
+    """A client of ours, byte by byte."""
+
+    def __init__(self, path, hello=True):
+        self.s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.s.settimeout(10)
+        self.s.connect(str(path))
+        if hello:
+            self.send(message(HELLO, struct.pack(">I", 4)))
+            assert self.read() == (HELLO, struct.pack(">I", 4))
+
+    def send(self, data):
+        try:
+            self.s.sendall(data)
+        except OSError:
+            pass  # the master has closed it by now: what it should do
+
+    def descriptors(self, *fds):
+        self.s.sendmsg([b"\0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
+
+    def exactly(self, n):
+        data = b""
+        while len(data) < n:
+            piece = self.s.recv(n - len(data))
+            if not piece:
+                return None
+            data += piece
+        return data
+
+    def read(self):
+        """(type, rest), or None at the end."""
+        try:
+            head = self.exactly(4)
+            body = head and self.exactly(struct.unpack(">I", head)[0])
+        except ConnectionError:
+            return None
+        return body and (struct.unpack(">I", body[:4])[0], body[4:])
+
+    def over(self):
+        """Nothing but its HELLO comes before the end."""
+        got = self.read()
+        while got and got[0] == HELLO:
+            got = self.read()
+        self.s.close()
+        return got is None
+
+
+def damaged():
+    """Each must end the connection."""
+    ok = session(b"true")
+    yield "too long", struct.pack(">I", 1 << 30)
+    yield "longest and one", struct.pack(">I", 256 * 1024 + 1)
+    yield "too short", struct.pack(">I", 3) + b"abc"
+    yield "empty", struct.pack(">I", 0)
+    yield "session cut", string(ok[4:-9])
+    yield "string beyond", message(NEW_SESSION, struct.pack(">I", 1) + struct.pack(">I", 0xffffffff))
+    yield "zero in the command", session(b"tr\0ue")
+    yield "environment cut", session(b"true", env=struct.pack(">I", 50) + b"A=b")
+    yield "forward cut", message(OPEN, struct.pack(">III", 1, 1, 900) + b"x")
+    yield "hello twice", message(HELLO, struct.pack(">I", 4))
+    yield "other version", message(HELLO, struct.pack(">I", 3))
+    yield "more behind", message(ALIVE, struct.pack(">II", 1, 2))
+    yield "no id", message(ALIVE)
+
+
+@pytest.fixture
+def master(control):
+    """adit, and a check at the end that it is whole: answers, and holds no descriptor of those who came."""
+    m = control.master(ADIT, "-N")
+    control.ask(ADIT, "check")
+    before = m.fds()
+    yield m
+    control.ask(SSH, "check")
+    wait_until(lambda: m.fds() <= before, 10, lambda: f"{before} descriptors at first, now {links(m)}")
+    assert m.stop() in (255, 128 + signal.SIGTERM)
+    assert not control.path.exists()
+
+
+@pytest.mark.parametrize("name,data", list(damaged()), ids=[n for n, _ in damaged()])
+def test_damaged(control, master, name, data):
+    raw = Raw(control.path)
+    raw.send(data)
+    if data.startswith(session(b"true")[:8]):
+        try:
+            raw.descriptors(0, 1)
+        except OSError:
+            pass
+    assert raw.over()
+
+
+def test_before_hello(control, master):
+    raw = Raw(control.path, hello=False)
+    raw.send(message(ALIVE, struct.pack(">I", 1)))
+    assert raw.over()
+
+
+def test_unknown_requests(control, master):
+    """Refused by their number; the connection stays."""
+    raw = Raw(control.path)
+    for kind in (PROXY, 0x10000077, OK, S_ALIVE + 0x100):
+        raw.send(message(kind, struct.pack(">I", 77)))
+        kind, body = raw.read()
+        assert kind == FAILURE and body[:4] == struct.pack(">I", 77)
+    bad = [(0, b"", 1, b"h", 1), (4, b"", 1, b"h", 1), (1, b"", 65536, b"h", 1), (1, b"", 1, b"h", 0),
+           (1, b"", 1, b"", 5), (1, b"", 0xfffffffe, b"h", 1), (2, b"", 1, b"h", 70000)]
+    for kind, host, port, to, to_port in bad:
+        body = struct.pack(">II", 78, kind) + string(host) + struct.pack(">I", port) + string(to)
+        body += struct.pack(">I", to_port)
+        for verb in (OPEN, CLOSE):
+            raw.send(message(verb, body))
+            assert raw.read()[0] == FAILURE
+    raw.send(message(ALIVE, struct.pack(">I", 79)))
+    assert raw.read() == (S_ALIVE, struct.pack(">II", 79, master.pid))
+    raw.s.close()
+
+
+def test_descriptors(control, master):
+    """Too few, too many, in the wrong place, none at all: no descriptor stays, no session begins."""
+    def opened():
+        return os.open("/dev/null", os.O_RDWR)
+
+    null = opened()
+    raw = Raw(control.path)  # data where a descriptor should be
+    raw.send(session(b"true") + b"abc")
+    assert raw.over()
+    raw = Raw(control.path)  # gone after two of three
+    raw.send(session(b"true"))
+    raw.descriptors(null)
+    raw.descriptors(null)
+    raw.s.close()
+    raw = Raw(control.path)  # with a message that has none
+    many = array.array("i", [null] * 5)
+    raw.s.sendmsg([message(ALIVE, struct.pack(">I", 5))], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, many)])
+    assert raw.read()[0] == S_ALIVE
+    raw.send(session(b"echo out; exit 3"))  # several in each message: the first counts
+    for _ in range(3):
+        raw.descriptors(null, null, null)
+    assert raw.read()[0] == OPENED
+    assert raw.read() == (EXIT, struct.pack(">II", 1, 3))
+    assert raw.over()
+    raw = Raw(control.path)  # one that cannot be written
+    side = os.open("/dev/null", os.O_RDONLY)
+    raw.send(session(b"echo out"))
+    for _ in range(3):
+        raw.descriptors(side)
+    while raw.read():
+        pass
+    raw.s.close()
+    os.close(side)
+    os.close(null)
+
+
+def test_two_sessions_of_one(control, master):
+    """One connection, one session, as with ssh."""
+    raw = Raw(control.path)
+    null = os.open("/dev/null", os.O_RDWR)
+    for rid, wanted in ((1, OPENED), (2, FAILURE)):
+        raw.send(session(b"sleep 5", rid=rid))
+        for _ in range(3):
+            raw.descriptors(null)
+        kind, body = raw.read()
+        assert kind == wanted and body[:4] == struct.pack(">I", rid)
+    raw.s.close()
+    os.close(null)
+
+
+def test_byte_by_byte(control, master):
+    """The same as all at once."""
+    raw = Raw(control.path)
+    null = os.open("/dev/null", os.O_RDWR)
+    for byte in message(ALIVE, struct.pack(">I", 3)) + session(b"exit 6", env=string(b"A=b")):
+        raw.send(bytes([byte]))
+    for _ in range(3):
+        raw.descriptors(null)
+    assert [raw.read()[0] for _ in range(2)] == [S_ALIVE, OPENED]
+    assert raw.read()[1][4:] == struct.pack(">I", 6)
+    assert raw.over()
+    os.close(null)
+
+
+def test_never_reads(control, master):
+    """A client that asks and never reads its answers is closed; nothing grows."""
+    raw = Raw(control.path)
+    ask = message(ALIVE, struct.pack(">I", 3)) * 1000
+    deadline = time.monotonic() + 20
+    try:
+        while time.monotonic() < deadline:
+            raw.s.sendall(ask)
+    except OSError:
+        pass
+    assert time.monotonic() < deadline
+    raw.s.close()
+
+
+def test_many_idle_clients(control, master):
+    """More than the master takes: the rest is sent away, and all is well when they have gone."""
+    raws = [Raw(control.path, hello=False) for _ in range(300)]
+    for raw in raws[256:]:
+        assert raw.over()
+    for raw in raws[:256]:
+        raw.s.close()
+    wait_until(lambda: control.run(ADIT, "-O", "check").returncode == 0, 10, "an answer")
+
+
+def test_random_messages(control, master):
+    """Anything at all, from a fixed seed: the master lives, and the descriptors are gone (the fixture looks)."""
+    import random
+
+    rng = random.Random(20240917)
+    null = os.open("/dev/null", os.O_RDWR)
+    kinds = [NEW_SESSION, ALIVE, CLOSE, STDIO, STOP + 100, PROXY, HELLO, OK, EXIT]
+    for _ in range(150):
+        raw = Raw(control.path)
+        for _ in range(rng.randrange(1, 6)):
+            body = struct.pack(">I", rng.randrange(1 << 32)) + rng.randbytes(rng.randrange(40))
+            if rng.random() < 0.3:
+                body = session(rng.randbytes(4).replace(b"\0", b"x"), tty=rng.randrange(2))[8:]
+            raw.send(message(rng.choice(kinds), body))
+            for _ in range(rng.randrange(4)):
+                try:
+                    raw.descriptors(*[null] * rng.randrange(1, 4))
+                except OSError:
+                    pass
+        raw.s.close()
+    os.close(null)
