@@ -158,6 +158,11 @@ static int connect_somehow(const struct args *args)
         return status;
     if (control_is_persistent(o) && (o->session_type != SESSION_TYPE_NONE || args->has_stdio))
         return connect_persistently(args);
+    if (control_is_persistent(o)) { /* -N: as ssh, there is nobody to stay in the foreground for */
+        struct args master = *args;
+        master.is_persistent = true;
+        return connect_in_background(&master);
+    }
     return args->options.fork_after_auth ? connect_in_background(args) : run_connection(args, NULL);
 }
 

@@ -247,6 +247,15 @@ def test_persist_ends(control):
     wait_until(lambda: not control.path.exists(), 15, "the end of the master")
 
 
+@pytest.mark.parametrize("program", [ADIT, SSH], ids=["adit", "ssh"])
+def test_persist_without_a_session(control, program):
+    """With -N the command returns when the master stands, which is in the background then."""
+    control.run(program, "-N", "-o", "ControlMaster=auto", "-o", "ControlPersist=60", status=0)
+    assert control.run(ADIT, to=["exit 3"]).returncode == 3
+    control.ask(ADIT, "exit")
+    wait_until(lambda: not control.path.exists(), 10, "the master's end")
+
+
 def test_master_waits_for_guests(control):
     """A master whose own command is over stays until its guests are done, and has its own exit status."""
     m = control.master(ADIT, to=["read x; exit 9"], stdin=subprocess.PIPE)
