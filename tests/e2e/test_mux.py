@@ -552,3 +552,42 @@ def test_random_messages(control, master):
                     pass
         raw.s.close()
     os.close(null)
+
+
+# ---- Masters that break the protocol
+
+def answers(*parts):
+    return message(HELLO, struct.pack(">I", 4)) + b"".join(parts)
+
+
+FAKES = {
+    "nothing": b"",
+    "half a head": b"\0\0",
+    "no end": struct.pack(">I", 1 << 31),
+    "too short": struct.pack(">I", 2) + b"ab",
+    "other version": message(HELLO, struct.pack(">I", 5)),
+    "no hello": message(OK, struct.pack(">I", 1)),
+    "no answer": answers(),
+    "other id": answers(message(S_ALIVE, struct.pack(">II", 99, 1))),
+    "other type": answers(message(OPENED, struct.pack(">II", 1, 1))),
+    "cut": answers(message(S_ALIVE, struct.pack(">I", 1))),
+    "unknown type": answers(message(0x80000055, struct.pack(">I", 1))),
+    "refused": answers(message(FAILURE, struct.pack(">I", 1) + string(b"no\x1b[31m\0way"))),
+}
+
+
+@pytest.mark.parametrize("what", FAKES, ids=FAKES)
+@pytest.mark.parametrize("words", [("-O", "check"), ("-O", "stop"), ("-O", "forward", "-L", "9:h:9")], ids=lambda w: w[1])
+def test_false_master(control, what, words):
+    """Whatever a master says: an error, no hang, and none of its control characters."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(control.path))
+        listener.listen(1)
+        p = subprocess.Popen(control.argv(ADIT, *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             env=control.kit.env())
+        s, _ = listener.accept()
+        s.sendall(FAKES[what])
+        s.shutdown(socket.SHUT_WR)
+        out, err = p.communicate(timeout=20)
+        s.close()
+    assert (p.returncode, out) == (255, b"") and err and b"\x1b" not in err
