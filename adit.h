@@ -25,6 +25,9 @@
 
 #define ADIT_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/* The variable that may hold a private key's text. No program that we start gets it. */
+#define ADIT_ENV_KEY "ADIT_KEY"
+
 /* ---- Limits ------------------------------------------------------------------------------
  * Every bound on what a peer, a file or a user may make us hold, in one place, with its reason.
  * A length that a peer sends is compared with one of these; it is never handed to an allocator.

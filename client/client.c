@@ -473,9 +473,10 @@ static enum adit_err client_fill(struct client *c, const char *host, const struc
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
     enum adit_err e = choose_all(c, host, stdio, names, err);
     if (e == ADIT_E_OK)
-        e = host_keys_init(&c->host_keys, c->options, &names->expand, &c->prompt, err);
-    if (e == ADIT_E_OK)
         e = identities_init(&c->identities, c->options, &names->expand, &c->prompt, err);
+    /* Behind them: KnownHostsCommand runs here, and keys have left the environment now. */
+    if (e == ADIT_E_OK)
+        e = host_keys_init(&c->host_keys, c->options, &names->expand, &c->prompt, err);
     free(names);
     if (e != ADIT_E_OK)
         return e;

@@ -11,8 +11,6 @@
 #include "ssh/agent.h"
 #include "ssh/cert.h"
 
-#define ENV_KEY "ADIT_KEY"
-
 static void say(const struct identities *ids, enum log_level level, const char *fmt, ...) ADIT_PRINTF(3, 4);
 
 static void say(const struct identities *ids, enum log_level level, const char *fmt, ...)
@@ -265,7 +263,7 @@ static bool is_text_option(const char *option)
 static void add_texts(struct identities *ids)
 {
     const struct texts *given = &ids->options->identity_files;
-    add_environment(ids, "$" ENV_KEY, ENV_KEY, false);
+    add_environment(ids, "$" ADIT_ENV_KEY, ADIT_ENV_KEY, false);
     for (size_t i = 0; i < given->count; i++) {
         if (has_prefix(given->item[i], "env:"))
             add_environment(ids, given->item[i], given->item[i] + 4, true);

@@ -25,6 +25,12 @@ static bool env_same_name(const char *a, const char *b)
     return *a == '=' && *b == '=';
 }
 
+/* A condition of the configuration runs before the key was taken out of the environment. */
+static bool env_is_secret(const char *var)
+{
+    return env_same_name(var, ADIT_ENV_KEY "=");
+}
+
 static bool env_is_overridden(const char *var, char *const *env, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -33,7 +39,8 @@ static bool env_is_overridden(const char *var, char *const *env, size_t n)
     return false;
 }
 
-/* The extra variables, then those of ours that they do not replace. The strings stay where they are. */
+/* The extra variables, then those of ours that they do not replace and that are no secret. The strings stay
+ * where they are. */
 static char **env_new(const char *const extra[])
 {
     size_t n = 0, n_extra = 0;
@@ -50,7 +57,7 @@ static char **env_new(const char *const extra[])
     }
     n = n_extra;
     for (char **var = environ; var && *var; var++)
-        if (!env_is_overridden(*var, env, n_extra))
+        if (!env_is_overridden(*var, env, n_extra) && !env_is_secret(*var))
             env[n++] = *var;
     return env;
 }

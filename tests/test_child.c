@@ -49,6 +49,9 @@ static void environment(void **state)
            (const char *const[]){"ADIT_TEST_A=new", "ADIT_TEST_C=c", NULL}, 0, "new,kept,c");
     run_is("env | grep -c ^ADIT_TEST_A=", (const char *const[]){"ADIT_TEST_A=new", NULL}, 0, "1");
     run_is("echo $ADIT_TEST_A", NULL, 0, "old");
+    assert_int_equal(setenv("ADIT_KEY", "secret", 1), 0);
+    run_is("echo \"<$ADIT_KEY>\"", NULL, 0, "<>");
+    assert_int_equal(unsetenv("ADIT_KEY"), 0);
 }
 
 static void too_long_a_line(void **state)

@@ -1,0 +1,185 @@
+"""Planted secrets are looked for in everything that others can see: logs at -vvv, the log file, -G, messages, arguments
+and environments of the client and of every program that it starts."""
+import stat
+
+import pytest
+
+from harness import keys, proxies, servers, traffic
+
+pytestmark = pytest.mark.usefixtures("adit_only")
+
+PASSPHRASE = "planted passphrase 7f3a"
+PASSWORD = "planted-password-91c2"
+PROXY_PASSWORD = "planted-proxy-55d0"
+PROXY_ENCODED = "bWU6cGxhbnRlZC1wcm94eS01NWQw"  # me:... in base64
+
+
+def key_lines(path):
+    """The lines of a private key's text that say something."""
+    return [line for line in path.read_text().splitlines() if not line.startswith("-")]
+
+
+class Spies:
+    """Programs for the client to start: each keeps what it was given in a file, and then does its work."""
+
+    def __init__(self, folder):
+        self.folder = folder / "seen"
+        self.folder.mkdir()
+
+    def make(self, name, work):
+        path = self.folder.parent / f"spy_{name}"
+        path.write_text(f"#!/bin/sh\ncat /proc/$$/environ /proc/$$/cmdline /proc/$PPID/cmdline >>{self.folder}/{name}\n{work}\n")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        return path
+
+    def saw(self, *names):
+        """What they saw; each of these must have run."""
+        found = b""
+        for name in names:
+            text = (self.folder / name).read_bytes()
+            assert b"HOME=" in text, name
+            found += text
+        return found
+
+
+def must_not_have(secrets, *texts):
+    for text in texts:
+        text = text.encode() if isinstance(text, str) else text
+        for secret in secrets:
+            assert secret.encode() not in text
+
+
+def proc_texts(client):
+    """The client's own arguments and environment, as ps shows them."""
+    return [open(f"/proc/{client.pid}/{name}", "rb").read() for name in ("cmdline", "environ")]
+
+
+@pytest.fixture
+def log_file(tmp_path):
+    return tmp_path / "log"
+
+
+def outputs(client, log_file):
+    return client.out.text, client.err.text, log_file.read_text()
+
+
+@pytest.mark.parametrize("where", ["ADIT_KEY", "env:"])
+def test_key_in_the_environment(kit, sshd, service, user_key, log_file, where):
+    """The key's text: not in the environment of a condition, of KnownHostsCommand or of ProxyCommand, and once it was
+    taken not in our own either."""
+    spies = Spies(kit.folder)
+    kit.trust(sshd)
+    hosts = spies.make("hosts", f"cat {kit.known_hosts}")
+    proxy = spies.make("proxy", f"exec {proxies.netcat(kit.folder)} 127.0.0.1 {sshd.port}")
+    condition = spies.make("condition", "exit 0")
+    config = kit.folder / "config"
+    # Of a variable that the file alone names, a condition before it cannot know that it is a key's.
+    first = f"Match exec {condition}\n" if where == "ADIT_KEY" else "Match all\n"
+    config.write_text(f"{first}KnownHostsCommand {hosts}\nProxyCommand {proxy}\nUserKnownHostsFile none\n"
+                      "GlobalKnownHostsFile none\nIdentitiesOnly yes\n")
+    config.chmod(0o600)
+    variable = "ADIT_KEY" if where == "ADIT_KEY" else "PLANTED_KEY"
+    identity = ["-i", "env:PLANTED_KEY"] if where == "env:" else []
+    client = kit.run("-F", str(config), *identity, "-vvv", "-E", str(log_file), "-o", "BatchMode=yes", "-p", str(sshd.port),
+                     "-l", sshd.user, "-N", "-L", f"0:{service(traffic.echo).target}", "127.0.0.1",
+                     env={variable: user_key.read_text()})
+    assert traffic.ask(client.listening()[0].addr) == b"ping"
+    own = proc_texts(client)
+    client.stop()
+    names = ["hosts", "proxy"] + (["condition"] if where == "ADIT_KEY" else [])
+    must_not_have(key_lines(user_key), spies.saw(*names), *own, *outputs(client, log_file))
+
+
+def test_damaged_key_in_the_environment(kit, sshd, user_key, log_file):
+    """A message about a key that cannot be read does not show it."""
+    text = user_key.read_text().replace("-----END", "!!\n-----END")
+    client = kit.connect(sshd, "-vvv", "-E", str(log_file), "-N", "-L", "0:127.0.0.1:1", key=False, env={"ADIT_KEY": text})
+    assert client.finish() == 255
+    assert "$ADIT_KEY" in log_file.read_text()
+    must_not_have(key_lines(user_key), *outputs(client, log_file))
+
+
+def askpass(spies, *answers):
+    count = spies.folder.parent / "count"
+    for i, answer in enumerate(answers, 1):
+        (spies.folder.parent / f"answer{i}").write_text(answer + "\n")
+    program = spies.make("askpass", f"n=$(($(cat {count} 2>/dev/null || echo 0) + 1)); echo $n >{count}\n"
+                         f"cat {spies.folder.parent}/answer$n")
+    return {"SSH_ASKPASS": str(program), "SSH_ASKPASS_REQUIRE": "force", "DISPLAY": None}
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_passphrase(kit, start, service, log_file, right):
+    """A key's passphrase, right or wrong: it goes from the program that asks to the key, and nowhere else."""
+    spies = Spies(kit.folder)
+    path = keys.keygen(kit.folder / "sealed", passphrase=PASSPHRASE)
+    server = start(servers.Sshd, authorized=[keys.public(path)], fresh=True)
+    typed = [PASSPHRASE] if right else [PASSPHRASE + " wrong"] * 3
+    client = kit.connect(server, "-vvv", "-E", str(log_file), "-N", "-L", f"0:{service(traffic.echo).target}", key=path,
+                         batch=False, env=askpass(spies, *typed))
+    own = []
+    if right:
+        assert traffic.ask(client.listening()[0].addr) == b"ping"
+        own = proc_texts(client)
+        client.stop()
+    else:
+        assert client.finish() == 255
+    must_not_have([PASSPHRASE], spies.saw("askpass"), *own, *outputs(client, log_file))
+
+
+def test_password(kit, start, service, log_file):
+    """A wrong password and the right one."""
+    spies = Spies(kit.folder)
+    server = start(servers.Asyncssh, password=PASSWORD, no_keys=True)
+    client = kit.connect(server, "-vvv", "-E", str(log_file), "-N", "-L", f"0:{service(traffic.echo).target}", key=False,
+                         batch=False, env=askpass(spies, PASSWORD + "-wrong", PASSWORD))
+    assert traffic.ask(client.listening()[0].addr) == b"ping"
+    own = proc_texts(client)
+    client.stop()
+    assert "Authenticated" in log_file.read_text()
+    must_not_have([PASSWORD], spies.saw("askpass"), *own, *outputs(client, log_file))
+
+
+def proxy_config(kit, sshd, url, *lines):
+    kit.trust(sshd)
+    config = kit.folder / "config"
+    config.write_text("\n".join([*lines, f"AditProxy {url}", f"UserKnownHostsFile {kit.known_hosts}",
+                                 "GlobalKnownHostsFile none", f"IdentityFile {kit.key}", "IdentitiesOnly yes",
+                                 f"Port {sshd.port}", f"User {sshd.user}", "BatchMode yes"]) + "\n")
+    config.chmod(0o600)
+    return str(config)
+
+
+@pytest.mark.parametrize("scheme, kind", [("http", proxies.HttpProxy), ("socks5", proxies.SocksProxy)])
+@pytest.mark.parametrize("right", [True, False])
+def test_proxy(kit, sshd, service, log_file, scheme, kind, right):
+    """AditProxy's password: accepted or refused; and what KnownHostsCommand gets of it."""
+    spies = Spies(kit.folder)
+    proxy = service(kind, user="me", password=PROXY_PASSWORD if right else "another")
+    hosts = spies.make("hosts", "exit 0")
+    config = proxy_config(kit, sshd, f"{scheme}://me:{PROXY_PASSWORD}@127.0.0.1:{proxy.port}", f"KnownHostsCommand {hosts}")
+    client = kit.run("-F", config, "-vvv", "-E", str(log_file), "-N", "-L", f"0:{service(traffic.echo).target}", "127.0.0.1")
+    own = []
+    if right:
+        assert traffic.ask(client.listening()[0].addr) == b"ping"
+        own = proc_texts(client)
+        client.stop()
+    else:
+        assert client.finish() == 255
+    must_not_have([PROXY_PASSWORD, PROXY_ENCODED], spies.saw("hosts"), *own, *outputs(client, log_file))
+
+
+@pytest.mark.parametrize("url", [
+    "http://me:{p}@127.0.0.1:1", "socks5://me:{p}@[::1", "http://me:{p}@:1", "http://me:{p}@h:99999", "ftp://me:{p}@h:1",
+    "http://me:{p}%zz@h:1", "http://me:{p}@h:1/path"])
+def test_proxy_messages(kit, sshd, url, log_file):
+    """A proxy that is not there and URLs that are none: no message repeats them, and -G does not show the password."""
+    config = proxy_config(kit, sshd, url.format(p=PROXY_PASSWORD))
+    client = kit.run("-F", config, "-vvv", "-E", str(log_file), "-N", "-L", "0:127.0.0.1:1", "127.0.0.1")
+    assert client.finish() == 255
+    shown = kit.run("-F", config, "-G", "127.0.0.1")
+    shown.finish()
+    command_line = kit.run("-F", "none", "-o", "AditProxy=" + url.format(p=PROXY_PASSWORD), "-G", "127.0.0.1")
+    command_line.finish()
+    must_not_have([PROXY_PASSWORD], *outputs(client, log_file), shown.out.text, shown.err.text, command_line.out.text,
+                  command_line.err.text)
