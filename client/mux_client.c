@@ -72,6 +72,7 @@ static enum adit_err receive_message(struct mux_client *m, struct mux_message *m
 {
     struct span body;
     size_t used;
+    *message = (struct mux_message){0};
     if (!receive_all(m, m->room, LEN_SIZE))
         return lost(err);
     size_t n = LEN_SIZE + (size_t)get_u32(m->room);
