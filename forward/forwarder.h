@@ -42,6 +42,7 @@ enum forwarder_state {
     FORWARDER_ASKED,   /* the server was asked */
     FORWARDER_UP,
     FORWARDER_FAILED,
+    FORWARDER_CANCELLING, /* the server was asked to end it: a clean end waits for the answer */
 };
 
 struct forwarder {
@@ -143,6 +144,8 @@ void forwarder_remote_port(struct forwarder *f, uint16_t port);
 /* all: nothing of it works, the state becomes FAILED; otherwise one address of several. Ends the session if
  * it is to exit on forward failures. */
 void forwarder_failed(struct forwarder *f, bool all, const struct adit_error *why);
+/* The server has answered that it listens no more. */
+void forwarder_cancelled(struct forwarder *f);
 /* What was the session's reason to be is over (the stdio forward): it ends, with that error if there is one,
  * unless it is told to stay. */
 void forwarder_over(struct forwarder *f, const struct adit_error *why);

@@ -76,8 +76,10 @@ static void port_is_up(struct forwarder *f, const struct ssh_event *ev)
 void remote_listener_on_reply(struct forwarder *f, const struct ssh_event *ev)
 {
     struct remote_listener *r = f->own;
+    if (f->state == FORWARDER_CANCELLING)
+        forwarder_cancelled(f);
     if (f->state != FORWARDER_ASKED)
-        return; /* the reply to a cancel */
+        return;
     if (!ev->flag) {
         remote_fail(f, ADIT_E_FORWARD, "the server refused it");
     } else if (f->spec->bind_path) {
@@ -94,11 +96,11 @@ void remote_listener_stop(struct forwarder *f)
     struct ssh *ssh = forwarder_ssh(f);
     if (!r || !r->is_up || !ssh)
         return;
+    bool is_asked = f->spec->bind_path ? ssh_streamlocal_forward_cancel(ssh, span_str(f->spec->bind_path), f)
+                                       : ssh_forward_cancel(ssh, span_str(asked_address(f)), r->port, f);
     /* Without memory for it the server's listener ends with the connection. */
-    if (f->spec->bind_path)
-        (void)!ssh_streamlocal_forward_cancel(ssh, span_str(f->spec->bind_path), NULL);
-    else
-        (void)!ssh_forward_cancel(ssh, span_str(asked_address(f)), r->port, NULL);
+    if (is_asked)
+        f->state = FORWARDER_CANCELLING;
     r->is_up = false;
 }
 

@@ -170,6 +170,12 @@ void forwarder_failed(struct forwarder *f, bool all, const struct adit_error *wh
     session_progress(s);
 }
 
+void forwarder_cancelled(struct forwarder *f)
+{
+    f->state = FORWARDER_READY;
+    session_progress(f->session);
+}
+
 void forwarder_over(struct forwarder *f, const struct adit_error *why)
 {
     if (f->guest)
@@ -251,10 +257,13 @@ void session_finish(struct session *s, const struct adit_error *why)
     stop_forwarders(s);
     if (!s->conn.ssh || s->conn.is_over) {
         s->phase = PHASE_ENDED;
-    } else if (is_open && s->error.code == ADIT_E_OK && s->stats.open_now > 0) {
-        session_log(s, SESSION_VERBOSE, "waiting for %u open connections", s->stats.open_now);
+    } else if (is_open && s->error.code == ADIT_E_OK &&
+               (s->stats.open_now > 0 || any_forwarder(s, FORWARDER_CANCELLING))) {
+        if (s->stats.open_now > 0)
+            session_log(s, SESSION_VERBOSE, "waiting for %u open connections", s->stats.open_now);
         if (!s->is_patient)
             loop_timer_set(&s->loop, &s->phase_timer, loop_now_ms() + SESSION_DRAIN_MS);
+        session_progress(s);
     } else {
         farewell(s);
     }
@@ -306,7 +315,12 @@ void session_progress(struct session *s)
     if (s->phase == PHASE_OPEN && !s->forwards_are_told && !any_forwarder(s, FORWARDER_ASKED) &&
         !any_forwarder(s, FORWARDER_READY))
         tell_forwards_done(s);
-    if (s->phase == PHASE_DRAINING && s->stats.open_now == 0 && !s->conn.is_over && s->conn.ssh)
+    if (s->phase != PHASE_DRAINING || s->conn.is_over || !s->conn.ssh || s->stats.open_now > 0)
+        return;
+    /* Whoever starts the same tunnel again at once finds its port free: the server says when it is. */
+    if (any_forwarder(s, FORWARDER_CANCELLING))
+        loop_timer_set(&s->loop, &s->phase_timer, loop_now_ms() + SESSION_FAREWELL_MS);
+    else
         farewell(s);
     if (s->control)
         control_progress(s->control);

@@ -53,6 +53,7 @@ struct server {
     atomic_bool had_disconnect;
     char asked_address[64];
     bool asked_path;    /* it is one */
+    bool is_silent;     /* to a cancel */
     char requests[256]; /* on channels, by name; the thread's until it has ended */
 };
 
@@ -142,12 +143,13 @@ static void server_global(struct server *v, const struct ssh_event *ev)
     uint8_t port[4] = {0, 0, REMOTE_PORT >> 8, REMOTE_PORT & 255};
     bool is_path = span_is(ev->names, "cancel-streamlocal-forward@openssh.com");
     v->asked_path = v->asked_path || span_is(ev->names, "streamlocal-forward@openssh.com");
-    if (is_path || span_is(ev->names, "cancel-tcpip-forward"))
+    bool is_cancel = is_path || span_is(ev->names, "cancel-tcpip-forward");
+    if (is_cancel)
         atomic_fetch_add(&v->cancels, 1);
     else
         (void)adit_format(v->asked_address, sizeof v->asked_address, "%.*s", (int)ev->text.n,
                           (const char *)ev->text.p);
-    if (ev->flag)
+    if (ev->flag && !(is_cancel && v->is_silent))
         ssh_global_answer(v->ssh, ev->number != 7,
                           span_make(port, span_is(ev->names, "tcpip-forward") && ev->number == 0 ? 4 : 0));
 }
@@ -736,6 +738,18 @@ static void test_remote(void **state)
     assert_string_equal(f->server.asked_address, "localhost");
 }
 
+/* The answer to a cancel is waited for, but not for ever. */
+static void test_remote_cancel_unanswered(void **state)
+{
+    struct fixture *f = *state;
+    f->server.is_silent = true;
+    f->forwards[0] = (struct session_forward){.type = SESSION_FORWARD_REMOTE, .host = "localhost", .port = 1};
+    start(f, 1);
+    wait_until(f, &f->is_done);
+    stop_cleanly(f, NULL);
+    assert_int_equal(atomic_load(&f->server.cancels), 1);
+}
+
 static void test_remote_refused_ends(void **state)
 {
     struct fixture *f = *state;
@@ -1291,6 +1305,7 @@ int main(void)
         TEST(test_refused_and_resets),
         TEST(test_dynamic),
         TEST(test_remote),
+        TEST(test_remote_cancel_unanswered),
         TEST(test_remote_refused_ends),
         TEST(test_local_paths),
         TEST(test_path_to_port),
