@@ -154,3 +154,35 @@ def test_ask(kit, many, old_key, adit_only):
         expected = line(many, many.host_keys[0]) + "".join(line(many, k) for k in many.host_keys[1:])
         assert kit.known_hosts.read_text() == (expected if changes else before)
         terminal.close()
+
+
+@pytest.mark.parametrize("name", ["learns", "rotates", "nothing_new"])
+def test_openssh10(kit, start, old_key, openssh10, name, adit_only):
+    """The same with the keys and proofs of OpenSSH 10."""
+    server = start(servers.Sshd, host_types=("ed25519", "rsa", "ecdsa256"), tree=openssh10)
+    before, options, changes = SCENARIOS[name]
+    kit.known_hosts.write_text(before(server, server.host_keys, old_key))
+    update(kit, kit.run(*args(kit, server, *options)), CHANGED if changes else SKIPPED)
+    assert kit.known_hosts.read_text() == "".join(line(server, k) for k in server.host_keys)
+
+
+def test_rsa_in_use(kit, many, adit_only):
+    """The exchange was signed by RSA, and the others are learned."""
+    kit.known_hosts.write_text(line(many, many.host_keys[1]))
+    update(kit, kit.run(*args(kit, many)), CHANGED)
+    ed25519, rsa, ecdsa = many.host_keys
+    assert kit.known_hosts.read_text() == line(many, rsa) + line(many, ed25519) + line(many, ecdsa)
+
+
+def test_too_many_keys(kit, start, key_folder, adit_only):
+    """A server with 70 keys: none of them is learned, and it is said; the forward works on."""
+    more = [keys.keygen(key_folder / f"many{i}") for i in range(70)]
+    server = start(servers.Sshd, options={"HostKey": [str(k) for k in more]}, fresh=True)
+    before = line(server, more[0])
+    kit.known_hosts.write_text(before)
+    client = kit.run(*args(kit, server))
+    client.wait_err("too many host keys")
+    with traffic.connect(client.listening()[0].addr) as c:
+        assert c.recv(1) == b""
+    client.stop()
+    assert kit.known_hosts.read_text() == before
