@@ -43,7 +43,7 @@ void crypto_force_portable(bool on)
 
 bool crypto_init(void)
 {
-    if (sodium_init() < 0)
+    if (!sodium_start())
         return false;
     cpu_detect();
     hash_impl_choose();

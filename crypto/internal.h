@@ -139,4 +139,7 @@ static inline void store32_be(uint8_t p[4], uint32_t v)
     p[3] = (uint8_t)v;
 }
 
+/* sodium_start.c. False: the library cannot be used. */
+bool sodium_start(void);
+
 #endif
