@@ -38,8 +38,10 @@ void host_keys_update_wipe(struct host_keys_update *u)
 bool host_keys_update_wanted(const struct host_keys *host)
 {
     enum update_host_keys mode = options_update_host_keys(host->options);
+    bool asks = mode == UPDATE_HOST_KEYS_ASK;
+    /* ssh_config(5): confirmation is incompatible with ControlPersist. */
     return mode != UPDATE_HOST_KEYS_NO && host->user_count > 0 &&
-           !(mode == UPDATE_HOST_KEYS_ASK && host->options->batch_mode);
+           !(asks && (host->options->batch_mode || host->options->control_persist));
 }
 
 /* ---- What the server shows ---- */

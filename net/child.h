@@ -23,9 +23,10 @@ struct child {
 };
 
 /* Starts argv[0] (looked up in PATH) with fds[0..2] as its standard input, output and error (the caller keeps
- * its own copies; -1: /dev/null), and the process's environment without $ADIT_KEY, plus env_extra ("NAME=value",
- * NULL-terminated, these win; NULL: none). new_session: its own session, without the controlling terminal.
- * ADIT_E_SYSTEM when it cannot be started, with the reason ("cannot run X: No such file or directory"). */
+ * its own copies; -1: /dev/null), and the process's environment without $ADIT_KEY, plus env_extra
+ * ("NAME=value", NULL-terminated, these win; NULL: none). new_session: its own session, without the
+ * controlling terminal. ADIT_E_SYSTEM when it cannot be started, with the reason ("cannot run X: No such file
+ * or directory"). */
 enum adit_err child_start(struct child *child, const char *const argv[], const char *const env_extra[],
                           const int fds[static 3], bool new_session, struct adit_error *err) ADIT_MUST_USE;
 

@@ -297,6 +297,9 @@ static void test_asked(void **state)
     assert_false(host_keys_update_wanted(&f.keys));
     f.options.batch_mode = false;
     assert_true(host_keys_update_wanted(&f.keys));
+    f.options.control_persist = true;
+    assert_false(host_keys_update_wanted(&f.keys));
+    f.options.control_persist = false;
     f.fake.answers[0] = "perhaps";
     f.fake.answers[1] = "no";
     prove(1, 1, session_id);
