@@ -100,7 +100,7 @@ static void title_of(struct span blob, char title[static ART_WIDTH + 1])
 void fingerprint_art(struct span blob, enum fingerprint_hash hash, char out[static FINGERPRINT_ART_CAP])
 {
     uint8_t digest[DIGEST_MAX];
-    char title[ART_WIDTH + 1];
+    char title[ART_WIDTH + 1] = {0};
     struct field f;
     size_t len = digest_of(blob, hash, digest);
     walk(&f, digest, len);

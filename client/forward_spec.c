@@ -193,7 +193,7 @@ static enum adit_err parse_listener(struct forward_spec *out, const struct field
             return bad(f, err, "a path to listen on stands alone, without a port");
     if (count == 2 && !bind_read(out, f->field[0].text))
         return bad(f, err, "the bind address is no address");
-    if (!port_read(f->field[count - 1].text, true, &out->port))
+    if (!port_read(f->field[count == 2 ? 1 : 0].text, true, &out->port))
         return bad(f, err, "the port to listen on is not one of 0 to 65535");
     return ADIT_E_OK;
 }
@@ -247,6 +247,13 @@ enum adit_err forward_spec_parse(struct forward_spec *out, enum forward_type typ
         f.count = 3;
     }
     return parse_forward(out, &f, err);
+}
+
+bool forward_spec_same(const struct forward_spec *a, const struct forward_spec *b)
+{
+    return a->type == b->type && a->bind == b->bind && a->port == b->port &&
+           a->target_is_path == b->target_is_path && a->host_port == b->host_port &&
+           strcmp(a->address, b->address) == 0 && strcmp(a->host, b->host) == 0;
 }
 
 bool forward_spec_is_socks(const struct forward_spec *spec)

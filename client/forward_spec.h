@@ -44,6 +44,9 @@ enum adit_err forward_spec_parse(struct forward_spec *out, enum forward_type typ
 /* The option letter: 'L', 'R', 'D', 'W'. */
 char forward_spec_letter(enum forward_type type);
 
+/* The same in all that they say. */
+bool forward_spec_same(const struct forward_spec *a, const struct forward_spec *b);
+
 /* Each client names its target by SOCKS. */
 bool forward_spec_is_socks(const struct forward_spec *spec);
 

@@ -243,7 +243,7 @@ enum adit_err options_add_forward(struct options *o, const struct forward_spec *
 {
     /* A second reading of the files gives them all again. */
     for (size_t i = 0; i < o->forward_count; i++)
-        if (memcmp(&o->forwards[i], spec, sizeof *spec) == 0)
+        if (forward_spec_same(&o->forwards[i], spec))
             return ADIT_E_OK;
     struct forward_spec *more = realloc(o->forwards, (o->forward_count + 1) * sizeof *more);
     if (more == NULL)

@@ -369,7 +369,7 @@ void sntrup_rq_invert3(int16_t out[SNTRUP_ROOM], const int8_t a[SNTRUP_P])
     s.f[0] = 1; /* x^761 - x - 1, reversed */
     s.f[SNTRUP_P - 1] = s.f[SNTRUP_P] = -1;
     for (size_t i = 0; i < SNTRUP_P; i++)
-        s.g[1 + i] = a[SNTRUP_P - 1 - i];
+        s.g[1 + i] = (int16_t)a[SNTRUP_P - 1 - i];
     s.r[SNTRUP_ROOM] = THIRD;
     for (size_t i = 0; i < DIVSTEPS; i++)
         rq_step(&s);

@@ -225,10 +225,45 @@ static void test_target(void **state)
     assert_int_equal(forward_spec_letter(FORWARD_DYNAMIC), 'D');
 }
 
+static void parse(struct forward_spec *s, enum forward_type type, const char *text)
+{
+    struct adit_error err = {0};
+    memset(s, 0xa5, sizeof *s);
+    assert_int_equal(forward_spec_parse(s, type, text, true, &err), ADIT_E_OK);
+}
+
+static void test_same(void **state)
+{
+    (void)state;
+    static const struct {
+        enum forward_type type;
+        const char *text;
+    } others[] = {
+        {FORWARD_REMOTE, "8080:localhost:80"},  {FORWARD_LOCAL, "8081:localhost:80"},
+        {FORWARD_LOCAL, "8080:localhost:81"},   {FORWARD_LOCAL, "8080:localhosu:80"},
+        {FORWARD_LOCAL, "*:8080:localhost:80"}, {FORWARD_LOCAL, "10.0.0.1:8080:localhost:80"},
+        {FORWARD_LOCAL, "8080:/localhost"},
+    };
+    struct forward_spec a, b;
+    parse(&a, FORWARD_LOCAL, "8080:localhost:80");
+    parse(&b, FORWARD_LOCAL, "8080:80");
+    assert_true(forward_spec_same(&a, &b));
+    for (size_t i = 0; i < ADIT_COUNT(others); i++) {
+        parse(&b, others[i].type, others[i].text);
+        assert_false(forward_spec_same(&a, &b));
+    }
+    parse(&a, FORWARD_LOCAL, "10.0.0.1:1:h:2");
+    parse(&b, FORWARD_LOCAL, "10.0.0.2:1:h:2");
+    assert_false(forward_spec_same(&a, &b));
+    b = a; /* padding need not come along */
+    assert_true(forward_spec_same(&a, &b));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_good),      cmocka_unit_test(test_bad),
                                        cmocka_unit_test(test_paths),     cmocka_unit_test(test_bad_paths),
-                                       cmocka_unit_test(test_long_host), cmocka_unit_test(test_target)};
+                                       cmocka_unit_test(test_long_host), cmocka_unit_test(test_target),
+                                       cmocka_unit_test(test_same)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
