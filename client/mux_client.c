@@ -192,8 +192,14 @@ enum adit_err mux_client_alive(struct mux_client *m, uint32_t *pid, struct adit_
 {
     struct mux_message answer;
     enum adit_err e = request(m, MUX_C_ALIVE_CHECK, MUX_S_ALIVE, &answer, err);
-    *pid = e == ADIT_E_OK ? answer.number : 0;
-    return e;
+    *pid = 0;
+    if (e != ADIT_E_OK)
+        return e;
+    /* It is for kill(2), where what is negative is a group, or everybody. */
+    if (answer.number == 0 || answer.number > INT32_MAX)
+        return adit_fail(err, ADIT_E_PROTOCOL, "the master names no process");
+    *pid = answer.number;
+    return ADIT_E_OK;
 }
 
 enum adit_err mux_client_terminate(struct mux_client *m, struct adit_error *err)

@@ -154,14 +154,20 @@ static struct guest *guest_new(struct control_client *cl, uint32_t request)
     return g;
 }
 
+static void text_free(char *text)
+{
+    adit_wipe(text, strlen(text));
+    free(text);
+}
+
 static void guest_free(struct guest *g)
 {
     if (g->forwarder)
         forwarder_remove(g->forwarder);
     for (size_t i = 0; i < g->text_count; i++)
-        free(g->texts[i]);
+        text_free(g->texts[i]);
     for (size_t i = 0; g->env && g->env[i]; i++)
-        free(g->env[i]);
+        text_free(g->env[i]);
     free(g->env);
     fds_close(g->fds);
     free(g);
@@ -573,6 +579,13 @@ static void on_request(struct control_client *cl, const struct mux_message *m)
     }
 }
 
+/* A command or an environment may hold what is secret. */
+static void message_forget(struct control_client *cl)
+{
+    adit_wipe(cl->room, cl->got);
+    cl->got = 0;
+}
+
 static bool message_of(struct control_client *cl, struct mux_message *m)
 {
     struct adit_error err = {ADIT_E_OK, ""};
@@ -599,7 +612,7 @@ static void on_message(struct control_client *cl)
     } else {
         on_request(cl, &m);
     }
-    cl->got = 0;
+    message_forget(cl);
 }
 
 static void on_descriptors(struct control_client *cl)
@@ -608,7 +621,7 @@ static void on_descriptors(struct control_client *cl)
     cl->fds_wanted = cl->fd_count = 0;
     if (message_of(cl, &m))
         on_request(cl, &m);
-    cl->got = 0;
+    message_forget(cl);
 }
 
 /* ---- Reading: never more than the message, or the descriptor, that is due ---- */
@@ -784,9 +797,16 @@ static void clients_sweep(struct control *c)
         guests_forget(cl);
         *at = cl->next;
         c->client_count--;
-        adit_wipe(cl->room, cl->got);
+        message_forget(cl);
         free(cl);
     }
+}
+
+/* Something comes that names the forwarder: its place must not be another guest's by then. */
+static bool is_awaited(const struct forwarder *f)
+{
+    return f->flows || f->state == FORWARDER_ASKED || f->state == FORWARDER_BINDING ||
+           f->state == FORWARDER_CANCELLING;
 }
 
 static void guests_sweep(struct control *c)
@@ -796,8 +816,7 @@ static void guests_sweep(struct control *c)
         const struct forwarder *f = g->forwarder;
         if (f && f->state == FORWARDER_FAILED && !g->is_leaving)
             refuse_forward(g);
-        if (!g->is_leaving ||
-            (f && (f->flows || f->state == FORWARDER_ASKED || f->state == FORWARDER_BINDING))) {
+        if (!g->is_leaving || (f && is_awaited(f))) {
             c->has_leaving = c->has_leaving || g->is_leaving;
             at = &g->next;
             continue;
@@ -807,13 +826,17 @@ static void guests_sweep(struct control *c)
     }
 }
 
+static bool is_idle(const struct control *c)
+{
+    return c->client_count == 0 && forwarder_stats(c->forwarder)->open_now == 0;
+}
+
 static void look_at_persist(struct forwarder *f)
 {
     struct control *c = control_of(f);
     if (!c->spec->is_persistent || c->spec->persist_s == 0 || !forwarder_may_open(f))
         return;
-    bool is_idle = c->client_count == 0 && forwarder_stats(f)->open_now == 0;
-    if (!is_idle)
+    if (!is_idle(c))
         loop_timer_cancel(loop_of(c), &c->idle);
     else if (!c->idle.is_set)
         loop_timer_set(loop_of(c), &c->idle, loop_now_ms() + (uint64_t)c->spec->persist_s * 1000);
@@ -822,6 +845,8 @@ static void look_at_persist(struct forwarder *f)
 static void control_on_timer(struct forwarder *f, struct loop_timer *t)
 {
     struct control *c = control_of(f);
+    if (t == &c->idle && !is_idle(c))
+        return; /* a forwarded connection came, which tells nobody; its end does */
     if (t == &c->idle) {
         forwarder_log(f, SESSION_DEBUG1, "ControlPersist timeout expired");
         stop_listening(c);
@@ -924,6 +949,7 @@ static void control_free(struct forwarder *f)
         struct control_client *cl = c->clients;
         c->clients = cl->next;
         client_drop(cl);
+        message_forget(cl);
         free(cl);
     }
     loop_timer_cancel(loop_of(c), &c->sweep);

@@ -315,6 +315,8 @@ void session_progress(struct session *s)
     if (s->phase == PHASE_OPEN && !s->forwards_are_told && !any_forwarder(s, FORWARDER_ASKED) &&
         !any_forwarder(s, FORWARDER_READY))
         tell_forwards_done(s);
+    if (s->control)
+        control_progress(s->control);
     if (s->phase != PHASE_DRAINING || s->conn.is_over || !s->conn.ssh || s->stats.open_now > 0)
         return;
     /* Whoever starts the same tunnel again at once finds its port free: the server says when it is. */
@@ -322,8 +324,6 @@ void session_progress(struct session *s)
         loop_timer_set(&s->loop, &s->phase_timer, loop_now_ms() + SESSION_FAREWELL_MS);
     else
         farewell(s);
-    if (s->control)
-        control_progress(s->control);
 }
 
 static void lose_flows(struct session *s, bool may_linger)

@@ -247,6 +247,29 @@ def test_persist_ends(control):
     wait_until(lambda: not control.path.exists(), 15, "the end of the master")
 
 
+def test_persist_ends_after_a_forwarded_connection(control, echo):
+    """A forwarded connection that outlives its client puts the end off, and its own end begins ControlPersist's time."""
+    port = traffic.free_port_both()
+    argv = control.argv(ADIT, "-o", "ControlMaster=auto", "-o", "ControlPersist=1", "-L", f"{port}:{echo.target}",
+                        to=["cat"])
+    first = client_module.Client(argv, control.kit.env(), stdin=subprocess.PIPE)
+    control.kit.clients.append(first)
+    wait_until(lambda: traffic.listeners(port), 15, lambda: first.err.text)
+    with traffic.connect(("127.0.0.1", port)) as s:
+        def say(text):
+            s.sendall(text)
+            assert s.recv(len(text), socket.MSG_WAITALL) == text
+        say(b"open")
+        first.proc.kill()  # alone: the master is its child
+        say(b"twice, so that")
+        say(b"the master has seen it go")
+        begin = time.monotonic()
+        wait_until(lambda: time.monotonic() > begin + 2, 10, "more than ControlPersist's time")
+        assert control.path.exists()
+        say(b"still")
+    wait_until(lambda: not control.path.exists(), 15, "the end of the master")
+
+
 @pytest.mark.parametrize("program", [ADIT, SSH], ids=["adit", "ssh"])
 def test_persist_without_a_session(control, program):
     """With -N the command returns when the master stands, which is in the background then."""
@@ -479,6 +502,23 @@ def test_descriptors(control, master):
     os.close(null)
 
 
+def test_cancel_and_forward_at_once(control, master):
+    """The server's answer to a cancel is not taken for the answer to what was asked next."""
+    def forward(kind, rid, path):
+        return message(kind, struct.pack(">II", rid, 2) + string(path.encode()) + struct.pack(">I", 0xfffffffe) +
+                       string(b"127.0.0.1") + struct.pack(">I", 9))
+    good, bad = str(control.path) + ".far", "/nonexistent/far"
+    c = Raw(control.path)
+    c.send(forward(OPEN, 1, good))
+    assert c.read() == (OK, struct.pack(">I", 1))
+    between = b"".join(message(ALIVE, struct.pack(">I", n)) for n in range(100, 140))  # more than one turn's
+    c.send(forward(CLOSE, 2, good) + between + forward(OPEN, 3, bad))
+    got = [c.read() for _ in range(42)]
+    assert got[0] == (OK, struct.pack(">I", 2)) and [g[0] for g in got[1:41]] == [S_ALIVE] * 40
+    assert got[41] is not None and got[41][0] == FAILURE and got[41][1].startswith(struct.pack(">I", 3))
+    c.s.close()
+
+
 def test_two_sessions_of_one(control, master):
     """One connection, one session, as with ssh."""
     raw = Raw(control.path)
@@ -570,6 +610,9 @@ FAKES = {
     "no answer": answers(),
     "other id": answers(message(S_ALIVE, struct.pack(">II", 99, 1))),
     "other type": answers(message(OPENED, struct.pack(">II", 1, 1))),
+    "everybody's process": answers(message(S_ALIVE, struct.pack(">II", 1, 0xffffffff))),
+    "a group's process": answers(message(S_ALIVE, struct.pack(">II", 1, 0x80000005))),
+    "no process": answers(message(S_ALIVE, struct.pack(">II", 1, 0))),
     "cut": answers(message(S_ALIVE, struct.pack(">I", 1))),
     "unknown type": answers(message(0x80000055, struct.pack(">I", 1))),
     "refused": answers(message(FAILURE, struct.pack(">I", 1) + string(b"no\x1b[31m\0way"))),
