@@ -7,6 +7,7 @@
 
 #include "net/fdpass.h"
 #include "net/sock.h"
+#include "tests/vfork.h"
 
 struct fixture {
     int pair[2], pipe[2], got;
@@ -69,6 +70,9 @@ static size_t open_count(void)
 static void test_several(void **state)
 {
     (void)state;
+    /* qemu-user takes all of them from the kernel, and loses what we have no room for. */
+    if (!vfork_is_real())
+        skip();
     char byte = 0;
     struct iovec iov = {.iov_base = &byte, .iov_len = 1};
     union {
