@@ -4,7 +4,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -104,8 +103,8 @@ def test_terminal_modes(kit, screen, sshd):
 def test_interrupt_reaches_the_remote_side(shell, sshd):
     """^C is the remote program's affair."""
     s = shell(sshd)
-    s.type("sleep 60\r")
-    time.sleep(0.3)
+    s.type("echo beg''un; sleep 60\r")
+    s.wait("begun")
     s.type("\x03")
     said(s, "echo st''ill", "still")
 
