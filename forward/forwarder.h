@@ -53,7 +53,7 @@ struct forwarder {
     enum forwarder_state state;
     struct flow *flows;
     void *own;           /* the plug-in's */
-    struct guest *guest; /* control.c's: somebody else asked for it; NULL: the configuration did */
+    struct guest *guest; /* guest.h's: somebody else asked for it; NULL: the configuration did */
     bool is_cancelled;   /* stopped at the wish of a client of the control socket */
 };
 

@@ -47,7 +47,7 @@ struct session_exec {
     const char *text;       /* the command, or the subsystem's name */
     const char *const *env; /* "NAME=value", in the order in which they are said */
     size_t env_count;
-    bool wants_agent; /* a guest's (control.c): the agent too, if it is forwarded; others have it anyway */
+    bool wants_agent; /* a guest's (guest.h): the agent too, if it is forwarded; others have it anyway */
     bool is_held;     /* not begun before SESSION_DO_BEGIN_EXEC */
     bool wants_pty;
     const char *term; /* with a pty: TERM, the size, and the modes of the local terminal */

@@ -1,0 +1,77 @@
+/*
+ * control.h - the master's side of a control socket (ssh/mux.h): other programs of the same user ask here for
+ * forwards and session channels in this connection. What its files share; nobody else includes this.
+ *
+ * Who asks is a client (control_client.c reads its messages, control_request.c does what they say); what it
+ * gets is a guest (guest.h): a forwarder beside those of the configuration. A session belongs to its client
+ * and ends with it, a forward stays. Nothing is freed while something of it may be at work further up: what
+ * is over is only marked, and a timer that is due at once sweeps. Everything runs on the session's thread.
+ */
+#ifndef FORWARD_CONTROL_H
+#define FORWARD_CONTROL_H
+
+#include "forward/forwarder.h"
+#include "ssh/mux.h"
+
+enum {
+    CONTROL_HEAD_LEN = 4,    /* of a message */
+    CONTROL_DESCRIPTORS = 3, /* stdin, stdout, stderr */
+};
+
+struct control;
+struct guest;
+
+struct control_client {
+    struct loop_fd fd;
+    struct control *control;
+    struct control_client *next;
+    bool said_hello;
+    bool is_gone;                /* the socket is closed; the sweep frees it */
+    struct guest *session;       /* its session or stdio forward */
+    size_t fds_wanted, fd_count; /* a message was read, and these belong to it */
+    int fds[CONTROL_DESCRIPTORS];
+    size_t got; /* bytes of room */
+    uint8_t
+        room[CONTROL_HEAD_LEN + LIMIT_MUX_MESSAGE]; /* one message; pages that are not used cost nothing */
+};
+
+struct control {
+    struct forwarder *forwarder;
+    const struct session_control *spec;
+    struct loop_fd listener;
+    struct sock_file file;
+    struct control_client *clients;
+    size_t client_count;
+    struct guest *guests;
+    bool has_leaving; /* some of them wait for their flows' end */
+    uint32_t last_id;
+    struct loop_timer sweep, idle;
+};
+
+/* ---- control.c: its life */
+
+struct loop *control_loop(const struct control *c);
+void control_sweep_soon(struct control *c);
+void control_stop_listening(struct control *c); /* any number of times */
+void control_fds_close(int fds[CONTROL_DESCRIPTORS]);
+
+/* ---- control_client.c */
+
+/* Takes fd also when it fails: NULL, out of memory or a refused epoll. */
+struct control_client *control_client_new(struct control *c, int fd);
+/* Closes its socket; it stays in the list until the sweep. Any number of times. */
+void control_client_drop(struct control_client *cl);
+void control_client_free(struct control_client *cl); /* dropped, and in no list any more */
+/* Its few answers fit into a socket's buffer; a client that asks and never reads is dropped. */
+void control_client_send(struct control_client *cl, const struct mux_message *m);
+void control_client_answer(struct control_client *cl, uint32_t type, uint32_t request);
+void control_client_refuse(struct control_client *cl, uint32_t request, const char *why);
+/* Reads what has come: its socket was readable, or may still be. */
+void control_client_serve(struct control_client *cl);
+
+/* ---- control_request.c */
+
+/* Does what a message asks for, which is neither HELLO nor in want of descriptors: those are in cl->fds. */
+void control_request(struct control_client *cl, const struct mux_message *m);
+
+#endif
