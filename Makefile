@@ -110,7 +110,8 @@ FUZZ_CC     ?= clang
 
 # The data path, and what computes: everything else is made for size.
 HOT := crypto/% adit.c ssh/packet.c ssh/channel.c ssh/ssh.c ssh/ssh_connection.c ssh/underway.c ssh/wire.c ssh/compress.c \
-	forward/conn.c forward/flow.c forward/pump.c forward/session.c forward/exec.c net/loop.c net/sock.c net/standard.c
+	forward/conn.c forward/flow.c forward/pump.c forward/session.c forward/session_event.c \
+	forward/exec.c net/loop.c net/sock.c net/standard.c
 
 release.cc      := $(CC)
 release.cflags  := -O2 $(HARD) $(MUSL_CFLAGS)

@@ -1,5 +1,6 @@
 /*
- * internal.h - what session.c, conn.c and flow.c share. No plug-in and nobody outside includes it.
+ * internal.h - what the files of a session, conn.c and flow.c share. No plug-in and nobody outside includes
+ * it.
  */
 #ifndef FORWARD_INTERNAL_H
 #define FORWARD_INTERNAL_H
@@ -100,17 +101,50 @@ struct session {
     struct proof proof;
 };
 
-/* ---- session.c */
+/* ---- session_log.c */
 
 void session_log(struct session *s, enum session_level level, const char *fmt, ...) ADIT_PRINTF(3, 4);
+void session_notify(struct session *s, const struct session_notice *n);
+void session_notify_text(struct session *s, enum session_notice_kind kind, const char *text);
+
+/* ---- session_phase.c */
+
+/* Once, when the credential is about to be asked for. */
+void session_begin_forwarders(struct session *s);
+/* Authenticated: says, or plans to say, that nobody will ask for a command. */
+void session_plan_no_more(struct session *s);
+void session_tell_no_more(struct session *s); /* its timer */
 /* The first error stays; then the end begins: at once where nothing is open yet, by draining otherwise. */
 void session_finish(struct session *s, const struct adit_error *why);
 /* The connection is over: nothing more can be carried. */
 void session_conn_over(struct session *s);
 /* Forwards, flows or the phase have changed: go on if that is possible now. */
 void session_progress(struct session *s);
-void session_notify_text(struct session *s, enum session_notice_kind kind, const char *text);
+void session_on_stop(struct session *s, bool at_once);
+void session_on_phase_timer(struct session *s);
+/* The connection is over, and somebody still takes what came of it. */
+bool session_lingers(const struct session *s);
+
+/* ---- session_event.c */
+
 void session_event(struct session *s, const struct ssh_event *ev);
+
+/* ---- session_mail.c */
+
+void session_on_mailbox(struct session *s);
+void session_mail_drop(struct session *s); /* the thread has ended: what nobody read */
+
+/* ---- forwarders.c */
+
+bool forwarders_make(struct session *s, const struct session_config *config); /* false: no memory */
+void forwarders_bind(struct session *s);
+bool forwarders_any(const struct session *s, enum forwarder_state state);
+bool forwarders_any_opening(const struct session *s);
+void forwarders_stop(struct session *s);
+void forwarders_lose_flows(struct session *s, bool may_linger); /* see flow_lost */
+void forwarders_free(struct session *s);
+struct forwarder *forwarders_match(struct session *s, const struct ssh_event *ev); /* NULL: nobody's */
+struct forwarder *forwarders_agent(struct session *s);                             /* NULL: there is none */
 
 /* ---- conn.c */
 

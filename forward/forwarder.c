@@ -1,0 +1,139 @@
+/*
+ * forwarder.c - what a forwarder asks of its session, and tells it.
+ */
+#include <string.h>
+
+#include "forward/internal.h"
+#include "net/resolve.h"
+
+/* ---- What it is part of ---- */
+
+struct loop *forwarder_loop(struct forwarder *f)
+{
+    return &f->session->loop;
+}
+
+struct ssh *forwarder_ssh(struct forwarder *f)
+{
+    return f->session->conn.ssh;
+}
+
+struct session_stats *forwarder_stats(struct forwarder *f)
+{
+    return &f->session->stats;
+}
+
+const struct session_config *forwarder_config(const struct forwarder *f)
+{
+    return &f->session->config;
+}
+
+bool forwarder_may_open(const struct forwarder *f)
+{
+    return f->session->phase == PHASE_OPEN;
+}
+
+void forwarder_target(const struct forwarder *f, char out[static FORWARDER_TARGET_CAP])
+{
+    const struct session_forward *spec = f->spec;
+    if (spec->path)
+        (void)adit_format(out, FORWARDER_TARGET_CAP, "%s", spec->path);
+    else if (!spec->host)
+        (void)adit_format(out, FORWARDER_TARGET_CAP, "-");
+    else if (strchr(spec->host, ':'))
+        (void)adit_format(out, FORWARDER_TARGET_CAP, "[%s]:%u", spec->host, spec->port);
+    else
+        (void)adit_format(out, FORWARDER_TARGET_CAP, "%s:%u", spec->host, spec->port);
+}
+
+enum adit_err forwarder_resolve(struct forwarder *f, struct flow *flow, const char *host, uint16_t port,
+                                struct resolve **out, struct adit_error *err)
+{
+    struct session *s = f->session;
+    if (flow)
+        return resolve_start(out, host, port, 0, &s->box, SESSION_MAIL_FLOW_RESOLVED, flow, err);
+    return resolve_start(out, host, port, s->config.family, &s->box, SESSION_MAIL_FORWARDER_RESOLVED, f, err);
+}
+
+/* ---- What became of it ---- */
+
+void forwarder_up(struct forwarder *f, size_t address_index, const char *bound, uint16_t bound_port)
+{
+    char target[FORWARDER_TARGET_CAP];
+    forwarder_target(f, target);
+    f->state = FORWARDER_UP;
+    if (bound) {
+        struct session_notice n = {.kind = SESSION_FORWARD_UP,
+                                   .index = f->index,
+                                   .address_index = address_index,
+                                   .bound = bound,
+                                   .bound_port = bound_port,
+                                   .target = target};
+        session_log(f->session, SESSION_DEBUG1, "forward up: %s to %s", bound, target);
+        forwarder_notify(f, &n);
+    }
+    session_progress(f->session);
+}
+
+void forwarder_remote_port(struct forwarder *f, uint16_t port)
+{
+    char target[FORWARDER_TARGET_CAP];
+    forwarder_target(f, target);
+    struct session_notice n = {
+        .kind = SESSION_REMOTE_PORT, .index = f->index, .bound_port = port, .target = target};
+    forwarder_notify(f, &n);
+}
+
+void forwarder_failed(struct forwarder *f, bool all, const struct adit_error *why)
+{
+    struct session *s = f->session;
+    struct session_notice n = {.kind = SESSION_FORWARD_FAILED, .index = f->index, .error = why};
+    bool is_fatal = s->config.exit_on_forward_failure && !f->guest;
+    if (all)
+        f->state = FORWARDER_FAILED;
+    session_log(s, is_fatal ? SESSION_DEBUG1 : SESSION_INFO, "%s", why->text);
+    forwarder_notify(f, &n);
+    if (is_fatal) {
+        struct adit_error err = {ADIT_E_OK, ""};
+        (void)adit_fail(&err, ADIT_E_FORWARD, "%s", why->text);
+        session_finish(s, &err);
+    }
+    session_progress(s);
+}
+
+void forwarder_cancelled(struct forwarder *f)
+{
+    f->state = FORWARDER_READY;
+    session_progress(f->session);
+}
+
+void forwarder_over(struct forwarder *f, const struct adit_error *why)
+{
+    if (f->guest)
+        control_on_over(f, why);
+    else if (!f->session->config.keep_open)
+        session_finish(f->session, why);
+}
+
+void forwarder_exec_over(struct forwarder *f, const struct adit_error *why)
+{
+    if (!f->guest)
+        f->session->is_patient = true;
+    forwarder_over(f, why);
+}
+
+/* A guest's are for whoever asked for it. */
+void forwarder_notify(struct forwarder *f, const struct session_notice *n)
+{
+    if (f->guest)
+        control_on_notice(f, n);
+    else
+        session_notify(f->session, n);
+}
+
+void forwarder_end_session(struct forwarder *f, bool at_once)
+{
+    session_stop(f->session); /* by letter: not while one of its own is at work */
+    if (at_once)
+        session_stop(f->session);
+}

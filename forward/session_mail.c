@@ -1,0 +1,135 @@
+/*
+ * session_mail.c - letters to a session: who writes them, on any thread, and what they bring about, on its
+ * own.
+ */
+#include <stdlib.h>
+
+#include "forward/internal.h"
+
+struct command_mail {
+    struct mail mail;
+    struct session_command command;
+};
+
+/* ---- Written ---- */
+
+void session_stop(struct session *s)
+{
+    unsigned n = atomic_fetch_add(&s->stop_count, 1);
+    if (n >= ADIT_COUNT(s->stop_mail))
+        return;
+    s->stop_mail[n].kind = SESSION_MAIL_STOP;
+    mailbox_post(&s->box, &s->stop_mail[n]);
+}
+
+void session_do(struct session *s, const struct session_command *command)
+{
+    struct command_mail *letter = calloc(1, sizeof *letter);
+    if (!letter)
+        return;
+    letter->command = *command;
+    letter->mail.kind = SESSION_MAIL_COMMAND;
+    letter->mail.owner = letter;
+    mailbox_post(&s->box, &letter->mail);
+}
+
+void session_snapshot(struct session *s, struct session_snapshot *snapshot)
+{
+    snapshot->request.kind = SESSION_MAIL_SNAPSHOT;
+    snapshot->request.owner = snapshot;
+    mailbox_post(&s->box, &snapshot->request);
+}
+
+/* ---- Read ---- */
+
+static void on_answer(struct session *s)
+{
+    question_answered(s, s->stop_waits);
+    if (s->stop_waits)
+        session_finish(s, NULL);
+}
+
+static void on_snapshot(struct session *s, struct session_snapshot *snapshot)
+{
+    s->stats.bytes_up = s->pumps.bytes_up;
+    s->stats.bytes_down = s->pumps.bytes_down;
+    s->stats.buffered = s->pumps.buffered;
+    s->stats.rtt_us = s->conn.ssh ? ssh_rtt_us(s->conn.ssh) : 0;
+    snapshot->stats = s->stats;
+    mailbox_post(snapshot->reply_to, &snapshot->mail);
+}
+
+static void on_forwarder_resolved(struct mail *m)
+{
+    struct forwarder *f = m->owner;
+    f->ops->on_resolved(f, resolve_of_mail(m));
+}
+
+static void command_execute(struct session *s, const struct session_command *c)
+{
+    if (c->kind == SESSION_DO_LOG_LEVEL)
+        s->config.log_level = c->level;
+    if (s->phase != PHASE_OPEN)
+        return;
+    if (c->kind == SESSION_DO_REKEY)
+        ssh_rekey(s->conn.ssh);
+    for (size_t i = 0; i < s->forwarder_count; i++)
+        if (s->forwarders[i].ops->on_command && !s->forwarders[i].guest)
+            s->forwarders[i].ops->on_command(&s->forwarders[i], c);
+}
+
+static void on_command(struct session *s, struct mail *m)
+{
+    struct command_mail *letter = m->owner;
+    command_execute(s, &letter->command);
+    free(letter);
+}
+
+static void on_mail(struct session *s, struct mail *m)
+{
+    switch (m->kind) {
+    case SESSION_MAIL_ANSWER:
+        on_answer(s);
+        return;
+    case SESSION_MAIL_STOP:
+        session_on_stop(s, m == &s->stop_mail[1]);
+        return;
+    case SESSION_MAIL_SNAPSHOT:
+        on_snapshot(s, m->owner);
+        return;
+    case SESSION_MAIL_RESOLVED:
+        if (s->phase == PHASE_CONNECTING)
+            dial_on_resolved(&s->conn.dial);
+        return;
+    case SESSION_MAIL_FORWARDER_RESOLVED:
+        if (s->phase == PHASE_BINDING || s->phase == PHASE_OPEN) /* then it is a guest's */
+            on_forwarder_resolved(m);
+        return;
+    case SESSION_MAIL_FLOW_RESOLVED:
+        flow_on_resolved(m->owner, resolve_of_mail(m));
+        return;
+    case SESSION_MAIL_COMMAND:
+        on_command(s, m);
+        return;
+    default:
+        return;
+    }
+}
+
+void session_on_mailbox(struct session *s)
+{
+    struct mail *m;
+    loop_fd_not_readable(&s->box_fd);
+    while ((m = mailbox_take(&s->box)))
+        on_mail(s, m);
+}
+
+void session_mail_drop(struct session *s)
+{
+    struct mail *m;
+    while ((m = mailbox_take(&s->box)))
+        if (m->kind == SESSION_MAIL_SNAPSHOT)
+            on_snapshot(s, m->owner);
+        else if (m->kind == SESSION_MAIL_COMMAND)
+            free(m->owner);
+}
