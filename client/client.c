@@ -432,6 +432,7 @@ static void make_config(struct client *c)
     c->config.unix_replace = o->stream_local_bind_unlink;
     c->config.stdin_fd = STDIN_FILENO;
     c->config.stdout_fd = STDOUT_FILENO;
+    c->config.keystroke_ms = o->obscure_keystroke_ms;
     c->config.warn_weak_crypto = o->warn_weak_crypto;
     c->config.log_level = level_of(o->log_level);
 }

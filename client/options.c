@@ -325,8 +325,6 @@ static bool special_is_default(const struct options *o, const struct option_row 
         return o->add_keys_to_agent == ADD_KEYS_NO;
     if (row->set == option_set_key_file)
         return texts_has(&o->certificate_files, "none");
-    if (row->set == option_set_keystroke)
-        return o->obscure_keystroke_ms == 0;
     if (row->set == option_set_persist)
         return !o->control_persist;
     return row->set == option_set_send_env && o->send_env.count == 0;

@@ -224,7 +224,7 @@ const struct option_row option_rows[] = {
     FLAG("EnableEscapeCommandline", enable_escape_commandline, SESSION),
     COMMAND("LocalCommand", local_command, BUILT), /* nothing without the next one */
     FLAG("PermitLocalCommand", permit_local_command, BUILT),
-    SPECIAL_AT("ObscureKeystrokeTiming", obscure_keystroke_ms, option_set_keystroke, SESSION),
+    SPECIAL_AT("ObscureKeystrokeTiming", obscure_keystroke_ms, option_set_keystroke, BUILT),
     CHOICE("ControlMaster", control_master, BUILT),
     TEXT("ControlPath", control_path, BUILT),
     SPECIAL_AT("ControlPersist", control_persist, option_set_persist, BUILT),

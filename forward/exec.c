@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "forward/forwarder.h"
+#include "forward/keystroke.h"
+#include "net/random.h"
 #include "net/standard.h"
 
 enum { BREAK_MS = 1000 };
@@ -16,6 +18,8 @@ struct exec_flow {
     struct loop_fd out;
     struct pump err;
     struct loop_fd err_out;
+    struct keystroke keys; /* off without a terminal */
+    struct loop_timer keys_timer;
     bool awaits_pty;
     bool has_begun;
 };
@@ -57,6 +61,91 @@ static enum adit_err take_standard(struct exec_flow *x, const struct session_exe
     x->err.is_session = x->err.is_side = true;
     flow->side = &x->err;
     return pump_take_out(&x->err, side.fd, err);
+}
+
+/* ---- ObscureKeystrokeTiming ---- */
+
+/* The kernel's generator has been seeded long since, and cannot fail any more. */
+static uint64_t random_number(void)
+{
+    struct adit_error err = {ADIT_E_OK, ""};
+    uint64_t n = 0;
+    (void)!random_seed(&n, sizeof n, &err);
+    return n;
+}
+
+static void keys_init(struct exec_flow *x, const struct session_exec *exec)
+{
+    struct forwarder *f = x->flow.forwarder;
+    keystroke_init(&x->keys, exec->wants_pty ? forwarder_config(f)->keystroke_ms : 0);
+    loop_timer_init(&x->keys_timer, SESSION_TIMER_FLOW, &x->flow);
+}
+
+static void keys_plan(struct exec_flow *x)
+{
+    uint64_t at_us = keystroke_deadline(&x->keys);
+    loop_timer_set(forwarder_loop(x->flow.forwarder), &x->keys_timer,
+                   at_us == UINT64_MAX ? LOOP_NEVER : at_us / 1000 + 1);
+}
+
+static bool exec_may_send(struct flow *flow)
+{
+    return keystroke_may_send(&exec_of(flow)->keys);
+}
+
+static void exec_sent(struct flow *flow, size_t n)
+{
+    struct exec_flow *x = exec_of(flow);
+    if (x->keys.interval_ms == 0 || !keystroke_sent(&x->keys, n, loop_now_us(), random_number()))
+        return;
+    forwarder_log(flow->forwarder, SESSION_DEBUG3, "obfuscate_keystroke_timing: starting: interval ~%ums",
+                  (unsigned)x->keys.interval_ms);
+    keys_plan(x);
+}
+
+/* As long as the data message of one key, so that the two look alike. A server without the extension gets
+ * none: the rhythm is hidden all the same, but not the pauses. */
+static void send_chaff(const struct exec_flow *x)
+{
+    (void)ssh_ping(forwarder_ssh(x->flow.forwarder), span_str("PING!"));
+}
+
+/* Nothing more will ever be typed. */
+static bool input_is_over(const struct loop_fd *in)
+{
+    return in->fd < 0 || in->peer_done || in->hangup || in->always_ready;
+}
+
+static void exec_timer(struct flow *flow)
+{
+    struct exec_flow *x = exec_of(flow);
+    const struct loop_fd *in = &flow->pump.in;
+    size_t waiting = in->fd >= 0 ? sock_waiting_len(in->fd) : 0;
+    if (waiting == 0 && input_is_over(in))
+        keystroke_end(&x->keys);
+    switch (keystroke_look(&x->keys, waiting, loop_now_us(), random_number())) {
+    case KEYSTROKE_NOTHING:
+        break;
+    case KEYSTROKE_CHAFF:
+        send_chaff(x);
+        break;
+    case KEYSTROKE_STOP:
+        forwarder_log(flow->forwarder, SESSION_DEBUG3,
+                      "obfuscate_keystroke_timing: stopping: %s (%u chaff packets sent)",
+                      waiting > 0 ? "output buffer filling" : "chaff time expired",
+                      ssh_has_ping(forwarder_ssh(flow->forwarder)) ? (unsigned)x->keys.chaff_count : 0);
+        pump_on_space(&flow->pump);
+        break;
+    case KEYSTROKE_SEND:
+        pump_on_space(&flow->pump);
+        break;
+    }
+    keys_plan(x);
+}
+
+static void exec_wipe(struct flow *flow)
+{
+    loop_timer_cancel(forwarder_loop(flow->forwarder), &exec_of(flow)->keys_timer);
 }
 
 /* ---- What is asked for ---- */
@@ -139,6 +228,7 @@ static void begin(struct forwarder *f)
         give_up(f, NULL, &err);
         return;
     }
+    keys_init(exec_of(flow), exec);
     if (take_standard(exec_of(flow), exec, &err) != ADIT_E_OK) {
         give_up(f, flow, &err);
         return;
@@ -253,6 +343,10 @@ const struct forwarder_ops forwarder_exec = {
     .on_command = exec_command,
     .flow_opened = exec_opened,
     .flow_refused = exec_refused,
+    .flow_timer = exec_timer,
+    .flow_may_send = exec_may_send,
+    .flow_sent = exec_sent,
     .flow_event = exec_event,
+    .flow_wipe = exec_wipe,
     .flow_over = exec_over,
 };

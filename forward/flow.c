@@ -14,14 +14,26 @@ static struct ssh *ssh_of(void *ctx)
     return ((struct session *)ctx)->conn.ssh;
 }
 
+/* A pump's channel has its flow as its owner. */
+static const struct forwarder_ops *ops_of(const struct channel *ch)
+{
+    return ((struct flow *)ssh_chan_owner(ch))->forwarder->ops;
+}
+
 static size_t far_space(void *ctx, struct channel *ch, struct wspan *places, size_t max, size_t limit)
 {
+    const struct forwarder_ops *ops = ops_of(ch);
+    if (ops->flow_may_send && !ops->flow_may_send(ssh_chan_owner(ch)))
+        return 0;
     return ssh_chan_space(ssh_of(ctx), ch, places, max, limit);
 }
 
 static void far_commit(void *ctx, struct channel *ch, size_t n)
 {
+    const struct forwarder_ops *ops = ops_of(ch);
     ssh_chan_commit(ssh_of(ctx), ch, n);
+    if (ops->flow_sent)
+        ops->flow_sent(ssh_chan_owner(ch), n);
 }
 
 static void far_consumed(void *ctx, struct channel *ch, size_t n, bool prompt)

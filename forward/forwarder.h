@@ -101,6 +101,9 @@ struct forwarder_ops {
     /* A channel event that flow.c does nothing about: REPLY, EXIT, REQUEST (already answered). NULL: passed
      * over. */
     void (*flow_event)(struct flow *flow, const struct ssh_event *ev);
+    /* Of what goes up. NULL: it always may. False: not now; call pump_on_space once it may. */
+    bool (*flow_may_send)(struct flow *flow);
+    void (*flow_sent)(struct flow *flow, size_t n); /* 0: nothing was there to be sent after all */
     void (*flow_target)(struct flow *flow, char out[FORWARDER_TARGET_CAP]); /* NULL: forwarder_target */
     void (*flow_wipe)(struct flow *flow);   /* before it is freed: its own things */
     void (*flow_over)(struct forwarder *f); /* after one was freed */

@@ -167,6 +167,7 @@ struct session_config {
     int stdin_fd, stdout_fd; /* for the stdio forward, else ignored. Never made non-blocking. From the
                                 authentication on they are the session's, which closes them: stdout_fd at the
                                 end of the data, so that its reader sees it */
+    uint32_t keystroke_ms;   /* ObscureKeystrokeTiming, of the sessions with a terminal; 0: off */
     bool warn_weak_crypto;   /* say so when the first key exchange is not post-quantum */
     enum session_level log_level; /* lines above it are not even made */
     const uint8_t *seed;          /* 32 bytes, for runs that can be repeated; NULL: the kernel's randomness */

@@ -280,6 +280,13 @@ size_t sock_notsent_len(int fd)
     return queue_len(fd, SIOCOUTQNSD, &n) ? n : sock_unsent_len(fd);
 }
 
+size_t sock_waiting_len(int fd)
+{
+    size_t n = 0;
+
+    return queue_len(fd, FIONREAD, &n) ? n : 0;
+}
+
 enum adit_err sock_pending_error(int fd, struct adit_error *err)
 {
     int why = 0;

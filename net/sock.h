@@ -125,6 +125,8 @@ size_t sock_unsent_len(int fd);
 /* Of these, the ones the kernel has not put on the wire yet (SIOCOUTQNSD); sock_unsent_len where it is
  * unknown. */
 size_t sock_notsent_len(int fd);
+/* Bytes that a pipe, a terminal or a socket has for its reader; 0 when unknown. */
+size_t sock_waiting_len(int fd);
 /* A connection's pending error (SO_ERROR) as a text in err, ADIT_E_CLOSED; ADIT_E_OK when there is none. */
 enum adit_err sock_pending_error(int fd, struct adit_error *err);
 

@@ -396,6 +396,8 @@ static enum adit_err on_ext_info(struct ssh *ssh, struct span payload, struct ss
         }
         if (span_is(name, "publickey-hostbound@openssh.com") && span_is(value, "0"))
             ssh->peer_has_host_bound = true;
+        if (span_is(name, "ping@openssh.com") && span_is(value, "0"))
+            ssh->peer_has_ping = true;
     }
     return rd_done(&r) ? ADIT_E_OK : ssh_bad(ssh, "EXT_INFO: wrong lengths (RFC 8308 §2.3)");
 }
@@ -656,10 +658,12 @@ void ssh_ignore(struct ssh *ssh, struct span data)
 
 enum adit_err ssh_send_ext_info(struct ssh *ssh, const char *sig_algs)
 {
-    struct wr w = packet_begin(&ssh->packet, SSH_MSG_EXT_INFO, 64 + SIG_ALGS_MAX);
-    wr_u32(&w, 1);
+    struct wr w = packet_begin(&ssh->packet, SSH_MSG_EXT_INFO, 96 + SIG_ALGS_MAX);
+    wr_u32(&w, 2);
     wr_cstring(&w, "server-sig-algs");
     wr_cstring(&w, sig_algs);
+    wr_cstring(&w, "ping@openssh.com");
+    wr_cstring(&w, "0");
     if (!packet_send(&ssh->packet, &w))
         return adit_fail(&ssh->error, ADIT_E_LIMIT, "no room for EXT_INFO");
     return ADIT_E_OK;

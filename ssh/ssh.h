@@ -167,6 +167,12 @@ void ssh_disconnect(struct ssh *ssh, uint32_t reason, const char *text);
 /* The caller found the transport broken (reset, timeout): ends without DISCONNECT. */
 void ssh_fail(struct ssh *ssh, enum adit_err code, const char *text);
 void ssh_ignore(struct ssh *ssh, struct span data); /* an IGNORE message; tests and padding */
+/* Client: a PING, which the server answers with as many bytes (OpenSSH PROTOCOL). At most LIMIT_PING
+ * bytes. False, and nothing is sent: the server has not announced ping@openssh.com, an exchange of keys is
+ * under way, or there is no room. */
+enum { LIMIT_PING = 1024 };
+bool ssh_ping(struct ssh *ssh, struct span data);
+bool ssh_has_ping(const struct ssh *ssh);
 
 /* The client's answers to SSH_EVENT_AUTH. user is what ssh_auth_user set before the first of them. */
 void ssh_auth_user(struct ssh *ssh, struct span user);

@@ -256,6 +256,7 @@ static const struct message_row client_rows[] = {
     {SSH_MSG_USERAUTH_SUCCESS, PHASE_AUTH, on_success},
     {SSH_MSG_USERAUTH_BANNER, PHASE_AUTH, on_banner},
     {SSH_MSG_USERAUTH_PK_OK, PHASE_AUTH, on_60},
+    {SSH_MSG_PONG, PHASE_OPEN, ssh_on_pong}, /* only we ping */
     {0, 0, NULL},
 };
 

@@ -86,6 +86,7 @@ struct ssh {
     char ident_self[LIMIT_IDENT_LINE + 1];
     char ident_peer[LIMIT_IDENT_LINE + 1];
     bool peer_has_host_bound; /* publickey-hostbound-v00@openssh.com, by its EXT_INFO */
+    bool peer_has_ping;       /* ping@openssh.com, by its EXT_INFO */
     size_t sig_algs_n;
     uint8_t sig_algs[SIG_ALGS_MAX];
     char lists[5][LIST_TEXT_MAX]; /* the caller's algorithm lists */
@@ -128,5 +129,10 @@ enum adit_err ssh_on_channel_reply(struct ssh *ssh, struct span payload, struct 
 enum adit_err ssh_on_global_request(struct ssh *ssh, struct span payload, struct ssh_event *event);
 enum adit_err ssh_on_global_reply(struct ssh *ssh, struct span payload, struct ssh_event *event);
 enum adit_err ssh_on_unimplemented(struct ssh *ssh, struct span payload, struct ssh_event *event);
+
+/* ---- ssh_ping.c: the same ---- */
+
+enum adit_err ssh_on_ping(struct ssh *ssh, struct span payload, struct ssh_event *event);
+enum adit_err ssh_on_pong(struct ssh *ssh, struct span payload, struct ssh_event *event);
 
 #endif

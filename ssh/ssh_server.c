@@ -150,6 +150,7 @@ static const struct message_row server_rows[] = {
     {SSH_MSG_SERVICE_REQUEST, PHASE_SERVICE, on_service_request},
     {SSH_MSG_KEX_ECDH_INIT, PHASE_KEX | PHASE_STRICT | PHASE_REKEX, on_kex_init},
     {SSH_MSG_USERAUTH_REQUEST, PHASE_AUTH | PHASE_OPEN, on_auth_request},
+    {SSH_MSG_PING, PHASE_OPEN, ssh_on_ping},
     {SSH_MSG_USERAUTH_INFO_RESPONSE, PHASE_AUTH, on_info_response},
     {0, 0, NULL},
 };
