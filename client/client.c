@@ -425,7 +425,8 @@ static void make_config(struct client *c)
     c->config.bind_interface = o->bind_interface;
     c->config.connection_attempts = o->connection_attempts;
     c->config.qos_login = o->ip_qos_interactive;
-    c->config.qos_open = o->ip_qos_bulk; /* no terminal hangs on it */
+    c->config.qos_open = o->ip_qos_bulk;
+    c->config.qos_terminal = o->ip_qos_interactive;
     c->config.transport_fd = -1;
     c->config.exit_on_forward_failure = o->exit_on_forward_failure;
     c->config.unix_mask = o->stream_local_bind_mask;

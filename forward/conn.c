@@ -176,7 +176,8 @@ void conn_start(struct conn *c)
 
 void conn_open_qos(struct conn *c)
 {
-    int tos = c->session->config.qos_open;
+    const struct session_config *config = &c->session->config;
+    int tos = c->session->has_terminal ? config->qos_terminal : config->qos_open;
     if (tos > 0 && c->transport.fd >= 0)
         (void)sock_set_tos(c->transport.fd, (uint8_t)tos);
 }

@@ -203,6 +203,7 @@ static bool ask(struct exec_flow *x, const struct session_exec *exec)
     struct channel *ch = x->flow.channel;
     log_start(x->flow.forwarder, exec);
     x->awaits_pty = exec->wants_pty;
+    forwarder_set_terminal(x->flow.forwarder, exec->wants_pty);
     if (!ask_agent(x->flow.forwarder, ch))
         return false;
     if (exec->wants_pty &&

@@ -122,6 +122,15 @@ void forwarder_exec_over(struct forwarder *f, const struct adit_error *why)
     forwarder_over(f, why);
 }
 
+void forwarder_set_terminal(struct forwarder *f, bool has_one)
+{
+    struct session *s = f->session;
+    bool is_other = s->has_terminal != has_one;
+    s->has_terminal = has_one;
+    if (is_other && s->phase == PHASE_OPEN)
+        conn_open_qos(&s->conn);
+}
+
 /* A guest's are for whoever asked for it. */
 void forwarder_notify(struct forwarder *f, const struct session_notice *n)
 {

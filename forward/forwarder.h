@@ -155,6 +155,9 @@ void forwarder_over(struct forwarder *f, const struct adit_error *why);
 /* The session channel is over: the session ends as soon as no forwarded connection is open any more (ssh
  * waits for them too, without a limit), unless it is told to stay. */
 void forwarder_exec_over(struct forwarder *f, const struct adit_error *why);
+/* A session channel begins, with a terminal or not: what the connection's packets are marked as hangs on it.
+ */
+void forwarder_set_terminal(struct forwarder *f, bool has_one);
 /* A notice of the forwarder's own. */
 void forwarder_notify(struct forwarder *f, const struct session_notice *n);
 /* ---- Forwarders that come and go: control.c's */

@@ -87,6 +87,7 @@ struct session {
     struct forwarder *forwarders; /* those of the configuration, and room for guests */
     size_t forwarder_count;
     struct forwarder *control; /* the control socket's; NULL: there is none */
+    bool has_terminal;         /* the last session channel that began has one */
     bool is_patient;           /* the open connections are waited for without a limit */
     bool forwards_are_told;    /* ALL_FORWARDS_DONE was said */
     struct conn conn;

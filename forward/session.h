@@ -142,6 +142,7 @@ struct session_config {
     uint32_t connection_attempts;              /* rounds over all addresses, a second apart; 0 as 1 */
     int qos_login, qos_open; /* the IP_TOS of our packets up to and after the authentication; 0 or less: left
                                 alone */
+    int qos_terminal;        /* and after it where the last session channel that began has a terminal */
     /* A proxy to connect to instead, which is told host and port; NULL: none. Not with transport_fd. */
     const struct session_proxy *proxy;
     int transport_fd; /* a connected stream to use instead of connecting (a jump host's end, tests); the

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from harness import client as client_module
 from harness import traffic
 from harness.wait import wait_until
 
@@ -195,3 +196,18 @@ def test_qos(kit, sshd, service, option, during, after, adit_only):
     client.wait_err("Authentication succeeded")
     assert tos_of(client, sshd.port) == after
     client.stop()
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("flag, wanted", [("-tt", 0x48), ("-T", 0x20)])
+@pytest.mark.parametrize("program", ["adit", "ssh"])
+def test_qos_of_a_session(kit, sshd, program, flag, wanted):
+    """With a terminal it is interactive, as ssh has it."""
+    words = [client_module.ADIT if program == "adit" else "/usr/bin/ssh", *kit.base(), "-p", str(sshd.port), "-l",
+             sshd.user, "-o", "IPQoS=af21 cs1", flag, "127.0.0.1", "echo up; cat"]
+    kit.trust(sshd)
+    proc = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=kit.env())
+    assert any(b"up" in line for line in proc.stdout)
+    assert tos_of(proc, sshd.port) == wanted
+    proc.kill()
+    proc.communicate()
