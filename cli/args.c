@@ -521,9 +521,6 @@ enum adit_err args_finish(struct args *args, struct adit_error *err)
         return adit_fail(err, ADIT_E_USAGE, "Cannot fork into background without a command to execute.");
     if (args->wants_config) /* what is not built is shown all the same */
         return ADIT_E_OK;
-    uint32_t master = args->options.control_master;
-    if (master == CONTROL_MASTER_ASK || master == CONTROL_MASTER_AUTO_ASK)
-        return adit_fail(err, ADIT_E_UNSUPPORTED, "ControlMaster ask is not supported yet");
     return options_check(&args->options, err);
 }
 

@@ -3,12 +3,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "cli/prompt.h"
 #include "cli/ttymodes.h"
 
 bool control_is_wanted(const struct options *o)
 {
-    return option_text(o->control_path) != NULL &&
-           (o->control_master == CONTROL_MASTER_YES || o->control_master == CONTROL_MASTER_AUTO);
+    return option_text(o->control_path) != NULL && o->control_master != CONTROL_MASTER_NO;
 }
 
 bool control_is_persistent(const struct options *o)
@@ -37,6 +37,9 @@ void control_add(struct session_control *control, const struct options *o, struc
                                         .gateway_ports = o->gateway_ports,
                                         .is_persistent = is_background,
                                         .persist_s = o->control_persist_s,
+                                        .must_ask = o->control_master == CONTROL_MASTER_ASK ||
+                                                    o->control_master == CONTROL_MASTER_AUTO_ASK,
+                                        .askpass = prompt_askpass(),
                                         .describe = describe};
     client_add_control(client, control);
 }

@@ -48,6 +48,16 @@ static void say(const char *text)
         (void)log_write_all(STDERR_FILENO, text, strlen(text));
 }
 
+/* ssh's words: a person has refused it, or the master could not. */
+static void tell_refused(const struct guest *g, enum log_level level, const char *failed, const char *refused,
+                         const struct adit_error *err)
+{
+    if (mux_client_was_denied(g->mux))
+        log_format(level, "Master refused %s request: %s", refused, err->text);
+    else
+        log_format(level, "%s request failed: %s", failed, err->text);
+}
+
 /* ---- Forwards ---- */
 
 static void tell_port(const struct guest *g, size_t index, uint32_t port)
@@ -74,7 +84,7 @@ static bool ask_forwards(const struct guest *g, bool is_close)
             f->type != SESSION_FORWARD_DYNAMIC)
             continue;
         if (mux_client_forward(g->mux, f, is_close, &port, &err) != ADIT_E_OK) {
-            log_format(LOG_LEVEL_ERROR, "mux_client_forward: forwarding request failed: %s", err.text);
+            tell_refused(g, LOG_LEVEL_ERROR, "mux_client_forward: forwarding", "forwarding", &err);
             return false;
         }
         if (port != 0)
@@ -110,8 +120,10 @@ static int command(struct guest *g)
     }
     bool is_stop = strcmp(what, "stop") == 0;
     if ((is_stop ? mux_client_stop(g->mux, &err) : mux_client_terminate(g->mux, &err)) != ADIT_E_OK) {
-        log_format(LOG_LEVEL_FATAL, "Master refused %s request: %s",
-                   is_stop ? "stop listening" : "termination", err.text);
+        tell_refused(g, LOG_LEVEL_FATAL,
+                     is_stop ? "mux_client_request_stop_listening: stop listening"
+                             : "mux_client_request_terminate: termination",
+                     is_stop ? "stop listening" : "termination", &err);
         return EXIT_SSH_FAILURE;
     }
     say(is_stop ? "Stop listening request sent.\r\n" : "Exit request sent.\r\n");
@@ -192,7 +204,7 @@ static bool run_exec(struct guest *g, struct shell *shell, int *status)
                                               .escape_char = g->args->options.escape_char,
                                               .wants_agent = g->args->options.forward_agent};
     if (mux_client_session(g->mux, &wanted, &err) != ADIT_E_OK) {
-        log_format(LOG_LEVEL_ERROR, "mux_client_request_session: session request failed: %s", err.text);
+        tell_refused(g, LOG_LEVEL_ERROR, "mux_client_request_session: session", "session", &err);
         return false;
     }
     if (shell->exec.wants_pty) {
@@ -227,7 +239,7 @@ static void run_stdio(struct guest *g, const struct session_forward *stdio, int 
 {
     struct adit_error err = {ADIT_E_OK, ""};
     if (mux_client_stdio(g->mux, stdio, STDIN_FILENO, STDOUT_FILENO, &err) != ADIT_E_OK) {
-        log_format(LOG_LEVEL_FATAL, "Stdio forwarding request failed: %s", err.text);
+        tell_refused(g, LOG_LEVEL_FATAL, "Stdio forwarding", "stdio forwarding", &err);
         *status = EXIT_SSH_FAILURE;
         return;
     }

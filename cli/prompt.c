@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/log.h"
 #include "cli/signals.h"
@@ -41,14 +42,28 @@ static bool ask_program(const char *program, const char *text, char *answer, siz
     return fine;
 }
 
+static bool has_display(void)
+{
+    return has_value("DISPLAY") || has_value("WAYLAND_DISPLAY");
+}
+
+const char *prompt_askpass(void)
+{
+    static const char default_program[] = "/usr/bin/ssh-askpass";
+    const char *program = getenv("SSH_ASKPASS");
+    if (program == NULL && access(default_program, X_OK) == 0)
+        program = default_program;
+    return prompt_wants_askpass(getenv("SSH_ASKPASS_REQUIRE"), program, has_display(), false) ? program
+                                                                                              : NULL;
+}
+
 static bool ask(void *ctx, enum prompt_kind kind, const char *text, char *answer, size_t cap)
 {
     const char *program = getenv("SSH_ASKPASS");
-    bool has_display = has_value("DISPLAY") || has_value("WAYLAND_DISPLAY");
     (void)ctx;
     if (signals_seen() != 0)
         return false;
-    if (prompt_wants_askpass(getenv("SSH_ASKPASS_REQUIRE"), program, has_display, terminal_exists()))
+    if (prompt_wants_askpass(getenv("SSH_ASKPASS_REQUIRE"), program, has_display(), terminal_exists()))
         return ask_program(program, text, answer, cap);
     return terminal_ask(text, kind == PROMPT_LINE, signals_fd(), answer, cap);
 }

@@ -18,6 +18,7 @@ struct mux_client {
     int fd;
     uint32_t last_id;
     uint32_t session_id;
+    bool was_denied;
     uint8_t room[LEN_SIZE + LIMIT_MUX_MESSAGE];
 };
 
@@ -99,6 +100,7 @@ static enum adit_err receive_answer(struct mux_client *m, uint32_t wanted, uint3
         return ADIT_E_OK;
     if (answer->type != MUX_S_FAILURE && answer->type != MUX_S_PERMISSION_DENIED)
         return adit_fail(err, ADIT_E_PROTOCOL, "unexpected response from master 0x%08x", answer->type);
+    m->was_denied = answer->type == MUX_S_PERMISSION_DENIED;
     (void)adit_text_clean(reason, sizeof reason, answer->reason, false);
     return adit_fail(err, ADIT_E_COMMAND, "%s", reason);
 }
@@ -176,6 +178,11 @@ void mux_client_free(struct mux_client *m)
 int mux_client_fd(const struct mux_client *m)
 {
     return m->fd;
+}
+
+bool mux_client_was_denied(const struct mux_client *m)
+{
+    return m->was_denied;
 }
 
 /* ---- Requests ---- */

@@ -23,6 +23,8 @@ void mux_client_free(struct mux_client *m); /* NULL is fine */
 int mux_client_fd(const struct mux_client *m);
 
 /* ADIT_E_COMMAND: the master refused, and err has its words; ADIT_E_CLOSED, ADIT_E_PROTOCOL. */
+/* The last refusal was a person's (ControlMaster ask). */
+bool mux_client_was_denied(const struct mux_client *m);
 /* *pid: 1 to INT32_MAX. */
 enum adit_err mux_client_alive(struct mux_client *m, uint32_t *pid, struct adit_error *err) ADIT_MUST_USE;
 enum adit_err mux_client_terminate(struct mux_client *m, struct adit_error *err) ADIT_MUST_USE;

@@ -83,6 +83,8 @@ static void control_on_ready(struct forwarder *f, struct loop_fd *fd)
     struct control *c = control_of(f);
     if (fd == &c->listener)
         take_clients(c);
+    else if (fd == &c->confirm.out)
+        control_confirm_on_ready(c);
     else
         control_client_serve((struct control_client *)(void *)fd);
 }
@@ -147,6 +149,10 @@ static void look_at_persist(struct forwarder *f)
 static void control_on_timer(struct forwarder *f, struct loop_timer *t)
 {
     struct control *c = control_of(f);
+    if (t == &c->confirm.end) {
+        control_confirm_on_timer(c);
+        return;
+    }
     if (t == &c->idle && !is_idle(c))
         return; /* a forwarded connection came, which tells nobody; its end does */
     if (t == &c->idle) {
@@ -156,6 +162,7 @@ static void control_on_timer(struct forwarder *f, struct loop_timer *t)
         return;
     }
     clients_sweep(c);
+    control_confirm_next(c);
     guests_sweep(c);
     take_clients(c);
     look_at_persist(f);
@@ -203,6 +210,7 @@ static void control_open(struct forwarder *f)
         loop_fd_init(&c->listener, SESSION_FD_FORWARDER, f);
         loop_timer_init(&c->sweep, SESSION_TIMER_FORWARDER, f);
         loop_timer_init(&c->idle, SESSION_TIMER_FORWARDER, f);
+        control_confirm_init(c);
         listen_at(c);
         control_progress(f);
     } else {

@@ -11,6 +11,7 @@
 #define FORWARD_CONTROL_H
 
 #include "forward/forwarder.h"
+#include "net/child.h"
 #include "ssh/mux.h"
 
 enum {
@@ -26,13 +27,25 @@ struct control_client {
     struct control *control;
     struct control_client *next;
     bool said_hello;
-    bool is_gone;                /* the socket is closed; the sweep frees it */
-    struct guest *session;       /* its session or stdio forward */
+    bool is_gone;          /* the socket is closed; the sweep frees it */
+    struct guest *session; /* its session or stdio forward */
+    char *question;        /* its request waits in room for somebody to agree to this; NULL: none does */
+    bool is_agreed;        /* somebody has, and the request is not done yet */
     size_t fds_wanted, fd_count; /* a message was read, and these belong to it */
     int fds[CONTROL_DESCRIPTORS];
     size_t got; /* bytes of room */
     uint8_t
         room[CONTROL_HEAD_LEN + LIMIT_MUX_MESSAGE]; /* one message; pages that are not used cost nothing */
+};
+
+/* Somebody is being asked: one question at a time. */
+struct control_confirm {
+    struct child child;
+    struct loop_fd out; /* what the program prints */
+    struct loop_timer end;
+    struct control_client *client; /* whose request it is */
+    size_t output_len;             /* what was printed, and how it begins */
+    char line[8];
 };
 
 struct control {
@@ -46,6 +59,7 @@ struct control {
     bool has_leaving; /* some of them wait for their flows' end */
     uint32_t last_id;
     struct loop_timer sweep, idle;
+    struct control_confirm confirm;
 };
 
 /* ---- control.c: its life */
@@ -66,8 +80,24 @@ void control_client_free(struct control_client *cl); /* dropped, and in no list 
 void control_client_send(struct control_client *cl, const struct mux_message *m);
 void control_client_answer(struct control_client *cl, uint32_t type, uint32_t request);
 void control_client_refuse(struct control_client *cl, uint32_t request, const char *why);
+/* A person's refusal. */
+void control_client_deny(struct control_client *cl, uint32_t request);
+/* Its question was answered: the request is done, or refused as a person's wish. */
+void control_client_resume(struct control_client *cl, bool is_agreed);
 /* Reads what has come: its socket was readable, or may still be. */
 void control_client_serve(struct control_client *cl);
+
+/* ---- control_confirm.c: ControlMaster ask */
+
+void control_confirm_init(struct control *c);
+void control_confirm_wipe(struct control *c);
+/* True: the request may be done, now. False: leave it as it is; it is asked again when somebody has agreed
+ * (cl->question is set), or was refused. question: clean text. */
+bool control_confirm_take(struct control_client *cl, const struct mux_message *m, const char *question);
+void control_confirm_next(struct control *c); /* a question may be due */
+void control_confirm_on_ready(struct control *c);
+void control_confirm_on_timer(struct control *c);
+void control_confirm_forget(struct control_client *cl); /* it is gone */
 
 /* ---- control_request.c */
 

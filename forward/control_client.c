@@ -17,6 +17,7 @@ void control_client_drop(struct control_client *cl)
     loop_del(control_loop(cl->control), &cl->fd);
     sock_close(&fd);
     control_fds_close(cl->fds);
+    control_confirm_forget(cl);
     control_sweep_soon(cl->control);
 }
 
@@ -44,6 +45,15 @@ void control_client_refuse(struct control_client *cl, uint32_t request, const ch
 {
     const struct mux_message m = {.type = MUX_S_FAILURE, .id = request, .reason = span_str(why)};
     forwarder_log(cl->control->forwarder, SESSION_DEBUG1, "control socket: refused: %s", why);
+    control_client_send(cl, &m);
+}
+
+void control_client_deny(struct control_client *cl, uint32_t request)
+{
+    const struct mux_message m = {
+        .type = MUX_S_PERMISSION_DENIED, .id = request, .reason = span_str("Permission denied")};
+    forwarder_log(cl->control->forwarder, SESSION_DEBUG1, "control socket: a request was not agreed to");
+    control_fds_close(cl->fds);
     control_client_send(cl, &m);
 }
 
@@ -75,6 +85,8 @@ struct control_client *control_client_new(struct control *c, int fd)
 /* A command or an environment may hold what is secret. */
 static void message_forget(struct control_client *cl)
 {
+    if (cl->question) /* it will be wanted once more */
+        return;
     adit_wipe(cl->room, cl->got);
     cl->got = 0;
 }
@@ -130,6 +142,22 @@ static void on_descriptors(struct control_client *cl)
     cl->fds_wanted = cl->fd_count = 0;
     if (message_of(cl, &m))
         control_request(cl, &m);
+    message_forget(cl);
+}
+
+void control_client_resume(struct control_client *cl, bool is_agreed)
+{
+    struct mux_message m;
+    free(cl->question);
+    cl->question = NULL;
+    cl->is_agreed = is_agreed;
+    if (message_of(cl, &m)) {
+        if (is_agreed)
+            control_request(cl, &m);
+        else
+            control_client_deny(cl, m.id);
+    }
+    cl->is_agreed = false;
     message_forget(cl);
 }
 
@@ -192,11 +220,13 @@ static bool read_bytes(struct control_client *cl)
 void control_client_serve(struct control_client *cl)
 {
     int turns = 0;
-    while (!cl->is_gone && cl->fd.can_read && turns < MESSAGES_A_TURN)
+    while (!cl->is_gone && !cl->question && cl->fd.can_read && turns < MESSAGES_A_TURN)
         if (!(cl->fds_wanted > 0 ? read_descriptor(cl) : read_bytes(cl)))
             return;
         else
             turns++;
-    if (!cl->is_gone && cl->fd.can_read)
+    if (cl->question && cl->fd.peer_done) /* it does not wait for the answer */
+        control_client_drop(cl);
+    else if (!cl->is_gone && !cl->question && cl->fd.can_read)
         control_sweep_soon(cl->control);
 }

@@ -18,18 +18,43 @@ static void on_forward(struct control_client *cl, const struct mux_message *m)
         guest_close_forward(cl, m);
 }
 
-void control_request(struct control_client *cl, const struct mux_message *m)
+static bool is_agreed_to(struct control_client *cl, const struct mux_message *m, const char *what)
+{
+    char question[LIMIT_HOST + 80];
+    (void)adit_format(question, sizeof question, "%s shared connection to %s? ", what,
+                      forwarder_config(cl->control->forwarder)->host);
+    return control_confirm_take(cl, m, question);
+}
+
+static void on_terminate(struct control_client *cl, const struct mux_message *m)
 {
     struct control *c = cl->control;
+    if (!is_agreed_to(cl, m, "Terminate"))
+        return;
+    forwarder_log(c->forwarder, SESSION_DEBUG1, "control socket: told to end");
+    control_client_answer(cl, MUX_S_OK, m->id);
+    control_stop_listening(c);
+    forwarder_end_session(c->forwarder, true);
+}
+
+static void on_stop(struct control_client *cl, const struct mux_message *m)
+{
+    struct control *c = cl->control;
+    if (!is_agreed_to(cl, m, "Disable further multiplexing on"))
+        return;
+    forwarder_log(c->forwarder, SESSION_DEBUG1, "control socket: told to stop listening");
+    control_stop_listening(c);
+    control_client_answer(cl, MUX_S_OK, m->id);
+}
+
+void control_request(struct control_client *cl, const struct mux_message *m)
+{
     switch (m->type) {
     case MUX_C_ALIVE_CHECK:
         on_alive(cl, m);
         break;
     case MUX_C_TERMINATE:
-        forwarder_log(c->forwarder, SESSION_DEBUG1, "control socket: told to end");
-        control_client_answer(cl, MUX_S_OK, m->id);
-        control_stop_listening(c);
-        forwarder_end_session(c->forwarder, true);
+        on_terminate(cl, m);
         break;
     case MUX_C_OPEN_FWD:
     case MUX_C_CLOSE_FWD:
@@ -40,9 +65,7 @@ void control_request(struct control_client *cl, const struct mux_message *m)
         guest_open_session(cl, m);
         break;
     case MUX_C_STOP_LISTENING:
-        forwarder_log(c->forwarder, SESSION_DEBUG1, "control socket: told to stop listening");
-        control_stop_listening(c);
-        control_client_answer(cl, MUX_S_OK, m->id);
+        on_stop(cl, m);
         break;
     default:
         control_client_refuse(cl, m->id, "unsupported request");

@@ -30,7 +30,7 @@ static struct forwarder *find_forward(struct control *c, const struct session_fo
     return NULL;
 }
 
-/* ---- Requests and answers ---- */
+/* ---- What is asked for, and answered ---- */
 
 /* False: no memory. */
 static bool forward_fill(struct guest *g, const struct mux_forward *m)
@@ -89,20 +89,58 @@ void guest_refuse_forward(struct guest *g)
     guest_leave(g, text);
 }
 
+/* ---- ControlMaster ask ---- */
+
+enum { QUESTION_HOST_CAP = 201, QUESTION_END_CAP = QUESTION_HOST_CAP + 8 };
+
+static void end_text(char out[static QUESTION_END_CAP], struct span host, uint32_t port, const char *none)
+{
+    char clean[QUESTION_HOST_CAP];
+    (void)adit_text_clean(clean, sizeof clean, host.n > 0 ? host : span_str(none), false);
+    if (port == MUX_PORT_PATH)
+        (void)adit_format(out, QUESTION_END_CAP, "%s", clean);
+    else
+        (void)adit_format(out, QUESTION_END_CAP, "%s:%u", clean, port);
+}
+
+/* In ssh's words. */
+static bool is_agreed_to(struct control_client *cl, const struct mux_message *m)
+{
+    static const char *const names[] = {
+        [MUX_FORWARD_LOCAL] = "local", [MUX_FORWARD_REMOTE] = "remote", [MUX_FORWARD_DYNAMIC] = "dynamic"};
+    const struct mux_forward *f = &m->forward;
+    char text[2 * QUESTION_END_CAP + LIMIT_HOST + 40], near[QUESTION_END_CAP], far[QUESTION_END_CAP] = "*";
+    bool is_everywhere = f->type != MUX_FORWARD_REMOTE && cl->control->spec->gateway_ports;
+    end_text(near, f->listen_host, f->listen_port, is_everywhere ? "*" : "LOCALHOST");
+    if (f->type != MUX_FORWARD_DYNAMIC)
+        end_text(far, f->connect_host, f->connect_port, "");
+    (void)adit_format(text, sizeof text, "Open %s forward %s -> %s on %s?", names[f->type], near, far,
+                      forwarder_config(cl->control->forwarder)->host);
+    return control_confirm_take(cl, m, text);
+}
+
+/* ---- Requests ---- */
+
 /* The same again is no failure (two clients with one configuration file): it is there already. */
 void guest_open_forward(struct control_client *cl, const struct mux_message *m)
 {
     struct guest *g = guest_new(cl, m->id);
     if (!g || !forward_fill(g, &m->forward)) {
-        control_client_refuse(cl, m->id, "out of memory");
         if (g)
-            guest_leave(g, "");
+            guest_leave(g, "out of memory");
+        else
+            control_client_refuse(cl, m->id, "out of memory");
         return;
     }
     const struct forwarder *known = find_forward(cl->control, &g->spec);
     if (known && known->state == FORWARDER_UP) {
         g->port = known->guest ? known->guest->port : 0;
         guest_answer_forward(g);
+        guest_leave(g, "");
+        return;
+    }
+    if (!is_agreed_to(cl, m)) {
+        g->awaits = false;
         guest_leave(g, "");
         return;
     }
@@ -115,9 +153,10 @@ void guest_close_forward(struct control_client *cl, const struct mux_message *m)
 {
     struct guest *wanted = guest_new(cl, m->id);
     if (!wanted || !forward_fill(wanted, &m->forward)) {
-        control_client_refuse(cl, m->id, "out of memory");
         if (wanted)
-            guest_leave(wanted, "");
+            guest_leave(wanted, "out of memory");
+        else
+            control_client_refuse(cl, m->id, "out of memory");
         return;
     }
     struct forwarder *f = find_forward(cl->control, &wanted->spec);

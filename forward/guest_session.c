@@ -64,6 +64,19 @@ static bool stdio_is_sound(const struct mux_forward *m)
            (m->connect_port == MUX_PORT_PATH || (m->connect_port > 0 && m->connect_port <= UINT16_MAX));
 }
 
+static bool is_agreed_to(struct control_client *cl, const struct mux_message *m)
+{
+    char text[LIMIT_HOST + 240], host[201];
+    if (m->type == MUX_C_NEW_SESSION) {
+        (void)adit_format(text, sizeof text, "Allow shared connection to %s? ",
+                          forwarder_config(cl->control->forwarder)->host);
+    } else {
+        (void)adit_text_clean(host, sizeof host, m->forward.connect_host, false);
+        (void)adit_format(text, sizeof text, "Allow forward to %s:%u? ", host, m->forward.connect_port);
+    }
+    return control_confirm_take(cl, m, text);
+}
+
 static bool has_place(struct control_client *cl, const struct mux_message *m)
 {
     if (cl->session)
@@ -80,8 +93,15 @@ static bool has_place(struct control_client *cl, const struct mux_message *m)
 void guest_open_session(struct control_client *cl, const struct mux_message *m)
 {
     bool is_exec = m->type == MUX_C_NEW_SESSION;
-    struct guest *g = has_place(cl, m) ? guest_new(cl, m->id) : NULL;
+    if (!has_place(cl, m)) {
+        control_fds_close(cl->fds);
+        return;
+    }
+    if (!is_agreed_to(cl, m))
+        return;
+    struct guest *g = guest_new(cl, m->id);
     if (!g) {
+        control_client_refuse(cl, m->id, "out of memory");
         control_fds_close(cl->fds);
         return;
     }

@@ -62,10 +62,13 @@ struct session_exec {
  * logged, and the session goes on without. */
 struct session_control {
     const char *path;
-    uint32_t pid;       /* what an alive check is told */
-    bool gateway_ports; /* a forward without a bind address listens on all */
-    bool is_persistent; /* ControlPersist: the session is there for its guests alone, and ends */
-    uint32_t persist_s; /* when there was none for that long; 0: never */
+    uint32_t pid;        /* what an alive check is told */
+    bool gateway_ports;  /* a forward without a bind address listens on all */
+    bool is_persistent;  /* ControlPersist: the session is there for its guests alone, and ends */
+    uint32_t persist_s;  /* when there was none for that long; 0: never */
+    bool must_ask;       /* ControlMaster ask: somebody must agree to each request; */
+    const char *askpass; /* the program that asks (see control_confirm.c); NULL: nobody can be asked, and all
+                          * are refused */
     /* Fills in what a terminal at fd is: exec's window and modes (room for LIMIT_SESSION_MODES). On the
      * session's thread; must not block. */
     void (*describe)(int fd, struct session_exec *exec, struct ssh_mode *modes);

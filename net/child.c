@@ -172,6 +172,14 @@ void child_kill(const struct child *child, int sig)
         (void)kill(child->pid, sig);
 }
 
+void child_abandon(struct child *child)
+{
+    int status;
+
+    child_kill(child, SIGKILL);
+    (void)child_reap(child, true, &status);
+}
+
 /* ---- The first line of its output ---- */
 
 struct line {
@@ -280,20 +288,35 @@ static enum adit_err pipe_open(int fds[2], struct adit_error *err)
     return adit_fail(err, ADIT_E_SYSTEM, "cannot set up a pipe");
 }
 
+enum adit_err child_start_reading(struct child *child, const char *const argv[],
+                                  const char *const env_extra[], int *out_fd, struct adit_error *err)
+{
+    int fds[2];
+    enum adit_err e = pipe_open(fds, err);
+
+    child->pid = -1;
+    *out_fd = -1;
+    if (e != ADIT_E_OK)
+        return e;
+    e = child_start(child, argv, env_extra, (const int[3]){-1, fds[1], STDERR_FILENO}, false, err);
+    sock_close(&fds[1]);
+    if (e == ADIT_E_OK)
+        *out_fd = fds[0];
+    else
+        sock_close(&fds[0]);
+    return e;
+}
+
 static enum adit_err run_to_end(const char *const argv[], const char *const env_extra[], int cancel_fd,
                                 const struct sink *sink, int *status, struct adit_error *err)
 {
-    struct child child = {.pid = -1};
-    int pipe_fds[2];
-    enum adit_err e = pipe_open(pipe_fds, err);
+    struct child child;
+    int fd;
+    enum adit_err e = child_start_reading(&child, argv, env_extra, &fd, err);
 
-    if (e != ADIT_E_OK)
-        return e;
-    e = child_start(&child, argv, env_extra, (const int[3]){-1, pipe_fds[1], STDERR_FILENO}, false, err);
-    sock_close(&pipe_fds[1]);
     if (e == ADIT_E_OK)
-        e = read_to_end(pipe_fds[0], cancel_fd, sink, err);
-    sock_close(&pipe_fds[0]);
+        e = read_to_end(fd, cancel_fd, sink, err);
+    sock_close(&fd);
     if (e == ADIT_E_OK)
         e = wait_for_end(&child, cancel_fd, status, err);
     if (child.pid > 0) {

@@ -30,10 +30,18 @@ struct child {
 enum adit_err child_start(struct child *child, const char *const argv[], const char *const env_extra[],
                           const int fds[static 3], bool new_session, struct adit_error *err) ADIT_MUST_USE;
 
+/* The same with /dev/null as its input and our standard error; its output can be read from *out_fd, which is
+ * the caller's, close-on-exec and non-blocking. After a failure *out_fd and child->pid are -1. */
+enum adit_err child_start_reading(struct child *child, const char *const argv[],
+                                  const char *const env_extra[], int *out_fd,
+                                  struct adit_error *err) ADIT_MUST_USE;
+
 /* True when it has ended: *status is its exit status, or 128 + the signal. Without `wait` it never blocks. */
 bool child_reap(struct child *child, bool wait, int *status);
 /* Sends a signal if it has not been reaped. */
 void child_kill(const struct child *child, int sig);
+/* Its end is not waited for any more: kills and reaps it, if that was not done yet. */
+void child_abandon(struct child *child);
 
 /* Runs a program to its end and keeps the first line of its output, without its line end, zero-terminated, in
  * line (the rest is read and thrown away; the buffer on the way is wiped; the caller wipes line). *status as

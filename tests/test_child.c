@@ -209,6 +209,38 @@ static void all_of_its_output(void **state)
     output_is("kill -9 $$", 10, ADIT_E_OK, 128 + 9, 0);
 }
 
+/* Its output is read by the caller, who may give it up. */
+static void read_by_the_caller(void **state)
+{
+    struct child child;
+    struct adit_error err = {0};
+    char buf[8] = "";
+    int fd, status = -1;
+
+    (void)state;
+    assert_int_equal(child_start_reading(&child, SH("echo a; exit 3"), NULL, &fd, &err), ADIT_E_OK);
+    assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+    assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    assert_true(child_reap(&child, true, &status));
+    assert_int_equal(status, 3);
+    assert_int_equal(read(fd, buf, sizeof buf), 2);
+    assert_string_equal(buf, "a\n");
+    assert_int_equal(read(fd, buf, sizeof buf), 0);
+    close(fd);
+    child_abandon(&child); /* reaped already: nothing */
+    assert_int_equal(child_start_reading(&child, SH("exec sleep 100"), NULL, &fd, &err), ADIT_E_OK);
+    pid_t pid = child.pid;
+    child_abandon(&child);
+    assert_int_equal(kill(pid, 0), -1);
+    assert_int_equal(child.pid, -1);
+    close(fd);
+    assert_int_equal(
+        child_start_reading(&child, (const char *const[]){"/nonexistent/ask", NULL}, NULL, &fd, &err),
+        ADIT_E_SYSTEM);
+    assert_int_equal(fd, -1);
+    assert_int_equal(child.pid, -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +254,7 @@ int main(void)
         cmocka_unit_test(clean_start),
         cmocka_unit_test(crossed_descriptors),
         cmocka_unit_test(killed),
+        cmocka_unit_test(read_by_the_caller),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

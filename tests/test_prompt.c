@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include "test.h"
 
 #include "cli/prompt.h"
@@ -22,8 +24,31 @@ static void test_who_is_asked(void **state)
             rows[i].wanted);
 }
 
+/* Whatever terminal there is. */
+static void test_program_for_confirmations(void **state)
+{
+    (void)state;
+    (void)unsetenv("SSH_ASKPASS_REQUIRE");
+    (void)unsetenv("WAYLAND_DISPLAY");
+    (void)setenv("SSH_ASKPASS", "/ask", 1);
+    (void)setenv("DISPLAY", ":1", 1);
+    assert_string_equal(prompt_askpass(), "/ask");
+    (void)setenv("SSH_ASKPASS_REQUIRE", "never", 1);
+    assert_null(prompt_askpass());
+    (void)setenv("SSH_ASKPASS_REQUIRE", "force", 1);
+    (void)setenv("DISPLAY", "", 1);
+    assert_string_equal(prompt_askpass(), "/ask");
+    (void)setenv("SSH_ASKPASS_REQUIRE", "prefer", 1);
+    assert_null(prompt_askpass());
+    (void)setenv("WAYLAND_DISPLAY", "wayland-0", 1);
+    assert_string_equal(prompt_askpass(), "/ask");
+    (void)setenv("SSH_ASKPASS", "", 1);
+    assert_null(prompt_askpass());
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_who_is_asked)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_who_is_asked),
+                                       cmocka_unit_test(test_program_for_confirmations)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
