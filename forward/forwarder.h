@@ -3,7 +3,7 @@
  *
  * A forwarder stands for one struct session_forward. It is told what happens by its operations and works
  * through the calls below; it owns its flows, one for each connection it carries. To add a kind of forward:
- * write its operations and name them in forwarder_ops_of. Everything here runs on the session's thread.
+ * write its operations and name them in ops_of (forwarders.c). Everything here runs on the session's thread.
  */
 #ifndef FORWARD_FORWARDER_H
 #define FORWARD_FORWARDER_H

@@ -61,6 +61,8 @@ void guest_leave(struct guest *g, const char *why)
 {
     if (g->awaits && g->client)
         control_client_refuse(g->client, g->request, why);
+    if (g->client && g->client->session == g)
+        g->client->session = NULL; /* it may ask for another one */
     g->awaits = false;
     g->is_leaving = true;
     control_sweep_soon(g->control);
@@ -130,12 +132,9 @@ void control_on_over(struct forwarder *f, const struct adit_error *why)
         tell_session(g, MUX_S_EXIT_MESSAGE);
     bool was_open = !g->awaits;
     guest_leave(g, "Session open refused by peer");
-    if (g->client) {
-        g->client->session = NULL;
-        if (was_open)
-            control_client_drop(g->client);
-        g->client = NULL;
-    }
+    if (g->client && was_open)
+        control_client_drop(g->client);
+    g->client = NULL;
 }
 
 void guest_client_gone(struct control_client *cl)
