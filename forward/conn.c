@@ -20,7 +20,7 @@ enum {
     MEASURE_US = 20 * 1000,
     LIGHT_LEN = 8 * 1024,
     REST_LEN = 32 * 1024, /* a turn that read this much or more is one of a bulk transfer */
-    REST_US = 40,         /* and the kernel's slack of 50: some 90 KiB at 1 GB/s */
+    REST_US = 80,         /* and the kernel's slack of 50: some 130 KiB at 1 GB/s */
     REST_QUIET_US = 20 * 1000,
 };
 

@@ -14,6 +14,8 @@ enum {
     MIXED_US = 1000 * 1000,
     BOUND_CHECK_US = 1000 * 1000,
     GRANT_LEAST = 128 * 1024,
+    WINDOW_SHORT = 1024 * 1024, /* enough at 3 Gbit/s for a link of 2.5 ms, and for what shares its CPU */
+    LINK_BYTES_A_US = 400,      /* no link is faster, for what it is granted on account of its length */
 };
 
 void channels_init(struct channels *t, const struct adit_alloc *memory, uint32_t budget)
@@ -195,11 +197,14 @@ static void window_shrink(struct channels *t, struct channel *ch)
     ch->rx_max /= 2;
 }
 
-/* From the free half of the budget. */
-static void window_grow(struct channels *t, struct channel *ch)
+/* From the free half of the budget, and no more than a link of that length can use: OpenSSH's server reads as
+ * much from its side as the window allows, into a buffer that it copies whole with every step of its growth.
+ */
+static void window_grow(struct channels *t, struct channel *ch, uint64_t link_us)
 {
     uint64_t free_half = t->granted < t->budget ? (t->budget - t->granted) / 2 : 0;
-    if (ch->rx_max > LIMIT_WINDOW / 2 || ch->rx_max > free_half)
+    uint64_t most = within(link_us * LINK_BYTES_A_US, WINDOW_SHORT, LIMIT_WINDOW);
+    if (ch->rx_max > most / 2 || ch->rx_max > free_half)
         return;
     t->granted += ch->rx_max;
     ch->rx_max *= 2;
@@ -211,9 +216,10 @@ static void window_grow(struct channels *t, struct channel *ch)
  * for want of window on a link that is longer than we know. */
 static void window_adapt(struct channels *t, struct channel *ch, uint32_t n, bool prompt)
 {
-    if ((uint32_t)t->now_us - ch->consumed_us > PAUSE_US) {
+    uint32_t gap_us = (uint32_t)t->now_us - ch->consumed_us;
+    if (gap_us > PAUSE_US) {
         round_begin(t, ch);
-        ch->has_paused = true;
+        ch->paused_us = gap_us;
     }
     ch->consumed_us = (uint32_t)t->now_us;
     ch->round_bytes = n < UINT32_MAX - ch->round_bytes ? ch->round_bytes + n : UINT32_MAX;
@@ -222,17 +228,18 @@ static void window_adapt(struct channels *t, struct channel *ch, uint32_t n, boo
         round_begin(t, ch);
         return;
     }
-    uint64_t least = ch->has_paused ? PAUSE_US : RTT_LEAST_US, rtt = t->rtt_us < least ? least : t->rtt_us;
+    bool has_paused = ch->paused_us != 0;
+    uint64_t least = has_paused ? PAUSE_US : RTT_LEAST_US, rtt = t->rtt_us < least ? least : t->rtt_us;
     uint64_t elapsed = t->now_us - ch->round_start_us;
     bool is_round = elapsed >= rtt;
     uint64_t carried = is_round ? ch->round_bytes * rtt / elapsed : ch->round_bytes;
-    bool is_fast = carried > ch->rx_max / 2 && (is_round || ch->has_paused);
+    bool is_fast = carried > ch->rx_max / 2 && (is_round || has_paused);
     if (!is_fast && !is_round)
         return;
     if (is_fast && prompt && t->rtt_us != 0)
-        window_grow(t, ch);
+        window_grow(t, ch, ch->paused_us > t->rtt_us ? ch->paused_us : t->rtt_us);
     round_begin(t, ch);
-    ch->has_paused = false;
+    ch->paused_us = 0;
 }
 
 /* What may be granted now. A window given back in large lumps is a window that much smaller on a long link,

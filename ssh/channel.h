@@ -56,6 +56,7 @@ struct channel {
                               * the open is sent */
     uint32_t round_bytes;
     uint32_t consumed_us; /* when the owner took something last, modulo 2^32 */
+    uint32_t paused_us;   /* for how long it had taken nothing before this interval; 0: it had not paused */
     uint32_t id, peer_id;
     uint32_t tx_window, tx_packet_max;   /* what we may send */
     struct underway underway;            /* and how much of it at a time */
@@ -66,8 +67,7 @@ struct channel {
     uint8_t state, due;
     bool in_due : 1, in_blocked : 1, wants_window : 1, open_sent : 1;
     bool eof_sent : 1, eof_received : 1, close_sent : 1, close_received : 1;
-    bool has_paused : 1; /* nothing was consumed for a while before this interval */
-    bool is_gone : 1;    /* its end was told to the owner: freed when nothing is due */
+    bool is_gone : 1; /* its end was told to the owner: freed when nothing is due */
 };
 
 struct channel_slot {

@@ -637,6 +637,25 @@ static void test_window_grows_on_a_link_that_became_long(void **state)
     assert_int_equal(ch->rx_max, LIMIT_WINDOW);
 }
 
+/* A short link is never granted what only a long one can use, however fast it is. */
+static void test_window_of_a_short_link(void **state)
+{
+    struct scene *s = *state;
+    struct channel *ch = open_channel(s, 0, 1);
+    s->c.rtt_us = 200;
+    for (int i = 0; i < 40; i++) {
+        s->c.now_us += 300;
+        round_of_data(s, ch, true);
+    }
+    assert_int_equal(ch->rx_max, 1024 * 1024);
+    s->c.rtt_us = 10000;
+    for (int i = 0; i < 40; i++) {
+        s->c.now_us += 4000;
+        round_of_data(s, ch, true);
+    }
+    assert_int_equal(ch->rx_max, 2 * 1024 * 1024);
+}
+
 /* A batch that was read late at once is no fast link. */
 static void test_a_batch_is_no_rate(void **state)
 {
@@ -971,6 +990,7 @@ int main(void)
         TEST(test_first_grant),
         TEST(test_window_grows),
         TEST(test_window_grows_on_a_link_that_became_long),
+        TEST(test_window_of_a_short_link),
         TEST(test_a_batch_is_no_rate),
         TEST(test_windows_keep_to_the_budget),
         TEST(test_eof),
