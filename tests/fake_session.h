@@ -19,6 +19,7 @@
 
 #include "adit.h"
 #include "forward/forwarder.h"
+#include "net/child.h"
 #include "net/fdpass.h"
 #include "ssh/mux.h"
 
@@ -38,6 +39,11 @@ static struct {
     bool keeps_waiting;         /* forwards get no answer by themselves */
     unsigned ends, ends_at_once, began, stopped, windows;
     int fds[3]; /* copies of those of the last session, or the last stdio forward's own */
+    struct session_config config;
+    int asked_fd; /* somebody is asked: what the program prints goes here; -1: nobody */
+    bool has_answered, asks_nobody /* the program cannot be run */;
+    int answer_status;
+    char question[1024];
     char log[256];
 } fake;
 
@@ -46,6 +52,9 @@ static inline void fake_must(bool ok)
     if (!ok)
         abort();
 }
+
+static inline void fake_turn(void);
+static inline void fake_later(uint64_t ms);
 
 static inline void fake_fds_close(void)
 {
@@ -221,7 +230,62 @@ static const struct forwarder_ops fake_none,
     fake_listen = {.begin = fake_listen_begin, .stop = fake_listen_stop},
     fake_exec = {.begin = fake_exec_begin}, fake_stdio = {.begin = fake_stdio_begin};
 
+/* ---- Who is asked: the program of SSH_ASKPASS ---- */
+
+enum adit_err child_start_reading(struct child *child, const char *const argv[],
+                                  const char *const env_extra[], int *out_fd, struct adit_error *err)
+{
+    int ends[2];
+    fake_must(fake.asked_fd < 0 && strcmp(env_extra[0], "SSH_ASKPASS_PROMPT=confirm") == 0);
+    *child = (struct child){-1};
+    *out_fd = -1;
+    if (fake.asks_nobody)
+        return adit_fail(err, ADIT_E_SYSTEM, "cannot run %s", argv[0]);
+    fake_must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+    *out_fd = ends[0];
+    fake.asked_fd = ends[1];
+    fake.has_answered = false;
+    child->pid = 1;
+    (void)adit_format(fake.question, sizeof fake.question, "%s", argv[1]);
+    return ADIT_E_OK;
+}
+
+bool child_reap(struct child *child, bool wait, int *status)
+{
+    fake_must(!wait && child->pid == 1);
+    if (!fake.has_answered)
+        return false;
+    *status = fake.answer_status;
+    child->pid = -1;
+    return true;
+}
+
+void child_abandon(struct child *child)
+{
+    child->pid = -1;
+    sock_close(&fake.asked_fd);
+}
+
+/* It prints this, and ends; is_late: a little after its output has. */
+static inline void fake_answers(struct span text, int status, bool is_late)
+{
+    (void)!send(fake.asked_fd, text.p, text.n, MSG_NOSIGNAL);
+    sock_close(&fake.asked_fd);
+    fake.answer_status = status;
+    fake.has_answered = !is_late;
+    fake_turn();
+    fake.has_answered = true;
+    fake_later(100);
+    fake_turn();
+}
+
 /* ---- What the control socket's files call ---- */
+
+const struct session_config *forwarder_config(const struct forwarder *f)
+{
+    (void)f;
+    return &fake.config;
+}
 
 struct loop *forwarder_loop(struct forwarder *f)
 {
@@ -342,6 +406,8 @@ static inline void fake_start(const struct session_control *spec)
     }
     snprintf(fake.path, sizeof fake.path, "%s/s", fake.folder);
     fake.fds[0] = fake.fds[1] = fake.fds[2] = -1;
+    fake.asked_fd = -1;
+    fake.config.host = "server";
     fake.spec = *spec;
     fake.spec.path = fake.path;
     fake.spec.describe = fake_describe;
@@ -366,7 +432,7 @@ static inline void fake_stop(void)
             fake_gone(fake.forwarders[i].flows);
     forwarder_control.free(&fake.forwarders[0]);
     fake_must(loop_next_deadline(&fake.loop) == LOOP_NEVER && fake_guests() == 0);
-    fake_must(access(fake.path, F_OK) != 0);
+    fake_must(access(fake.path, F_OK) != 0 && fake.asked_fd < 0);
     fake_fds_close();
     loop_wipe(&fake.loop);
 }

@@ -832,6 +832,130 @@ static void test_flood(void **state)
     hears(&two, MUX_S_ALIVE, 3);
 }
 
+/* ---- ControlMaster ask ---- */
+
+static int start_asking(void **state)
+{
+    return start_with(state, (struct session_control){.must_ask = true, .askpass = "/bin/ask"});
+}
+
+static int start_deaf(void **state)
+{
+    return start_with(state, (struct session_control){.must_ask = true});
+}
+
+static void hears_denial(struct reader *c, uint32_t id)
+{
+    struct mux_message m = hear(c);
+    assert_int_equal(m.type, MUX_S_PERMISSION_DENIED);
+    assert_int_equal(m.id, id);
+}
+
+static void test_asked(void **state)
+{
+    struct mux_message local = forward(MUX_C_OPEN_FWD, MUX_FORWARD_LOCAL, "", 1, "web", 80);
+    (void)state;
+    greet(&one);
+    say(&one, &local);
+    assert_string_equal(fake.question, "Open local forward LOCALHOST:1 -> web:80 on server?");
+    ask(&one, MUX_C_ALIVE_CHECK, 2); /* waits its turn */
+    assert_true(is_silent(&one));
+    assert_int_equal(fake.began, 0);
+    fake_answers(span_str("yes\n"), 0, false);
+    hears(&one, MUX_S_OK, 1);
+    hears(&one, MUX_S_ALIVE, 2);
+    assert_int_equal(fake_guests(), 1);
+    say(&one, &local); /* it is there: nobody is asked */
+    hears(&one, MUX_S_OK, 1);
+    local.forward.listen_port = 2;
+    static const struct {
+        const char *line;
+        int status;
+        bool is_yes;
+    } rows[] = {{"", 0, true},       {"\n", 0, true},      {"YES", 0, true}, {"no\n", 0, false},
+                {"yes\n", 1, false}, {"yes!\n", 0, false}, {"y", 0, false},  {"", 255, false}};
+    for (uint32_t i = 0; i < ADIT_COUNT(rows); i++) {
+        local.id = local.forward.listen_port = 10 + i;
+        say(&one, &local);
+        fake_answers(span_str(rows[i].line), rows[i].status, i % 2);
+        if (rows[i].is_yes)
+            hears(&one, MUX_S_OK, 10 + i);
+        else
+            hears_denial(&one, 10 + i);
+    }
+    assert_int_equal(fake_guests(), 4);
+}
+
+static void test_asked_for_sessions(void **state)
+{
+    struct mux_message m = session(1, "x");
+    (void)state;
+    greet(&one);
+    make_standard();
+    say(&one, &m);
+    pass(&one, 3);
+    assert_true(fake.asked_fd >= 0 && fake.began == 0);
+    fake_answers(span_str("no"), 0, false);
+    hears_denial(&one, 1);
+    say(&one, &m);
+    pass(&one, 3);
+    fake_answers(span_str("yes"), 0, true);
+    assert_int_equal(fake.began, 1);
+    greet(&two);
+    ask(&two, MUX_C_TERMINATE, 5);
+    fake_answers(span_str("no"), 0, false);
+    hears_denial(&two, 5);
+    assert_int_equal(fake.ends, 0);
+    ask(&two, MUX_C_TERMINATE, 6);
+    fake_answers(span_str(""), 0, false);
+    hears(&two, MUX_S_OK, 6);
+    assert_int_equal(fake.ends, 1);
+    close_standard();
+}
+
+/* One question at a time; who leaves takes its question along; the other's comes then. */
+static void test_asked_in_turn(void **state)
+{
+    struct mux_message first = forward(MUX_C_OPEN_FWD, MUX_FORWARD_LOCAL, "", 1, "web", 80),
+                       second = forward(MUX_C_OPEN_FWD, MUX_FORWARD_REMOTE, "*", 2, "web", 80);
+    static const uint8_t noise[8192];
+    (void)state;
+    greet(&one);
+    greet(&two);
+    say(&one, &first);
+    say(&two, &second);
+    assert_non_null(strstr(fake.question, "Open local forward"));
+    hang_up(&one);
+    assert_non_null(strstr(fake.question, "Open remote forward"));
+    (void)!send(fake.asked_fd, noise, sizeof noise, 0); /* no yes is as long */
+    fake_turn();
+    hears_denial(&two, 2);
+    assert_int_equal(fake.asked_fd, -1);
+    fake.asks_nobody = true;
+    say(&two, &second);
+    hears_denial(&two, 2);
+    assert_int_equal(fake.began, 0);
+    fake.asks_nobody = false;
+    say(&two, &second); /* and stays open to the end */
+    assert_true(fake.asked_fd >= 0);
+}
+
+static void test_nobody_to_ask(void **state)
+{
+    struct mux_message local = forward(MUX_C_OPEN_FWD, MUX_FORWARD_LOCAL, "", 1, "web", 80),
+                       m = session(2, "x");
+    (void)state;
+    greet(&one);
+    say(&one, &local);
+    hears_denial(&one, 1);
+    make_standard();
+    say(&one, &m);
+    pass(&one, 3);
+    hears_denial(&one, 2);
+    assert_int_equal(fake.began, 0);
+    close_standard();
+}
+
 /* ---- ControlPersist, and a socket that cannot be had ---- */
 
 static int start_persistent(void **state)
@@ -914,6 +1038,10 @@ int main(void)
         WITH(test_many_clients, start),
         WITH(test_many_guests, start),
         WITH(test_flood, start),
+        WITH(test_asked, start_asking),
+        WITH(test_asked_for_sessions, start_asking),
+        WITH(test_asked_in_turn, start_asking),
+        WITH(test_nobody_to_ask, start_deaf),
         WITH(test_persist, start_persistent),
         WITH(test_path_is_taken, start),
     };
