@@ -234,6 +234,7 @@ static void begin(struct forwarder *f)
         give_up(f, flow, &err);
         return;
     }
+    flow_set_kind(flow, SESSION_CHANNEL_SESSION);
     flow->channel = ssh_open_session(forwarder_ssh(f), flow);
     flow->is_opening = flow->channel != NULL;
     if (!flow->channel || !ask(exec_of(flow), exec)) {

@@ -34,11 +34,24 @@ static uint32_t timeout_of(const struct session *s, const struct flow *flow)
     return s->config.channel_timeouts_s[flow->kind];
 }
 
+/* A server keeps its end while the command runs: that is not waited for. */
+static void give_up(struct flow *flow, uint32_t seconds)
+{
+    struct adit_error err = {ADIT_E_OK, ""};
+    struct forwarder *f = flow->forwarder;
+    (void)adit_fail(&err, ADIT_E_COMMAND, "the session was closed after %u s without traffic", seconds);
+    flow_end(flow, false);
+    forwarder_exec_over(f, &err);
+}
+
 static void close_flow(struct session *s, struct flow *flow, uint32_t seconds)
 {
     session_log(s, SESSION_VERBOSE, "channel %u: %s: closed after %u s without traffic",
                 ssh_chan_id(flow->channel), names[flow->kind], seconds);
-    pump_close(&flow->pump);
+    if (flow->pump.is_session)
+        give_up(flow, seconds);
+    else
+        pump_close(&flow->pump);
 }
 
 static bool is_carrying(const struct flow *flow)

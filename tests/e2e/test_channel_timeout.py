@@ -73,6 +73,16 @@ def test_global(kit, sshd, echo, adit_only):
     assert traffic.ask(addr) == b"ping"
 
 
+def test_sessions_are_a_type(kit, sshd, adit_only):
+    """A command is no forwarded connection; and has a time of its own."""
+    client = kit.connect(sshd, "-o", "ChannelTimeout=direct-*=1 forwarded-*=1",
+                         "-o", "RemoteCommand=sleep 3; echo still; exit 3")
+    assert client.finish() == 3 and client.out.text == "still\n"
+    client = kit.connect(sshd, "-v", "-o", "ChannelTimeout=session=1", "-o", "RemoteCommand=sleep 100")
+    client.wait_err(r"channel \d+: session: closed after 1 s without traffic")
+    assert client.finish() == 255
+
+
 def test_nothing_is_left(kit, sshd, echo, adit_only):
     client, addr = kit.local(sshd, echo, "-o", "ChannelTimeout=*=1")
     before = client.fds()
