@@ -35,9 +35,11 @@ struct args {
     struct texts identities;   /* -i, which are in options, too */
     struct forward_spec stdio; /* -W */
     bool has_stdio;
-    bool is_persistent; /* not of argv: a master that is in the background for ControlPersist */
-    bool use_syslog;    /* -y */
-    bool wants_config;  /* -G */
+    bool is_persistent; /* not of argv: a master that is in the background for ControlPersist, */
+    bool has_guest;     /* and whoever started it is its guest, at the other end of guest_fd */
+    int guest_fd;
+    bool use_syslog;   /* -y */
+    bool wants_config; /* -G */
     bool wants_help, wants_version;
     bool wants_usage; /* with an error: the usage text belongs below it */
 };

@@ -27,15 +27,18 @@ static void describe(int fd, struct session_exec *exec, struct ssh_mode *modes)
     exec->mode_count = tcgetattr(fd, &t) == 0 ? ttymodes_of(&t, modes) : 0;
 }
 
-void control_add(struct session_control *control, const struct options *o, struct client *client,
+void control_add(struct session_control *control, const struct args *args, struct client *client,
                  bool is_background)
 {
+    const struct options *o = &args->options;
     if (!control_is_wanted(o))
         return;
     *control = (struct session_control){.path = client_control_path(client),
                                         .pid = (uint32_t)getpid(),
                                         .gateway_ports = o->gateway_ports,
                                         .is_persistent = is_background,
+                                        .has_guest = args->has_guest,
+                                        .guest_fd = args->guest_fd,
                                         .persist_s = o->control_persist_s,
                                         .must_ask = o->control_master == CONTROL_MASTER_ASK ||
                                                     o->control_master == CONTROL_MASTER_AUTO_ASK,

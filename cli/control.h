@@ -17,7 +17,7 @@ bool control_is_persistent(const struct options *o);
 /* Adds the control socket to what the client's session carries, if it is wanted. *control must stay where it
  * is until client_free. is_background: the session is there for its guests alone. In the process that
  * starts the session. */
-void control_add(struct session_control *control, const struct options *o, struct client *client,
+void control_add(struct session_control *control, const struct args *args, struct client *client,
                  bool is_background);
 
 #endif

@@ -1,8 +1,10 @@
 /*
  * main.c - adit [options] [user@]host: see adit(1). Called as ssh it is ssh.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "cli/args.h"
@@ -135,16 +137,22 @@ static int connect_persistently(const struct args *args)
     struct background background;
     struct adit_error err = {0};
     bool is_parent;
-    int status;
+    int status, pair[2];
     master.options.session_type = SESSION_TYPE_NONE;
     master.has_stdio = false;
     master.is_persistent = true;
     guest.options.forward_count = 0; /* they are the master's */
-    if (background_fork(&background, &is_parent, &status, &err) != ADIT_E_OK)
+    /* Not by the path: another program may have been faster, and be the master there. */
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+        (void)adit_fail(&err, ADIT_E_SYSTEM, "socketpair: %s", strerror(errno));
+    if (err.code != ADIT_E_OK || background_fork(&background, &is_parent, &status, &err) != ADIT_E_OK)
         return usage_error(args, &err);
+    (void)close(pair[is_parent ? 1 : 0]);
+    master.has_guest = true;
+    master.guest_fd = pair[1];
     if (!is_parent)
         return run_connection(&master, &background);
-    if (status == 0 && !mux_session_of_own(&guest, &status))
+    if (status == 0 && !mux_session_of_own(&guest, pair[0], &status))
         status = 255;
     return status;
 }

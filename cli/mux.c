@@ -2,10 +2,12 @@
 #include "cli/mux.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/log.h"
@@ -22,6 +24,7 @@ struct guest {
     struct client *client;
     struct mux_client *mux;
     uint32_t master_pid;
+    struct stat seen; /* what was at the path before it was connected to */
 };
 
 static void guest_wipe(struct guest *g)
@@ -207,7 +210,7 @@ static bool run_exec(struct guest *g, struct shell *shell, int *status)
         tell_refused(g, LOG_LEVEL_ERROR, "mux_client_request_session: session", "session", &err);
         return false;
     }
-    if (shell->exec.wants_pty) {
+    if (shell->exec.wants_pty && !g->args->options.fork_after_auth) {
         (void)signals_watch(SIGWINCH);
         (void)!raw_enter(STDIN_FILENO);
     }
@@ -238,7 +241,11 @@ static bool run_shell(struct guest *g, int *status)
 static void run_stdio(struct guest *g, const struct session_forward *stdio, int *status)
 {
     struct adit_error err = {ADIT_E_OK, ""};
-    if (mux_client_stdio(g->mux, stdio, STDIN_FILENO, STDOUT_FILENO, &err) != ADIT_E_OK) {
+    int in = g->args->options.stdin_null ? open("/dev/null", O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+    enum adit_err e = mux_client_stdio(g->mux, stdio, in, STDOUT_FILENO, &err);
+    if (in > STDERR_FILENO)
+        (void)close(in);
+    if (e != ADIT_E_OK) {
         tell_refused(g, LOG_LEVEL_FATAL, "Stdio forwarding", "stdio forwarding", &err);
         *status = EXIT_SSH_FAILURE;
         return;
@@ -274,21 +281,41 @@ static bool run_guest(struct guest *g, int *status)
     return true;
 }
 
-/* Why there is no master, in ssh's words. A socket that nobody listens on any more makes way for ours. */
+/* A socket that nobody listens on any more makes way for ours; not the one that another program has put there
+ * in the meantime. before: what was there. */
+static void remove_stale(const char *path, const struct stat *before)
+{
+    struct stat now;
+    log_format(LOG_LEVEL_DEBUG1, "Stale control socket %.100s, unlinking", path);
+    if (lstat(path, &now) == 0 && now.st_dev == before->st_dev && now.st_ino == before->st_ino &&
+        now.st_ctim.tv_sec == before->st_ctim.tv_sec && now.st_ctim.tv_nsec == before->st_ctim.tv_nsec)
+        (void)unlink(path);
+}
+
+/* Why there is no master, in ssh's words. */
 static void tell_missing(const struct guest *g, int why, const struct adit_error *err)
 {
     bool is_ours = g->args->options.control_master != CONTROL_MASTER_NO;
-    if (why == ECONNREFUSED && is_ours) {
-        log_format(LOG_LEVEL_DEBUG1, "Stale control socket %.100s, unlinking", guest_path(g));
-        (void)unlink(guest_path(g));
-    } else if (why == ENOENT) {
+    if (why == ECONNREFUSED && is_ours)
+        remove_stale(guest_path(g), &g->seen);
+    else if (why == ENOENT)
         log_format(LOG_LEVEL_DEBUG1, "Control socket \"%.100s\" does not exist", guest_path(g));
-    } else {
+    else
         log_line(LOG_LEVEL_ERROR, err->text);
-    }
 }
 
-static bool connect_and_run(struct guest *g, bool is_own, int *status)
+static enum adit_err open_master(struct guest *g, int own_fd, int *why, struct adit_error *err)
+{
+    *why = 0;
+    signals_ignore_pipe();
+    if (own_fd >= 0)
+        return mux_client_take(&g->mux, own_fd, 0, err);
+    (void)lstat(guest_path(g), &g->seen); /* all zero: nothing */
+    return mux_client_open(&g->mux, guest_path(g), g->args->options.connect_timeout_s, why, err);
+}
+
+/* own_fd: -1, or the stream to our own master. */
+static bool connect_and_run(struct guest *g, int own_fd, int *status)
 {
     struct adit_error err = {ADIT_E_OK, ""};
     const struct args *args = g->args;
@@ -298,10 +325,9 @@ static bool connect_and_run(struct guest *g, bool is_own, int *status)
         *status = fail(err.text);
         return true;
     }
-    signals_ignore_pipe();
-    if (mux_client_open(&g->mux, guest_path(g), args->options.connect_timeout_s, &why, &err) == ADIT_E_OK)
+    if (open_master(g, own_fd, &why, &err) == ADIT_E_OK)
         return run_guest(g, status);
-    if (is_own || why == 0)
+    if (why == 0)
         log_line(LOG_LEVEL_ERROR, err.text);
     else
         tell_missing(g, why, &err);
@@ -315,15 +341,15 @@ bool mux_session(const struct args *args, int *status)
     if (option_text(args->options.control_path) == NULL || master == CONTROL_MASTER_YES ||
         master == CONTROL_MASTER_ASK)
         return false;
-    bool is_done = connect_and_run(&g, false, status);
+    bool is_done = connect_and_run(&g, -1, status);
     guest_wipe(&g);
     return is_done;
 }
 
-bool mux_session_of_own(const struct args *args, int *status)
+bool mux_session_of_own(const struct args *args, int fd, int *status)
 {
     struct guest g = {.args = args};
-    bool is_done = connect_and_run(&g, true, status);
+    bool is_done = connect_and_run(&g, fd, status);
     guest_wipe(&g);
     return is_done;
 }

@@ -15,8 +15,8 @@ int mux_command(const struct args *args);
  * started. */
 bool mux_session(const struct args *args, int *status);
 
-/* The same through the master that we have just started in the background (ControlPersist): whatever
- * ControlMaster says. */
-bool mux_session_of_own(const struct args *args, int *status);
+/* The same through the master that we have just started in the background (ControlPersist), at whose other
+ * end fd is: taken, whatever ControlMaster says. */
+bool mux_session_of_own(const struct args *args, int fd, int *status);
 
 #endif

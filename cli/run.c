@@ -47,6 +47,7 @@ struct run {
     struct mail shell_news[SHELL_NEWS_COUNT];
     struct session_control control;
     struct background *background; /* who waits for us to go there; NULL: nobody */
+    bool is_unshared;              /* ControlPath was somebody else's */
     bool is_stopping;              /* by a signal */
     bool is_ending;                /* that, or a hop has ended: no question is asked any more */
     struct adit_error error;       /* why a hop could not be started */
@@ -164,6 +165,9 @@ static void on_notice(void *ctx, const struct session_notice *n)
     case SESSION_ENDED:
         post(hop, &hop->ended, MAIL_ENDED);
         break;
+    case SESSION_CONTROL_FAILED:
+        run->is_unshared = true;
+        break;
     case SESSION_CONNECTING: /* the session's own log tells these */
     case SESSION_CONNECTED:
     case SESSION_FORWARD_FAILED:
@@ -226,9 +230,13 @@ static void go_to_background(const struct run *run)
 /* A jump host stands: the next one's turn. The destination does: -f. */
 static void on_reached(struct run *run, const struct hop *hop)
 {
+    const struct args *args = run->args;
+    /* Nobody could find it there. As ssh, this stays what was started (the parent waits for its end). */
+    bool stays =
+        args->is_persistent && !args->has_guest && !args->options.fork_after_auth && run->is_unshared;
     if (hop->name != NULL && !run->is_ending && start_next(run, &run->error) != ADIT_E_OK)
         stop_last(run);
-    else if (hop->name == NULL && run->background != NULL)
+    else if (hop->name == NULL && run->background != NULL && !stays)
         go_to_background(run);
 }
 
@@ -350,8 +358,7 @@ static enum adit_err prepare(struct run *run, struct adit_error *err)
     if (e == ADIT_E_OK)
         e = shell_init(&run->shell, args, run->client, err);
     if (e == ADIT_E_OK)
-        control_add(&run->control, &args->options, run->client,
-                    run->background != NULL && args->is_persistent);
+        control_add(&run->control, args, run->client, run->background != NULL && args->is_persistent);
     run->shell.box = &run->box;
     run->shell.snapshot.mail.kind = MAIL_SNAPSHOT;
     if (e == ADIT_E_OK) /* stdout is the command's, if there is one */

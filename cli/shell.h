@@ -13,7 +13,7 @@
 
 #include "adit.h"
 #include "cli/args.h"
-#include "cli/escape.h"
+#include "forward/escape.h"
 #include "client/client.h"
 
 /* What the main thread is to know, by letter. */

@@ -225,7 +225,11 @@ static enum adit_err choose_control_path(struct client *c, const struct names *n
     c->control_path = malloc(EXPAND_PATH_CAP);
     if (c->control_path == NULL)
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
-    return expand_path(c->control_path, given, &n->expand, err);
+    enum adit_err e = expand_path(c->control_path, given, &n->expand, err);
+    if (e == ADIT_E_OK && strlen(c->control_path) >= SOCK_PATH_CAP)
+        e = adit_fail(err, ADIT_E_CONFIG, "ControlPath too long ('%s' >= %u bytes)", c->control_path,
+                      (unsigned)SOCK_PATH_CAP); /* ssh's words */
+    return e;
 }
 
 const char *client_proxy_command(const struct client *c)

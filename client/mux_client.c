@@ -127,6 +127,7 @@ static enum adit_err exchange_hello(struct mux_client *m, uint32_t timeout_s, st
     return ADIT_E_OK;
 }
 
+/* A descriptor, or -1 and errno. */
 static int connect_path(const char *path)
 {
     struct sock_addr a;
@@ -158,7 +159,31 @@ enum adit_err mux_client_open(struct mux_client **out, const char *path, uint32_
         free(m);
         return adit_fail(err, ADIT_E_CONNECT, "Control socket connect(%.100s): %s", path, strerror(*why));
     }
+    if (!sock_peer_is_us(m->fd)) { /* it would get our terminal, and say what came of our commands */
+        *why = EPERM;
+        mux_client_free(m);
+        return adit_fail(err, ADIT_E_CONNECT, "Control socket %.100s is another user's: not used", path);
+    }
     enum adit_err e = exchange_hello(m, timeout_s, err);
+    if (e == ADIT_E_OK)
+        *out = m;
+    else
+        mux_client_free(m);
+    return e;
+}
+
+enum adit_err mux_client_take(struct mux_client **out, int fd, uint32_t timeout_s, struct adit_error *err)
+{
+    const struct timeval limit = {.tv_sec = (time_t)timeout_s};
+    *out = NULL;
+    struct mux_client *m = calloc(1, sizeof *m);
+    if (m == NULL) {
+        sock_close(&fd);
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    }
+    m->fd = fd;
+    enum adit_err e = exchange_hello(m, timeout_s, err);
+    (void)setsockopt(m->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     if (e == ADIT_E_OK)
         *out = m;
     else

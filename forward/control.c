@@ -37,6 +37,13 @@ void control_stop_listening(struct control *c)
     sock_file_remove(&c->file, c->spec->path);
 }
 
+void control_go_deaf(struct control *c)
+{
+    control_stop_listening(c);
+    c->ends_when_idle = c->spec->is_persistent || forwarder_config(c->forwarder)->keep_open;
+    control_sweep_soon(c);
+}
+
 /* ---- Who connects ---- */
 
 static void take_client(struct control *c, int fd)
@@ -78,13 +85,24 @@ static void take_clients(struct control *c)
     }
 }
 
+static struct guest *guest_of(const struct control *c, const struct loop_fd *fd)
+{
+    struct guest *g = c->guests;
+    while (g && !guest_escape_owns(g, fd))
+        g = g->next;
+    return g;
+}
+
 static void control_on_ready(struct forwarder *f, struct loop_fd *fd)
 {
     struct control *c = control_of(f);
+    struct guest *g;
     if (fd == &c->listener)
         take_clients(c);
     else if (fd == &c->confirm.out)
         control_confirm_on_ready(c);
+    else if ((g = guest_of(c, fd)) != NULL)
+        guest_escape_serve(g);
     else
         control_client_serve((struct control_client *)(void *)fd);
 }
@@ -118,6 +136,7 @@ static void guests_sweep(struct control *c)
     c->has_leaving = false;
     for (struct guest **at = &c->guests, *g; (g = *at) != NULL;) {
         const struct forwarder *f = g->forwarder;
+        guest_escape_serve(g);
         if (f && f->state == FORWARDER_FAILED && !g->is_leaving)
             guest_refuse_forward(g);
         if (!g->is_leaving || (f && is_awaited(f))) {
@@ -138,11 +157,15 @@ static bool is_idle(const struct control *c)
 static void look_at_persist(struct forwarder *f)
 {
     struct control *c = control_of(f);
-    if (!c->spec->is_persistent || c->spec->persist_s == 0 || !forwarder_may_open(f))
+    bool has_limit = c->spec->is_persistent && c->spec->persist_s > 0 && c->listener.fd >= 0;
+    if (!forwarder_may_open(f))
         return;
     if (!is_idle(c))
         loop_timer_cancel(control_loop(c), &c->idle);
-    else if (!c->idle.is_set)
+    else if (c->ends_when_idle) {
+        c->ends_when_idle = false; /* once: twice would be at once */
+        forwarder_end_session(f, false);
+    } else if (has_limit && !c->idle.is_set)
         loop_timer_set(control_loop(c), &c->idle, loop_now_ms() + (uint64_t)c->spec->persist_s * 1000);
 }
 
@@ -196,8 +219,16 @@ static void listen_at(struct control *c)
                       c->spec->path);
     else
         forwarder_log(f, SESSION_ERROR, "%s, disabling multiplexing", err.text);
-    if (c->spec->is_persistent) /* nobody could ever come */
-        forwarder_end_session(f, false);
+    c->ends_when_idle = c->spec->has_guest;
+    forwarder_notify(f, &(struct session_notice){.kind = SESSION_CONTROL_FAILED, .index = f->index});
+}
+
+static void take_own_guest(struct control *c)
+{
+    if (c->spec->has_guest && sock_set_nonblock(c->spec->guest_fd, true))
+        take_client(c, c->spec->guest_fd);
+    if (c->clients)
+        c->clients->is_own = true;
 }
 
 static void control_open(struct forwarder *f)
@@ -212,6 +243,7 @@ static void control_open(struct forwarder *f)
         loop_timer_init(&c->idle, SESSION_TIMER_FORWARDER, f);
         control_confirm_init(c);
         listen_at(c);
+        take_own_guest(c);
         control_progress(f);
     } else {
         forwarder_log(f, SESSION_ERROR, "out of memory, disabling multiplexing");

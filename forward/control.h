@@ -31,6 +31,7 @@ struct control_client {
     struct guest *session; /* its session or stdio forward */
     char *question;        /* its request waits in room for somebody to agree to this; NULL: none does */
     bool is_agreed;        /* somebody has, and the request is not done yet */
+    bool is_own;           /* of whoever started the master: nobody is asked */
     size_t fds_wanted, fd_count; /* a message was read, and these belong to it */
     int fds[CONTROL_DESCRIPTORS];
     size_t got; /* bytes of room */
@@ -56,7 +57,8 @@ struct control {
     struct control_client *clients;
     size_t client_count;
     struct guest *guests;
-    bool has_leaving; /* some of them wait for their flows' end */
+    bool has_leaving;    /* some of them wait for their flows' end */
+    bool ends_when_idle; /* nobody can come any more, and it is there for guests alone */
     uint32_t last_id;
     struct loop_timer sweep, idle;
     struct control_confirm confirm;
@@ -67,6 +69,9 @@ struct control {
 struct loop *control_loop(const struct control *c);
 void control_sweep_soon(struct control *c);
 void control_stop_listening(struct control *c); /* any number of times */
+/* The same at somebody's wish: as ssh's, a master without a session of its own ends then with its last
+ * client. */
+void control_go_deaf(struct control *c);
 void control_fds_close(int fds[CONTROL_DESCRIPTORS]);
 
 /* ---- control_client.c */

@@ -49,7 +49,7 @@ void control_confirm_forget(struct control_client *cl)
 bool control_confirm_take(struct control_client *cl, const struct mux_message *m, const char *question)
 {
     const struct session_control *spec = cl->control->spec;
-    bool is_agreed = cl->is_agreed || !spec->must_ask;
+    bool is_agreed = cl->is_agreed || cl->is_own || !spec->must_ask;
     cl->is_agreed = false;
     if (is_agreed)
         return true;

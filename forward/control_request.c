@@ -43,7 +43,7 @@ static void on_stop(struct control_client *cl, const struct mux_message *m)
     if (!is_agreed_to(cl, m, "Disable further multiplexing on"))
         return;
     forwarder_log(c->forwarder, SESSION_DEBUG1, "control socket: told to stop listening");
-    control_stop_listening(c);
+    control_go_deaf(c);
     control_client_answer(cl, MUX_S_OK, m->id);
 }
 

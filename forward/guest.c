@@ -35,6 +35,7 @@ void guest_free(struct guest *g)
         text_free(g->env[i]);
     free(g->env);
     control_fds_close(g->fds);
+    guest_escape_free(g);
     free(g);
 }
 

@@ -29,6 +29,7 @@ struct guest {
     char *texts[GUEST_TEXTS];
     size_t text_count;
     char **env;
+    struct guest_escape *escape; /* guest_escape.c's; NULL: none */
 };
 
 /* ---- guest.c: its life */
@@ -53,5 +54,16 @@ void guest_answer_forward(struct guest *g); /* it is up */
 void guest_refuse_forward(struct guest *g); /* it cannot be had */
 /* The descriptors have come: they are in cl->fds, and taken. */
 void guest_open_session(struct control_client *cl, const struct mux_message *m);
+
+/* ---- guest_escape.c: what is typed at a guest's terminal */
+
+/* Between the terminal at g->fds and the session: *in_fd is to be the session's input. False: not to be had.
+ */
+bool guest_escape_begin(struct guest *g, int character, int *in_fd);
+void guest_escape_taken(struct guest *g); /* the session has a copy of in_fd by now */
+void guest_escape_free(struct guest *g);
+bool guest_escape_owns(const struct guest *g, const struct loop_fd *fd);
+/* One of its descriptors is ready, or may still be. */
+void guest_escape_serve(struct guest *g);
 
 #endif

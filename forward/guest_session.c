@@ -42,6 +42,8 @@ static bool session_fill(struct guest *g, const struct mux_session *m)
         g->control->spec->describe(g->fds[0], exec, g->modes);
     g->spec.type = SESSION_FORWARD_EXEC;
     g->spec.exec = exec;
+    if (exec->wants_pty && m->escape <= UINT8_MAX)
+        return guest_escape_begin(g, (int)m->escape, &exec->in_fd);
     return true;
 }
 
@@ -115,6 +117,7 @@ void guest_open_session(struct control_client *cl, const struct mux_message *m)
         guest_leave(g, "out of memory");
     else if (guest_begin(g) && is_exec) {
         /* Copies are the session's own by now. Ours would keep the readers of the output waiting. */
+        guest_escape_taken(g);
         sock_close(&g->fds[1]);
         sock_close(&g->fds[2]);
         if (!g->exec.wants_pty)

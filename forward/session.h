@@ -62,11 +62,14 @@ struct session_exec {
  * logged, and the session goes on without. */
 struct session_control {
     const char *path;
-    uint32_t pid;        /* what an alive check is told */
-    bool gateway_ports;  /* a forward without a bind address listens on all */
-    bool is_persistent;  /* ControlPersist: the session is there for its guests alone, and ends */
-    uint32_t persist_s;  /* when there was none for that long; 0: never */
-    bool must_ask;       /* ControlMaster ask: somebody must agree to each request; */
+    uint32_t pid;       /* what an alive check is told */
+    bool gateway_ports; /* a forward without a bind address listens on all */
+    bool is_persistent; /* ControlPersist: the session is there for its guests alone, and ends */
+    uint32_t persist_s; /* when there was none for that long; 0: never */
+    bool has_guest; /* guest_fd is a connected stream, the session's: the first guest, which nobody is asked
+                       for. */
+    int guest_fd;   /* Where no socket can be had the session is for it alone, and ends with it */
+    bool must_ask;  /* ControlMaster ask: somebody must agree to each request; */
     const char *askpass; /* the program that asks (see control_confirm.c); NULL: nobody can be asked, and all
                           * are refused */
     /* Fills in what a terminal at fd is: exec's window and modes (room for LIMIT_SESSION_MODES). On the
@@ -262,6 +265,7 @@ enum session_notice_kind {
     SESSION_FORWARD_FAILED, /* index, error: one address of it, or all of it */
     SESSION_REMOTE_PORT,    /* index, bound_port, target: the server chose this port (port 0 was asked for) */
     SESSION_ALL_FORWARDS_DONE, /* authenticated, and every forward is up or has failed; count: that failed */
+    SESSION_CONTROL_FAILED,    /* the control socket cannot be had; logged, and all else goes on */
     SESSION_EXEC_OPENED,       /* the channel of a session or of the stdio forward is open */
     SESSION_EXEC_UP,           /* the server has begun the shell, command or subsystem */
     SESSION_EXEC_EXIT, /* it has ended: text: the signal's name (RFC 4254 §6.10), or NULL and number: its

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/escape.h"
+#include "forward/escape.h"
 #include "fuzz/fuzz.h"
 
 struct result {

@@ -71,6 +71,7 @@ enum adit_err sock_listen_unix(int *fd, const char *path, uint32_t mask, bool re
 /* Removes the file if it is still the one that was made; harmless when called again. Before the descriptor is
  * closed: so long no other file can get its inode. */
 void sock_file_remove(struct sock_file *file, const char *path);
+enum { SOCK_PATH_CAP = 108 }; /* of a Unix socket, with its zero (unix(7)) */
 /* A control socket, mode 0600: it appears at path at once and listening, and never in the place of another
  * file. *exists: there is one already. ADIT_E_FORWARD, ADIT_E_CONFIG, ADIT_E_SYSTEM. */
 enum adit_err sock_listen_control(int *fd, const char *path, bool *exists, struct sock_file *file,

@@ -14,6 +14,8 @@
 #include "net/random.h"
 #include "net/sock.h"
 
+_Static_assert(SOCK_PATH_CAP == sizeof((struct sockaddr_un *)0)->sun_path, "unix(7)");
+
 enum { ALL_MODES = 0777 };
 
 static enum adit_err cannot(const char *what, const char *path, int why, struct adit_error *err)
@@ -106,9 +108,12 @@ enum adit_err sock_listen_control(int *fd, const char *path, bool *exists, struc
         return err->code;
     for (size_t i = 0; i < TAIL; i++)
         tail[i] = letters[random[i] % 32];
-    size_t n = strlen(path) + 1 + TAIL;
-    if (n >= sizeof temporary || adit_format(temporary, sizeof temporary, "%s.%s", path, tail) != n)
+    const char *slash = strrchr(path, '/');
+    int folder_len = slash != NULL ? (int)(slash - path) + 1 : 0;
+    size_t n = (size_t)folder_len + 1 + TAIL;
+    if (n >= sizeof temporary || strlen(path) >= sizeof temporary)
         return adit_fail(err, ADIT_E_CONFIG, "ControlPath too long ('%.100s')", path);
+    (void)adit_format(temporary, sizeof temporary, "%.*s.%s", folder_len, path, tail);
     if (sock_listen_unix(fd, temporary, ALL_MODES & ~0600, false, &made, err) != ADIT_E_OK)
         return err->code;
     /* link(2) puts it into place only where nothing is: no race with another master. */

@@ -1,7 +1,7 @@
 /*
  * standard.c - see standard.h.
  */
-#define _GNU_SOURCE /* F_DUPFD_CLOEXEC */
+#define _GNU_SOURCE /* F_DUPFD_CLOEXEC, pipe2 */
 #include "net/standard.h"
 
 #include <errno.h>
@@ -64,6 +64,21 @@ enum adit_err standard_copy(struct standard *out, int fd, bool for_writing, stru
     out->fd = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FD);
     if (out->fd < 0)
         return adit_fail(err, ADIT_E_SYSTEM, "descriptor %d: %s", fd, strerror(errno));
+    return ADIT_E_OK;
+}
+
+enum adit_err standard_pipe(int *far, int *near, struct adit_error *err)
+{
+    int fds[2] = {-1, -1};
+    *far = *near = -1;
+    if (pipe2(fds, O_CLOEXEC) != 0 || !sock_set_nonblock(fds[1], true)) {
+        (void)adit_fail(err, ADIT_E_SYSTEM, "pipe: %s", strerror(errno));
+        sock_close(&fds[0]);
+        sock_close(&fds[1]);
+        return ADIT_E_SYSTEM;
+    }
+    *far = fds[0];
+    *near = fds[1];
     return ADIT_E_OK;
 }
 

@@ -22,6 +22,10 @@ struct standard {
 enum adit_err standard_copy(struct standard *out, int fd, bool for_writing,
                             struct adit_error *err) ADIT_MUST_USE;
 
+/* A pipe in the place of standard input: what is written to *near, which never waits, is read from *far. Both
+ * are the caller's, close-on-exec. ADIT_E_SYSTEM. */
+enum adit_err standard_pipe(int *far, int *near, struct adit_error *err) ADIT_MUST_USE;
+
 /* As sock_readv and sock_writev, of a copy that is not shared. */
 enum sock_io standard_readv(int fd, const struct iovec *iov, int count, size_t *n,
                             struct adit_error *err) ADIT_MUST_USE;

@@ -37,7 +37,7 @@ static struct {
     char folder[64], path[128]; /* of the socket */
     bool is_ending;             /* nothing may be opened any more */
     bool keeps_waiting;         /* forwards get no answer by themselves */
-    unsigned ends, ends_at_once, began, stopped, windows;
+    unsigned ends, ends_at_once, began, stopped, windows, breaks, rekeys, sockets_failed;
     int fds[3]; /* copies of those of the last session, or the last stdio forward's own */
     struct session_config config;
     int asked_fd; /* somebody is asked: what the program prints goes here; -1: nobody */
@@ -367,6 +367,22 @@ void forwarder_log(struct forwarder *f, enum session_level level, const char *fm
     va_end(ap);
 }
 
+void forwarder_notify(struct forwarder *f, const struct session_notice *n)
+{
+    (void)f;
+    fake.sockets_failed += n->kind == SESSION_CONTROL_FAILED;
+}
+
+void forwarder_target(const struct forwarder *f, char out[static FORWARDER_TARGET_CAP])
+{
+    (void)adit_format(out, FORWARDER_TARGET_CAP, "%s:%u", f->spec->host, f->spec->port);
+}
+
+const char *session_channel_name(enum session_channel_kind kind)
+{
+    return kind == SESSION_CHANNEL_SESSION ? "session" : "direct-tcpip";
+}
+
 /* The real one waits for the channel's end, too. */
 void flow_end(struct flow *flow, bool reset)
 {
@@ -381,6 +397,20 @@ bool ssh_session_window_change(struct ssh *ssh, struct channel *ch, struct ssh_w
     fake_must(ch == (struct channel *)(void *)&fake);
     fake.windows += window.columns;
     return true;
+}
+
+bool ssh_session_break(struct ssh *ssh, struct channel *ch, uint32_t ms)
+{
+    (void)ssh;
+    fake_must(ch == (struct channel *)(void *)&fake && ms == 1000);
+    fake.breaks++;
+    return true;
+}
+
+void ssh_rekey(struct ssh *ssh)
+{
+    (void)ssh;
+    fake.rekeys++;
 }
 
 /* ---- Life ---- */

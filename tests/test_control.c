@@ -538,6 +538,7 @@ static void test_session(void **state)
     assert_true(its.type == MUX_S_SESSION_OPENED && its.id == 5 && its.session_id == 1);
     /* each where it belongs */
     assert_int_equal(write(far[0], "in", 2), 2);
+    fake_turn(); /* a terminal's input is looked at for escapes */
     assert_int_equal(read(fake.fds[0], text, sizeof text), 2);
     assert_int_equal(write(fake.fds[1], "out", 3), 3);
     assert_int_equal(write(fake.fds[2], "error", 5), 5);
@@ -993,12 +994,67 @@ static void test_path_is_taken(void **state)
     struct forwarder second = {.ops = &forwarder_control, .spec = &forward_spec};
     (void)state;
     forwarder_control.open(&second);
-    assert_int_equal(fake.ends, 1);
+    assert_int_equal(fake.ends, 0);
+    assert_int_equal(fake.sockets_failed, 1);
     assert_string_equal(fake.log + strlen(fake.log) - strlen("already exists, disabling multiplexing"),
                         "already exists, disabling multiplexing");
     forwarder_control.free(&second);
     assert_int_equal(access(fake.path, F_OK), 0); /* the first one's stays */
     assert_int_equal(err.code, ADIT_E_OK);
+}
+
+/* The first guest comes with the master, and nobody is asked for it; where there is no socket it is the only
+ * one, and the master ends with it. */
+static void test_own_guest(void **state)
+{
+    int pair[2];
+    struct session_control spec = {
+        .path = fake.path, .pid = PID, .is_persistent = true, .must_ask = true, .has_guest = true};
+    struct session_forward forward_spec = {.type = SESSION_FORWARD_CONTROL, .control = &spec};
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    spec.guest_fd = pair[1];
+    one.n = 0;
+    one.fd = pair[0];
+    assert_int_equal(fcntl(one.fd, F_SETFL, O_NONBLOCK), 0);
+    forwarder_control.free(&fake.forwarders[0]);
+    fake.forwarders[0].spec = &forward_spec;
+    int other = open(fake.path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    forwarder_control.open(&fake.forwarders[0]);
+    fake_turn();
+    assert_int_equal(fake.sockets_failed, 1);
+    hears(&one, MUX_MSG_HELLO, 0);
+    say(&one, &(struct mux_message){.type = MUX_MSG_HELLO, .version = MUX_VERSION});
+    struct mux_message m = session(1, "x");
+    struct flow *flow = begin(&one, &m);
+    assert_non_null(flow);
+    fake_progress();
+    hang_up(&one);
+    assert_int_equal(fake.ends, 0);
+    fake_gone(flow);
+    fake_turn();
+    fake_progress();
+    fake_turn();
+    assert_int_equal(fake.ends, 1); /* twice would be at once */
+    close_standard();
+    (void)close(other);
+    (void)unlink(fake.path);
+}
+
+/* Told to listen no more, a master that is there for guests alone ends with the last of them. */
+static void test_stop_of_a_persistent(void **state)
+{
+    (void)state;
+    greet(&one);
+    greet(&two);
+    ask(&one, MUX_C_STOP_LISTENING, 1);
+    hears(&one, MUX_S_OK, 1);
+    hang_up(&one);
+    assert_int_equal(fake.ends, 0);
+    hang_up(&two);
+    fake_turn();
+    assert_int_equal(fake.ends, 1);
+    assert_int_equal(fake.ends_at_once, 0);
 }
 
 static int remove_folder(void **state)
@@ -1043,6 +1099,8 @@ int main(void)
         WITH(test_asked_in_turn, start_asking),
         WITH(test_nobody_to_ask, start_deaf),
         WITH(test_persist, start_persistent),
+        WITH(test_own_guest, start),
+        WITH(test_stop_of_a_persistent, start_persistent),
         WITH(test_path_is_taken, start),
     };
     return cmocka_run_group_tests(tests, NULL, remove_folder);

@@ -132,6 +132,25 @@ static void control_path_too_long(void **state)
     assert_true(fd == -1 && !exists_already && !file.is_ours);
 }
 
+/* As long as a socket's path may be, where the folder leaves room for a temporary name. */
+static void control_path_as_long_as_can_be(void **state)
+{
+    char longest[SOCK_PATH_CAP];
+    struct sock_file file;
+    struct adit_error err = {0};
+    int fd;
+    bool exists_already;
+    (void)state;
+    const char *name = strrchr(path, '/');
+    size_t folder_len = (size_t)(name - path) + 1;
+    memset(longest, 'x', sizeof longest);
+    memcpy(longest, path, folder_len);
+    longest[sizeof longest - 1] = 0;
+    assert_int_equal(sock_listen_control(&fd, longest, &exists_already, &file, &err), ADIT_E_OK);
+    sock_file_remove(&file, longest); /* and tear_down finds the folder empty */
+    sock_close(&fd);
+}
+
 static void busy(bool replace, enum adit_err wanted, const char *word)
 {
     struct sock_file file;
@@ -244,6 +263,7 @@ int main(void)
         cmocka_unit_test(length),
         cmocka_unit_test_setup_teardown(control_socket, set_up, tear_down),
         cmocka_unit_test(control_path_too_long),
+        cmocka_unit_test_setup_teardown(control_path_as_long_as_can_be, set_up, tear_down),
         cmocka_unit_test_setup_teardown(full_backlog, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

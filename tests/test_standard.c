@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "net/standard.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pty.h>
 #include <signal.h>
@@ -144,11 +145,38 @@ static void test_sockets(void **state)
     assert_int_equal(s.fd, -1);
 }
 
+/* What stands for standard input is read like one, and its writer never waits. */
+static void test_pipe_of_our_own(void **state)
+{
+    static const char block[4096];
+    int far, near;
+    char buf[8];
+    size_t n, total = 0;
+    ssize_t wrote;
+    (void)state;
+    assert_int_equal(standard_pipe(&far, &near, &err), ADIT_E_OK);
+    assert_true(fcntl(far, F_GETFD) & fcntl(near, F_GETFD) & FD_CLOEXEC);
+    assert_int_equal(write(near, "a", 1), 1);
+    struct standard in = copy(far, false);
+    assert_false(in.is_shared);
+    sock_close(&far);
+    assert_int_equal(get(in, buf, sizeof buf, &n), SOCK_IO_OK);
+    assert_int_equal(n, 1);
+    assert_int_equal(get(in, buf, sizeof buf, &n), SOCK_IO_AGAIN);
+    while ((wrote = write(near, block, sizeof block)) > 0)
+        total += (size_t)wrote;
+    assert_int_equal(errno, EAGAIN);
+    assert_true(total > sizeof block);
+    sock_close(&near);
+    sock_close(&in.fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pipes),     cmocka_unit_test(test_end_of_a_pipe), cmocka_unit_test(test_files),
-        cmocka_unit_test(test_terminals), cmocka_unit_test(test_sockets),
+        cmocka_unit_test(test_pipes),   cmocka_unit_test(test_end_of_a_pipe),
+        cmocka_unit_test(test_files),   cmocka_unit_test(test_terminals),
+        cmocka_unit_test(test_sockets), cmocka_unit_test(test_pipe_of_our_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

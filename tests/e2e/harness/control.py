@@ -70,8 +70,8 @@ def message(kind, body=b""):
     return string(struct.pack(">I", kind) + body)
 
 
-def session(command, tty=0, env=b"", rid=9):
-    return message(NEW_SESSION, struct.pack(">I", rid) + string(b"") + struct.pack(">IIIII", tty, 0, 0, 0, 0xffffffff) +
+def session(command, tty=0, env=b"", rid=9, escape=0xffffffff):
+    return message(NEW_SESSION, struct.pack(">I", rid) + string(b"") + struct.pack(">IIIII", tty, 0, 0, 0, escape) +
                    string(b"xterm") + string(command) + env)
 
 

@@ -1,4 +1,4 @@
-#include "cli/escape.h"
+#include "forward/escape.h"
 
 struct escape escape_make(int character)
 {

@@ -2,8 +2,8 @@
  * escape.h - the escape sequences of ssh(1): what a person types, split into what goes to the server and what
  * is meant for us. A pure state machine.
  */
-#ifndef CLI_ESCAPE_H
-#define CLI_ESCAPE_H
+#ifndef FORWARD_ESCAPE_H
+#define FORWARD_ESCAPE_H
 
 #include "adit.h"
 
