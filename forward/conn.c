@@ -19,8 +19,10 @@ enum {
     BOUND_MS = 10,
     MEASURE_US = 20 * 1000,
     LIGHT_LEN = 8 * 1024,
-    REST_LEN = 32 * 1024, /* a turn that read this much or more is one of a bulk transfer */
-    REST_US = 80,         /* and the kernel's slack of 50: some 130 KiB at 1 GB/s */
+    REST_LEN = 32 * 1024,    /* a turn that read this much or more is one of a bulk transfer */
+    REST_WORTH = 128 * 1024, /* and a rest is as long as this much takes to come, */
+    REST_SLACK_US = 50,      /* by the kernel's slack shorter, */
+    REST_MAX_US = 300,       /* and never longer than this */
     REST_QUIET_US = 20 * 1000,
 };
 
@@ -368,20 +370,24 @@ bool conn_work(struct conn *c)
 /* A server hands a bulk transfer over in pieces of some 64 KiB, and to be woken for each of them costs more
  * than to decrypt it. So after such a piece nothing is looked for until more have come; but not while
  * somebody sends, who may wait for an answer. */
-bool conn_may_rest(struct conn *c)
+uint32_t conn_may_rest(struct conn *c)
 {
-    uint64_t now_us = loop_now_us(), up = c->session->pumps.bytes_up;
+    const struct session *s = c->session;
+    uint64_t now_us = loop_now_us(), since_us = now_us - c->looked_us;
+    uint64_t len = s->stats.transport_down - c->seen_down, up = s->pumps.bytes_up;
+    c->looked_us = now_us;
+    c->seen_down += len;
     if (up != c->seen_up) {
         c->seen_up = up;
         c->seen_up_us = now_us;
     }
-    return c->turn_read_len >= REST_LEN && c->turn_read_len < READ_LEN &&
-           now_us - c->seen_up_us > REST_QUIET_US;
-}
-
-void conn_rest(void)
-{
-    loop_sleep_us(REST_US);
+    if (c->turn_read_len < REST_LEN || c->turn_read_len >= READ_LEN ||
+        now_us - c->seen_up_us <= REST_QUIET_US)
+        return 0;
+    uint64_t rest_us = REST_WORTH * since_us / len;
+    if (rest_us <= REST_SLACK_US)
+        return 0;
+    return (uint32_t)(rest_us < REST_MAX_US ? rest_us : REST_MAX_US) - REST_SLACK_US;
 }
 
 bool conn_is_light(const struct conn *c)

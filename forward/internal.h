@@ -39,6 +39,8 @@ struct conn {
     size_t turn_read_len;    /* of them, read */
     uint64_t seen_up;        /* channel data sent, as it was counted last, */
     uint64_t seen_up_us;     /* and when it changed */
+    uint64_t seen_down;      /* bytes read, as they were counted last, */
+    uint64_t looked_us;      /* and when */
     bool owes_ack;           /* read, and nothing written since */
     bool has_unread;         /* reading stopped at its quota */
     bool is_begun;           /* conn_start was called: transport_fd is ours */
@@ -159,9 +161,9 @@ bool conn_work(struct conn *c);            /* everything that can be done now; t
 bool conn_is_light(const struct conn *c);  /* the last turn moved little: no bulk transfer */
 /* Before a wait: lets TCP acknowledge what was read. */
 void conn_ack(struct conn *c);
-/* More is on its way and nobody waits for it: a little later it is had for less. */
-bool conn_may_rest(struct conn *c);
-void conn_rest(void);
+/* Before a wait: for how many microseconds nothing need be looked for, since more is on its way and is had
+ * for less a little later; 0: at once. */
+uint32_t conn_may_rest(struct conn *c);
 bool conn_flush(struct conn *c);        /* true: no byte waits, or none can go any more */
 size_t conn_room(const struct conn *c); /* for channel data */
 void conn_wipe(struct conn *c);

@@ -87,8 +87,9 @@ static bool session_wait(struct session *s, bool is_busy, struct adit_error *err
     if (!is_busy && conn_is_light(&s->conn) && loop_look(&s->loop))
         return true;
     conn_ack(&s->conn);
-    if (!is_busy && conn_may_rest(&s->conn))
-        conn_rest();
+    uint32_t rest_us = is_busy ? 0 : conn_may_rest(&s->conn);
+    if (rest_us > 0)
+        loop_sleep_us(rest_us);
     return loop_wait(&s->loop, is_busy ? 0 : LOOP_NEVER, err) == ADIT_E_OK;
 }
 
