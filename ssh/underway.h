@@ -24,7 +24,7 @@
 
 enum {
     /* The bound is never below these, nor below the smallest lump. */
-    UNDERWAY_LEAST = 128 * 1024,  /* beside other channels that send */
+    UNDERWAY_LEAST = 64 * 1024,   /* beside other channels that send */
     UNDERWAY_ALONE = 512 * 1024,  /* larger pieces cost less, and nobody waits behind them */
     UNDERWAY_ALONE_US = 2 * 1000, /* nor below what is carried in this time: somebody may come */
     UNDERWAY_GAP_US = 20 * 1000,

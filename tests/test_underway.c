@@ -2,7 +2,7 @@
 
 #include "tests/test.h"
 
-enum { MIB = 1024 * 1024, LUMP = 96 * 1024, RTT_US = 1000 };
+enum { MIB = 1024 * 1024, LUMP = 48 * 1024, RTT_US = 1000 };
 
 /* A peer that takes rate bytes a millisecond and grants them in lumps, while as much is sent as may be. */
 static void carry_far(struct underway *u, uint32_t *window, uint32_t rate, uint32_t rtt_us, uint64_t from_us,
@@ -45,13 +45,13 @@ static void test_no_bound_before_it_is_known(void **state)
     assert_int_equal(u.len, 0);
 }
 
-/* 50 MB/s at 1 ms: two round trips' worth is less than the least. */
+/* 25 MB/s at 1 ms: two round trips' worth is less than the least. */
 static void test_a_slow_reader_is_not_filled_up(void **state)
 {
     struct underway u = {0};
     uint32_t window = 2 * MIB;
     (void)state;
-    carry(&u, &window, 50000, 1000, 300000);
+    carry(&u, &window, 25000, 1000, 300000);
     assert_int_equal(u.most, UNDERWAY_LEAST);
     assert_true(u.len <= UNDERWAY_LEAST && window >= 2 * MIB - UNDERWAY_LEAST);
 }
@@ -111,7 +111,7 @@ static void test_follows_the_reader(void **state)
     struct underway u = {0};
     uint32_t window = 8 * MIB;
     (void)state;
-    carry(&u, &window, 50000, 1000, 200000);
+    carry(&u, &window, 25000, 1000, 200000);
     assert_int_equal(u.most, UNDERWAY_LEAST);
     window += u.len; /* all of it was taken */
     underway_granted(&u, u.len, 200000, RTT_US, false);
@@ -163,7 +163,7 @@ static void test_a_bound_that_holds_too_long_gives_way(void **state)
     struct underway u = {0};
     uint32_t window = 2 * MIB;
     (void)state;
-    carry(&u, &window, 50000, 1000, 300000);
+    carry(&u, &window, 25000, 1000, 300000);
     assert_true(underway_is_bound(&u, window));
     assert_false(underway_is_bound(&u, 0)); /* it is the window's turn */
     assert_false(underway_wait(&u));        /* grants came lately */
@@ -178,7 +178,7 @@ static void test_a_bound_that_holds_too_long_gives_way(void **state)
     assert_int_equal(underway_room(&u, UINT32_MAX), window); /* that is enough for the next one */
     underway_sent(&u, 1000);
     underway_granted(&u, 1000, 310001, RTT_US, false);
-    carry(&u, &window, 50000, 310001, 610000);
+    carry(&u, &window, 25000, 310001, 610000);
     assert_int_equal(u.most, UNDERWAY_LEAST);
     assert_true(u.len <= UNDERWAY_LEAST);
 }
@@ -219,9 +219,9 @@ static void test_no_bound_on_a_long_link(void **state)
     uint32_t window = 2 * MIB;
     uint64_t now_us = 300000;
     (void)state;
-    carry(&u, &window, 50000, 1000, now_us);
+    carry(&u, &window, 25000, 1000, now_us);
     assert_int_equal(u.most, UNDERWAY_LEAST);
-    for (int i = 0; i < 50; i++) { /* a window each 100 ms, in grants of 96 KiB */
+    for (int i = 0; i < 50; i++) { /* a window each 100 ms, in grants of 48 KiB */
         now_us += 100000;
         while (u.len > 0) {
             uint32_t n = u.len < LUMP ? u.len : LUMP;
@@ -235,9 +235,9 @@ static void test_no_bound_on_a_long_link(void **state)
     }
     window += u.len; /* short again: a bound comes back after a while */
     underway_granted(&u, u.len, now_us + 1000, RTT_US, false);
-    carry(&u, &window, 50000, now_us + 2000, now_us + UNDERWAY_OFF_US / 2);
+    carry(&u, &window, 25000, now_us + 2000, now_us + UNDERWAY_OFF_US / 2);
     assert_int_equal(u.most, 0);
-    carry(&u, &window, 50000, now_us + UNDERWAY_OFF_US / 2, now_us + UNDERWAY_OFF_US + 300000);
+    carry(&u, &window, 25000, now_us + UNDERWAY_OFF_US / 2, now_us + UNDERWAY_OFF_US + 300000);
     assert_int_equal(u.most, UNDERWAY_LEAST);
 }
 
