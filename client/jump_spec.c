@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "client/texts.h"
-#include "client/units.h"
+#include "client/uri.h"
 
 bool jump_spec_is_user(struct span s)
 {
@@ -42,61 +42,28 @@ static void keep(char *to, struct span from)
 /* The user and its @ off the front. False: it is there and is none. */
 static bool take_user(struct span *text, char out[static LIMIT_USER + 1])
 {
-    size_t at = text->n;
-    while (at > 0 && text->p[at - 1] != '@')
-        at--;
+    struct span user;
     out[0] = 0;
-    if (at == 0)
+    if (!uri_take_user(text, &user))
         return true;
-    struct span user = span_sub(*text, 0, at - 1);
     if (!jump_spec_is_user(user))
         return false;
     keep(out, user);
-    *text = span_sub(*text, at, SIZE_MAX);
     return true;
-}
-
-/* The port and its colon off the end. False: it is there and is none. */
-static bool take_port(struct span *text, uint16_t *port)
-{
-    size_t end = 0;
-    uint32_t number = 0;
-    if (text->n > 0 && text->p[0] == '[')
-        while (end < text->n && text->p[end] != ']')
-            end++;
-    while (end < text->n && text->p[end] != ':')
-        end++;
-    bool has_port = end < text->n;
-    if (has_port && !units_number(span_sub(*text, end + 1, SIZE_MAX), 1, UINT16_MAX, &number))
-        return false;
-    *port = (uint16_t)number;
-    *text = span_sub(*text, 0, end);
-    return true;
-}
-
-static struct span without_brackets(struct span host)
-{
-    bool has = host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
-    return has ? span_sub(host, 1, host.n - 2) : host;
 }
 
 enum adit_err jump_spec_parse(struct jump_spec *out, struct span text, struct adit_error *err)
 {
-    static const char scheme[] = "ssh://";
     struct span rest = text;
     memset(out, 0, sizeof *out);
     if (text.n >= sizeof out->name)
         return refuse(text, "it is too long", err);
-    if (rest.n >= sizeof scheme - 1 && memcmp(rest.p, scheme, sizeof scheme - 1) == 0) {
-        rest = span_sub(rest, sizeof scheme - 1, SIZE_MAX);
-        if (rest.n > 0 && rest.p[rest.n - 1] == '/')
-            rest.n--;
-    }
+    (void)uri_take_scheme(&rest, "ssh://");
     if (!take_user(&rest, out->user))
         return refuse(text, "the user is missing or holds characters that are not allowed", err);
-    if (!take_port(&rest, &out->port))
+    if (!uri_take_port(&rest, &out->port))
         return refuse(text, "the port is not one of 1 to 65535 (an IPv6 address stands in brackets)", err);
-    rest = without_brackets(rest);
+    rest = uri_without_brackets(rest);
     if (!jump_spec_is_host(rest) || memchr(rest.p, '/', rest.n) != NULL)
         return refuse(text, "the host is missing or holds characters that are not allowed", err);
     keep(out->host, rest);
