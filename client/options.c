@@ -308,28 +308,6 @@ static bool is_default(const struct options *o, const struct options *plain, con
     }
 }
 
-/* Special rows of which some values are harmless. */
-static bool special_is_default(const struct options *o, const struct option_row *row)
-{
-    if (row->set == option_set_proxy_command)
-        return option_text(o->proxy_command) == NULL;
-    if (row->set == option_set_proxy_jump)
-        return option_text(o->proxy_jump) == NULL;
-    if (row->set == option_set_proxy_url)
-        return option_text(o->proxy_url) == NULL;
-    if (row->set == option_set_cnames)
-        return texts_has(&o->canonicalize_permitted_cnames, "none");
-    if (row->set == option_set_forward_agent)
-        return !o->forward_agent;
-    if (row->set == option_set_add_keys)
-        return o->add_keys_to_agent == ADD_KEYS_NO;
-    if (row->set == option_set_key_file)
-        return texts_has(&o->certificate_files, "none");
-    if (row->set == option_set_persist)
-        return !o->control_persist;
-    return row->set == option_set_send_env && o->send_env.count == 0;
-}
-
 static enum adit_err row_judge(struct options *o, const struct option_row *row, struct adit_error *err)
 {
     char note[128];
@@ -353,8 +331,7 @@ enum adit_err options_check(struct options *o, struct adit_error *err)
     texts_wipe(&o->debug_notes);
     for (size_t i = 0; i < option_row_count() && e == ADIT_E_OK; i++) {
         const struct option_row *row = &option_rows[i];
-        if (row->state != OPTION_BUILT && o->is_set[i] && !is_default(o, &plain, row) &&
-            !special_is_default(o, row))
+        if (row->state != OPTION_BUILT && o->is_set[i] && !is_default(o, &plain, row))
             e = row_judge(o, row, err);
     }
     options_wipe(&plain);
