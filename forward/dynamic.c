@@ -5,44 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "forward/forwarder.h"
+#include "forward/handshake.h"
 #include "socks5/reply.h"
-#include "socks5/socks.h"
 
 enum {
-    HANDSHAKE_MS = 30000, /* from accept to a whole request */
-    REPLY_MS = 5000,      /* for a refused client to take its 10 bytes */
+    REPLY_MS = 5000, /* for a refused client to take its 10 bytes */
     READ_LEN = 1024,
 };
 
-/* Only while the handshake lasts. */
-struct handshake {
-    struct socks socks;
-    struct loop_timer timer;
-    bool is_asked; /* the channel is being opened */
+struct dynamic {
+    struct handshake handshake;
     struct flow_origin origin;
     size_t from, to; /* bytes[from..to) were read and not yet fed */
     uint8_t bytes[READ_LEN];
 };
 
-struct dynamic_flow {
-    struct flow flow;
-    struct handshake *handshake;
-};
-
-static struct handshake *handshake_of(struct flow *flow)
+static struct dynamic *dynamic_of(struct flow *flow)
 {
-    return ((struct dynamic_flow *)flow)->handshake;
-}
-
-static void handshake_free(struct flow *flow)
-{
-    struct handshake *h = handshake_of(flow);
-    if (!h)
-        return;
-    loop_timer_cancel(forwarder_loop(flow->forwarder), &h->timer);
-    free(h);
-    ((struct dynamic_flow *)flow)->handshake = NULL;
+    return (struct dynamic *)handshake_of(flow);
 }
 
 /* ---- The steps of a handshake: each is false when it must wait, or when the flow has ended ---- */
@@ -70,7 +50,7 @@ static bool step_send(struct flow *flow)
 
 static bool read_more(struct flow *flow)
 {
-    struct handshake *h = handshake_of(flow);
+    struct dynamic *h = dynamic_of(flow);
     struct adit_error err = {ADIT_E_OK, ""};
     size_t n = 0;
     switch (sock_read(flow->pump.in.fd, h->bytes, READ_LEN, &n, &err)) {
@@ -91,28 +71,24 @@ static bool read_more(struct flow *flow)
 
 static bool step_feed(struct flow *flow)
 {
-    struct handshake *h = handshake_of(flow);
+    struct dynamic *h = dynamic_of(flow);
     if (h->from == h->to && !read_more(flow))
         return false;
-    h->from += socks_feed(&h->socks, span_make(h->bytes + h->from, h->to - h->from));
+    h->from += socks_feed(&h->handshake.socks, span_make(h->bytes + h->from, h->to - h->from));
     return true;
 }
 
 static bool step_request(struct flow *flow)
 {
-    struct handshake *h = handshake_of(flow);
-    const struct socks_request *r = &h->socks.request;
-    if (h->is_asked)
-        return false;
-    h->is_asked = true;
-    loop_timer_cancel(forwarder_loop(flow->forwarder), &h->timer);
+    struct dynamic *h = dynamic_of(flow);
+    const struct socks_request *r = &h->handshake.socks.request;
     (void)!flow_open(flow, r->host, r->port, &h->origin);
     return false;
 }
 
 static bool step_granted(struct flow *flow)
 {
-    struct handshake *h = handshake_of(flow);
+    struct dynamic *h = dynamic_of(flow);
     struct adit_error err = {ADIT_E_OK, ""};
     struct span early = span_make(h->bytes + h->from, h->to - h->from);
     enum adit_err e = pump_early(&flow->pump, early, &err);
@@ -124,65 +100,28 @@ static bool step_granted(struct flow *flow)
     return false;
 }
 
-static bool step_failed(struct flow *flow)
-{
-    forwarder_log(flow->forwarder, SESSION_DEBUG1, "SOCKS: %s", handshake_of(flow)->socks.error);
-    flow_end(flow, false);
-    return false;
-}
-
-static bool dynamic_step(struct flow *flow)
-{
-    switch (socks_next(&handshake_of(flow)->socks)) {
-    case SOCKS_SEND:
-        return step_send(flow);
-    case SOCKS_NEED_MORE:
-        return step_feed(flow);
-    case SOCKS_REQUEST:
-        return step_request(flow);
-    case SOCKS_GRANTED:
-        return step_granted(flow);
-    case SOCKS_FAILED:
-        break;
-    }
-    return step_failed(flow);
-}
-
-static void dynamic_run(struct flow *flow)
-{
-    while (dynamic_step(flow))
-        ;
-}
+static const struct handshake_ops steps = {step_send, step_feed, step_request, step_granted};
 
 /* ---- What happens ---- */
 
 static void dynamic_accepted(struct forwarder *f, int fd, const struct sock_addr *peer)
 {
     struct flow *flow = flow_new(f, fd);
-    struct handshake *h = flow ? calloc(1, sizeof *h) : NULL;
+    struct dynamic *h = flow ? calloc(1, sizeof *h) : NULL;
     if (!h) {
         if (flow)
             flow_end(flow, true);
         return;
     }
-    ((struct dynamic_flow *)flow)->handshake = h;
-    socks_init(&h->socks);
     flow_origin_of(&h->origin, peer);
-    loop_timer_init(&h->timer, SESSION_TIMER_FLOW, flow);
-    loop_timer_set(forwarder_loop(f), &h->timer, loop_now_ms() + HANDSHAKE_MS);
+    handshake_start(flow, &h->handshake);
 }
 
 static void dynamic_ready(struct flow *flow, struct loop_fd *fd)
 {
     (void)fd;
     if (handshake_of(flow))
-        dynamic_run(flow);
-}
-
-static void dynamic_timer(struct flow *flow)
-{
-    forwarder_log(flow->forwarder, SESSION_DEBUG1, "SOCKS: a client did not finish its handshake in time");
-    flow_end(flow, false);
+        handshake_run(flow, &steps);
 }
 
 /* The target may speak at once, and its bytes must not come before the reply: a client whose new socket has
@@ -207,7 +146,7 @@ static void dynamic_refused(struct flow *flow, uint32_t reason, struct span text
     struct handshake *h = handshake_of(flow);
     socks_reply(&h->socks, socks_reply_for_open_failure(reason, text));
     loop_timer_set(forwarder_loop(flow->forwarder), &h->timer, loop_now_ms() + REPLY_MS);
-    dynamic_run(flow);
+    handshake_run(flow, &steps);
 }
 
 static void dynamic_target(struct flow *flow, char out[FORWARDER_TARGET_CAP])
@@ -222,7 +161,7 @@ static void dynamic_target(struct flow *flow, char out[FORWARDER_TARGET_CAP])
 }
 
 const struct forwarder_ops forwarder_dynamic = {
-    .flow_size = sizeof(struct dynamic_flow),
+    .flow_size = sizeof(struct handshake_flow),
     .bind = listener_bind,
     .begin = listener_begin,
     .stop = listener_stop,
@@ -232,7 +171,7 @@ const struct forwarder_ops forwarder_dynamic = {
     .on_resolved = listener_on_resolved,
     .accepted = dynamic_accepted,
     .flow_ready = dynamic_ready,
-    .flow_timer = dynamic_timer,
+    .flow_timer = handshake_on_timer,
     .flow_opened = dynamic_opened,
     .flow_refused = dynamic_refused,
     .flow_target = dynamic_target,

@@ -8,41 +8,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "forward/forwarder.h"
+#include "forward/handshake.h"
 #include "socks5/reply.h"
-#include "socks5/socks.h"
-
-enum { HANDSHAKE_MS = 30000 /* from the open to a whole request */ };
 
 /* Until the target is connected and the client knows it. */
-struct handshake {
-    struct socks socks;
-    struct loop_timer timer;
-    bool is_asked; /* the target is being connected to, or was refused */
+struct remote_dynamic {
+    struct handshake handshake;
     bool has_eof;  /* the client sends no more */
     uint8_t *held; /* came, and was not fed */
     size_t held_len, held_cap;
 };
 
-struct remote_dynamic_flow {
-    struct flow flow;
-    struct handshake *handshake;
-};
-
-static struct handshake *handshake_of(struct flow *flow)
+static struct remote_dynamic *remote_dynamic_of(struct flow *flow)
 {
-    return ((struct remote_dynamic_flow *)flow)->handshake;
+    return (struct remote_dynamic *)handshake_of(flow);
 }
 
-static void handshake_free(struct flow *flow)
+static void remote_dynamic_wipe(struct flow *flow)
 {
-    struct handshake *h = handshake_of(flow);
-    if (!h)
-        return;
-    loop_timer_cancel(forwarder_loop(flow->forwarder), &h->timer);
-    free(h->held);
-    free(h);
-    ((struct remote_dynamic_flow *)flow)->handshake = NULL;
+    struct remote_dynamic *h = remote_dynamic_of(flow);
+    if (h)
+        free(h->held);
+    handshake_free(flow);
 }
 
 /* ---- Who may be connected to ---- */
@@ -72,8 +59,8 @@ static bool step_send(struct flow *flow)
 
 static bool step_feed(struct flow *flow)
 {
-    struct handshake *h = handshake_of(flow);
-    size_t n = socks_feed(&h->socks, span_make(h->held, h->held_len));
+    struct remote_dynamic *h = remote_dynamic_of(flow);
+    size_t n = socks_feed(&h->handshake.socks, span_make(h->held, h->held_len));
     if (n > 0) {
         ssh_chan_consumed(forwarder_ssh(flow->forwarder), flow->channel, n, true);
         h->held_len -= n;
@@ -90,10 +77,6 @@ static bool step_request(struct flow *flow)
     struct handshake *h = handshake_of(flow);
     struct forwarder *f = flow->forwarder;
     const struct socks_request *r = &h->socks.request;
-    if (h->is_asked)
-        return false;
-    h->is_asked = true;
-    loop_timer_cancel(forwarder_loop(f), &h->timer);
     forwarder_log(f, SESSION_DEBUG1, "channel %u: SOCKS request for %s port %u", ssh_chan_id(flow->channel),
                   r->host, r->port);
     if (is_permitted(forwarder_config(f), r)) {
@@ -110,50 +93,22 @@ static bool step_request(struct flow *flow)
 /* What came behind the request goes first, and its consumption is told by the pump. */
 static bool step_granted(struct flow *flow)
 {
-    struct handshake *h = handshake_of(flow);
+    struct remote_dynamic *h = remote_dynamic_of(flow);
     bool has_eof = h->has_eof;
     flow_start(flow, flow->channel);
     pump_on_data(&flow->pump, span_make(h->held, h->held_len));
     pump_set_flush(flow->pump.set);
-    handshake_free(flow);
+    remote_dynamic_wipe(flow);
     if (has_eof)
         pump_on_eof(&flow->pump);
     return false;
 }
 
-static bool step_failed(struct flow *flow)
-{
-    forwarder_log(flow->forwarder, SESSION_DEBUG1, "SOCKS: %s", handshake_of(flow)->socks.error);
-    flow_end(flow, false);
-    return false;
-}
-
-static bool step(struct flow *flow)
-{
-    switch (socks_next(&handshake_of(flow)->socks)) {
-    case SOCKS_SEND:
-        return step_send(flow);
-    case SOCKS_NEED_MORE:
-        return step_feed(flow);
-    case SOCKS_REQUEST:
-        return step_request(flow);
-    case SOCKS_GRANTED:
-        return step_granted(flow);
-    case SOCKS_FAILED:
-        break;
-    }
-    return step_failed(flow);
-}
-
-static void run(struct flow *flow)
-{
-    while (step(flow))
-        ;
-}
+static const struct handshake_ops steps = {step_send, step_feed, step_request, step_granted};
 
 /* ---- What happens ---- */
 
-static bool hold(struct handshake *h, struct span data)
+static bool hold(struct remote_dynamic *h, struct span data)
 {
     if (data.n > h->held_cap - h->held_len) {
         size_t cap = 2 * h->held_cap + data.n;
@@ -170,29 +125,27 @@ static bool hold(struct handshake *h, struct span data)
 
 static void remote_dynamic_far(struct flow *flow, const struct ssh_event *ev)
 {
-    struct handshake *h = handshake_of(flow);
+    struct remote_dynamic *h = remote_dynamic_of(flow);
     if (ev->kind == SSH_EVENT_CHANNEL_DATA && !hold(h, ev->data)) {
         flow_end(flow, true);
         return;
     }
     h->has_eof = h->has_eof || ev->kind == SSH_EVENT_CHANNEL_EOF;
-    run(flow);
+    handshake_run(flow, &steps);
 }
 
 static void remote_dynamic_timer(struct flow *flow)
 {
-    if (flow->target) {
+    if (flow->target)
         target_on_timer(flow);
-        return;
-    }
-    forwarder_log(flow->forwarder, SESSION_DEBUG1, "SOCKS: a client did not finish its handshake in time");
-    flow_end(flow, false);
+    else
+        handshake_on_timer(flow);
 }
 
 static void remote_dynamic_connected(struct flow *flow)
 {
     socks_reply(&handshake_of(flow)->socks, SOCKS_OK);
-    run(flow);
+    handshake_run(flow, &steps);
 }
 
 /* Why our own connect failed, in the words that a server uses for its refusals: what follows the last colon.
@@ -214,13 +167,13 @@ static void remote_dynamic_unreachable(struct flow *flow, const struct adit_erro
                   h->socks.request.host, h->socks.request.port, why->text);
     forwarder_stats(flow->forwarder)->local_refused++;
     socks_reply(&h->socks, result_of(why));
-    run(flow);
+    handshake_run(flow, &steps);
 }
 
 static void remote_dynamic_on_open(struct forwarder *f, const struct ssh_event *ev)
 {
     struct flow *flow = flow_new(f, -1);
-    struct handshake *h = flow ? calloc(1, sizeof *h) : NULL;
+    struct remote_dynamic *h = flow ? calloc(1, sizeof *h) : NULL;
     remote_listener_log(f, ev);
     if (!h) {
         ssh_open_refuse(forwarder_ssh(f), ev->channel, 4, "out of memory");
@@ -228,17 +181,14 @@ static void remote_dynamic_on_open(struct forwarder *f, const struct ssh_event *
             flow_end(flow, false);
         return;
     }
-    ((struct remote_dynamic_flow *)flow)->handshake = h;
-    socks_init(&h->socks);
-    loop_timer_init(&h->timer, SESSION_TIMER_FLOW, flow);
-    loop_timer_set(forwarder_loop(f), &h->timer, loop_now_ms() + HANDSHAKE_MS);
+    handshake_start(flow, &h->handshake);
     flow->channel = ev->channel;
     remote_listener_set_kind(flow);
     ssh_open_accept(forwarder_ssh(f), ev->channel, flow);
 }
 
 const struct forwarder_ops forwarder_remote_dynamic = {
-    .flow_size = sizeof(struct remote_dynamic_flow),
+    .flow_size = sizeof(struct handshake_flow),
     .bind = remote_listener_bind,
     .begin = remote_listener_begin,
     .stop = remote_listener_stop,
@@ -252,5 +202,5 @@ const struct forwarder_ops forwarder_remote_dynamic = {
     .flow_far = remote_dynamic_far,
     .flow_connected = remote_dynamic_connected,
     .flow_unreachable = remote_dynamic_unreachable,
-    .flow_wipe = handshake_free,
+    .flow_wipe = remote_dynamic_wipe,
 };
