@@ -39,8 +39,6 @@ static enum sock_io shared_writev(int fd, const struct iovec *iov, int count, si
     return total > 0 && r == SOCK_IO_AGAIN ? SOCK_IO_OK : r;
 }
 
-const struct pump_near pump_near_shared = {shared_readv, shared_writev, true};
-
 const struct pump_near *pump_near_standard(bool in_is_shared, bool out_is_shared)
 {
     /* A short read says nothing on a terminal, so the reader always asks again: as shared. */

@@ -56,8 +56,6 @@ struct pump_near {
     bool is_shared; /* a short read says nothing there, and the two directions are two descriptors */
 };
 extern const struct pump_near pump_near_socket; /* one non-blocking descriptor */
-extern const struct pump_near
-    pump_near_shared; /* two descriptors that stay blocking (standard input, output) */
 /* Copies of standard input and output by net/standard.h, each shared or not. */
 const struct pump_near *pump_near_standard(bool in_is_shared, bool out_is_shared);
 

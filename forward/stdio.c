@@ -2,11 +2,29 @@
  * stdio.c - -W: standard input and output as the near end of one channel.
  */
 #include "forward/forwarder.h"
+#include "net/standard.h"
 
 struct stdio_flow {
     struct flow flow;
     struct loop_fd out;
 };
+
+/* Copies, which wait for nobody; what was handed over is closed. */
+static enum adit_err take_fds(struct flow *flow, int in_fd, int out_fd, struct adit_error *err)
+{
+    struct standard in = {-1, false}, out = {-1, false};
+    if (standard_copy(&in, in_fd, false, err) != ADIT_E_OK ||
+        standard_copy(&out, out_fd, true, err) != ADIT_E_OK)
+        sock_close(&in.fd);
+    if (out_fd != in_fd)
+        sock_close(&out_fd);
+    sock_close(&in_fd);
+    if (in.fd < 0)
+        return err->code;
+    pump_init(&flow->pump, flow->pump.set, pump_near_standard(in.is_shared, out.is_shared), SESSION_FD_FLOW,
+              flow, &((struct stdio_flow *)flow)->out);
+    return pump_take_fds(&flow->pump, in.fd, out.fd, err);
+}
 
 static void stdio_begin(struct forwarder *f)
 {
@@ -19,14 +37,12 @@ static void stdio_begin(struct forwarder *f)
         forwarder_over(f, &err);
         return;
     }
-    pump_init(&flow->pump, flow->pump.set, &pump_near_shared, SESSION_FD_FLOW, flow,
-              &((struct stdio_flow *)flow)->out);
     forwarder_up(f, 0, NULL, 0);
     int in_fd = f->spec->fds ? f->spec->fds[0] : config->stdin_fd;
     int out_fd = f->spec->fds ? f->spec->fds[1] : config->stdout_fd;
     if (f->spec->fds)
         f->spec->fds[0] = f->spec->fds[1] = -1;
-    if (pump_take_fds(&flow->pump, in_fd, out_fd, &err) != ADIT_E_OK) {
+    if (take_fds(flow, in_fd, out_fd, &err) != ADIT_E_OK) {
         forwarder_over(f, &err);
         flow_end(flow, false);
         return;

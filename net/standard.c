@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <termios.h>
 #include <unistd.h>
 
 enum {
@@ -50,6 +51,20 @@ static int open_again(int fd, const struct stat *st, bool for_writing)
     return own;
 }
 
+/* The same of a terminal that is another user's (after su): whose session's it is may always open it by this
+ * name. */
+static int open_own_terminal(int fd, bool for_writing)
+{
+    pid_t session = tcgetsid(fd);
+    if (session < 0 || session != getsid(0))
+        return -1;
+    int own = open("/dev/tty", (for_writing ? O_WRONLY : O_RDONLY) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (own >= FIRST_FD)
+        return own;
+    sock_close(&own);
+    return -1;
+}
+
 enum adit_err standard_copy(struct standard *out, int fd, bool for_writing, struct adit_error *err)
 {
     struct stat st;
@@ -58,6 +73,8 @@ enum adit_err standard_copy(struct standard *out, int fd, bool for_writing, stru
         return adit_fail(err, ADIT_E_SYSTEM, "descriptor %d: %s", fd, strerror(errno));
     if (S_ISFIFO(st.st_mode) || is_terminal(&st))
         out->fd = open_again(fd, &st, for_writing);
+    if (out->fd < 0 && is_terminal(&st))
+        out->fd = open_own_terminal(fd, for_writing);
     if (out->fd >= 0)
         return ADIT_E_OK;
     out->is_shared = !never_waits(&st);

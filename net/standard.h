@@ -3,8 +3,9 @@
  *
  * Their file description belongs to the parent too (a shell, git, rsync), so nothing about it may change: it
  * is never made non-blocking, not even for a moment. For a pipe or a terminal the kernel gives us a
- * description of our own of the same object, non-blocking; a regular file never waits; for what is left
- * (sockets, other devices, a terminal of another user) every transfer asks first.
+ * description of our own of the same object, non-blocking, so that one that is stopped (Ctrl-S) or that
+ * nobody reads stops nothing else; a regular file never waits; for what is left (sockets, other devices, a
+ * terminal of another user that is not our session's) every transfer asks first.
  */
 #ifndef NET_STANDARD_H
 #define NET_STANDARD_H

@@ -542,7 +542,7 @@ static void test_pipes_stay_blocking(void **state)
     far.got = malloc(FAR_CAP);
     assert_int_equal(pipe(in), 0);
     assert_int_equal(pipe(out), 0);
-    pump_init(&p, &b.set, &pump_near_shared, 0, &p, &out_fd);
+    pump_init(&p, &b.set, pump_near_standard(true, true), 0, &p, &out_fd);
     assert_int_equal(pump_take_fds(&p, in[0], out[1], &err), ADIT_E_OK);
     pump_start(&p, channel_of(&far));
     assert_int_equal(write(in[1], "typed", 5), 5);

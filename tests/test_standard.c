@@ -3,11 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pty.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "tests/test.h"
@@ -129,6 +134,62 @@ static void test_terminals(void **state)
     close(master);
 }
 
+/* A terminal that is another user's, but our session's: 0 when it is had by its other name. */
+static int other_users_terminal(int slave)
+{
+    static const gid_t no_groups[1];
+    struct standard s;
+    char byte = 'x';
+    size_t n;
+    if (setsid() < 0 || ioctl(slave, TIOCSCTTY, 0) != 0 || setgroups(0, no_groups) != 0 ||
+        setgid(65534) != 0 || setuid(65534) != 0)
+        return 1;
+    if (standard_copy(&s, slave, true, &err) != ADIT_E_OK || s.is_shared)
+        return 2;
+    struct iovec iov = {&byte, 1};
+    while (standard_writev(s.fd, &iov, 1, &n, &err) == SOCK_IO_OK)
+        ; /* nobody reads it */
+    if ((fcntl(slave, F_GETFL) & O_NONBLOCK) != 0)
+        return 3;
+    return standard_writev(s.fd, &iov, 1, &n, &err) == SOCK_IO_AGAIN ? 0 : 4;
+}
+
+static void test_other_users_terminal(void **state)
+{
+    int master, slave, status = -1;
+    (void)state;
+    if (geteuid() != 0)
+        skip(); /* to become somebody else */
+    assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+    assert_int_equal(fchmod(slave, 0600), 0);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(other_users_terminal(slave));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    close(slave);
+    close(master);
+}
+
+/* Stopped, as by Ctrl-S, while somebody reads: the copy waits for nobody, and what it wrote comes later. */
+static void test_stopped_terminal(void **state)
+{
+    int master, slave;
+    char buf[8];
+    size_t n;
+    (void)state;
+    assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+    struct standard out = copy(slave, true);
+    assert_int_equal(tcflow(slave, TCOOFF), 0);
+    assert_int_equal(put(out, "abc", &n), SOCK_IO_AGAIN);
+    assert_int_equal(tcflow(slave, TCOON), 0);
+    assert_int_equal(put(out, "abc", &n), SOCK_IO_OK);
+    assert_int_equal(read(master, buf, sizeof buf), 3);
+    sock_close(&out.fd);
+    close(slave);
+    close(master);
+}
+
 static void test_sockets(void **state)
 {
     int fds[2];
@@ -174,9 +235,14 @@ static void test_pipe_of_our_own(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pipes),   cmocka_unit_test(test_end_of_a_pipe),
-        cmocka_unit_test(test_files),   cmocka_unit_test(test_terminals),
-        cmocka_unit_test(test_sockets), cmocka_unit_test(test_pipe_of_our_own),
+        cmocka_unit_test(test_pipes),
+        cmocka_unit_test(test_end_of_a_pipe),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_terminals),
+        cmocka_unit_test(test_sockets),
+        cmocka_unit_test(test_other_users_terminal),
+        cmocka_unit_test(test_stopped_terminal),
+        cmocka_unit_test(test_pipe_of_our_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
