@@ -34,6 +34,7 @@ enum deed {
     LATER,  /* timers run */
     ENDING, /* the session will open nothing more */
     WAIT,   /* forwards get no answer by themselves, or do */
+    ANSWER, /* of who is asked: status, text */
     DEEDS
 };
 
@@ -152,8 +153,9 @@ static void forward_does(enum deed deed, struct forwarder *f, uint8_t first)
         fake_flow_new(f); /* somebody connects to it */
 }
 
-static void world_does(enum deed deed, uint8_t place, uint8_t first)
+static void world_does(enum deed deed, uint8_t place, struct span rest)
 {
+    uint8_t first = rest.n > 0 ? rest.p[0] : 0;
     static const struct session_command resize = {.kind = SESSION_DO_WINDOW_CHANGE};
     struct forwarder *f = &fake.forwarders[FAKE_OWN + place % FORWARDER_GUESTS];
     if (deed == RESIZE)
@@ -164,6 +166,8 @@ static void world_does(enum deed deed, uint8_t place, uint8_t first)
         fake.is_ending = first & 1;
     else if (deed == WAIT)
         fake.keeps_waiting = first & 1;
+    else if (deed == ANSWER && fake.asked_fd >= 0)
+        fake_answers(span_sub(rest, 1, SIZE_MAX), first & 1, first & 2);
     else if (f->guest && f->flows)
         session_does(deed, f->flows, first);
     else if (f->guest && f->spec->type != SESSION_FORWARD_EXEC && f->spec->type != SESSION_FORWARD_STDIO)
@@ -227,7 +231,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct session_control spec = {.pid = 1,
                                          .gateway_ports = data[0] & 1,
                                          .is_persistent = data[0] & 2,
-                                         .persist_s = data[0] & 4 ? 5 : 0};
+                                         .persist_s = data[0] & 4 ? 5 : 0,
+                                         .must_ask = data[0] & 16,
+                                         .askpass = data[0] & 32 ? NULL : "ask"};
     fake_start(&spec);
     for (size_t i = 0; i < CLIENTS; i++) {
         clients[i] = -1;
@@ -237,7 +243,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         enum deed deed = record.n > 1 ? record.p[1] % DEEDS : CALL;
         struct span rest = span_sub(record, 2, SIZE_MAX);
         if (!client_does(deed, &clients[record.p[0] % CLIENTS], rest))
-            world_does(deed, record.p[0], rest.n > 0 ? rest.p[0] : 0);
+            world_does(deed, record.p[0], rest);
         fake_turn();
     }
     check_alive();

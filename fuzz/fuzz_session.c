@@ -5,9 +5,11 @@
 #include "tests/pair.h"
 
 /* The states behind the encryption: an honest server brings the session to the state that byte 0 names, then
- * seals each message of the input as it stands. Byte 1: the client's method, and whether something else of
- * ours happens after each message. */
+ * seals each message of the input as it stands. Byte 1: the client's method, and whether the connection is
+ * compressed: from the authentication on, or (STOP_IN_AUTH) from the first keys on. Then messages that begin
+ * with 255 are what stands behind it, as the peer's zlib stream goes on: no honest one says that. */
 
+enum { METHOD_MASK = 15, COMPRESSED = 16, PACKED = 255 };
 enum stop { STOP_IN_KEX, STOP_IN_AUTH, STOP_OPEN, STOP_IN_REKEX, STOPS };
 
 static enum stop stop;
@@ -42,11 +44,17 @@ static bool on_event(struct pair *p, enum pair_side side, struct ssh_event *ev)
 /* Sealed by the server's keys, whatever it is; false when there is no room. */
 static bool inject(struct ssh *server, struct span message)
 {
+    struct packer *packer = server->packet.packer;
+    bool is_packed = packer != NULL && message.n > 1 && message.p[0] == PACKED;
+    if (is_packed)
+        message = span_sub(message, 1, SIZE_MAX);
     struct wspan to = packet_reserve(&server->packet, message.n);
     if (to.n == 0)
         return false;
     memcpy(to.p, message.p, message.n);
+    server->packet.packer = is_packed ? NULL : packer;
     packet_seal(&server->packet, message.n);
+    server->packet.packer = packer;
     return true;
 }
 
@@ -80,7 +88,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     stop = data[0] % STOPS;
     pair_init(&p);
-    p.method = methods[data[1] % 5];
+    p.method = methods[(data[1] & METHOD_MASK) % 5];
+    if (data[1] & COMPRESSED)
+        p.config[PAIR_CLIENT].compression = p.config[PAIR_SERVER].compression =
+            stop == STOP_IN_AUTH ? "zlib" : "zlib@openssh.com";
     if (stop >= STOP_OPEN)
         p.method = "password";
     p.config[PAIR_CLIENT].kex = p.config[PAIR_SERVER].kex = "curve25519-sha256";
