@@ -28,12 +28,13 @@ static void describe(int fd, struct session_exec *exec, struct ssh_mode *modes)
 }
 
 void control_add(struct session_control *control, const struct args *args, struct client *client,
-                 bool is_background)
+                 bool is_background, bool has_commandline)
 {
     const struct options *o = &args->options;
-    if (!control_is_wanted(o))
+    bool has_socket = control_is_wanted(o);
+    if (!has_socket && !has_commandline)
         return;
-    *control = (struct session_control){.path = client_control_path(client),
+    *control = (struct session_control){.path = has_socket ? client_control_path(client) : NULL,
                                         .pid = (uint32_t)getpid(),
                                         .gateway_ports = o->gateway_ports,
                                         .is_persistent = is_background,

@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/hold.h"
 #include "cli/log.h"
-#include "cli/raw.h"
 #include "cli/shell.h"
 #include "cli/signals.h"
 #include "client/client.h"
@@ -163,10 +163,19 @@ int mux_command(const struct args *args)
 
 static void on_signals(const struct guest *g)
 {
-    int number;
-    while ((number = signals_take()) != 0)
-        if (number == SIGWINCH && g->master_pid > 1)
-            (void)kill((pid_t)g->master_pid, SIGWINCH); /* the master looks at the terminal itself */
+    int number, job = 0;
+    bool is_resized = false;
+    while ((number = signals_take()) != 0) {
+        is_resized = is_resized || number == SIGWINCH;
+        if (number == SIGTSTP || number == SIGCONT)
+            job = number; /* the last one counts: a SIGCONT takes a stop back */
+    }
+    if (job == SIGTSTP)
+        hold_stop();
+    else if (job == SIGCONT)
+        hold_again();
+    if ((is_resized || job != 0) && g->master_pid > 1)
+        (void)kill((pid_t)g->master_pid, SIGWINCH); /* the master looks at the terminal itself */
 }
 
 /* Until the master closes the socket, or a signal comes. -1: the master said no status. */
@@ -187,7 +196,7 @@ static int await_end(const struct guest *g)
         if (news == MUX_CLIENT_OVER)
             return status;
         if (news == MUX_CLIENT_NO_TTY)
-            raw_leave();
+            hold_give();
         else
             status = (int)(number & 0xff);
     }
@@ -212,11 +221,11 @@ static bool run_exec(struct guest *g, struct shell *shell, int *status)
     }
     if (shell->exec.wants_pty && !g->args->options.fork_after_auth) {
         (void)signals_watch(SIGWINCH);
-        (void)!raw_enter(STDIN_FILENO);
+        (void)hold_take();
     }
     go_to_background(g);
     int said = await_end(g);
-    raw_leave();
+    hold_give();
     *status = said >= 0 ? said : EXIT_SSH_FAILURE;
     if (shell->exec.wants_pty)
         log_format(LOG_LEVEL_INFO, "Shared connection to %s closed.", client_host(g->client));
@@ -230,7 +239,10 @@ static bool run_shell(struct guest *g, int *status)
     struct args plain = *g->args;
     plain.options.escape_char = OPTIONS_ESCAPE_NONE; /* escapes are the master's, who reads the terminal */
     bool is_done = true;
-    if (shell_init(&shell, &plain, g->client, &err) != ADIT_E_OK)
+    enum adit_err e = shell_init(&shell, &plain, g->client, &err);
+    if (shell.is_filtered) /* the master reads the terminal itself */
+        shell.exec.in_fd = STDIN_FILENO;
+    if (e != ADIT_E_OK)
         *status = fail(err.text);
     else
         is_done = run_exec(g, &shell, status);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/hold.h"
 #include "cli/log.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
@@ -65,7 +66,11 @@ static bool ask(void *ctx, enum prompt_kind kind, const char *text, char *answer
         return false;
     if (prompt_wants_askpass(getenv("SSH_ASKPASS_REQUIRE"), program, has_display(), terminal_exists()))
         return ask_program(program, text, answer, cap);
-    return terminal_ask(text, kind == PROMPT_LINE, signals_fd(), answer, cap);
+    /* A session may hold the terminal already (UpdateHostKeys ask). */
+    bool was_held = hold_pause();
+    bool is_answered = terminal_ask(text, kind == PROMPT_LINE, signals_fd(), answer, cap);
+    hold_resume(was_held);
+    return is_answered;
 }
 
 static void tell(void *ctx, enum log_level level, const char *line)

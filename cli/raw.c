@@ -3,8 +3,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-static struct termios before;
+static struct termios before, raw;
 static int raw_fd = -1;
 static volatile sig_atomic_t is_raw;
 
@@ -41,7 +42,6 @@ static bool leave_at_exit(void)
 
 bool raw_enter(int fd)
 {
-    struct termios raw;
     if (is_raw)
         return true;
     if (!leave_at_exit() || tcgetattr(fd, &before) != 0)
@@ -59,4 +59,11 @@ bool raw_enter(int fd)
         return true;
     is_raw = 0;
     return false;
+}
+
+void raw_again(void)
+{
+    /* From the background it would stop us: whoever brings us forward continues us once more. */
+    if (is_raw && tcgetpgrp(raw_fd) == getpgrp())
+        (void)tcsetattr(raw_fd, TCSADRAIN, &raw);
 }

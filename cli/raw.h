@@ -18,5 +18,8 @@ bool raw_enter(int fd) ADIT_MUST_USE;
 /* Safe in a signal handler. Does nothing when it is not raw. */
 void raw_leave(void);
 bool raw_is_on(void);
+/* We were stopped, by SIGSTOP perhaps, and somebody else has set the terminal: as raw_enter had it. Does
+ * nothing when it is not raw. */
+void raw_again(void);
 
 #endif

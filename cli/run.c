@@ -142,7 +142,7 @@ static void on_notice(void *ctx, const struct session_notice *n)
 {
     struct hop *hop = ctx;
     struct run *run = hop->run;
-    if (hop->name == NULL && run->shell.is_wanted)
+    if (hop->name == NULL)
         on_shell_notice(hop, n);
     switch (n->kind) {
     case SESSION_AUTHENTICATED:
@@ -269,12 +269,14 @@ static void stop_all(struct run *run)
 
 static void signals_serve(struct run *run)
 {
-    int number;
+    int number, job = 0;
     while ((number = signals_take()) != 0) {
-        if (number == SIGWINCH) {
+        if (number == SIGTSTP || number == SIGCONT)
+            job = number; /* the last one counts: a SIGCONT takes a stop back */
+        if (number == SIGWINCH)
             shell_on_resize(&run->shell);
+        if (number == SIGTSTP || number == SIGCONT || number == SIGWINCH)
             continue;
-        }
         /* The first one ends the last hop well, and then the others; the second all at once. ssh does not
          * wait for a command. */
         if (run->is_stopping || run->shell.is_wanted)
@@ -283,6 +285,28 @@ static void signals_serve(struct run *run)
             stop_last(run);
         run->is_stopping = run->is_ending = true;
     }
+    if (job == SIGTSTP)
+        shell_on_stop(&run->shell);
+    else if (job == SIGCONT)
+        shell_on_continue(&run->shell);
+}
+
+/* ~&: whoever waits for us sees our end, and a child of ours goes on. For the fork there must be no other
+ * thread.
+ */
+static void leave(struct run *run)
+{
+    struct adit_error err = {ADIT_E_OK, ""};
+    for (size_t i = 0; i < run->started; i++)
+        session_halt(run->hops[i].session);
+    pid_t pid = fork();
+    if (pid > 0)
+        _exit(0); /* all that there is to tidy up is the child's */
+    if (pid < 0)
+        log_format(LOG_LEVEL_ERROR, "fork: %s", strerror(errno));
+    for (size_t i = 0; i < run->started; i++)
+        if (session_go_on(run->hops[i].session, &err) != ADIT_E_OK)
+            _exit(EXIT_SSH_FAILURE); /* nobody could ever end it */
 }
 
 static void serve(struct run *run)
@@ -294,8 +318,11 @@ static void serve(struct run *run)
         if (poll(fds, ADIT_COUNT(fds), -1) < 0 && errno != EINTR)
             stop_last(run); /* cannot wait any more: at least end in order */
         signals_serve(run);
-        if (shell_serve(&run->shell, fds + 2))
+        enum shell_wish wish = shell_serve(&run->shell, fds + 2);
+        if (wish == SHELL_QUITS)
             stop_all(run);
+        else if (wish == SHELL_LEAVES)
+            leave(run);
         while ((m = mailbox_take(&run->box)) != NULL)
             on_mail(run, m);
     }
@@ -358,7 +385,8 @@ static enum adit_err prepare(struct run *run, struct adit_error *err)
     if (e == ADIT_E_OK)
         e = shell_init(&run->shell, args, run->client, err);
     if (e == ADIT_E_OK)
-        control_add(&run->control, args, run->client, run->background != NULL && args->is_persistent);
+        control_add(&run->control, args, run->client, run->background != NULL && args->is_persistent,
+                    run->shell.has_commandline);
     run->shell.box = &run->box;
     run->shell.snapshot.mail.kind = MAIL_SNAPSHOT;
     if (e == ADIT_E_OK) /* stdout is the command's, if there is one */

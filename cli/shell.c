@@ -9,12 +9,13 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "cli/hold.h"
+#include "cli/local_command.h"
 #include "cli/log.h"
 #include "cli/raw.h"
 #include "cli/signals.h"
 #include "cli/ttymodes.h"
 #include "client/environment.h"
-#include "net/child.h"
 
 enum { EXIT_SSH_FAILURE = 255 };
 
@@ -91,9 +92,12 @@ static enum adit_err filter_input(struct shell *s, struct adit_error *err)
     return ADIT_E_OK;
 }
 
+/* A terminal goes through us without an escape character too: a question on it wants its answer for itself.
+ */
 static enum adit_err choose_input(struct shell *s, struct adit_error *err)
 {
-    if (s->exec.wants_pty && s->escape.character >= 0 && !s->args->options.stdin_null)
+    bool is_ours = s->escape.character >= 0 || isatty(STDIN_FILENO);
+    if (s->exec.wants_pty && is_ours && !s->args->options.stdin_null)
         return filter_input(s, err);
     if (!s->args->options.stdin_null)
         return ADIT_E_OK;
@@ -115,6 +119,7 @@ enum adit_err shell_init(struct shell *s, const struct args *args, struct client
                                  .out_fd = STDOUT_FILENO,
                                  .err_fd = STDERR_FILENO,
                                  .is_held = client_local_command(client) != NULL}};
+    s->commandline = (struct commandline){.options = &args->options, .client = client};
     if (!s->is_wanted)
         return ADIT_E_OK;
     enum adit_err e = choose_command(s, err);
@@ -124,6 +129,7 @@ enum adit_err shell_init(struct shell *s, const struct args *args, struct client
         describe_terminal(s);
     if (e == ADIT_E_OK)
         e = choose_input(s, err);
+    s->has_commandline = s->is_filtered && args->options.enable_escape_commandline;
     return e == ADIT_E_OK ? client_add_exec(client, &s->exec, err) : e;
 }
 
@@ -140,6 +146,7 @@ void shell_wipe(struct shell *s)
     fd_close(&s->pipe[0]);
     fd_close(&s->pipe[1]);
     texts_wipe(&s->env);
+    commandline_wipe(&s->commandline);
     adit_wipe(s->typed, sizeof s->typed); /* a password for sudo, perhaps */
     adit_wipe(s->out, sizeof s->out);
 }
@@ -181,41 +188,26 @@ int shell_exit_status(const struct shell *s)
 
 /* ---- What happens: on the main thread ---- */
 
-static void tell(struct shell *s, enum session_command_kind kind)
+void shell_tell(struct shell *s, enum session_command_kind kind)
 {
     const struct session_command c = {.kind = kind, .window = window_now()};
     if (s->session != NULL)
         session_do(s->session, &c);
 }
 
-/* ssh waits for it, and does not mind how it ends. */
-static void run_local_command(const char *command)
-{
-    const char *shell = getenv("SHELL");
-    const char *const argv[] = {shell != NULL && *shell != 0 ? shell : "/bin/sh", "-c", command, NULL};
-    const int fds[3] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
-    struct child child;
-    struct adit_error err = {ADIT_E_OK, ""};
-    int status;
-    if (child_start(&child, argv, NULL, fds, false, &err) == ADIT_E_OK)
-        (void)child_reap(&child, true, &status);
-    else
-        log_format(LOG_LEVEL_ERROR, "Couldn't execute %s -c \"%s\": %s", argv[0], command, err.text);
-}
-
 static void on_authenticated(struct shell *s)
 {
     const char *local = client_local_command(s->client);
     if (local != NULL)
-        run_local_command(local);
+        local_command_run(local);
     if (s->exec.wants_pty) {
         (void)signals_watch(SIGWINCH);
         /* ssh(1), -tt: without a terminal here there is nothing to make raw. */
-        (void)!raw_enter(STDIN_FILENO);
+        (void)hold_take();
     }
     s->is_reading = s->is_filtered;
     if (s->exec.is_held)
-        tell(s, SESSION_DO_BEGIN_EXEC);
+        shell_tell(s, SESSION_DO_BEGIN_EXEC);
 }
 
 void shell_on_news(struct shell *s, enum shell_news news, struct session *session)
@@ -224,135 +216,55 @@ void shell_on_news(struct shell *s, enum shell_news news, struct session *sessio
     if (news == SHELL_AUTHENTICATED)
         on_authenticated(s);
     else
-        raw_leave(); /* it is over, or there is no terminal at the other side */
+        hold_give(); /* it is over, or there is no terminal at the other side */
     if (news == SHELL_OVER)
         s->is_reading = false;
 }
 
 void shell_on_resize(struct shell *s)
 {
-    tell(s, SESSION_DO_WINDOW_CHANGE);
+    shell_tell(s, SESSION_DO_WINDOW_CHANGE);
 }
 
-/* ---- Escape sequences ---- */
-
-static const char escape_help[] = "Supported escape sequences:\r\n"
-                                  " ~.   - terminate connection\r\n"
-                                  " ~B   - send a BREAK to the remote system\r\n"
-                                  " ~R   - request rekey\r\n"
-                                  " ~V/v - decrease/increase verbosity (LogLevel)\r\n"
-                                  " ~^Z  - suspend\r\n"
-                                  " ~#   - list forwarded connections\r\n"
-                                  " ~?   - this message\r\n"
-                                  " ~~   - send the escape character by typing it twice\r\n"
-                                  "(Note that escapes are only recognized immediately after newline.)\r\n";
-
-static void print(const char *text)
+/* The terminal may have another size when we come back. */
+void shell_on_stop(struct shell *s)
 {
-    (void)log_write_all(STDERR_FILENO, text, strlen(text));
+    hold_stop();
+    if (s->exec.wants_pty)
+        shell_tell(s, SESSION_DO_WINDOW_CHANGE);
 }
 
-static void print_typed(const struct shell *s, const char *what, const char *more)
+void shell_on_continue(struct shell *s)
 {
-    char line[128];
-    (void)adit_format(line, sizeof line, "%c%s%s\r\n", s->escape.character, what, more);
-    print(line);
+    hold_again();
+    if (s->exec.wants_pty)
+        shell_tell(s, SESSION_DO_WINDOW_CHANGE);
 }
 
-static void suspend(struct shell *s)
+/* ---- To the session ---- */
+
+void shell_end_input(struct shell *s)
 {
-    print_typed(s, "^Z", " [suspend ssh]");
-    raw_leave();
-    (void)kill(getpid(), SIGTSTP); /* all threads stop here */
-    (void)!raw_enter(STDIN_FILENO);
-    tell(s, SESSION_DO_WINDOW_CHANGE);
+    s->is_reading = false;
+    fd_close(&s->pipe[1]);
 }
 
-static void change_level(struct shell *s, int step)
+bool shell_flush(struct shell *s)
 {
-    static const char *const names[] = {"QUIET",   "FATAL",  "ERROR",  "INFO",
-                                        "VERBOSE", "DEBUG1", "DEBUG2", "DEBUG3"};
-    static const enum session_level levels[] = {SESSION_QUIET,  SESSION_QUIET,   SESSION_ERROR,
-                                                SESSION_INFO,   SESSION_VERBOSE, SESSION_DEBUG1,
-                                                SESSION_DEBUG2, SESSION_DEBUG3};
-    char text[32];
-    int level = (int)log_get_level() + step;
-    if (level >= LOG_LEVEL_QUIET && level <= LOG_LEVEL_DEBUG3)
-        log_set_level((enum log_level)level);
-    level = (int)log_get_level();
-    (void)adit_format(text, sizeof text, " [LogLevel %s]", names[level]);
-    print_typed(s, step < 0 ? "V" : "v", text);
-    const struct session_command c = {.kind = SESSION_DO_LOG_LEVEL, .level = levels[level]};
-    if (s->session != NULL)
-        session_do(s->session, &c);
-}
-
-static void list_connections(struct shell *s)
-{
-    print_typed(s, "#", "");
-    if (s->session == NULL || s->is_counting)
-        return;
-    s->is_counting = true;
-    s->snapshot.reply_to = s->box;
-    session_snapshot(s->session, &s->snapshot);
-}
-
-void shell_on_snapshot(struct shell *s)
-{
-    const struct session_stats *now = &s->snapshot.stats;
-    char text[160];
-    s->is_counting = false;
-    (void)adit_format(text, sizeof text,
-                      "The following connections are open:\r\n"
-                      "  1 session, %u forwarded; %llu bytes sent, %llu received\r\n",
-                      now->open_now > 0 ? now->open_now - 1 : 0, (unsigned long long)now->bytes_up,
-                      (unsigned long long)now->bytes_down);
-    print(text);
-}
-
-/* True: the end. */
-static bool escape_execute(struct shell *s, enum escape_action action)
-{
-    switch (action) {
-    case ESCAPE_NONE:
-        break;
-    case ESCAPE_QUIT:
-        print_typed(s, ".", "");
-        return true;
-    case ESCAPE_SUSPEND:
-        suspend(s);
-        break;
-    case ESCAPE_BACKGROUND:
-        print_typed(s, "&", " [not supported]");
-        break;
-    case ESCAPE_CONNECTIONS:
-        list_connections(s);
-        break;
-    case ESCAPE_HELP:
-        print_typed(s, "?", "");
-        print(escape_help);
-        break;
-    case ESCAPE_BREAK:
-        print_typed(s, "B", "");
-        tell(s, SESSION_DO_BREAK);
-        break;
-    case ESCAPE_COMMAND:
-        print("commandline disabled\r\n");
-        break;
-    case ESCAPE_REKEY:
-        tell(s, SESSION_DO_REKEY);
-        break;
-    case ESCAPE_QUIETER:
-        change_level(s, -1);
-        break;
-    case ESCAPE_LOUDER:
-        change_level(s, 1);
-        break;
+    while (s->out_from < s->out_to) {
+        ssize_t n = write(s->pipe[1], s->out + s->out_from, s->out_to - s->out_from);
+        if (n < 0 && errno == EAGAIN)
+            return false;
+        if (n < 0 && errno != EINTR) { /* the session takes no more input */
+            shell_end_input(s);
+            return true;
+        }
+        s->out_from += n > 0 ? (size_t)n : 0;
     }
-    return false;
+    return true;
 }
 
-/* ---- What is typed ---- */
+/* ---- The main thread's turn ---- */
 
 void shell_poll(const struct shell *s, struct pollfd fds[static SHELL_POLL_COUNT])
 {
@@ -361,53 +273,31 @@ void shell_poll(const struct shell *s, struct pollfd fds[static SHELL_POLL_COUNT
     fds[1] = (struct pollfd){.fd = s->is_reading && waits ? s->pipe[1] : -1, .events = POLLOUT};
 }
 
-static void input_over(struct shell *s)
-{
-    s->is_reading = false;
-    fd_close(&s->pipe[1]);
-}
-
-/* True: nothing waits any more. */
-static bool out_flush(struct shell *s)
-{
-    while (s->out_from < s->out_to) {
-        ssize_t n = write(s->pipe[1], s->out + s->out_from, s->out_to - s->out_from);
-        if (n < 0 && errno == EAGAIN)
-            return false;
-        if (n < 0 && errno != EINTR) { /* the session takes no more input */
-            input_over(s);
-            return true;
-        }
-        s->out_from += n > 0 ? (size_t)n : 0;
-    }
-    return true;
-}
-
 static void input_read(struct shell *s)
 {
     ssize_t n = read(STDIN_FILENO, s->typed, sizeof s->typed);
     if (n > 0)
         s->rest = span_make(s->typed, (size_t)n);
     else if (n == 0 || (errno != EINTR && errno != EAGAIN))
-        input_over(s);
+        shell_end_input(s);
 }
 
-bool shell_serve(struct shell *s, const struct pollfd fds[static SHELL_POLL_COUNT])
+enum shell_wish shell_serve(struct shell *s, const struct pollfd fds[static SHELL_POLL_COUNT])
 {
+    enum shell_wish wish = SHELL_STAYS;
     if (fds[0].fd >= 0 && fds[0].revents != 0 && s->is_reading)
         input_read(s);
-    while (s->is_reading && out_flush(s) && s->rest.n > 0) {
+    while (wish == SHELL_STAYS && s->is_reading && shell_flush(s) && s->rest.n > 0) {
         s->out_from = 0;
-        if (escape_execute(s, escape_take(&s->escape, &s->rest, s->out, &s->out_to)))
-            return true;
+        wish = shell_escape(s, escape_take(&s->escape, &s->rest, s->out, &s->out_to));
     }
-    return false;
+    return wish;
 }
 
 void shell_end(struct shell *s)
 {
     s->session = NULL;
-    raw_leave();
+    hold_give();
     if (s->exec.wants_pty && s->was_up)
         log_format(LOG_LEVEL_INFO, "Connection to %s closed.", client_host(s->client));
 }

@@ -13,8 +13,9 @@
 
 #include "adit.h"
 #include "cli/args.h"
-#include "forward/escape.h"
+#include "cli/commandline.h"
 #include "client/client.h"
+#include "forward/escape.h"
 
 /* What the main thread is to know, by letter. */
 enum shell_news { SHELL_AUTHENTICATED, SHELL_NO_PTY, SHELL_OVER, SHELL_NEWS_COUNT, SHELL_NO_NEWS };
@@ -36,6 +37,8 @@ struct shell {
     struct span rest;  /* of it, not yet looked at */
     uint8_t out[65];
     size_t out_from, out_to;
+    struct commandline commandline;
+    bool has_commandline;    /* ~C opens one */
     struct session *session; /* NULL: not started, or over */
     struct mailbox *box; /* the main thread's; snapshot.mail comes there, with the kind that run.c gave it */
     struct session_snapshot snapshot;
@@ -59,14 +62,29 @@ enum shell_news shell_on_notice(struct shell *s, const struct session_notice *n)
 /* ---- The main thread */
 
 void shell_on_news(struct shell *s, enum shell_news news, struct session *session);
-void shell_on_resize(struct shell *s); /* SIGWINCH came */
-/* Its part of the main thread's poll(2), and what to do after it. True: "~." was typed. */
+void shell_on_resize(struct shell *s);   /* SIGWINCH came */
+void shell_on_stop(struct shell *s);     /* SIGTSTP: returns when we are continued */
+void shell_on_continue(struct shell *s); /* SIGCONT, not behind that */
+/* What was typed that concerns more than the session. */
+enum shell_wish {
+    SHELL_STAYS,
+    SHELL_QUITS,  /* "~.": the end, at once */
+    SHELL_LEAVES, /* "~&": the terminal is given back already; the process goes to the background */
+};
+/* Its part of the main thread's poll(2), and what to do after it. */
 enum { SHELL_POLL_COUNT = 2 };
 void shell_poll(const struct shell *s, struct pollfd fds[static SHELL_POLL_COUNT]);
-bool shell_serve(struct shell *s, const struct pollfd fds[static SHELL_POLL_COUNT]);
+enum shell_wish shell_serve(struct shell *s, const struct pollfd fds[static SHELL_POLL_COUNT]);
 void shell_on_snapshot(struct shell *s); /* snapshot.mail came */
 /* The session is over: our terminal is as it was before, and the person is told. */
 void shell_end(struct shell *s);
+
+/* ---- What the two files of it share */
+
+void shell_tell(struct shell *s, enum session_command_kind kind); /* with the terminal's size */
+void shell_end_input(struct shell *s);
+bool shell_flush(struct shell *s); /* what was typed goes to the session; true: nothing waits any more */
+enum shell_wish shell_escape(struct shell *s, enum escape_action action); /* shell_escape.c */
 
 /* The exit status of a session that ended without an error: the remote side's; 255 (ssh's) when it was ended
  * by a signal, or did not say. */

@@ -316,6 +316,16 @@ static struct session_forward session_forward_of(const struct forward_spec *spec
     return f;
 }
 
+struct session_forward client_forward_now(const struct client *c, const struct forward_spec *spec)
+{
+    struct session_forward f = session_forward_of(spec, c->options);
+    if (spec->bind == FORWARD_BIND_PATH)
+        f.bind_path = spec->address;
+    if (spec->target_is_path)
+        f.path = spec->host;
+    return f;
+}
+
 static enum adit_err make_forwards(struct client *c, const struct forward_spec *stdio, const struct names *n,
                                    struct adit_error *err)
 {

@@ -57,6 +57,10 @@ void client_add_control(struct client *client, const struct session_control *con
 /* The forward of a notice's index, as it was given; NULL for the session channel. */
 const struct forward_spec *client_forward(const struct client *client, size_t index);
 
+/* What a session is to be told of a forward that somebody names later; it points into spec and is as
+ * short-lived. No path of it is expanded. */
+struct session_forward client_forward_now(const struct client *client, const struct forward_spec *spec);
+
 /* RemoteCommand and LocalCommand with their tokens replaced; NULL: there is none (or PermitLocalCommand says
  * no). */
 const char *client_remote_command(const struct client *client);

@@ -311,9 +311,7 @@ static bool is_default(const struct options *o, const struct options *plain, con
 static enum adit_err row_judge(struct options *o, const struct option_row *row, struct adit_error *err)
 {
     char note[128];
-    if (row->state == OPTION_PENDING_SESSION && o->session_type == SESSION_TYPE_NONE)
-        return ADIT_E_OK;
-    if (row->state == OPTION_PENDING || row->state == OPTION_PENDING_SESSION)
+    if (row->state == OPTION_PENDING)
         return adit_fail(err, ADIT_E_UNSUPPORTED, "%s is not supported yet", row->name);
     adit_format(note, sizeof note, "%s: adit does not have this; the option has no effect", row->name);
     return option_text_add(row->state == OPTION_NOTED ? &o->notes : &o->debug_notes, note, err);

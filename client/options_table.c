@@ -74,7 +74,6 @@ static const struct option_choice log_level[] = {{"SILENT", LOG_LEVEL_QUIET},
 
 #define BUILT   OPTION_BUILT
 #define PENDING OPTION_PENDING
-#define SESSION OPTION_PENDING_SESSION
 #define NOTED   OPTION_NOTED
 #define LOW     OPTION_NOTED_LOW
 
@@ -221,7 +220,7 @@ const struct option_row option_rows[] = {
     {ROW("SendEnv", SPECIAL, BUILT), AT(send_env), .set = option_set_send_env, .accumulates = true},
     SPECIAL_AT("SetEnv", set_env, option_set_env, BUILT),
     SPECIAL("EscapeChar", option_set_escape, BUILT),
-    FLAG("EnableEscapeCommandline", enable_escape_commandline, SESSION),
+    FLAG("EnableEscapeCommandline", enable_escape_commandline, BUILT),
     COMMAND("LocalCommand", local_command, BUILT), /* nothing without the next one */
     FLAG("PermitLocalCommand", permit_local_command, BUILT),
     SPECIAL_AT("ObscureKeystrokeTiming", obscure_keystroke_ms, option_set_keystroke, BUILT),

@@ -23,9 +23,8 @@ enum option_kind {
 
 enum option_state {
     OPTION_BUILT,
-    OPTION_PENDING,         /* a value other than the default is refused by options_check */
-    OPTION_PENDING_SESSION, /* the same where a session is asked for; without one it has no effect anyway */
-    OPTION_NOTED,           /* ... gets a note */
+    OPTION_PENDING,   /* a value other than the default is refused by options_check */
+    OPTION_NOTED,     /* ... gets a note */
     OPTION_NOTED_LOW, /* ... gets a note for DEBUG1: a distribution's own file may give it to everybody */
 };
 

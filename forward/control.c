@@ -223,12 +223,19 @@ static void listen_at(struct control *c)
     forwarder_notify(f, &(struct session_notice){.kind = SESSION_CONTROL_FAILED, .index = f->index});
 }
 
+/* Nobody need agree to what is asked for in our own process, or by whoever started it. */
+static void take_own_client(struct control *c, int fd)
+{
+    size_t before = c->client_count;
+    take_client(c, fd);
+    if (c->client_count > before)
+        c->clients->is_own = true;
+}
+
 static void take_own_guest(struct control *c)
 {
     if (c->spec->has_guest && sock_set_nonblock(c->spec->guest_fd, true))
-        take_client(c, c->spec->guest_fd);
-    if (c->clients)
-        c->clients->is_own = true;
+        take_own_client(c, c->spec->guest_fd);
 }
 
 static void control_open(struct forwarder *f)
@@ -242,7 +249,8 @@ static void control_open(struct forwarder *f)
         loop_timer_init(&c->sweep, SESSION_TIMER_FORWARDER, f);
         loop_timer_init(&c->idle, SESSION_TIMER_FORWARDER, f);
         control_confirm_init(c);
-        listen_at(c);
+        if (c->spec->path)
+            listen_at(c);
         take_own_guest(c);
         control_progress(f);
     } else {
@@ -252,11 +260,9 @@ static void control_open(struct forwarder *f)
 }
 
 /* A terminal has another size: each guest's may. */
-static void control_on_command(struct forwarder *f, const struct session_command *command)
+static void windows_change(struct forwarder *f)
 {
     struct control *c = control_of(f);
-    if (!c || command->kind != SESSION_DO_WINDOW_CHANGE || !c->spec->describe)
-        return;
     for (struct guest *g = c->guests; g; g = g->next) {
         struct flow *flow = g->forwarder && g->exec.wants_pty ? g->forwarder->flows : NULL;
         struct session_exec now = g->exec;
@@ -265,6 +271,18 @@ static void control_on_command(struct forwarder *f, const struct session_command
         c->spec->describe(g->fds[0], &now, g->modes);
         (void)!ssh_session_window_change(forwarder_ssh(f), flow->channel, now.window);
     }
+}
+
+static void control_on_command(struct forwarder *f, const struct session_command *command)
+{
+    struct control *c = control_of(f);
+    int fd = command->fd;
+    if (command->kind == SESSION_DO_TAKE_CLIENT && c)
+        take_own_client(c, fd);
+    else if (command->kind == SESSION_DO_TAKE_CLIENT)
+        sock_close(&fd);
+    else if (command->kind == SESSION_DO_WINDOW_CHANGE && c && c->spec->describe)
+        windows_change(f);
 }
 
 static void control_stop(struct forwarder *f)

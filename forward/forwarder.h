@@ -132,6 +132,7 @@ enum {
     SESSION_MAIL_FORWARDER_RESOLVED,
     SESSION_MAIL_FLOW_RESOLVED,
     SESSION_MAIL_COMMAND,
+    SESSION_MAIL_HALT,
 };
 
 /* ---- What a forwarder may ask of its session */

@@ -84,6 +84,10 @@ struct session {
     struct loop_timer sessions_timer; /* no-more-sessions@openssh.com is due */
     struct mail stop_mail[2];
     atomic_uint stop_count;
+    struct mail halt_mail;
+    bool is_begun;   /* the thread has run */
+    bool is_halting; /* session_halt's letter was read: the thread leaves */
+    bool is_joined;  /* there is no thread now; the caller's */
     bool stop_waits; /* a stop came while a question is outstanding */
     enum session_phase phase;
     struct forwarder *forwarders; /* those of the configuration, and room for guests */

@@ -133,11 +133,32 @@ static void end_session(struct session *s)
 static void *session_thread(void *arg)
 {
     struct session *s = arg;
-    forwarders_bind(s);
-    while (s->phase != PHASE_ENDED)
+    if (!s->is_begun)
+        forwarders_bind(s);
+    s->is_begun = true;
+    while (s->phase != PHASE_ENDED && !s->is_halting)
         session_turn(s);
-    end_session(s);
+    if (s->phase == PHASE_ENDED)
+        end_session(s);
     return NULL;
+}
+
+void session_halt(struct session *s)
+{
+    s->halt_mail.kind = SESSION_MAIL_HALT;
+    mailbox_post(&s->box, &s->halt_mail);
+    (void)pthread_join(s->thread, NULL);
+    s->is_joined = true;
+}
+
+enum adit_err session_go_on(struct session *s, struct adit_error *err)
+{
+    s->is_halting = false;
+    if (s->phase == PHASE_ENDED) /* it was over before it read the letter */
+        return ADIT_E_OK;
+    enum adit_err e = thread_start(&s->thread, THREAD_STACK_SESSION, session_thread, s, err);
+    s->is_joined = e != ADIT_E_OK;
+    return e;
 }
 
 /* ---- From outside ---- */
@@ -210,7 +231,8 @@ enum adit_err session_start(struct session **out, const struct session_config *c
 
 enum adit_err session_join(struct session *s, struct adit_error *err, struct session_stats *stats)
 {
-    (void)pthread_join(s->thread, NULL);
+    if (!s->is_joined)
+        (void)pthread_join(s->thread, NULL);
     enum adit_err code = s->error.code;
     session_mail_drop(s);
     if (code != ADIT_E_OK)

@@ -61,7 +61,7 @@ struct session_exec {
 /* A master's control socket (ssh/mux.h). It is there from the authentication on; one that cannot be had is
  * logged, and the session goes on without. */
 struct session_control {
-    const char *path;
+    const char *path;   /* NULL: no socket; clients come by SESSION_DO_TAKE_CLIENT alone */
     uint32_t pid;       /* what an alive check is told */
     bool gateway_ports; /* a forward without a bind address listens on all */
     bool is_persistent; /* ControlPersist: the session is there for its guests alone, and ends */
@@ -335,12 +335,16 @@ enum session_command_kind {
     SESSION_DO_WINDOW_CHANGE, /* window: the terminal's size now */
     SESSION_DO_BREAK,         /* RFC 4335, of a second, on the session channel */
     SESSION_DO_REKEY,
-    SESSION_DO_LOG_LEVEL, /* level */
+    SESSION_DO_STOP_LISTENING, /* no forward takes new connections any more */
+    SESSION_DO_LOG_LEVEL,      /* level */
+    SESSION_DO_TAKE_CLIENT,    /* fd: one end of a stream, the session's from now on; its control socket has a
+                                * client at the other one. Where there is none it is closed */
 };
 struct session_command {
     enum session_command_kind kind;
     struct ssh_window window;
     enum session_level level;
+    int fd;
 };
 /* Any thread, until session_join begins. What comes too early or too late has no effect; nor has it when
  * there is no memory for the letter. */
@@ -356,6 +360,13 @@ enum adit_err session_start(struct session **out, const struct session_config *c
 /* First call: no new connections, cancel-tcpip-forward, at most 5 s for the open ones to end, DISCONNECT; the
  * session ends with ADIT_E_OK. Second call: at once. Any thread, any time before session_join returns. */
 void session_stop(struct session *s);
+
+/* For a fork, which takes one thread along alone: ends the session's thread and leaves all else as it is.
+ * Commands that were given before are executed first. Then nothing moves until session_go_on, in whichever of
+ * the two processes (in one alone). ADIT_E_SYSTEM: there is no thread to be had, and the session can only be
+ * forgotten. A name that is being looked up is lost to the child. */
+void session_halt(struct session *s);
+enum adit_err session_go_on(struct session *s, struct adit_error *err) ADIT_MUST_USE;
 
 /* Waits for the session's end and frees it. Returns the final error's code: ADIT_E_OK when it was stopped or
  * had nothing left to do. stats may be NULL. */

@@ -11,6 +11,14 @@ struct command_mail {
     struct session_command command;
 };
 
+/* It brings nothing about: what came with it is not needed. */
+static void command_drop(const struct session_command *c)
+{
+    int fd = c->fd;
+    if (c->kind == SESSION_DO_TAKE_CLIENT)
+        sock_close(&fd);
+}
+
 /* ---- Written ---- */
 
 void session_stop(struct session *s)
@@ -25,8 +33,10 @@ void session_stop(struct session *s)
 void session_do(struct session *s, const struct session_command *command)
 {
     struct command_mail *letter = calloc(1, sizeof *letter);
-    if (!letter)
+    if (!letter) {
+        command_drop(command);
         return;
+    }
     letter->command = *command;
     letter->mail.kind = SESSION_MAIL_COMMAND;
     letter->mail.owner = letter;
@@ -69,10 +79,14 @@ static void command_execute(struct session *s, const struct session_command *c)
 {
     if (c->kind == SESSION_DO_LOG_LEVEL)
         s->config.log_level = c->level;
-    if (s->phase != PHASE_OPEN)
+    if (s->phase != PHASE_OPEN || (c->kind == SESSION_DO_TAKE_CLIENT && !s->control)) {
+        command_drop(c);
         return;
+    }
     if (c->kind == SESSION_DO_REKEY)
         ssh_rekey(s->conn.ssh);
+    if (c->kind == SESSION_DO_STOP_LISTENING)
+        forwarders_stop(s);
     for (size_t i = 0; i < s->forwarder_count; i++)
         if (s->forwarders[i].ops->on_command && !s->forwarders[i].guest)
             s->forwarders[i].ops->on_command(&s->forwarders[i], c);
@@ -111,6 +125,9 @@ static void on_mail(struct session *s, struct mail *m)
     case SESSION_MAIL_COMMAND:
         on_command(s, m);
         return;
+    case SESSION_MAIL_HALT:
+        s->is_halting = true;
+        return;
     default:
         return;
     }
@@ -124,6 +141,12 @@ void session_on_mailbox(struct session *s)
         on_mail(s, m);
 }
 
+static void letter_drop(struct command_mail *letter)
+{
+    command_drop(&letter->command);
+    free(letter);
+}
+
 void session_mail_drop(struct session *s)
 {
     struct mail *m;
@@ -131,5 +154,5 @@ void session_mail_drop(struct session *s)
         if (m->kind == SESSION_MAIL_SNAPSHOT)
             on_snapshot(s, m->owner);
         else if (m->kind == SESSION_MAIL_COMMAND)
-            free(m->owner);
+            letter_drop(m->owner);
 }

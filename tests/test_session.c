@@ -1133,6 +1133,8 @@ static void exec_start(struct fixture *f, const char *command, bool is_held)
                                     .env = env,
                                     .env_count = 2,
                                     .is_held = is_held,
+                                    .wants_pty = f->exec.wants_pty,
+                                    .term = "vt220",
                                     .in_fd = in[0],
                                     .out_fd = out[1],
                                     .err_fd = err[1]};
@@ -1175,6 +1177,68 @@ static void test_exec(void **state)
     pthread_join(f->server.thread, NULL);
     assert_string_equal(f->server.requests, "env env exec ");
     pthread_create(&f->server.thread, NULL, nothing_thread, NULL); /* for teardown */
+    close(f->out);
+    close(f->err);
+}
+
+/* Without its thread nothing moves, and nothing is lost; a thread made anew goes on with it. Also once it has
+ * ended, and twice. */
+static void test_halt(void **state)
+{
+    struct fixture *f = *state;
+    struct adit_error err = {ADIT_E_OK, ""};
+    struct session_command take = {.kind = SESSION_DO_TAKE_CLIENT};
+    uint8_t got[16];
+    int fds[2];
+    exec_start(f, "cat", false);
+    wait_until(f, &f->exec_is_up);
+    exec_close_theirs(f);
+    for (int i = 0; i < 2; i++) {
+        session_halt(f->session);
+        assert_int_equal(write(f->in, "hello", 5), 5);
+        struct pollfd p = {f->out, POLLIN, 0};
+        assert_int_equal(poll(&p, 1, 50), 0);
+        assert_int_equal(session_go_on(f->session, &err), ADIT_E_OK);
+        assert_int_equal(read_all(f->out, got, 5), 5);
+        assert_memory_equal(got, "hello", 5);
+    }
+    /* There is no control socket: a client of it is sent away. */
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    take.fd = fds[0];
+    session_do(f->session, &take);
+    assert_int_equal(read(fds[1], got, 1), 0);
+    close(fds[1]);
+    close(f->in);
+    assert_int_equal(read_all(f->out, got, sizeof got), 0);
+    wait_until(f, &f->is_ended);
+    session_halt(f->session);
+    assert_int_equal(session_go_on(f->session, &err), ADIT_E_OK);
+    assert_int_equal(join(f, NULL, &err), ADIT_E_OK);
+    assert_int_equal(f->exit_status, 7);
+    close(f->out);
+    close(f->err);
+}
+
+/* ObscureKeystrokeTiming: all that is typed arrives, in order, and the end of it too. */
+static void test_keystrokes(void **state)
+{
+    struct fixture *f = *state;
+    struct adit_error err = {ADIT_E_OK, ""};
+    uint8_t got[16];
+    f->config.keystroke_ms = 50;
+    f->config.log_level = SESSION_DEBUG3;
+    f->exec.wants_pty = true;
+    exec_start(f, "cat", false);
+    wait_until(f, &f->exec_is_up);
+    exec_close_theirs(f);
+    for (const char *key = "typed"; *key; key++)
+        assert_int_equal(write(f->in, key, 1), 1);
+    assert_int_equal(read_all(f->out, got, 5), 5);
+    assert_memory_equal(got, "typed", 5);
+    close(f->in);
+    assert_int_equal(read_all(f->out, got, sizeof got), 0);
+    assert_int_equal(join(f, NULL, &err), ADIT_E_OK);
+    assert_int_equal(f->exit_status, 7);
     close(f->out);
     close(f->err);
 }
@@ -1327,6 +1391,8 @@ int main(void)
         TEST(test_host_key_refused),
         TEST(test_stop_while_asking),
         TEST(test_exec),
+        TEST(test_halt),
+        TEST(test_keystrokes),
         TEST(test_exec_refused),
         TEST(test_exec_held),
         TEST(test_bind_failure),

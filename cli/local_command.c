@@ -1,0 +1,21 @@
+#include "cli/local_command.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli/log.h"
+#include "net/child.h"
+
+void local_command_run(const char *command)
+{
+    const char *shell = getenv("SHELL");
+    const char *const argv[] = {shell != NULL && *shell != 0 ? shell : "/bin/sh", "-c", command, NULL};
+    const int fds[3] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+    struct child child;
+    struct adit_error err = {ADIT_E_OK, ""};
+    int status;
+    if (child_start(&child, argv, NULL, fds, false, &err) == ADIT_E_OK)
+        (void)child_reap(&child, true, &status);
+    else
+        log_format(LOG_LEVEL_ERROR, "Couldn't execute %s -c \"%s\": %s", argv[0], command, err.text);
+}
