@@ -17,7 +17,7 @@ struct mux_client;
 /* Connects and exchanges HELLO; *out is NULL after a failure. A master must be of our own user or root:
  * EPERM. *why is then the errno of the connecting, or 0 when that went well and the master said something
  * else than version 4 (or nothing within timeout_s; 0: no limit). The text of err is ssh's. ADIT_E_CONNECT,
- * ADIT_E_PROTOCOL, ADIT_E_MEMORY. */
+ * ADIT_E_CLOSED, ADIT_E_PROTOCOL, ADIT_E_MEMORY. */
 enum adit_err mux_client_open(struct mux_client **out, const char *path, uint32_t timeout_s, int *why,
                               struct adit_error *err) ADIT_MUST_USE;
 /* The same on a stream that is connected already, which is taken, also after a failure. timeout_s holds for
@@ -27,7 +27,9 @@ enum adit_err mux_client_take(struct mux_client **out, int fd, uint32_t timeout_
 void mux_client_free(struct mux_client *m); /* NULL is fine */
 int mux_client_fd(const struct mux_client *m);
 
-/* ADIT_E_COMMAND: the master refused, and err has its words; ADIT_E_CLOSED, ADIT_E_PROTOCOL. */
+/* Of all requests. ADIT_E_COMMAND: the master refused, and err has its words; ADIT_E_CLOSED,
+ * ADIT_E_PROTOCOL. */
+
 /* The last refusal was a person's (ControlMaster ask). */
 bool mux_client_was_denied(const struct mux_client *m);
 /* *pid: 1 to INT32_MAX. */

@@ -5,7 +5,9 @@
  *
  * Whatever they say: the others are answered, nothing is held when all is over, and no descriptor stays open.
  */
+#define _GNU_SOURCE /* pipe2 */
 #include <fcntl.h>
+#include <poll.h>
 
 #include "fuzz/fuzz.h"
 #include "tests/fake_session.h"
@@ -35,11 +37,14 @@ enum deed {
     ENDING, /* the session will open nothing more */
     WAIT,   /* forwards get no answer by themselves, or do */
     ANSWER, /* of who is asked: status, text */
+    TYPE,   /* at the terminal of those who have one */
+    TAKE,   /* the session takes what was typed, the person reads what was told */
     DEEDS
 };
 
 static int clients[CLIENTS];
 static int null_fd = -1;
+static int typed[2], told[2]; /* the terminal: ends that are read, ends that are written */
 
 /* ---- What clients do ---- */
 
@@ -86,17 +91,37 @@ static struct mux_forward forward_of(uint8_t n)
 static void start(int fd, uint8_t flags, struct span rest)
 {
     struct mux_message m = {.type = flags & 1 ? MUX_C_NEW_STDIO_FWD : MUX_C_NEW_SESSION, .id = flags};
+    const int fds[] = {flags & 16 ? typed[0] : null_fd, null_fd, flags & 16 ? told[1] : null_fd};
     m.session = (struct mux_session){.wants_tty = flags & 2,
                                      .wants_agent = flags & 4,
                                      .is_subsystem = flags & 8,
+                                     .escape = flags & 32 ? '~' : MUX_ESCAPE_NONE,
                                      .term = span_str("vt100"),
                                      .command = span_sub(rest, 0, 8),
                                      .env = span_sub(rest, 8, SIZE_MAX)};
     m.forward = (struct mux_forward){.connect_host = span_sub(rest, 0, 8), .connect_port = 80};
     say(fd, &m);
     for (int i = flags & 1; i < 3; i++) {
-        (void)!fdpass_send(fd, null_fd);
+        (void)!fdpass_send(fd, fds[i]);
         fake_turn();
+    }
+}
+
+static void take_all(int fd)
+{
+    static uint8_t bytes[4096];
+    struct pollfd p = {fd, POLLIN, 0};
+    while (fd >= 0 && poll(&p, 1, 0) > 0 && read(fd, bytes, sizeof bytes) > 0)
+        ;
+}
+
+static void at_terminal(enum deed deed, struct span rest)
+{
+    if (deed == TYPE)
+        (void)!write(typed[1], rest.p, rest.n);
+    if (deed == TAKE) {
+        take_all(fake.fds[0]);
+        take_all(told[0]);
     }
 }
 
@@ -166,6 +191,8 @@ static void world_does(enum deed deed, uint8_t place, struct span rest)
         fake.is_ending = first & 1;
     else if (deed == WAIT)
         fake.keeps_waiting = first & 1;
+    else if (deed == TYPE || deed == TAKE)
+        at_terminal(deed, rest);
     else if (deed == ANSWER && fake.asked_fd >= 0)
         fake_answers(span_sub(rest, 1, SIZE_MAX), first & 1, first & 2);
     else if (f->guest && f->flows)
@@ -228,6 +255,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (null_fd < 0)
         null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     int before = open_fds();
+    ALWAYS(pipe2(told, O_NONBLOCK | O_CLOEXEC) == 0);
+    ALWAYS((data[0] & 64 ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, typed)
+                         : pipe2(typed, O_NONBLOCK | O_CLOEXEC)) == 0);
     const struct session_control spec = {.pid = 1,
                                          .gateway_ports = data[0] & 1,
                                          .is_persistent = data[0] & 2,
@@ -256,6 +286,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fake_stop();
     for (size_t i = 0; i < CLIENTS; i++)
         sock_close(&clients[i]);
+    for (size_t i = 0; i < 2; i++) {
+        sock_close(&typed[i]);
+        sock_close(&told[i]);
+    }
     ALWAYS(open_fds() == before);
     return 0;
 }

@@ -4,6 +4,7 @@
 #include "test.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "client/mux_client.h"
@@ -105,6 +106,30 @@ static void test_hello(void **state)
     struct mux_message m = heard();
     assert_true(m.type == MUX_MSG_HELLO && m.version == 4);
     assert_int_equal(read_len, master.heard_len);
+}
+
+/* A stream that somebody else has connected. */
+static void test_stream(void **state)
+{
+    uint32_t pid;
+    int fds[2];
+    (void)state;
+    says_hello(MUX_VERSION);
+    says(&(struct mux_message){.type = MUX_S_ALIVE, .id = 1, .number = 5});
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    assert_int_equal(write(fds[1], words, script.used), script.used);
+    assert_int_equal(mux_client_take(&client, fds[0], 1, &err), ADIT_E_OK);
+    assert_int_equal(mux_client_alive(client, &pid, &err), ADIT_E_OK);
+    assert_int_equal(pid, 5);
+    assert_int_equal(mux_client_stop(client, &err), ADIT_E_CLOSED); /* within a second */
+    mux_client_free(client);
+    close(fds[1]);
+    err = (struct adit_error){0};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    close(fds[1]);
+    assert_int_equal(mux_client_take(&client, fds[0], 1, &err), ADIT_E_CLOSED);
+    assert_null(client);
+    assert_int_equal(fcntl(fds[0], F_GETFD), -1); /* it was taken */
 }
 
 static void test_no_hello(void **state)
@@ -529,19 +554,13 @@ static int wipe_master(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_hello),
-        TEST(test_no_hello),
-        TEST(test_silent_master),
-        TEST(test_no_master),
-        TEST(test_alive),
-        TEST(test_refusals),
-        TEST(test_stop_and_terminate),
-        TEST(test_forwards),
-        TEST(test_chosen_port),
-        TEST(test_session),
-        TEST(test_session_kinds),
-        TEST(test_session_refused),
-        TEST(test_too_long),
+        TEST(test_stream),          TEST(test_hello),
+        TEST(test_no_hello),        TEST(test_silent_master),
+        TEST(test_no_master),       TEST(test_alive),
+        TEST(test_refusals),        TEST(test_stop_and_terminate),
+        TEST(test_forwards),        TEST(test_chosen_port),
+        TEST(test_session),         TEST(test_session_kinds),
+        TEST(test_session_refused), TEST(test_too_long),
         TEST(test_stdio),
     };
     return cmocka_run_group_tests(tests, make_master, wipe_master);
