@@ -30,6 +30,7 @@ static void identity_free(struct identity *id)
     if (id == NULL)
         return;
     free(id->name);
+    free(id->comment);
     free(id->plain);
     free(id->blob);
     secret_free(id->secret, sizeof *id->secret);
@@ -156,12 +157,16 @@ static enum keyfile_status parse_text(struct parse *p, struct span text, const s
     return status;
 }
 
-static bool keep_secret(struct identity *id, const struct key_secret *secret)
+/* Without memory for it the comment is left out: the name stands for it then. */
+static bool keep_secret(struct identity *id, const struct keyfile *file)
 {
     id->secret = secret_new(sizeof *id->secret);
-    if (id->secret != NULL)
-        *id->secret = *secret;
-    return id->secret != NULL;
+    if (id->secret == NULL)
+        return false;
+    *id->secret = file->secret;
+    if (file->has_comment && id->comment == NULL)
+        id->comment = text_copy(span_str(file->comment));
+    return true;
 }
 
 /* Makes an identity of what was parsed. text is taken over when the key is encrypted, else left. */
@@ -175,7 +180,7 @@ static struct identity *identity_of_parse(const struct identities *ids, const ch
     if (p->file.public_len == 0 && !is_sealed)
         return NULL;
     struct identity *id = identity_new(name, span_make(p->file.public_blob, p->file.public_len));
-    if (id == NULL || (has_secret && !keep_secret(id, &p->file.secret))) {
+    if (id == NULL || (has_secret && !keep_secret(id, &p->file))) {
         say(ids, LOG_LEVEL_ERROR, "Load key \"%s\": out of memory", name);
         identity_free(id);
         return NULL;
@@ -719,7 +724,7 @@ static bool unlock_with(struct identity *id, struct parse *p, const char *answer
 {
     struct span passphrase = span_str(answer);
     enum keyfile_status status = parse_text(p, span_make(id->sealed.p, id->sealed.n), &passphrase);
-    bool fine = status == KEYFILE_OK && fits_public(id, p) && keep_secret(id, &p->file.secret);
+    bool fine = status == KEYFILE_OK && fits_public(id, p) && keep_secret(id, &p->file);
     keyfile_wipe(&p->file);
     return fine;
 }
@@ -792,8 +797,9 @@ static enum adit_err add_to_agent(const struct identities *ids, const struct ide
     struct wr w = wr_init(room, AGENT_ADD_MAX);
     struct file reply = {0};
     bool confirm = ids->options->add_keys_to_agent == ADD_KEYS_CONFIRM;
-    struct span name = span_sub(span_str(id->name), 0, KEYFILE_COMMENT_MAX);
-    agent_write_add(&w, id->secret, name, ids->options->add_keys_lifetime_s, confirm);
+    const char *comment = id->comment != NULL ? id->comment : id->name; /* as ssh: the path of a PEM file */
+    agent_write_add(&w, id->secret, span_sub(span_str(comment), 0, KEYFILE_COMMENT_MAX),
+                    ids->options->add_keys_lifetime_s, confirm);
     enum adit_err e =
         agent_call(&reply, ids->agent_path, wr_done(&w), AGENT_LIST_MS, ids->prompt->cancel_fd, err);
     if (e == ADIT_E_OK)

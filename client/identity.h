@@ -38,6 +38,7 @@ struct identity {
     bool is_named;             /* an IdentityFile or a .pub names it */
     bool is_text;              /* came as text, not as a file */
     struct key_secret *secret; /* secret_new memory; NULL: in the agent, or still encrypted */
+    char *comment;             /* of the file that held the secret, cleaned; NULL: its format has none */
     struct file sealed;        /* the text of an encrypted key, while there is no secret */
     /* for whoever walks the list */
     bool was_added;    /* to the agent, or it was tried (AddKeysToAgent) */

@@ -200,6 +200,7 @@ static enum keyfile_status read_opened(struct keyfile *out, const struct envelop
     if (!secret_fits_public(out))
         return corrupt(err, "the secret key is not that of the public key");
     adit_text_clean(out->comment, sizeof out->comment, comment, false);
+    out->has_comment = true;
     return KEYFILE_OK;
 }
 

@@ -33,7 +33,8 @@ struct keyfile {
     struct key_secret secret;              /* KEYFILE_OK alone; else empty */
     uint8_t public_blob[KEY_PUBLIC_MAX];   /* public_len bytes, 0 while not known. Also of an encrypted */
     size_t public_len;                     /* openssh-key-v1 file without its passphrase, and of sk-* files */
-    char comment[KEYFILE_COMMENT_MAX + 1]; /* cleaned; "" when there is none or it is still sealed */
+    char comment[KEYFILE_COMMENT_MAX + 1]; /* cleaned; "" when it is empty, still sealed, or there is none */
+    bool has_comment;                      /* an open openssh-key-v1 file: no other format has any */
 };
 
 /* Parses text (at most LIMIT_FILE_KEY bytes). passphrase: NULL when none was given. scratch: at least text.n

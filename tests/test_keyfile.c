@@ -63,6 +63,7 @@ static void comment_of_an_openssh_file_is_given(void **state)
     struct keyfile k;
     file_read(&f, "ed25519", "");
     assert_int_equal(file_parse(&k, file_span(&f), NULL, NULL), KEYFILE_OK);
+    assert_true(k.has_comment);
     assert_string_equal(k.comment, "ed25519 plain");
 }
 
@@ -77,6 +78,7 @@ static void sealed_files_need_the_right_passphrase(void **state)
         assert_int_equal(file_parse(&k, file_span(&f), NULL, NULL), KEYFILE_NEEDS_PASSPHRASE);
         assert_public_is(&k, sealed_names[i]);
         assert_memory_equal(&k.secret, &none, sizeof none);
+        assert_false(k.has_comment);
         assert_int_equal(file_parse(&k, file_span(&f), "open sesamE", NULL), KEYFILE_WRONG_PASSPHRASE);
         assert_public_is(&k, sealed_names[i]);
         assert_memory_equal(&k.secret, &none, sizeof none);
