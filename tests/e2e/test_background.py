@@ -187,3 +187,67 @@ def test_stdio_forward_goes_on(kit, link, sshd):
             peer.sendall(b"hello")
             wait_until(lambda: client.out.text == "hello", 15, "the data")
         wait_until(lambda: client.out.ended, 15, "the end of the data")
+
+
+# ---- with a command
+
+
+@pytest.fixture
+def gate(tmp_path):
+    """What the far command waits for: it goes on when something is written there, and when the test has ended."""
+    path = tmp_path / "gate"
+    os.mkfifo(path)
+    yield path
+    fd = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    os.write(fd, b"end\n")
+    os.close(fd)
+
+
+@pytest.fixture
+def command(kit, link, start):
+    """Starts -f with a command, and waits for its return."""
+    sshd = start(servers.Sshd, log_level="INFO")
+
+    def run(face, *args, **kw):
+        kit.trust(sshd)
+        client = Client([link if face == "adit" else face, *kit.base(), "-p", str(sshd.port), "-l", sshd.user, "-f", *args[:-1],
+                         "127.0.0.1", args[-1]], kit.env(), **kw)
+        kit.clients.append(client)
+        wait_until(lambda: not client.running(), 15, "the command's return")
+        return client
+    return run
+
+
+@pytest.mark.parametrize("face", ["adit", "/usr/bin/ssh"])
+def test_command_goes_on(command, gate, face):
+    """-f with a command: 0 before it is done; its output and its errors still come, its input is empty, its status is
+    nobody's."""
+    client = command(face, f"read word <{gate}; echo got $word; wc -c; echo aside >&2; exit 7", stdin=subprocess.PIPE)
+    assert client.proc.returncode == 0 and client.out.text == ""
+    gate.write_text("it\n")
+    wait_until(lambda: client.out.ended and client.err.ended, 15, "the end of the command")
+    assert (client.out.text, client.err.text) == ("got it\n0\n", "aside\n")
+
+
+@pytest.mark.parametrize("face", ["adit", "/usr/bin/ssh"])
+def test_forward_for_as_long_as_it_is_used(command, gate, echo, face):
+    """-f -L ... host "sleep 10", as scripts have it: the command's end is the end of the tunnel, but for a connection that
+    is open then."""
+    port = traffic.free_port_both()
+    client = command(face, "-L", f"127.0.0.1:{port}:{echo.target}", f"read word <{gate}; echo over")
+    assert client.proc.returncode == 0
+    with traffic.connect(("127.0.0.1", port)) as s:
+        for word in (b"before", b"and after"):
+            s.sendall(word)
+            assert traffic.recv_exact(s, len(word)) == word
+            if word == b"before":
+                gate.write_text("it\n")
+                wait_until(lambda: client.out.text == "over\n", 15, "the end of the command")
+    wait_until(lambda: not traffic.listeners(port) and client.out.ended, 15, "the end of the tunnel")
+
+
+def test_command_without_a_terminal_around(command, tmp_path):
+    """What -f starts outlives the shell that ran it, and needs none of its descriptors."""
+    client = command("adit", f"echo done >{tmp_path}/file", stdin=subprocess.DEVNULL)
+    assert client.proc.returncode == 0
+    wait_until(lambda: (tmp_path / "file").exists() and client.out.ended, 15, "the file")

@@ -45,6 +45,35 @@ def pass_fd(folder):
     return write(folder, "pass_fd.py", PASS_FD)
 
 
+class Damage:
+    """A way to a port of 127.0.0.1 that changes one bit, in byte `at` of what comes back."""
+
+    def __init__(self, port, at):
+        self.target, self.at = port, at
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self):
+        self.listener.close()
+
+    def _serve(self):
+        with self.listener.accept()[0] as client, socket.create_connection(("127.0.0.1", self.target)) as server:
+            threading.Thread(target=_pump, args=(client, server), daemon=True).start()
+            self._back(server, client)
+
+    def _back(self, server, client):
+        done = 0
+        try:
+            while piece := bytearray(server.recv(65536)):
+                if done <= self.at < done + len(piece):
+                    piece[self.at - done] ^= 0x10
+                done += len(piece)
+                client.sendall(piece)
+        except OSError:  # the client is gone
+            pass
+
+
 # ---- Proxies for AditProxy
 
 class Proxy:

@@ -61,6 +61,7 @@ def run(env, box, tmp_path):
                               **kw)
         assert not check or done.returncode == 0, (argv, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
         return done
+    runner.env = env
     return runner
 
 
