@@ -61,7 +61,7 @@ def two_ports():
 
 def test_monitor(autossh, box):
     """-M PORT: a frozen server is found out by the monitor, and the next connection is made."""
-    client, address = autossh("-M", str(two_ports()), AUTOSSH_POLL="2", AUTOSSH_FIRST_POLL="2")
+    client, address = autossh("-M", str(two_ports()), AUTOSSH_POLL="1", AUTOSSH_FIRST_POLL="1")
     wait_until(lambda: works(address), 20, lambda: client.err.text)
     frozen = box.sessions()
     for pid in frozen:
