@@ -176,6 +176,29 @@ def test_stop(control, master, guest):
     m.finish()  # although it has -N
 
 
+def has_ended(pid):
+    """Also while nobody has asked for its status yet."""
+    try:
+        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+@PAIRS
+@pytest.mark.parametrize("persist", ["60", "yes"])
+def test_stop_ends_a_persistent_master(control, master, guest, persist):
+    """A master in the background that nobody can reach any more ends when its last session does."""
+    options = ["-o", "ControlMaster=auto", "-o", f"ControlPersist={persist}"]
+    control.run(master, *options, to=["exit 0"], status=0)
+    pid = int(re.search(rb"pid=(\d+)", control.ask(guest, "check").stderr).group(1))
+    p = subprocess.Popen(control.argv(guest, to=["echo up; read x; echo $x"]), stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, env=control.kit.env())
+    assert p.stdout.readline() == b"up\n"
+    control.ask(guest, "stop")
+    assert p.communicate(b"word\n", timeout=10)[0] == b"word\n" and p.returncode == 0
+    wait_until(lambda: has_ended(pid), 10, "the master's end")
+
+
 @PAIRS
 def test_auto_and_persist(control, master, guest):
     """ControlMaster auto and ControlPersist: the first makes the master, which stays; the others are its guests."""
