@@ -35,7 +35,7 @@ def ansible(run, box, tmp_path, link):
     def runner(program, *words, more={}, **kw):
         settings = {"ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "0",
                     "ANSIBLE_INVENTORY": str(tmp_path / "inventory"), "ANSIBLE_RETRIES": "0", **more}
-        return run(program, *words, more=settings, **kw)
+        return run(program, *words, more=settings, timeout=300, **kw)
 
     yield runner
     for path in sockets.glob("*") if sockets.exists() else ():
