@@ -62,6 +62,9 @@ static enum adit_err read_file(struct config_reader *r, const char *path, bool c
     enum adit_err e = file_read(&text, path, FILE_MAX, &status, &is_missing, &why);
     if (missing != NULL && (*missing = is_missing))
         return ADIT_E_OK;
+    /* A folder among what an Include's pattern finds says nothing, as with ssh. */
+    if (e != ADIT_E_OK && check && S_ISDIR(status.st_mode))
+        return check_owner(&status, path, err);
     if (e != ADIT_E_OK)
         return adit_fail(err, ADIT_E_CONFIG, "Can't open user config file %s", why.text);
     adit_format(line, sizeof line, "Reading configuration data %s", path);

@@ -134,6 +134,14 @@ static void test_default_file(void **state)
     write_file(".ssh/config", "", 0600);
 }
 
+static void folder_mode(const char *name, mode_t mode)
+{
+    char path[256];
+    adit_format(path, sizeof path, "%s/%s", folder, name);
+    assert_true(mkdir(path, mode) == 0 || errno == EEXIST);
+    assert_int_equal(chmod(path, mode), 0);
+}
+
 static void refused(const char *file, const char *says)
 {
     struct adit_error err = {0};
@@ -159,6 +167,20 @@ static void test_refusals(void **state)
     refused("unset", "unset line 1:");
     write_file("user", "Include ~no-such-user-here/x\n", 0600);
     refused("user", "user line 1:");
+}
+
+/* ~/.ssh/config.d with a folder of backups in it. */
+static void test_folder_among_includes(void **state)
+{
+    (void)state;
+    folder_mode(".ssh/parts", 0755);
+    folder_mode(".ssh/parts/old", 0755);
+    write_file(".ssh/parts/zed", "Tag zed\n", 0600);
+    write_file("folder", "Include parts/*\nInclude parts\n", 0600);
+    good("web", "folder");
+    assert_string_equal(o.tag, "zed");
+    folder_mode(".ssh/parts/old", 0777); /* somebody else may put something else there */
+    refused("folder", "folder line 1: Bad owner or permissions on");
 }
 
 static void test_exec(void **state)
@@ -204,6 +226,6 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_names),    T(test_command_line), T(test_second_pass),          T(test_default_file),
-        T(test_refusals), T(test_exec),         T(test_exec_without_a_shell), T(test_local_network)};
+        T(test_refusals), T(test_folder_among_includes), T(test_exec),         T(test_exec_without_a_shell), T(test_local_network)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -165,6 +165,22 @@ def test_modes(configs, link):
 
 
 @pytest.mark.quick
+def test_folder_among_includes(configs, link):
+    """A folder that an Include's pattern finds is passed over; not so one that others may write to."""
+    (configs / "parts" / "old").mkdir(parents=True)
+    (configs / "parts" / "zed").write_text("Port 4022\n")
+    outer = configs / "outer.conf"
+    outer.write_text(f"Include {configs}/parts/*\nInclude {configs}/parts\n")
+    for program in [link, *peers(None)]:
+        (configs / "parts" / "old").chmod(0o755)
+        code, out, err = dump(program, outer, ["h"])
+        assert code == 0 and "\nport 4022\n" in out, err
+        (configs / "parts" / "old").chmod(0o777)
+        code, out, err = dump(program, outer, ["h"])
+        assert (code, out) == (255, "") and "Bad owner or permissions on" in err
+
+
+@pytest.mark.quick
 def test_missing_file(configs, link):
     for program in [link, *peers(None)]:
         code, out, err = dump(program, configs / "no-such.conf", ["h"])
