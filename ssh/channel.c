@@ -801,6 +801,8 @@ struct channel *channel_on_data(struct channels *t, struct span payload, struct 
     if (ch == NULL)
         return NULL;
     *code = payload.p[0] == SSH_MSG_CHANNEL_EXTENDED_DATA ? rd_u32(&r) : 0;
+    if (payload.p[0] == SSH_MSG_CHANNEL_EXTENDED_DATA && *code == 0)
+        *code = CHANNEL_DATA_UNKNOWN;
     *data = rd_string(&r);
     if (!rd_done(&r))
         return fail(err, "CHANNEL_DATA: wrong lengths (RFC 4254 §5.2)");

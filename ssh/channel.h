@@ -148,6 +148,8 @@ struct channel *channel_on_open(struct channels *t, struct span payload, struct 
 /* *unblocked: channel_space had waited for the window. */
 struct channel *channel_on_window_adjust(struct channels *t, struct span payload, bool *unblocked,
                                          struct adit_error *err);
+/* The code of extended data whose type is 0, which RFC 4254 §5.2 does not define; 0 is plain data's. */
+#define CHANNEL_DATA_UNKNOWN UINT32_MAX
 /* DATA and EXTENDED_DATA. *data is empty when nobody wants it any more (we have closed). */
 struct channel *channel_on_data(struct channels *t, struct span payload, struct span *data, uint32_t *code,
                                 struct adit_error *err);

@@ -173,9 +173,11 @@ enum adit_err ssh_on_channel_request(struct ssh *ssh, struct span payload, struc
     struct channel *ch = channel_on_request(&ssh->channels, payload, &type, &want_reply, &extra, &ssh->error);
     if (ch == NULL)
         return ssh->error.code;
-    if (!want_reply && (span_is(type, "exit-status") || span_is(type, "exit-signal"))) {
+    if (span_is(type, "exit-status") || span_is(type, "exit-signal")) {
         if (!read_exit(type, extra, event))
             return ssh_bad(ssh, "CHANNEL_REQUEST exit-status or exit-signal: wrong lengths (RFC 4254 §6.10)");
+        if (want_reply) /* §6.10 says FALSE; who asks all the same is answered, and the status counts */
+            ssh_chan_request_answer(ssh, ch, true);
         return channel_event(ssh, ch, SSH_EVENT_CHANNEL_EXIT, event);
     }
     event->names = type;

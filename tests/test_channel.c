@@ -501,8 +501,11 @@ static void test_data(void **state)
     assert_true(span_is(out, "abc") && code == 0);
     assert_ptr_equal(channel_on_data(&s->c, message("buus", 95, 0u, 1u, "err"), &out, &code, &s->t.err), ch);
     assert_true(span_is(out, "err") && code == 1);
-    assert_int_equal(ch->rx_window, WINDOW_FIRST - 6);
-    assert_int_equal(ch->rx_held, 6);
+    /* Of no type that is defined, and so no plain data either. */
+    assert_ptr_equal(channel_on_data(&s->c, message("buus", 95, 0u, 0u, "x"), &out, &code, &s->t.err), ch);
+    assert_true(span_is(out, "x") && code == CHANNEL_DATA_UNKNOWN);
+    assert_int_equal(ch->rx_window, WINDOW_FIRST - 7);
+    assert_int_equal(ch->rx_held, 7);
     assert_wrong(s, data(s, message("buu", 94, 0u, 1u), &out));
     assert_wrong(s, data(s, message("busb", 94, 0u, "x", 0), &out));
     assert_wrong(s, data(s, message("bu", 95, 0u), &out));

@@ -107,6 +107,34 @@ static void test_requests_and_keys(void **state)
     down(p);
 }
 
+/* RFC 4254 §6.10 has no answer to it, but a server may ask for one: the status counts all the same. */
+static bool sees_exit(struct pair *p, enum pair_side side, struct ssh_event *ev)
+{
+    struct seen *s = p->context;
+    if (side == PAIR_SERVER && ev->kind == SSH_EVENT_CHANNEL_REPLY)
+        see(s, "%s\n", ev->flag ? "yes" : "no");
+    if (side == PAIR_CLIENT && ev->kind == SSH_EVENT_CHANNEL_EXIT)
+        see(s, "exit %u\n", ev->number);
+    return false;
+}
+
+static void test_status_with_an_answer(void **state)
+{
+    (void)state;
+    static const uint8_t five[] = {0, 0, 0, 5};
+    struct seen s = {.n = 0};
+    struct pair *p = up(&s);
+    assert_non_null(ssh_open_session(p->ssh[0], NULL));
+    assert_true(pair_run(p));
+    p->on_event = sees_exit;
+    struct channel *ch = p->ssh[1]->channels.slots[0].channel;
+    for (int want_reply = 0; want_reply < 2; want_reply++)
+        assert_true(ssh_chan_request(p->ssh[1], ch, "exit-status", span_make(five, 4), want_reply != 0));
+    assert_true(pair_run(p));
+    assert_string_equal(s.text, "exit 5\nexit 5\nyes\n");
+    down(p);
+}
+
 static void test_long_commands(void **state)
 {
     (void)state;
@@ -151,6 +179,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_session),
         cmocka_unit_test(test_requests_and_keys),
+        cmocka_unit_test(test_status_with_an_answer),
         cmocka_unit_test(test_long_commands),
         cmocka_unit_test(test_what_is_refused),
     };
