@@ -48,10 +48,16 @@ struct run {
     struct session_control control;
     struct background *background; /* who waits for us to go there; NULL: nobody */
     bool is_unshared;              /* ControlPath was somebody else's */
+    bool is_up;                    /* the destination's connection and its forwards, once */
     bool is_stopping;              /* by a signal */
     bool is_ending;                /* that, or a hop has ended: no question is asked any more */
     struct adit_error error;       /* why a hop could not be started */
 };
+
+bool run_is_clean_end(bool was_up, bool has_session, int signal_number)
+{
+    return was_up && !has_session && signal_number == SIGTERM;
+}
 
 int run_exit_status(bool exit_codes, enum adit_err e, int signal_number)
 {
@@ -234,6 +240,7 @@ static void on_reached(struct run *run, const struct hop *hop)
     /* Nobody could find it there. As ssh, this stays what was started (the parent waits for its end). */
     bool stays =
         args->is_persistent && !args->has_guest && !args->options.fork_after_auth && run->is_unshared;
+    run->is_up = run->is_up || hop->name == NULL;
     if (hop->name != NULL && !run->is_ending && start_next(run, &run->error) != ADIT_E_OK)
         stop_last(run);
     else if (hop->name == NULL && run->background != NULL && !stays)
@@ -277,9 +284,9 @@ static void signals_serve(struct run *run)
             shell_on_resize(&run->shell);
         if (number == SIGTSTP || number == SIGCONT || number == SIGWINCH)
             continue;
-        /* The first one ends the last hop well, and then the others; the second all at once. ssh does not
-         * wait for a command. */
-        if (run->is_stopping || run->shell.is_wanted)
+        /* The first one ends the last hop well, and then the others; the second all at once. ssh waits for
+         * nothing, and a command is never waited for. */
+        if (run->is_stopping || run->shell.is_wanted || run->args->is_ssh)
             stop_all(run);
         else
             stop_last(run);
@@ -442,8 +449,10 @@ int run_connection(const struct args *args, struct background *background)
         e = connect_and_serve(&run, &err);
     shell_end(&run.shell);
     int number = signals_seen();
-    if (number != 0)
-        log_format(LOG_LEVEL_INFO, "Killed by signal %d.", number);
+    if (!args->options.exit_codes && run_is_clean_end(run.is_up, run.shell.is_wanted, number))
+        e = ADIT_E_OK, number = 0;
+    if (number != 0) /* ssh says so with -v alone: whoever ended it knows */
+        log_format(args->is_ssh ? LOG_LEVEL_VERBOSE : LOG_LEVEL_INFO, "Killed by signal %d.", number);
     else if (e != ADIT_E_OK)
         failure_tell(args, e, &err);
     ready_wipe(&run.ready);

@@ -12,6 +12,9 @@
  * status. background: who waits until the forwards are up (-f), or NULL: it stays in the foreground. */
 int run_connection(const struct args *args, struct background *background);
 
+/* ssh: a connection that was up, without a session, and was told to end by SIGTERM ended as it should (0). */
+bool run_is_clean_end(bool was_up, bool has_session, int signal_number);
+
 /* ssh's 255 for any failure, or the finer codes of AditExitCodes. signal_number: 0, or what ended it. */
 int run_exit_status(bool exit_codes, enum adit_err e, int signal_number);
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from harness import servers, traffic
-from harness.client import ADIT
+from harness.client import ADIT, Client
 from harness.wait import wait_until
 
 
@@ -30,13 +30,49 @@ def test_idle_tunnel_ends_at_once(kit, sshd, echo, sig):
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("option, sig, status", [("no", signal.SIGTERM, 255), ("yes", signal.SIGTERM, 143),
-                                                 ("yes", signal.SIGINT, 130)])
+@pytest.mark.parametrize("option, sig, status", [("no", signal.SIGTERM, 0), ("no", signal.SIGINT, 255),
+                                                 ("yes", signal.SIGTERM, 143), ("yes", signal.SIGINT, 130)])
 def test_exit_status_after_a_signal(kit, sshd, echo, option, sig, status, adit_only):
-    """255 as ssh; with AditExitCodes 128 and the signal's number."""
+    """As ssh: 255, but SIGTERM is how a tunnel is ended (-N): 0. With AditExitCodes 128 and the signal's number."""
     client, addr = kit.local(sshd, echo, "-o", f"AditExitCodes={option}")
     assert traffic.ask(addr) == b"ping"
     assert client.stop(sig) == status
+
+
+@pytest.mark.quick
+def test_what_is_said_of_a_signal(kit, sshd, adit_only):
+    """Called as ssh nothing, but with -v, as ssh: whoever runs it as a helper has ended it on purpose."""
+    link = kit.folder / "ssh"
+    link.symlink_to(ADIT)
+    for program, flags, said in (("/usr/bin/ssh", [], False), (link, [], False), ("/usr/bin/ssh", ["-v"], True),
+                                 (link, ["-v"], True), (ADIT, [], True)):
+        kit.trust(sshd)
+        argv = [program, *kit.base(), "-p", sshd.port, "-l", sshd.user, *flags, "127.0.0.1", "echo up; sleep 60"]
+        client = Client(argv, kit.env())
+        kit.clients.append(client)
+        client.wait_out("up")
+        assert client.stop(signal.SIGTERM) == 255
+        assert ("Killed by signal 15." in client.err.text) == said, (argv, client.err.text)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("sig, status", [(signal.SIGTERM, 0), (signal.SIGINT, 255)])
+def test_a_tunnel_ends_as_with_ssh(kit, sshd, echo, sig, status, adit_only):
+    """Called as ssh: at once, whatever is open, with ssh's exit status and without a word."""
+    link = kit.folder / "ssh"
+    link.symlink_to(ADIT)
+    for program in ("/usr/bin/ssh", link):
+        kit.trust(sshd)
+        port = traffic.free_port()
+        client = Client([program, *kit.base(), "-p", sshd.port, "-l", sshd.user, "-N", "-L", f"{port}:{echo.target}",
+                         "127.0.0.1"], kit.env())
+        kit.clients.append(client)
+        wait_until(lambda: traffic.listeners(port), 15, "the listener")
+        with traffic.connect(("127.0.0.1", port)) as s:
+            s.sendall(b"ping")
+            assert s.recv(4) == b"ping"
+            assert client.stop(sig, 3) == status, program
+        assert client.err.text == "", program
 
 
 @pytest.mark.quick
