@@ -147,3 +147,16 @@ enum adit_err agent_call_after(struct file *reply, const char *path, struct span
     file_wipe(reply);
     return adit_fail(err, ADIT_E_AUTH, "agent %s: %s", path, c.why.text);
 }
+
+bool agent_is_there(const char *path)
+{
+    struct sock_addr to;
+    struct adit_error why = {ADIT_E_OK, ""};
+    bool done = false;
+    int fd = -1;
+    if (sock_addr_unix(&to, path, &why) != ADIT_E_OK)
+        return false;
+    enum adit_err e = sock_connect_start(&fd, &to, NULL, &done, &why);
+    sock_close(&fd);
+    return e == ADIT_E_OK || e == ADIT_E_LIMIT;
+}

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "client/agent_conn.h"
 #include "client/auth.h"
 #include "client/channel_rules.h"
 #include "client/host_keys.h"
@@ -452,11 +453,18 @@ static void make_config(struct client *c)
     c->config.log_level = level_of(o->log_level);
 }
 
+/* One that has gone (its socket's name is still in the environment) is not forwarded, as with ssh: each
+ * program at the far end would ask for it, and be told here that it is not there. */
 static enum adit_err choose_agent(struct client *c, const struct names *n, struct adit_error *err)
 {
     const struct options *o = c->options;
     const char *given = o->forward_agent_path != NULL ? o->forward_agent_path : o->identity_agent;
-    return identity_agent_path(&c->agent_path, given, &n->expand, err);
+    enum adit_err e = identity_agent_path(&c->agent_path, given, &n->expand, err);
+    if (c->agent_path != NULL && !agent_is_there(c->agent_path)) {
+        free(c->agent_path);
+        c->agent_path = NULL;
+    }
+    return e;
 }
 
 /* What hangs on names alone. */

@@ -138,6 +138,19 @@ static void test_nobody(void **state)
     assert_non_null(strstr(err.text, path));
 }
 
+static void test_is_there(void **state)
+{
+    (void)state;
+    struct server s;
+    (void)unlink(path);
+    assert_false(agent_is_there(path));
+    start(&s, "", 0, false);
+    assert_true(agent_is_there(path));
+    assert_true(agent_is_there(path)); /* nobody takes the second call out of the backlog */
+    stop(&s);
+    assert_false(agent_is_there(path)); /* the name is left */
+}
+
 /* An agent that serves two requests: both on one connection, or it hangs up over the first and takes the
  * other on the next one. */
 static void *serve_two(void *arg)
@@ -195,8 +208,9 @@ static int remove_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reply),    cmocka_unit_test(test_bad_replies),
-        cmocka_unit_test(test_deadline), cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_nobody),   cmocka_unit_test(test_something_first)};
+        cmocka_unit_test(test_reply),          cmocka_unit_test(test_bad_replies),
+        cmocka_unit_test(test_deadline),       cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_nobody),         cmocka_unit_test(test_is_there),
+        cmocka_unit_test(test_something_first)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

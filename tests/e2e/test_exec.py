@@ -254,3 +254,16 @@ def test_a_failed_forward_does_not_hide_the_status(kit, sshd):
         port = taken.getsockname()[1]
         assert run(kit, sshd, "-L", f"127.0.0.1:{port}:x:1", "exit 4")[0] == 4
         assert run(kit, sshd, "-o", "ExitOnForwardFailure=yes", "-L", f"127.0.0.1:{port}:x:1", "exit 4")[0] == 255
+
+
+@pytest.mark.quick
+def test_agent_that_has_gone(kit, sshd, adit_only):
+    """SSH_AUTH_SOCK of an agent that has ended, as in an old tmux: it is not forwarded, and nothing is said."""
+    socket_path = kit.folder / "gone"
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(str(socket_path))
+    for path in (socket_path, kit.folder / "never"):
+        words = argv(kit, sshd, "echo x$SSH_AUTH_SOCK")
+        done = subprocess.run([words[0], "-A", *words[1:]], capture_output=True, env=kit.env(SSH_AUTH_SOCK=str(path)),
+                              stdin=subprocess.DEVNULL, timeout=60)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"x\n", b"")
