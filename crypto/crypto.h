@@ -229,6 +229,17 @@ void pem_md5_kdf(struct span passphrase, const uint8_t salt[8], uint8_t *out, si
 void pbkdf2(enum hash_alg alg, struct span passphrase, struct span salt, uint32_t rounds, uint8_t *out,
             size_t out_len);
 
+/* RFC 7292 §B.2 with SHA-1: purpose 1 makes a key, 2 an IV. A passphrase is UTF-8 and at most
+ * PKCS12_PASSPHRASE_MAX bytes, a salt at most 64. False: they are not. */
+enum { PKCS12_PASSPHRASE_MAX = 1024 };
+bool pkcs12_kdf(uint8_t purpose, struct span passphrase, struct span salt, uint32_t rounds, uint8_t *out,
+                size_t out_len) ADIT_MUST_USE;
+/* scrypt, RFC 7914. cost is a power of two; what the three numbers would have us take of memory and time is
+ * bounded: scrypt_is_affordable. False: no memory. */
+bool scrypt_is_affordable(uint64_t cost, uint32_t block_size, uint32_t parallel);
+bool scrypt_kdf(struct span passphrase, struct span salt, uint64_t cost, uint32_t block_size,
+                uint32_t parallel, uint8_t *out, size_t out_len) ADIT_MUST_USE;
+
 /* In place. n % 8 == 0. */
 void des3_cbc_decrypt(const uint8_t key[24], const uint8_t iv[8], uint8_t *data, size_t n);
 /* In place. key_len 16, 24 or 32. */

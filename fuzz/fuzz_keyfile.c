@@ -36,7 +36,8 @@ static void check_sealed(struct span text)
         !base64_decode((struct wspan){scratch, sizeof scratch}, pem.body, true, &n))
         return;
     if (pem.is_encrypted ||
-        (der_seal_read_pkcs8(&seal, (struct wspan){scratch, n}) == DER_OK && seal.rounds <= 5000))
+        (der_seal_read_pkcs8(&seal, (struct wspan){scratch, n}) == DER_OK && seal.rounds <= 5000 &&
+         (uint64_t)seal.cost * seal.block_size * seal.parallel <= 5000))
         check(text, &passphrase);
 }
 

@@ -45,8 +45,16 @@ static const struct seal {
     const char *name;
     size_t key_len, iv_len, block_len, tag_len;
 } seals[] = {
-    {"none", 0, 0, 8, 0},          {"aes256-ctr", 32, 16, 16, 0}, {"aes192-ctr", 24, 16, 16, 0},
-    {"aes128-ctr", 16, 16, 16, 0}, {"aes256-cbc", 32, 16, 16, 0}, {"aes256-gcm@openssh.com", 32, 12, 16, 16},
+    {"none", 0, 0, 8, 0},
+    {"aes256-ctr", 32, 16, 16, 0},
+    {"aes192-ctr", 24, 16, 16, 0},
+    {"aes128-ctr", 16, 16, 16, 0},
+    {"aes256-cbc", 32, 16, 16, 0},
+    {"aes192-cbc", 24, 16, 16, 0},
+    {"aes128-cbc", 16, 16, 16, 0},
+    {"3des-cbc", 24, 8, 8, 0},
+    {"aes256-gcm@openssh.com", 32, 12, 16, 16},
+    {"aes128-gcm@openssh.com", 16, 12, 16, 16},
 };
 
 struct envelope {
@@ -118,7 +126,9 @@ static bool envelope_open(struct envelope *e, struct span passphrase)
         passphrase.n > 0 && bcrypt_pbkdf(passphrase, e->salt, e->rounds, material, s->key_len + s->iv_len);
     if (ok && s->tag_len > 0)
         ok = aes_gcm_open(key, iv, (struct span){0}, e->secret.p, e->secret.n, e->tag.p);
-    else if (ok && strcmp(s->name, "aes256-cbc") == 0)
+    else if (ok && strcmp(s->name, "3des-cbc") == 0)
+        des3_cbc_decrypt(key.p, iv, e->secret.p, e->secret.n);
+    else if (ok && strstr(s->name, "-cbc") != NULL)
         aes_cbc_decrypt(key, iv, e->secret.p, e->secret.n);
     else if (ok)
         aes_ctr_xor(key, iv, e->secret.p, e->secret.n);
@@ -290,8 +300,10 @@ static enum keyfile_status parse_sealed(struct keyfile *out, const struct pem *p
     if (result == DER_CORRUPT)
         return corrupt(err, "what it says about its encryption");
     if (result == DER_UNSUPPORTED)
-        return unsupported(err,
-                           "the key file's encryption is not known; convert it with ssh-keygen -p -f FILE");
+        return unsupported(
+            err,
+            "the key file's encryption is not known; convert it with ssh-keygen -p -f FILE, or openssl pkcs8 "
+            "-topk8");
     return open_der(out, &seal, pem->is_encrypted ? pem->label : pkcs8, passphrase, err);
 }
 

@@ -66,7 +66,7 @@ enum der_result der_seal_read_pem(struct der_seal *seal, struct span dek_info, s
 {
     struct span rest = dek_info, name = {0};
     memset(seal, 0, sizeof *seal);
-    seal->is_md5 = true;
+    seal->kdf = DER_KDF_MD5;
     seal->data = data;
     if (!names_next(&rest, &name))
         return DER_CORRUPT;
@@ -97,26 +97,55 @@ static enum der_result read_prf(struct der_seal *seal, struct rd *r)
     return DER_UNSUPPORTED;
 }
 
+/* An INTEGER above zero; UINT32_MAX stands for all that are larger. */
+static bool read_count(struct rd *r, uint32_t *out)
+{
+    struct span number = der_read_uint(r);
+    *out = number.n > 4 ? UINT32_MAX : 0;
+    for (size_t i = 0; i < number.n && number.n <= 4; i++)
+        *out = *out << 8 | number.p[i];
+    return rd_ok(r) && number.n > 0;
+}
+
+static enum der_result read_pbkdf2(struct der_seal *seal, struct rd *params)
+{
+    seal->kdf = DER_KDF_PBKDF2;
+    seal->salt = der_read(params, DER_OCTET_STRING);
+    if (!read_count(params, &seal->rounds))
+        return DER_CORRUPT;
+    if (seal->rounds > DER_SEAL_ROUNDS_MAX)
+        return DER_UNSUPPORTED;
+    der_skip_optional(params, DER_INTEGER); /* the key's length, which the cipher says too */
+    return read_prf(seal, params);
+}
+
+/* RFC 7914 §7. */
+static enum der_result read_scrypt(struct der_seal *seal, struct rd *params)
+{
+    seal->kdf = DER_KDF_SCRYPT;
+    seal->salt = der_read(params, DER_OCTET_STRING);
+    bool is_whole = read_count(params, &seal->cost) && read_count(params, &seal->block_size) &&
+                    read_count(params, &seal->parallel);
+    der_skip_optional(params, DER_INTEGER);
+    if (!is_whole || !rd_done(params))
+        return DER_CORRUPT;
+    return scrypt_is_affordable(seal->cost, seal->block_size, seal->parallel) ? DER_OK : DER_UNSUPPORTED;
+}
+
 static enum der_result read_kdf(struct der_seal *seal, struct span kdf)
 {
     static const struct span pbkdf2_oid = SPAN_LIT("\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0c");
+    static const struct span scrypt_oid = SPAN_LIT("\x2b\x06\x01\x04\x01\xda\x47\x04\x0b");
     struct rd r = rd_init(kdf);
     struct span oid = der_read(&r, DER_OID);
     if (!rd_ok(&r))
         return DER_CORRUPT;
-    if (!span_eq(oid, pbkdf2_oid))
+    if (!span_eq(oid, pbkdf2_oid) && !span_eq(oid, scrypt_oid))
         return DER_UNSUPPORTED;
     struct rd params = rd_init(der_read(&r, DER_SEQUENCE));
-    seal->salt = der_read(&params, DER_OCTET_STRING);
-    struct span rounds = der_read_uint(&params);
-    if (!rd_done(&r) || !rd_ok(&params) || rounds.n == 0)
+    if (!rd_done(&r))
         return DER_CORRUPT;
-    for (size_t i = 0; i < rounds.n && rounds.n <= 4; i++)
-        seal->rounds = seal->rounds << 8 | rounds.p[i];
-    if (rounds.n > 4 || seal->rounds > DER_SEAL_ROUNDS_MAX)
-        return DER_UNSUPPORTED;
-    der_skip_optional(&params, DER_INTEGER); /* the key's length, which the cipher says too */
-    return read_prf(seal, &params);
+    return span_eq(oid, scrypt_oid) ? read_scrypt(seal, &params) : read_pbkdf2(seal, &params);
 }
 
 static enum der_result read_cipher(struct der_seal *seal, struct span cipher)
@@ -137,9 +166,34 @@ static enum der_result read_cipher(struct der_seal *seal, struct span cipher)
     return DER_OK;
 }
 
+/* RFC 7292 §C: pbeWithSHAAnd3-KeyTripleDES-CBC. */
+static enum der_result read_pkcs12(struct der_seal *seal, struct rd *alg)
+{
+    struct rd params = rd_init(der_read(alg, DER_SEQUENCE));
+    seal->kdf = DER_KDF_PKCS12;
+    seal->salt = der_read(&params, DER_OCTET_STRING);
+    if (!read_count(&params, &seal->rounds) || !rd_done(&params) || !rd_done(alg) || seal->salt.n == 0)
+        return DER_CORRUPT;
+    for (size_t i = 0; i < ADIT_COUNT(ciphers); i++)
+        if (ciphers[i].is_des)
+            set_cipher(seal, &ciphers[i]);
+    return seal->rounds <= DER_SEAL_ROUNDS_MAX && seal->salt.n <= 64 ? DER_OK : DER_UNSUPPORTED;
+}
+
+static enum der_result read_pbes2(struct der_seal *seal, struct rd *alg)
+{
+    struct rd params = rd_init(der_read(alg, DER_SEQUENCE));
+    struct span kdf = der_read(&params, DER_SEQUENCE), cipher = der_read(&params, DER_SEQUENCE);
+    if (!rd_done(alg) || !rd_done(&params))
+        return DER_CORRUPT;
+    enum der_result result = read_kdf(seal, kdf);
+    return result == DER_OK ? read_cipher(seal, cipher) : result;
+}
+
 enum der_result der_seal_read_pkcs8(struct der_seal *seal, struct wspan der)
 {
     static const struct span pbes2 = SPAN_LIT("\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0d");
+    static const struct span pkcs12 = SPAN_LIT("\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x01\x03");
     struct rd outer = rd_init(span_make(der.p, der.n));
     struct rd r = rd_init(der_read(&outer, DER_SEQUENCE));
     struct rd alg = rd_init(der_read(&r, DER_SEQUENCE));
@@ -147,16 +201,10 @@ enum der_result der_seal_read_pkcs8(struct der_seal *seal, struct wspan der)
     memset(seal, 0, sizeof *seal);
     if (!rd_done(&outer) || !rd_done(&r) || !rd_ok(&alg))
         return DER_CORRUPT;
-    if (!span_eq(oid, pbes2))
+    if (!span_eq(oid, pbes2) && !span_eq(oid, pkcs12))
         return DER_UNSUPPORTED;
-    struct rd params = rd_init(der_read(&alg, DER_SEQUENCE));
-    struct span kdf = der_read(&params, DER_SEQUENCE), cipher = der_read(&params, DER_SEQUENCE);
-    if (!rd_done(&alg) || !rd_done(&params))
-        return DER_CORRUPT;
     seal->data = (struct wspan){der.p + (data.p - der.p), data.n};
-    enum der_result result = read_kdf(seal, kdf);
-    if (result == DER_OK)
-        result = read_cipher(seal, cipher);
+    enum der_result result = span_eq(oid, pbes2) ? read_pbes2(seal, &alg) : read_pkcs12(seal, &alg);
     return result == DER_OK && !data_is_whole(seal) ? DER_CORRUPT : result;
 }
 
@@ -175,18 +223,34 @@ static bool strip_padding(const struct der_seal *seal, struct span *opened)
     return true;
 }
 
+static bool derive(struct der_seal *seal, struct span passphrase, uint8_t key[static 32])
+{
+    switch (seal->kdf) {
+    case DER_KDF_MD5:
+        pem_md5_kdf(passphrase, seal->iv, key, seal->key_len);
+        return true;
+    case DER_KDF_PBKDF2:
+        pbkdf2(seal->prf, passphrase, seal->salt, seal->rounds, key, seal->key_len);
+        return true;
+    case DER_KDF_SCRYPT:
+        return scrypt_kdf(passphrase, seal->salt, seal->cost, seal->block_size, seal->parallel, key,
+                          seal->key_len);
+    case DER_KDF_PKCS12:
+        return pkcs12_kdf(1, passphrase, seal->salt, seal->rounds, key, seal->key_len) &&
+               pkcs12_kdf(2, passphrase, seal->salt, seal->rounds, seal->iv, seal->block_len);
+    }
+    return false;
+}
+
 bool der_seal_open(struct der_seal *seal, struct span passphrase, struct span *opened)
 {
     uint8_t key[32];
     *opened = (struct span){0};
-    if (seal->is_md5)
-        pem_md5_kdf(passphrase, seal->iv, key, seal->key_len);
-    else
-        pbkdf2(seal->prf, passphrase, seal->salt, seal->rounds, key, seal->key_len);
-    if (seal->is_des)
+    bool is_derived = derive(seal, passphrase, key);
+    if (is_derived && seal->is_des)
         des3_cbc_decrypt(key, seal->iv, seal->data.p, seal->data.n);
-    else
+    else if (is_derived)
         aes_cbc_decrypt(span_make(key, seal->key_len), seal->iv, seal->data.p, seal->data.n);
     adit_wipe(key, sizeof key);
-    return strip_padding(seal, opened);
+    return is_derived && strip_padding(seal, opened);
 }

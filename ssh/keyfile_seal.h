@@ -1,7 +1,8 @@
 /*
  * keyfile_seal.h - the encryption around a secret key in DER: RFC 1421's headers as OpenSSL writes them, and
- * PKCS#8's EncryptedPrivateKeyInfo (RFC 5958 §3) with PBES2 (RFC 8018 §6.2: PBKDF2 and AES or triple DES in
- * CBC). For keyfile.c. PBES1, scrypt, RC2, Camellia and the like are unsupported.
+ * PKCS#8's EncryptedPrivateKeyInfo (RFC 5958 §3) with PBES2 (RFC 8018 §6.2: PBKDF2 or scrypt, and AES or
+ * triple DES in CBC) or PKCS#12's derivation and triple DES. For keyfile.c. Single DES, RC2, Camellia and the
+ * like are unsupported: OpenSSL itself has given most of them up.
  */
 #ifndef SSH_KEYFILE_SEAL_H
 #define SSH_KEYFILE_SEAL_H
@@ -14,15 +15,23 @@
  */
 enum { DER_SEAL_ROUNDS_MAX = 10 * 1000 * 1000 };
 
+enum der_kdf {
+    DER_KDF_MD5, /* with the IV's first 8 bytes as its salt */
+    DER_KDF_PBKDF2,
+    DER_KDF_SCRYPT, /* takes up to 32 MiB of memory for a while */
+    DER_KDF_PKCS12, /* makes the IV too */
+};
+
 struct der_seal {
     bool is_des; /* triple DES; else AES with a key of key_len */
     size_t key_len, block_len;
     uint8_t iv[16]; /* block_len of them */
-    bool is_md5;    /* the derivation: MD5 with the IV's first 8 bytes as its salt, else PBKDF2 */
-    enum hash_alg prf;
+    enum der_kdf kdf;
+    enum hash_alg prf; /* of PBKDF2 */
     struct span salt;
-    uint32_t rounds;
-    struct wspan data; /* sealed */
+    uint32_t rounds;                     /* of PBKDF2 and PKCS#12 */
+    uint32_t cost, block_size, parallel; /* of scrypt: they are affordable */
+    struct wspan data;                   /* sealed */
 };
 
 /* dek_info: the value of the header, "AES-128-CBC,IV in hex"; data: what the PEM body has. */

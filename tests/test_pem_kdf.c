@@ -37,6 +37,79 @@ static void pbkdf2_answers(void **state)
     }
 }
 
+/* As Gutmann's test vectors of PKCS#12 have them; the last by openssl kdf. */
+static void pkcs12_answers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *password, *salt;
+        uint32_t rounds;
+        uint8_t purpose;
+        const char *out;
+    } rows[] = {
+        {"smeg", "0a58cf64530d823f", 1, 1, "8aaae6297b6cb04642ab5b077851284eb7128f1a2a7fbca3"},
+        {"smeg", "0a58cf64530d823f", 1, 2, "79993dfe048d3b76"},
+        {"queeg", "05dec959acff72f7", 1000, 1, "ed2034e36328830ff09df1e1a07dd357185dac0d4f9eb3d4"},
+        {"queeg", "05dec959acff72f7", 1000, 2, "11dedad7758d4860"},
+    };
+    uint8_t salt[65] = {0}, want[32], out[32], long_one[PKCS12_PASSPHRASE_MAX + 1] = {0};
+    for (size_t i = 0; i < ADIT_COUNT(rows); i++) {
+        size_t salt_len = hex_bytes(salt, sizeof salt, rows[i].salt),
+               n = hex_bytes(want, sizeof want, rows[i].out);
+        assert_true(pkcs12_kdf(rows[i].purpose, span_str(rows[i].password), span_make(salt, salt_len),
+                               rows[i].rounds, out, n));
+        assert_memory_equal(out, want, n);
+    }
+    struct span eight = span_make(salt, 8);
+    assert_true(pkcs12_kdf(1, span_str("p\xc3\xa4ss \xe2\x82\xac"), eight, 1, out, 24));
+    assert_true(pkcs12_kdf(1, span_make(long_one, PKCS12_PASSPHRASE_MAX), span_make(salt, 64), 1, out, 24));
+    assert_false(pkcs12_kdf(1, span_make(long_one, PKCS12_PASSPHRASE_MAX + 1), eight, 1, out, 24));
+    static const char *const no_utf8[] = {"\xff", "\xc3", "\xc3x", "\xe2\x82", "\xf0\x9f\x98\x80", "\x80"};
+    for (size_t i = 0; i < ADIT_COUNT(no_utf8); i++)
+        assert_false(pkcs12_kdf(1, span_str(no_utf8[i]), eight, 1, out, 24));
+    assert_false(pkcs12_kdf(1, span_str("x"), span_make(salt, 65), 1, out, 24));
+    assert_false(pkcs12_kdf(1, span_str("x"), (struct span){0}, 1, out, 24));
+}
+
+/* RFC 7914 §12. */
+static void scrypt_answers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *password, *salt;
+        uint64_t cost;
+        uint32_t block_size, parallel;
+        const char *out;
+    } rows[] = {
+        {"", "", 16, 1, 1,
+         "77d6576238657b203b19ca42c18a0497f16b4844e3074ae8dfdffa3fede21442"
+         "fcd0069ded0948f8326a753a0fc81f17e8d3e0fb2e0d3628cf35e20c38d18906"},
+        {"password", "NaCl", 1024, 8, 16,
+         "fdbabe1c9d3472007856e7190d01e9fe7c6ad7cbc8237830e77376634b373162"
+         "2eaf30d92e22a3886ff109279d9830dac727afb94a83ee6d8360cbdfa2cc0640"},
+    };
+    for (size_t i = 0; i < ADIT_COUNT(rows); i++) {
+        uint8_t want[64], out[64];
+        size_t n = hex_bytes(want, sizeof want, rows[i].out);
+        assert_true(scrypt_kdf(span_str(rows[i].password), span_str(rows[i].salt), rows[i].cost,
+                               rows[i].block_size, rows[i].parallel, out, n));
+        assert_memory_equal(out, want, n);
+    }
+}
+
+static void scrypt_bounds(void **state)
+{
+    (void)state;
+    assert_true(scrypt_is_affordable(16384, 8, 1) && scrypt_is_affordable(2, 1, 1) &&
+                scrypt_is_affordable(16384, 8, 16));
+    static const uint64_t bad[][3] = {
+        {0, 8, 1},     {1, 8, 1},      {3, 8, 1},          {16384, 0, 1},      {16384, 8, 0},
+        {32768, 8, 1}, {16384, 8, 17}, {2, UINT32_MAX, 1}, {2, 1, UINT32_MAX}, {(uint64_t)1 << 63, 1, 1},
+        {262144, 1, 1}};
+    for (size_t i = 0; i < ADIT_COUNT(bad); i++)
+        assert_false(scrypt_is_affordable(bad[i][0], (uint32_t)bad[i][1], (uint32_t)bad[i][2]));
+}
+
 static void md5_derivation(void **state)
 {
     (void)state;
@@ -71,9 +144,8 @@ static int start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pbkdf2_answers),
-        cmocka_unit_test(md5_derivation),
-        cmocka_unit_test(triple_des),
+        cmocka_unit_test(pbkdf2_answers), cmocka_unit_test(pkcs12_answers), cmocka_unit_test(scrypt_answers),
+        cmocka_unit_test(scrypt_bounds),  cmocka_unit_test(md5_derivation), cmocka_unit_test(triple_des),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }

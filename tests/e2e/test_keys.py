@@ -1,5 +1,7 @@
 """Private keys: every format and source, and every way in which one is unusable."""
+import base64
 import os
+import subprocess
 
 import pytest
 
@@ -71,6 +73,67 @@ def test_passphrase(kit, server, echo, formats, name, askpass):
     """Each cipher of an encrypted key file, with the passphrase by SSH_ASKPASS."""
     key = keys.copy_private(formats[name], kit.folder / "locked")
     works(kit, server, echo, key=key, batch=False, env=askpass("pass phrase"))
+
+
+OPENSSH_CIPHERS = ["aes128-ctr", "aes192-ctr", "aes128-cbc", "aes192-cbc", "3des-cbc", "aes128-gcm@openssh.com"]
+PEM_CIPHERS = ["-aes128", "-aes192", "-aes256", "-des3"]
+PKCS8_WAYS = [["-v2", "aes-128-cbc"], ["-v2", "aes-192-cbc"], ["-v2", "aes-256-cbc"], ["-v2", "des3"], ["-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA1"],
+              ["-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA512"], ["-scrypt"], ["-scrypt", "-scrypt_N", "1024", "-scrypt_r", "8", "-scrypt_p", "4"],
+              ["-v1", "PBE-SHA1-3DES"]]
+
+
+def read_by_ssh_keygen(path):
+    return subprocess.run(["ssh-keygen", "-y", "-P", "pass phrase", "-f", str(path)], stdin=subprocess.DEVNULL, capture_output=True,
+                          check=False).returncode == 0
+
+
+def logs_in_with(kit, server, echo, askpass, path):
+    """What ssh itself reads does, and without the public file beside it."""
+    path.chmod(0o600)
+    assert read_by_ssh_keygen(path)
+    works(kit, server, echo, key=path, batch=False, env=askpass("pass phrase"))
+
+
+@pytest.mark.parametrize("cipher", OPENSSH_CIPHERS)
+def test_ciphers_of_openssh_files(kit, server, echo, formats, askpass, cipher):
+    path = keys.copy_private(formats["openssh-ecdsa256"], kit.folder / "sealed")
+    subprocess.run(["ssh-keygen", "-q", "-p", "-Z", cipher, "-P", "", "-N", "pass phrase", "-f", str(path)], check=True, capture_output=True)
+    logs_in_with(kit, server, echo, askpass, path)
+
+
+@pytest.mark.parametrize("cipher", PEM_CIPHERS)
+@pytest.mark.parametrize("name", ["pkcs1-rsa", "sec1-ecdsa"])
+def test_ciphers_of_pem_files(kit, server, echo, formats, askpass, name, cipher):
+    """openssl's own encryption below DEK-Info."""
+    path = kit.folder / "sealed"
+    command = ["openssl", "rsa", "-traditional"] if "rsa" in name else ["openssl", "ec"]
+    subprocess.run([*command, cipher, "-passout", "pass:pass phrase", "-in", str(formats[name]), "-out", str(path)], check=True, capture_output=True)
+    assert "DEK-Info" in path.read_text()
+    logs_in_with(kit, server, echo, askpass, path)
+
+
+@pytest.mark.parametrize("way", PKCS8_WAYS, ids=lambda w: "".join(w).strip("-"))
+def test_ciphers_of_pkcs8_files(kit, server, echo, formats, askpass, way):
+    """Each derivation and cipher that openssl writes and ssh reads."""
+    path = kit.folder / "sealed"
+    subprocess.run(["openssl", "pkcs8", "-topk8", *way, "-passout", "pass:pass phrase", "-in", str(formats["pkcs8-ecdsa"]), "-out", str(path)],
+                   check=True, capture_output=True)
+    logs_in_with(kit, server, echo, askpass, path)
+
+
+def test_scrypt_that_costs_too_much(kit, server, formats, askpass):
+    """More memory than OpenSSL itself would take: refused, with what to do."""
+    path = kit.folder / "sealed"
+    subprocess.run(["openssl", "pkcs8", "-topk8", "-scrypt", "-scrypt_N", "16384", "-scrypt_r", "8", "-scrypt_p", "1", "-passout", "pass:pass phrase", "-in",
+                    str(formats["pkcs8-ecdsa"]), "-out", str(path)], check=True, capture_output=True)
+    lines = path.read_text().splitlines()
+    der = base64.b64decode("".join(lines[1:-1])).replace(b"\x02\x02\x40\x00\x02\x01\x08", b"\x02\x02\x40\x00\x02\x01\x7f")
+    path.write_text(f"{lines[0]}\n{base64.b64encode(der).decode()}\n{lines[-1]}\n")
+    path.chmod(0o600)
+    client = kit.connect(server, "-N", key=path, batch=False, env=askpass("pass phrase"))
+    assert client.finish() == 255
+    assert "encryption is not known" in client.err.text and "ssh-keygen -p" in client.err.text
+    assert not read_by_ssh_keygen(path)
 
 
 @pytest.mark.quick
