@@ -134,7 +134,7 @@ static void set_line(struct parse *p, const char *line)
     struct adit_error why = {0};
     enum adit_err e = options_set_line(&p->args->options, line, &why);
     if (e != ADIT_E_OK)
-        (void)adit_fail(p->err, e, "command-line: line 0: %s", why.text);
+        (void)options_bad_line(p->err, e, "command-line", 0, why.text);
 }
 
 static void usage(struct parse *p)
@@ -267,7 +267,7 @@ static void set_user(struct parse *p, const char *user)
     if (!destination_user_is_fine(user))
         (void)adit_fail(p->err, ADIT_E_USAGE, "remote username contains invalid characters: '%s'", user);
     else
-        noted(options_default(&p->args->options, "User", user, p->err));
+        noted(options_set_user(&p->args->options, user, p->err));
 }
 
 static void add_identity(struct parse *p, const char *name)
@@ -418,7 +418,7 @@ static void set_destination(struct parse *p, const char *text)
     }
     memcpy(p->args->host, d.host, sizeof d.host);
     if (d.user[0] != 0)
-        noted(options_default(&p->args->options, "User", d.user, p->err));
+        noted(options_set_user(&p->args->options, d.user, p->err));
     if (d.port != 0) {
         (void)adit_format(port, sizeof port, "%u", (unsigned)d.port);
         noted(options_default(&p->args->options, "Port", port, p->err));

@@ -17,7 +17,9 @@
 #include "cli/run.h"
 #include "client/client.h"
 #include "client/options_dump.h"
+#include "client/secret_store.h"
 #include "client/ssh_config.h"
+#include "net/child.h"
 
 /* A parent may have closed some of these; what we open must not become one of them. */
 static bool standard_descriptors_open(void)
@@ -35,15 +37,20 @@ static void usage_show(const struct args *args, int fd)
     (void)log_write_all(fd, text, strlen(text));
 }
 
-static int usage_error(const struct args *args, const struct adit_error *err)
+/* ssh's words stand alone, as programs expect them. */
+static void complain(const struct args *args, const char *text)
 {
     char line[LIMIT_ERROR_TEXT + 16];
-    /* ssh's words stand alone, as programs expect them. */
     if (args->is_ssh)
-        (void)adit_format(line, sizeof line, "%s", err->text);
+        (void)adit_format(line, sizeof line, "%s", text);
     else
-        (void)adit_format(line, sizeof line, "%s: %s", args->program, err->text);
+        (void)adit_format(line, sizeof line, "%s: %s", args->program, text);
     log_always(line);
+}
+
+static int usage_error(const struct args *args, const struct adit_error *err)
+{
+    complain(args, err->text);
     if (args->wants_usage)
         usage_show(args, STDERR_FILENO);
     /* To whoever wrote it an option that is not there yet is a wrong one. */
@@ -64,10 +71,19 @@ static void on_debug(void *ctx, const char *line)
     log_line(LOG_LEVEL_DEBUG1, line);
 }
 
+static void on_bad_line(void *ctx, const char *text)
+{
+    complain(ctx, text);
+}
+
 static enum adit_err read_configuration(struct args *args, struct adit_error *err)
 {
-    const struct ssh_config_query query = {
-        .host = args->host, .file = args->config_file, .remote_command = args->command, .debug = on_debug};
+    const struct ssh_config_query query = {.host = args->host,
+                                           .file = args->config_file,
+                                           .remote_command = args->command,
+                                           .bad_line = on_bad_line,
+                                           .debug = on_debug,
+                                           .ctx = args};
     enum adit_err e = ssh_config_resolve(&args->options, &query, err);
     log_set_level((enum log_level)args->options.log_level);
     if (e == ADIT_E_OK && args->use_syslog) /* a file may have chosen the facility */
@@ -120,7 +136,7 @@ static int show_config(const struct args *args, struct adit_error *err)
 {
     struct texts lines;
     texts_init(&lines);
-    enum adit_err e = options_dump(&args->options, args->host, args->is_ssh, &lines, err);
+    enum adit_err e = options_dump(&args->options, args->host, &lines, err);
     bool written = true;
     for (size_t i = 0; i < lines.count && e == ADIT_E_OK && written; i++)
         written = log_write_all(STDOUT_FILENO, lines.item[i], strlen(lines.item[i])) &&
@@ -203,6 +219,7 @@ int main(int argc, char **argv)
     struct adit_error err = {0};
     if (!standard_descriptors_open())
         return 255;
+    child_guard_descriptors();
     /* First of all: the order of the algorithms, which options change, depends on what the CPU can do. */
     enum adit_err e = client_setup(&err);
     if (e == ADIT_E_OK)
@@ -210,5 +227,6 @@ int main(int argc, char **argv)
     (void)e; /* also in err */
     int status = run(&args, &err);
     args_wipe(&args);
+    secret_store_wipe();
     return status;
 }

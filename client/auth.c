@@ -87,11 +87,9 @@ static const char *rsa_weaker(const struct identity *id)
 static void offer(struct auth *a, struct session_question *q, struct identity *id, const char *alg,
                   bool probe)
 {
-    char fingerprint[KEY_FINGERPRINT_LEN + 1];
-    key_fingerprint(identity_plain(id), fingerprint);
-    say(a, LOG_LEVEL_DEBUG1, "Offering public key: %s %s%s %s%s%s%s", id->name, key_short_name(id->type),
-        id->is_cert ? "-CERT" : "", fingerprint, id->is_named ? " explicit" : "",
-        id->in_agent ? " agent" : "", probe ? "" : " signed");
+    char text[IDENTITY_TEXT_CAP];
+    identity_describe(id, text);
+    say(a, LOG_LEVEL_DEBUG1, "Offering public key: %s%s", text, probe ? "" : " signed");
     q->credential = a->tried = SESSION_CREDENTIAL_PUBLICKEY;
     q->key_blob = span_make(id->blob, id->blob_len);
     q->key_alg = span_str(alg);

@@ -51,6 +51,11 @@ static void link_debug(void *ctx, const char *line)
     link_log(ctx, LOG_LEVEL_DEBUG1, line);
 }
 
+static void link_bad_line(void *ctx, const char *text)
+{
+    link_log(ctx, LOG_LEVEL_ERROR, text);
+}
+
 static bool link_ask(void *ctx, enum prompt_kind kind, const char *text, char *answer, size_t cap)
 {
     const struct link *l = ctx;
@@ -107,7 +112,7 @@ static enum adit_err set_given(struct link *l, struct span jump, struct adit_err
     enum adit_err e = text != NULL ? ADIT_E_OK : adit_fail(err, ADIT_E_MEMORY, "out of memory");
     (void)adit_format(port, sizeof port, "%u", (unsigned)l->spec.port);
     if (e == ADIT_E_OK && l->spec.user[0] != 0)
-        e = options_default(&l->own, "User", l->spec.user, err);
+        e = options_set_user(&l->own, l->spec.user, err);
     if (e == ADIT_E_OK && l->spec.port != 0)
         e = options_default(&l->own, "Port", port, err);
     if (e == ADIT_E_OK && jump.n > 0)
@@ -138,8 +143,11 @@ static enum adit_err resolve_options(const struct chain *c, struct link *l, stru
 {
     struct adit_error why = {ADIT_E_OK, ""};
     const struct options *destination = c->links[0]->options;
-    const struct ssh_config_query query = {
-        .host = l->spec.host, .file = c->config_file, .debug = link_debug, .ctx = l};
+    const struct ssh_config_query query = {.host = l->spec.host,
+                                           .file = c->config_file,
+                                           .bad_line = link_bad_line,
+                                           .debug = link_debug,
+                                           .ctx = l};
     enum adit_err e = set_given(l, jump, &why);
     if (e == ADIT_E_OK)
         e = ssh_config_resolve(&l->own, &query, &why);

@@ -156,7 +156,7 @@ static enum adit_err choose_ident(struct client *c, const struct names *n, struc
     enum { IDENT_CAP = LIMIT_IDENT_LINE + 1 };
     if (addendum == NULL || *addendum == 0)
         return ADIT_E_OK;
-    enum adit_err e = expand_tokens(text, addendum, NULL, &n->expand, err);
+    enum adit_err e = expand_value(text, addendum, &n->expand, err);
     if (e != ADIT_E_OK)
         return e;
     c->ident = malloc(IDENT_CAP);

@@ -97,7 +97,7 @@ static enum adit_err on_block(struct config_reader *r, const char *keyword, cons
                               struct adit_error *err)
 {
     if (words->count == 0)
-        return adit_fail(err, ADIT_E_CONFIG, "no argument after keyword \"%s\"", keyword);
+        return options_bad_keyword(err, "no argument after keyword \"", keyword, "\"");
     if (text_same(keyword, "Include"))
         return on_include(r, words, err);
     if (text_same(keyword, "Match"))
@@ -135,11 +135,10 @@ static enum adit_err read_line(struct config_reader *r, const char *line, const 
 {
     char keyword[OPTIONS_KEYWORD_CAP];
     const char *value;
-    const char *start = line + strspn(line, " \t\r\n\f");
-    if (*start == 0 || *start == '#')
+    if (options_line_is_empty(line))
         return ADIT_E_OK;
-    if (!options_split_line(start, keyword, &value))
-        return adit_fail(err, ADIT_E_CONFIG, "Bad configuration option: %.40s", start);
+    if (!options_split_line(line, keyword, &value))
+        return adit_fail(err, ADIT_E_CONFIG, "no keyword, or one that is too long: %.40s", line);
     if (!is_block(keyword))
         return r->is_active ? options_set(r->options, keyword, value, err)
                             : options_check_value(r->options, keyword, value, err);
@@ -149,39 +148,65 @@ static enum adit_err read_line(struct config_reader *r, const char *line, const 
     return e;
 }
 
+/* A bad line is told, and the next one is looked at. What is no fault of the line, and an included file that
+ * was bad, ends all reading. */
+static enum adit_err judge(struct config_reader *r, const char *name, unsigned number,
+                           const struct adit_error *why, struct adit_error *err)
+{
+    struct adit_error line = {0};
+    if (r->error_is_told)
+        return adit_fail(err, why->code, "%s", why->text);
+    enum adit_err e = options_bad_line(&line, ADIT_E_CONFIG, name, number, why->text);
+    if (why->code != ADIT_E_USAGE && why->code != ADIT_E_CONFIG && why->code != ADIT_E_UNSUPPORTED)
+        return adit_fail(err, why->code, "%s", line.text);
+    r->hooks->bad_line(r->hooks->ctx, line.text);
+    r->bad_lines++;
+    return e == ADIT_E_CONFIG ? ADIT_E_OK : e;
+}
+
 static enum adit_err at_line(struct config_reader *r, struct span line, const char *name, unsigned number,
                              struct adit_error *err)
 {
     char text[LINE_CAP];
     struct adit_error why = {0};
-    if (line.n >= sizeof text || (line.n > 0 && memchr(line.p, 0, line.n) != NULL))
-        return adit_fail(err, ADIT_E_CONFIG, "%s line %u: the line is too long or holds a zero byte", name,
-                         number);
+    if (line.n >= sizeof text || (line.n > 0 && memchr(line.p, 0, line.n) != NULL)) {
+        (void)adit_fail(&why, ADIT_E_CONFIG, "the line is too long or holds a zero byte");
+        return judge(r, name, number, &why, err);
+    }
     if (line.n > 0)
         memcpy(text, line.p, line.n);
     text[line.n] = 0;
-    enum adit_err e = read_line(r, text, name, number, &why);
-    if (e == ADIT_E_OK)
+    if (read_line(r, text, name, number, &why) == ADIT_E_OK)
         return ADIT_E_OK;
-    if (e == ADIT_E_USAGE)
-        e = ADIT_E_CONFIG;
-    if (r->error_is_placed) /* in an included file */
-        return adit_fail(err, e, "%s", why.text);
-    r->error_is_placed = true;
-    return adit_fail(err, e, "%s line %u: %s", name, number, why.text);
+    return judge(r, name, number, &why, err);
+}
+
+static enum adit_err read_lines(struct config_reader *r, struct span text, const char *name,
+                                struct adit_error *err)
+{
+    struct span line;
+    enum adit_err e = ADIT_E_OK;
+    const unsigned before = r->bad_lines; /* of the file that includes this one */
+    r->bad_lines = 0;
+    for (unsigned number = 1; e == ADIT_E_OK && text_line(&text, &line); number++)
+        e = at_line(r, line, name, number, err);
+    if (e == ADIT_E_OK && r->bad_lines > 0) {
+        r->error_is_told = true;
+        e = adit_fail(err, ADIT_E_CONFIG, "%s: terminating, %u bad configuration options", name,
+                      r->bad_lines);
+    }
+    r->bad_lines = before;
+    return e;
 }
 
 enum adit_err config_read(struct config_reader *r, struct span text, const char *name, struct adit_error *err)
 {
-    struct span line;
-    enum adit_err e = ADIT_E_OK;
     if (r->depth == 0) {
         r->is_active = true;
         r->is_never = false;
     }
     const bool active = r->is_active; /* blocks end with their file */
-    for (unsigned number = 1; e == ADIT_E_OK && text_line(&text, &line); number++)
-        e = at_line(r, line, name, number, err);
+    enum adit_err e = read_lines(r, text, name, err);
     r->is_active = active;
     return e;
 }

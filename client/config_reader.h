@@ -24,6 +24,8 @@ struct config_hooks {
     enum adit_err (*exec)(void *ctx, const char *command, bool *matches, struct adit_error *err);
     /* Match localnetwork. */
     enum adit_err (*local_network)(void *ctx, const char *list, bool *matches, struct adit_error *err);
+    /* One bad line, "NAME line N: what is wrong" in ssh's words; for whoever reads errors. */
+    void (*bad_line)(void *ctx, const char *text);
     /* One line for DEBUG1. May be NULL. */
     void (*debug)(void *ctx, const char *line);
 };
@@ -45,12 +47,13 @@ struct config_reader {
     bool wants_final; /* out: somebody asked for it by Match final */
     bool is_user;     /* the user's own file: "~" may stand in Include */
     /* Inside: start with a zero struct. */
-    bool is_active, is_never, error_is_placed;
-    unsigned depth;
+    bool is_active, is_never, error_is_told;
+    unsigned depth, bad_lines;
 };
 
-/* Reads one file's text; name is for messages. At the top (depth 0) it starts active. ADIT_E_CONFIG with
- * "NAME line N: what is wrong"; ADIT_E_MEMORY; what the hooks return. */
+/* Reads one file's text; name is for messages. At the top (depth 0) it starts active. Each bad line is told
+ * through its hook, and the file's end is ADIT_E_CONFIG with "NAME: terminating, N bad configuration
+ * options"; ADIT_E_MEMORY; what the hooks return. */
 enum adit_err config_read(struct config_reader *r, struct span text, const char *name,
                           struct adit_error *err) ADIT_MUST_USE;
 

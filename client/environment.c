@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client/patterns.h"
+#include "net/child.h"
 
 static bool is_sent(const struct texts *patterns, struct span name)
 {
@@ -17,7 +18,7 @@ bool environment_make(struct texts *out, const struct options *o, char *const en
     texts_init(out);
     for (; *environ_list != NULL; environ_list++) {
         const char *equals = strchr(*environ_list, '=');
-        if (equals == NULL ||
+        if (equals == NULL || child_env_is_hidden(*environ_list) ||
             !is_sent(&o->send_env, span_make(*environ_list, (size_t)(equals - *environ_list))))
             continue;
         if (!texts_add(out, span_str(*environ_list)))

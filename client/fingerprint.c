@@ -8,7 +8,16 @@
 enum {
     ART_WIDTH = 17,
     ART_HEIGHT = 9,
-    DIGEST_MAX = 32,
+    DIGEST_MAX = HASH_MAX_LEN,
+};
+
+static const struct {
+    const char *name;
+    enum hash_alg alg; /* not of MD5 */
+} hashes[] = {
+    [FINGERPRINT_SHA256] = {"SHA256", HASH_SHA256}, [FINGERPRINT_MD5] = {"MD5", HASH_SHA256},
+    [FINGERPRINT_SHA1] = {"SHA1", HASH_SHA1},       [FINGERPRINT_SHA384] = {"SHA384", HASH_SHA384},
+    [FINGERPRINT_SHA512] = {"SHA512", HASH_SHA512},
 };
 
 static size_t digest_of(struct span blob, enum fingerprint_hash hash, uint8_t out[static DIGEST_MAX])
@@ -17,18 +26,20 @@ static size_t digest_of(struct span blob, enum fingerprint_hash hash, uint8_t ou
         md5_of(blob, out);
         return MD5_LEN;
     }
-    hash_of(HASH_SHA256, blob, out);
-    return hash_len(HASH_SHA256);
+    hash_of(hashes[hash].alg, blob, out);
+    return hash_len(hashes[hash].alg);
 }
 
 void fingerprint_text(struct span blob, enum fingerprint_hash hash, char out[static FINGERPRINT_CAP])
 {
     uint8_t digest[DIGEST_MAX];
+    size_t len = digest_of(blob, hash, digest),
+           n = adit_format(out, FINGERPRINT_CAP, "%s", hashes[hash].name);
     if (hash != FINGERPRINT_MD5) {
-        key_fingerprint(blob, out);
+        out[n++] = ':';
+        key_digest_text(span_make(digest, len), out + n);
         return;
     }
-    size_t len = digest_of(blob, hash, digest), n = adit_format(out, FINGERPRINT_CAP, "MD5");
     for (size_t i = 0; i < len; i++)
         n += adit_format(out + n, FINGERPRINT_CAP - n, ":%02x", (unsigned)digest[i]);
 }
@@ -114,6 +125,8 @@ void fingerprint_art(struct span blob, enum fingerprint_hash hash, char out[stat
         out[n++] = '|';
     }
     out[n++] = '\n';
-    n += border(out + n, hash == FINGERPRINT_MD5 ? "[MD5]" : "[SHA256]");
+    char name[ART_WIDTH + 1];
+    (void)adit_format(name, sizeof name, "[%s]", hashes[hash].name);
+    n += border(out + n, name);
     out[n] = 0;
 }

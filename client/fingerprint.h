@@ -9,7 +9,7 @@
 #include "client/options.h"
 
 enum {
-    FINGERPRINT_CAP = 64, /* "SHA256:" and 43 characters, or "MD5:" and 47 */
+    FINGERPRINT_CAP = 104, /* "SHA512:" and 86 characters at most, and the zero */
     FINGERPRINT_ART_CAP = 256,
 };
 

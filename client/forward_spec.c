@@ -1,6 +1,5 @@
 #include "client/forward_spec.h"
 
-#include <netdb.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -96,33 +95,6 @@ static enum adit_err fields_split(struct fields *f, struct adit_error *err)
     }
 }
 
-static bool service_port(struct span name, uint16_t *out)
-{
-    char text[64];
-    if (name.n == 0 || name.n >= sizeof text)
-        return false;
-    memcpy(text, name.p, name.n);
-    text[name.n] = 0;
-    const struct servent *service = getservbyname(text, "tcp");
-    if (service == NULL)
-        return false;
-    *out = ntohs((uint16_t)service->s_port);
-    return true;
-}
-
-static bool port_read(struct span field, bool zero_is_fine, uint16_t *out)
-{
-    uint32_t port;
-    if (units_number(field, zero_is_fine ? 0 : 1, UINT16_MAX, &port)) {
-        *out = (uint16_t)port;
-        return true;
-    }
-    bool has_letter = false;
-    for (size_t i = 0; i < field.n; i++)
-        has_letter = has_letter || field.p[i] < '0' || field.p[i] > '9';
-    return has_letter && service_port(field, out);
-}
-
 /* Nothing that could mislead a log, a reader of our lines or the server. lowest: the first byte that may be.
  */
 static bool text_read(struct span field, uint8_t lowest, char out[static LIMIT_HOST + 1])
@@ -164,7 +136,7 @@ static enum adit_err parse_target(struct forward_spec *out, const struct fields 
         return bad(f, err, "a path stands where the target's host or port should");
     if (!host_read(host->text, out->host))
         return bad(f, err, "the target's host is missing or no host name");
-    if (!port_read(port->text, false, &out->host_port))
+    if (!units_port(port->text, 1, &out->host_port))
         return bad(f, err, "the target's port is not one of 1 to 65535");
     return ADIT_E_OK;
 }
@@ -193,7 +165,7 @@ static enum adit_err parse_listener(struct forward_spec *out, const struct field
             return bad(f, err, "a path to listen on stands alone, without a port");
     if (count == 2 && !bind_read(out, f->field[0].text))
         return bad(f, err, "the bind address is no address");
-    if (!port_read(f->field[count == 2 ? 1 : 0].text, true, &out->port))
+    if (!units_port(f->field[count == 2 ? 1 : 0].text, 0, &out->port))
         return bad(f, err, "the port to listen on is not one of 0 to 65535");
     return ADIT_E_OK;
 }

@@ -7,6 +7,7 @@
 
 #include "client/agent_conn.h"
 #include "client/secret.h"
+#include "client/secret_store.h"
 #include "client/units.h"
 #include "ssh/agent.h"
 #include "ssh/cert.h"
@@ -89,6 +90,19 @@ struct identity *identities_find(struct identities *ids, struct span blob)
 struct span identity_plain(const struct identity *id)
 {
     return id->is_cert ? span_make(id->plain, id->plain_len) : identity_blob(id);
+}
+
+void identity_describe(const struct identity *id, char out[static IDENTITY_TEXT_CAP])
+{
+    char fingerprint[KEY_FINGERPRINT_LEN + 1];
+    size_t n = adit_format(out, IDENTITY_TEXT_CAP, "%s", id->name);
+    if (id->blob_len > 0) {
+        key_fingerprint(identity_plain(id), fingerprint);
+        n += adit_format(out + n, IDENTITY_TEXT_CAP - n, " %s%s %s", key_short_name(id->type),
+                         id->is_cert ? "-CERT" : "", fingerprint);
+    }
+    (void)adit_format(out + n, IDENTITY_TEXT_CAP - n, "%s%s",
+                      id->is_named && !id->is_default ? " explicit" : "", id->in_agent ? " agent" : "");
 }
 
 void identities_accepted(struct identities *ids, const struct identity *id)
@@ -225,15 +239,12 @@ static void add_text(struct identities *ids, const char *name, struct file *text
 /* name: how messages call it. */
 static void add_environment(struct identities *ids, const char *name, const char *variable, bool must_be_set)
 {
-    char *value = secret_take_env(variable);
-    if (value != NULL && *value != 0) {
-        struct file text = {.p = (uint8_t *)value, .n = strlen(value), .cap = strlen(value) + 1};
+    struct adit_error why = {0};
+    struct file text;
+    if (secret_store_env(&text, variable, &why) == ADIT_E_OK)
         add_text(ids, name, &text);
-        return;
-    }
-    free(value);
-    if (must_be_set)
-        say(ids, LOG_LEVEL_ERROR, "Warning: Identity %s: the variable is not set or empty", name);
+    else if (must_be_set)
+        say(ids, LOG_LEVEL_ERROR, "Warning: Identity %s: %s", name, why.text);
 }
 
 static void add_descriptor(struct identities *ids, const char *number)
@@ -247,12 +258,10 @@ static void add_descriptor(struct identities *ids, const char *number)
         say(ids, LOG_LEVEL_ERROR, "Warning: Identity %s: not the number of a descriptor", name);
         return;
     }
-    if (file_read_fd(&text, (int)fd, name, LIMIT_FILE_KEY, &why) != ADIT_E_OK)
+    if (secret_store_fd(&text, (int)fd, &why) != ADIT_E_OK)
         say(ids, LOG_LEVEL_ERROR, "Warning: Identity %s", why.text);
     else
         add_text(ids, name, &text);
-    if (fd > STDERR_FILENO)
-        (void)close((int)fd);
 }
 
 static bool has_prefix(const char *text, const char *prefix)
@@ -392,6 +401,19 @@ static struct identity *with_public(struct identity *id, struct identity *cert, 
     return known;
 }
 
+/* As ssh says it; the numbers are its own. */
+static void tell_type(const struct identities *ids, const char *path, const char *tail,
+                      const struct identity *id)
+{
+    static const int numbers[][2] = {
+        [KEY_RSA] = {0, 4},         [KEY_ECDSA_P256] = {2, 6}, [KEY_ECDSA_P384] = {2, 6},
+        [KEY_ECDSA_P521] = {2, 6},  [KEY_ED25519] = {3, 7},    [KEY_SK_ECDSA] = {10, 11},
+        [KEY_SK_ED25519] = {12, 13}};
+    bool is_known = id != NULL && id->type != KEY_NONE;
+    say(ids, LOG_LEVEL_DEBUG1, "identity file %s%s type %d", path, tail,
+        is_known ? numbers[id->type][id->is_cert ? 1 : 0] : -1);
+}
+
 static void find_file(const struct identities *ids, struct found *found, const char *path, bool is_default)
 {
     struct adit_error why = {0};
@@ -413,6 +435,13 @@ static void find_file(const struct identities *ids, struct found *found, const c
             id = with_public(id, cert, path);
     }
     file_wipe(&text);
+    tell_type(ids, path, "", id);
+    if (cert != NULL)
+        tell_type(ids, path, "-cert", cert);
+    if (id != NULL)
+        id->is_default = is_default;
+    if (cert != NULL)
+        cert->is_default = is_default;
     found_add(found, cert);
     found_add(found, id);
 }
@@ -420,8 +449,8 @@ static void find_file(const struct identities *ids, struct found *found, const c
 static enum adit_err find_files(const struct identities *ids, const struct expand_names *names,
                                 struct found *found, struct adit_error *err)
 {
-    static const char *const defaults[] = {"~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa",
-                                           "~/.ssh/id_ed25519_sk", "~/.ssh/id_ecdsa_sk"};
+    static const char *const defaults[] = {"~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ecdsa_sk",
+                                           "~/.ssh/id_ed25519", "~/.ssh/id_ed25519_sk"};
     const struct texts *given = &ids->options->identity_files;
     char path[EXPAND_PATH_CAP];
     for (size_t i = 0; i < given->count; i++) {
@@ -628,6 +657,15 @@ static void order_certificates(struct identities *ids)
     }
 }
 
+static void tell_keys(const struct identities *ids)
+{
+    char text[IDENTITY_TEXT_CAP];
+    for (size_t i = 0; i < ids->count; i++) {
+        identity_describe(ids->item[i], text);
+        say(ids, LOG_LEVEL_DEBUG1, "Will attempt key: %s", text);
+    }
+}
+
 enum adit_err identities_init(struct identities *ids, const struct options *options,
                               const struct expand_names *names, const struct client_prompt *prompt,
                               struct adit_error *err)
@@ -651,6 +689,7 @@ enum adit_err identities_init(struct identities *ids, const struct options *opti
     free(found);
     find_signers(ids);
     order_certificates(ids);
+    tell_keys(ids);
     return e;
 }
 

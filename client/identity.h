@@ -5,8 +5,8 @@
  * agent keys that an IdentityFile names too, the other agent keys (not with IdentitiesOnly), then the files'
  * keys, all as ssh orders them; a certificate goes before the key that it is about. Without a
  * CertificateFile, KEY-cert.pub beside a key file is looked for. Without an IdentityFile the default files
- * ~/.ssh/id_ed25519, id_ecdsa and id_rsa are looked at (and the .pub files of the -sk ones, whose keys only
- * an agent can use).
+ * ~/.ssh/id_rsa, id_ecdsa and id_ed25519 are looked at, in that order (and, behind its kind, the .pub files
+ * of the -sk ones, whose keys only an agent can use).
  *
  * Passphrases are asked for only when a signature is wanted, that is after the server has said that the key
  * would do.
@@ -36,6 +36,7 @@ struct identity {
                               * has the certificate itself */
     bool in_agent;
     bool is_named;             /* an IdentityFile or a .pub names it */
+    bool is_default;           /* ... because it lies where ssh looks by itself */
     bool is_text;              /* came as text, not as a file */
     struct key_secret *secret; /* secret_new memory; NULL: in the agent, or still encrypted */
     char *comment;             /* of the file that held the secret, cleaned; NULL: its format has none */
@@ -69,6 +70,10 @@ void identities_wipe(struct identities *ids);
 
 /* The key itself, without its certificate: what fingerprints are made of. */
 struct span identity_plain(const struct identity *id);
+
+/* What a log calls it, as ssh: "NAME KIND FINGERPRINT", then " explicit" and " agent". */
+enum { IDENTITY_TEXT_CAP = EXPAND_PATH_CAP + 128 };
+void identity_describe(const struct identity *id, char out[static IDENTITY_TEXT_CAP]);
 
 /* The server has accepted id in a partial success: neither it nor another form of its key is offered again.
  */

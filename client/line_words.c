@@ -52,6 +52,7 @@ enum adit_err line_words_split(struct line_words *w, const char *text, struct ad
     w->raw = text_copy(span_make(text, n));
     w->text = malloc(n + 2); /* each word is no longer than its place, with the blank behind it */
     w->count = 0;
+    w->has_open_quote = false;
     if (w->raw == NULL || w->text == NULL)
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
     const char *in = w->raw;
@@ -63,7 +64,8 @@ enum adit_err line_words_split(struct line_words *w, const char *text, struct ad
         if (w->count == LINE_WORDS_MAX)
             return adit_fail(err, ADIT_E_USAGE, "too many arguments");
         w->item[w->count++] = out;
-        if (!word_take(&in, &out))
+        w->has_open_quote = !word_take(&in, &out);
+        if (w->has_open_quote)
             return adit_fail(err, ADIT_E_USAGE, "invalid quotes");
     }
 }

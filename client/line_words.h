@@ -15,6 +15,7 @@ struct line_words {
     char *item[LINE_WORDS_MAX]; /* count of them, zero-terminated, without their quotes */
     size_t count;
     char *text; /* where they stand */
+    bool has_open_quote;
 };
 
 /* text has no zero byte but its end. ADIT_E_USAGE: a quote is open, or too many words (raw is there all the

@@ -7,6 +7,7 @@
 #include "client/options_table.h"
 #include "client/options_values.h"
 #include "client/patterns.h"
+#include "ssh/ssh.h"
 
 /* ---- Life ---- */
 
@@ -100,6 +101,16 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f';
 }
 
+bool options_line_is_empty(const char *line)
+{
+    while (is_blank(*line))
+        line++;
+    const char *rest = line + (*line == '=' ? 1 : 0); /* ssh sees nothing before and behind it */
+    while (is_blank(*rest))
+        rest++;
+    return *line == '#' || *rest == 0;
+}
+
 bool options_split_line(const char *line, char keyword[static OPTIONS_KEYWORD_CAP], const char **value)
 {
     size_t n = 0;
@@ -139,6 +150,22 @@ static bool is_taken(const struct options *o, const struct option_row *row)
     return !row->accumulates && *mark_of(o, row);
 }
 
+enum adit_err options_bad_keyword(struct adit_error *err, const char *before, const char *keyword,
+                                  const char *behind)
+{
+    char shown[2 * OPTIONS_KEYWORD_CAP];
+    size_t n = adit_format(shown, sizeof shown, "%s", keyword);
+    for (size_t i = 0; i < n; i++)
+        if (shown[i] >= 'A' && shown[i] <= 'Z')
+            shown[i] = (char)(shown[i] - 'A' + 'a');
+    return adit_fail(err, ADIT_E_USAGE, "%s%s%s", before, shown, behind);
+}
+
+static enum adit_err no_argument(const char *keyword, struct adit_error *err)
+{
+    return options_bad_keyword(err, "no argument after keyword \"", keyword, "\"");
+}
+
 static enum adit_err set_and_finish(struct options *o, const struct option_row *row,
                                     struct option_words *words, struct adit_error *err)
 {
@@ -146,9 +173,9 @@ static enum adit_err set_and_finish(struct options *o, const struct option_row *
     if (e != ADIT_E_OK)
         return e;
     if (words->taken < words->count)
-        return option_bad(row, err, "extra arguments at end of line");
+        return options_bad_keyword(err, "keyword ", row->name, " extra arguments at end of line");
     /* A time of "none" is as if nothing had been said. */
-    if (row->kind != OPTION_TIME || !text_same(words->item[0], "none"))
+    if (row->kind != OPTION_TIME || strcmp(words->item[0], "none") != 0)
         *mark_of(o, row) = true;
     return ADIT_E_OK;
 }
@@ -167,11 +194,20 @@ static enum adit_err check_only(const struct option_row *row, struct option_word
     return e;
 }
 
+static const char unknown_words[] = "Bad configuration option: ";
+
 static enum adit_err unknown(const struct options *o, const char *keyword, struct adit_error *err)
 {
     if (o->ignore_unknown != NULL && patterns_match_any_case(o->ignore_unknown, keyword) == PATTERN_MATCH)
         return ADIT_E_OK;
-    return adit_fail(err, ADIT_E_USAGE, "Bad configuration option: %s", keyword);
+    return options_bad_keyword(err, unknown_words, keyword, "");
+}
+
+enum adit_err options_bad_line(struct adit_error *err, enum adit_err code, const char *name, unsigned line,
+                               const char *text)
+{
+    bool is_unknown = strncmp(text, unknown_words, sizeof unknown_words - 1) == 0;
+    return adit_fail(err, code, "%s%s line %u: %s", name, is_unknown ? ":" : "", line, text);
 }
 
 /* Those of a whole line take it as it stands, quotes and all. */
@@ -186,10 +222,10 @@ static enum adit_err set_words(struct options *o, const struct option_row *row, 
     struct adit_error why = {0};
     enum adit_err e = line_words_split(w, value, &why);
     struct option_words words = {.raw = w->raw, .item = w->item, .count = w->count};
-    if (e == ADIT_E_MEMORY || (e != ADIT_E_OK && !is_raw(row)))
+    if (e == ADIT_E_MEMORY || w->has_open_quote || (e != ADIT_E_OK && !is_raw(row)))
         return adit_fail(err, e, "%s: %s", row->name, why.text);
-    if (*words.raw == 0 || (words.count == 0 && !is_raw(row)))
-        return adit_fail(err, ADIT_E_USAGE, "no argument after keyword \"%s\"", row->name);
+    if (words.count == 0 && !is_raw(row))
+        return no_argument(row->name, err);
     return o == NULL || is_taken(o, row) ? check_only(row, &words, err) : set_and_finish(o, row, &words, err);
 }
 
@@ -198,6 +234,8 @@ static enum adit_err set_value(struct options *o, const struct options *seen, co
                                const char *value, struct adit_error *err)
 {
     const struct option_row *row = option_row_find(keyword);
+    if (*value == 0)
+        return no_argument(keyword, err);
     struct line_words *w = calloc(1, sizeof *w);
     if (w == NULL)
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
@@ -224,6 +262,8 @@ enum adit_err options_set_line(struct options *o, const char *line, struct adit_
 {
     char keyword[OPTIONS_KEYWORD_CAP];
     const char *value;
+    if (options_line_is_empty(line))
+        return ADIT_E_OK;
     if (!options_split_line(line, keyword, &value))
         return adit_fail(err, ADIT_E_USAGE, "'%s' is not Keyword=value", line);
     if (text_same(keyword, "Host") || text_same(keyword, "Match"))
@@ -275,6 +315,12 @@ enum adit_err options_default(struct options *o, const char *keyword, const char
     return row == NULL || *mark_of(o, row) ? ADIT_E_OK : set_plain(o, row, value, err);
 }
 
+enum adit_err options_set_user(struct options *o, const char *user, struct adit_error *err)
+{
+    o->user_is_literal = o->user_is_literal || o->user == NULL;
+    return options_default(o, "User", user, err);
+}
+
 enum adit_err options_override(struct options *o, const char *keyword, const char *value,
                                struct adit_error *err)
 {
@@ -286,6 +332,21 @@ enum adit_err options_override(struct options *o, const char *keyword, const cha
 }
 
 /* ---- What is built ---- */
+
+/* ssh's own value of a text that has one. */
+static bool is_default_text(const struct option_row *row, const char *text)
+{
+    return (text_same(row->name, "SecurityKeyProvider") && strcmp(text, "internal") == 0) ||
+           (text_same(row->name, "XAuthLocation") && strcmp(text, "/usr/bin/xauth") == 0);
+}
+
+/* Special rows of which a value is harmless. */
+static bool special_is_default(const struct options *o, const struct option_row *row)
+{
+    if (row->set == option_set_log_verbose)
+        return texts_has(&o->log_verbose, "none");
+    return row->set == option_set_tunnel_device && strcmp(o->tunnel_device, "any:any") == 0;
+}
 
 /* True when the value asks for nothing that adit does not do by itself. */
 static bool is_default(const struct options *o, const struct options *plain, const struct option_row *row)
@@ -300,11 +361,13 @@ static bool is_default(const struct options *o, const struct options *plain, con
         return *(const uint32_t *)mine == *(const uint32_t *)its;
     case OPTION_TEXT:
     case OPTION_COMMAND:
-        return option_text(*(char *const *)mine) == NULL;
+        return option_text(*(char *const *)mine) == NULL || is_default_text(row, *(char *const *)mine);
     case OPTION_FILES:
         return texts_has((const struct texts *)mine, "none");
+    case OPTION_ALGOS:
+        return strcmp(*(char *const *)mine, ssh_list_default((enum ssh_list)row->min)) == 0;
     default:
-        return false;
+        return special_is_default(o, row);
     }
 }
 

@@ -23,7 +23,13 @@ enum session_type { SESSION_TYPE_DEFAULT, SESSION_TYPE_NONE, SESSION_TYPE_SUBSYS
 enum request_tty { REQUEST_TTY_AUTO, REQUEST_TTY_NO, REQUEST_TTY_YES, REQUEST_TTY_FORCE };
 enum add_keys { ADD_KEYS_NO, ADD_KEYS_YES, ADD_KEYS_ASK, ADD_KEYS_CONFIRM };
 enum update_host_keys { UPDATE_HOST_KEYS_NO, UPDATE_HOST_KEYS_YES, UPDATE_HOST_KEYS_ASK };
-enum fingerprint_hash { FINGERPRINT_SHA256, FINGERPRINT_MD5 };
+enum fingerprint_hash {
+    FINGERPRINT_SHA256,
+    FINGERPRINT_MD5,
+    FINGERPRINT_SHA1,
+    FINGERPRINT_SHA384,
+    FINGERPRINT_SHA512,
+};
 enum control_master {
     CONTROL_MASTER_NO,
     CONTROL_MASTER_YES,
@@ -62,7 +68,8 @@ struct options {
     char *host_name;         /* HostName: where to connect to, if not the name that was given */
     bool host_name_is_final; /* it has no tokens any more: ssh_config_resolve was there */
     char *user;
-    uint16_t port; /* 22 */
+    bool user_is_literal; /* it was given beside the host's name or with -l: it has no tokens */
+    uint16_t port;        /* 22 */
     uint32_t family;
     char *bind_address, *bind_interface;
     uint32_t connect_timeout_s;   /* 0: the system's */
@@ -193,8 +200,13 @@ enum adit_err options_set(struct options *o, const char *keyword, const char *va
 enum adit_err options_set_word(struct options *o, const char *keyword, const char *value,
                                struct adit_error *err) ADIT_MUST_USE;
 
-/* "Keyword=value", "Keyword value", "Keyword = value": the argument of -o. */
+/* "Keyword=value", "Keyword value", "Keyword = value": the argument of -o. An empty one and a comment are
+ * fine.
+ */
 enum adit_err options_set_line(struct options *o, const char *line, struct adit_error *err) ADIT_MUST_USE;
+
+/* Blanks, a comment, or a lone '='. */
+bool options_line_is_empty(const char *line);
 
 /* A line's keyword and the rest of the line, as ssh_config(5) writes them. *value points into line, behind
  * blanks and one '='. False when there is no keyword (an empty line) or it is longer than any; quotes around
@@ -207,6 +219,15 @@ bool options_split_line(const char *line, char keyword[static OPTIONS_KEYWORD_CA
 enum adit_err options_check_value(const struct options *o, const char *keyword, const char *value,
                                   struct adit_error *err) ADIT_MUST_USE;
 
+/* What is wrong with a line, around its keyword in lower case, as ssh shows it. Returns ADIT_E_USAGE. */
+enum adit_err options_bad_keyword(struct adit_error *err, const char *before, const char *keyword,
+                                  const char *behind);
+
+/* Adds where a line stands to what is wrong with it, as ssh does: "NAME line N: ", or "NAME: line N: " where
+ * the keyword is unknown. Returns code. */
+enum adit_err options_bad_line(struct adit_error *err, enum adit_err code, const char *name, unsigned line,
+                               const char *text);
+
 /* True when somebody gave the keyword (its own spelling, any case). */
 bool options_is_set(const struct options *o, const char *keyword);
 
@@ -218,6 +239,9 @@ enum adit_err options_add_forward(struct options *o, const struct forward_spec *
  * taken as it stands, without quotes or blanks having a meaning. */
 enum adit_err options_default(struct options *o, const char *keyword, const char *value,
                               struct adit_error *err) ADIT_MUST_USE;
+/* The user that stands beside a host's name or behind -l, unless another one was given before. */
+enum adit_err options_set_user(struct options *o, const char *user, struct adit_error *err) ADIT_MUST_USE;
+
 /* The last word: replaces what was given. value as options_default has it. Not for keywords that accumulate.
  */
 enum adit_err options_override(struct options *o, const char *keyword, const char *value,

@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "client/patterns.h"
+#include "client/texts.h"
+
 /* `ssh -Q` of OpenSSH 7 to 10. */
 static const char *const foreign[] = {
     [SSH_LIST_KEX] = "diffie-hellman-group1-sha1,diffie-hellman-group14-sha1,diffie-hellman-group14-sha256,"
@@ -41,28 +44,85 @@ static bool list_has(const char *list, const char *name, size_t n)
     }
 }
 
+static bool list_matches(const char *list, struct span pattern)
+{
+    struct span rest = span_str(list), name;
+    while (text_comma(&rest, &name))
+        if (pattern_matches(pattern, name))
+            return true;
+    return false;
+}
+
+static bool has_wildcard(struct span name)
+{
+    return memchr(name.p, '*', name.n) != NULL || memchr(name.p, '?', name.n) != NULL;
+}
+
+/* Wildcards are for types of keys alone; behind a '-' they are for all. */
+static bool wildcard_is_fine(enum ssh_list which, struct span pattern)
+{
+    bool is_of_keys = which == SSH_LIST_HOST_KEY || which == SSH_LIST_PUBKEY || which == SSH_LIST_SIG;
+    return is_of_keys &&
+           (list_matches(ssh_list_default(which), pattern) || list_matches(foreign[which], pattern));
+}
+
+bool option_algos_fine(enum ssh_list which, const char *spec)
+{
+    struct span rest = span_str(spec + (*spec == '+' || *spec == '^' ? 1 : 0)), name;
+    bool is_empty = true;
+    if (*spec == '-')
+        return true;
+    while (text_comma(&rest, &name)) {
+        if (name.n > 0 && has_wildcard(name) && !wildcard_is_fine(which, name))
+            return false;
+        is_empty = is_empty && name.n == 0;
+    }
+    return !is_empty;
+}
+
+struct built {
+    char *out;
+    size_t n, start; /* start: behind the sign */
+    bool is_too_long;
+};
+
+static void built_add(struct built *b, struct span name)
+{
+    if (b->n + name.n + 2 > OPTION_ALGOS_CAP) {
+        b->is_too_long = true;
+        return;
+    }
+    if (b->n > b->start)
+        b->out[b->n++] = ',';
+    memcpy(b->out + b->n, name.p, name.n);
+    b->n += name.n;
+}
+
+/* In the order in which ssh has its types of keys, which is not that of the defaults. */
+static void built_add_matching(struct built *b, enum ssh_list which, struct span pattern)
+{
+    struct span rest = span_str(foreign[which]), name;
+    while (text_comma(&rest, &name))
+        if (pattern_matches(pattern, name) && list_has(ssh_list_default(which), (const char *)name.p, name.n))
+            built_add(b, name);
+}
+
 bool option_algos_built(enum ssh_list which, const char *spec, char out[static OPTION_ALGOS_CAP])
 {
     const char *built = ssh_list_default(which);
-    size_t n = 0;
-    if (strlen(spec) >= OPTION_ALGOS_CAP)
-        return false;
-    bool has_sign = strchr("+-^", *spec) != NULL && *spec != 0, is_first = true;
-    if (has_sign)
-        out[n++] = *spec++;
-    for (;;) {
-        size_t len = strcspn(spec, ",");
-        if (list_has(built, spec, len) || !list_has(foreign[which], spec, len)) {
-            if (!is_first)
-                out[n++] = ',';
-            memcpy(out + n, spec, len);
-            n += len;
-            is_first = false;
-        }
-        if (spec[len] == 0)
-            break;
-        spec += len + 1;
+    bool is_minus = *spec == '-';
+    struct built b = {.out = out};
+    if (*spec != 0 && strchr("+-^", *spec) != NULL)
+        out[b.n++] = *spec++;
+    b.start = b.n;
+    struct span rest = span_str(spec), name;
+    while (text_comma(&rest, &name)) {
+        bool is_here = list_has(built, (const char *)name.p, name.n);
+        if (has_wildcard(name) && !is_minus)
+            built_add_matching(&b, which, name);
+        else if (is_here || !list_has(foreign[which], (const char *)name.p, name.n))
+            built_add(&b, name);
     }
-    out[n] = 0;
-    return true;
+    out[b.n] = 0;
+    return !b.is_too_long;
 }

@@ -13,6 +13,10 @@
 
 enum { OPTION_ALGOS_CAP = 4096 };
 
+/* What ssh refuses whatever the names are: nothing at all behind the sign, wildcards in a list of ciphers,
+ * MACs or key exchanges that takes nothing away, a wildcard that no type of key matches. */
+bool option_algos_fine(enum ssh_list which, const char *spec) ADIT_MUST_USE;
+
 /* spec in ssh's syntax with its sign; out is empty when nothing but such names stood there. False: too long.
  */
 bool option_algos_built(enum ssh_list which, const char *spec,

@@ -15,7 +15,6 @@ enum { LINE_CAP = 8 * 1024, KEYWORD_CAP = 64, HOST_NAME_CAP = 256 };
 struct dump {
     const struct options *options;
     const char *given;
-    bool is_ssh;
     struct texts *lines;
     struct expand_names names;
     char home[EXPAND_PATH_CAP];
@@ -69,6 +68,30 @@ static void put_expanded(struct dump *d, const char *keyword, const char *text)
 {
     char room[EXPAND_PATH_CAP];
     put_text(d, keyword, expanded(d, text, room));
+}
+
+/* Of one that cannot be expanded nothing is shown but the error. */
+static void put_if(struct dump *d, const char *keyword, const char *text, enum adit_err e,
+                   const struct adit_error *why)
+{
+    if (e == ADIT_E_OK)
+        put_text(d, keyword, text);
+    else if (d->error == ADIT_E_OK)
+        d->error = adit_fail(d->err, e, "%s", why->text);
+}
+
+static void put_value(struct dump *d, const char *keyword, const char *text)
+{
+    char room[EXPAND_PATH_CAP];
+    struct adit_error why = {0};
+    put_if(d, keyword, room, expand_value(room, text, &d->names, &why), &why);
+}
+
+static void put_command(struct dump *d, const char *keyword, const char *text)
+{
+    char room[EXPAND_PATH_CAP];
+    struct adit_error why = {0};
+    put_if(d, keyword, room, expand_tokens(room, text, NULL, &d->names, &why), &why);
 }
 
 /* All on one line. */
@@ -203,10 +226,8 @@ static void put_strings(struct dump *d)
     put_expanded(d, "IdentityAgent", o->identity_agent);
     put_rows(d, third);
     put_text(d, "LocalCommand", option_text(o->local_command));
-    char command[EXPAND_PATH_CAP];
-    if (option_text(o->remote_command) != NULL &&
-        expand_tokens(command, o->remote_command, NULL, &d->names, d->err) == ADIT_E_OK)
-        put_text(d, "RemoteCommand", command);
+    if (option_text(o->remote_command) != NULL)
+        put_command(d, "RemoteCommand", o->remote_command);
     put_rows(d, fourth);
     put_text(d, "PKCS11Provider", option_text(o->pkcs11_provider));
     put_text(d, "SecurityKeyProvider",
@@ -217,7 +238,8 @@ static void put_strings(struct dump *d)
     put_text(d, "XAuthLocation", o->xauth_location != NULL ? o->xauth_location : "/usr/bin/xauth");
     put_text(d, "KnownHostsCommand", option_text(o->known_hosts_command));
     put_text(d, "Tag", o->tag);
-    put_text(d, "VersionAddendum", o->version_addendum);
+    if (o->version_addendum != NULL)
+        put_value(d, "VersionAddendum", o->version_addendum);
     put_text(d, "RefuseConnection", o->refuse_connection);
 }
 
@@ -259,13 +281,12 @@ static void put_forwards(struct dump *d, const char *keyword, enum forward_type 
 
 static void put_identity_files(struct dump *d)
 {
-    static const char *const of_ssh[] = {"id_rsa",        "id_ecdsa", "id_ecdsa_sk", "id_ed25519",
-                                         "id_ed25519_sk", "id_xmss",  "id_dsa",      NULL};
-    static const char *const ours[] = {"id_ed25519", "id_ecdsa", "id_rsa", NULL};
+    static const char *const names[] = {"id_rsa",        "id_ecdsa", "id_ecdsa_sk", "id_ed25519",
+                                        "id_ed25519_sk", "id_xmss",  "id_dsa",      NULL};
     put_each(d, "IdentityFile", &d->options->identity_files);
     if (d->options->identity_files.count > 0)
         return;
-    for (const char *const *name = d->is_ssh ? of_ssh : ours; *name != NULL; name++)
+    for (const char *const *name = names; *name != NULL; name++)
         put(d, "IdentityFile", "~/.ssh/%s", *name);
 }
 
@@ -468,7 +489,7 @@ static void dump_all(struct dump *d)
     put_ours(d);
 }
 
-enum adit_err options_dump(const struct options *o, const char *host, bool is_ssh, struct texts *lines,
+enum adit_err options_dump(const struct options *o, const char *host, struct texts *lines,
                            struct adit_error *err)
 {
     struct dump *d = calloc(1, sizeof *d);
@@ -476,7 +497,6 @@ enum adit_err options_dump(const struct options *o, const char *host, bool is_ss
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
     d->options = o;
     d->given = host;
-    d->is_ssh = is_ssh;
     d->lines = lines;
     d->err = err;
     names_init(d);

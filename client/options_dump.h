@@ -9,9 +9,9 @@
 #include "client/options.h"
 #include "client/texts.h"
 
-/* Adds the lines to `lines`. o: after ssh_config_resolve. host: as it was given. is_ssh: defaults that differ
- * between the two names are OpenSSH's. ADIT_E_CONFIG for a value that cannot be expanded; ADIT_E_MEMORY. */
-enum adit_err options_dump(const struct options *o, const char *host, bool is_ssh, struct texts *lines,
+/* Adds the lines to `lines`. o: after ssh_config_resolve. host: as it was given. ADIT_E_CONFIG for a value
+ * that cannot be expanded; ADIT_E_MEMORY. */
+enum adit_err options_dump(const struct options *o, const char *host, struct texts *lines,
                            struct adit_error *err) ADIT_MUST_USE;
 
 #endif

@@ -16,20 +16,6 @@ enum {
     DOMAINS_MAX = 32,
 };
 
-static enum adit_err missing(const struct option_row *row, struct adit_error *err)
-{
-    return option_bad(row, err, "Missing argument.");
-}
-
-static const char *wanted(const struct option_row *row, struct option_words *words, struct adit_error *err)
-{
-    const char *word = option_word_next(words);
-    if (word != NULL && *word != 0)
-        return word;
-    (void)missing(row, err);
-    return NULL;
-}
-
 /* ---- Algorithms ---- */
 
 enum adit_err option_set_algos(struct options *o, const struct option_row *row, struct option_words *words,
@@ -37,10 +23,12 @@ enum adit_err option_set_algos(struct options *o, const struct option_row *row, 
 {
     char built[LIST_CAP], list[LIST_CAP];
     struct adit_error why = {0};
-    const char *word = wanted(row, words, err);
+    const char *word = option_word_wanted(row, words, err);
     enum ssh_list which = (enum ssh_list)row->min;
     if (word == NULL)
         return ADIT_E_USAGE;
+    if (!option_algos_fine(which, word))
+        return option_bad(row, err, "%s '%s'.", row->words, word);
     if (!option_algos_built(which, word, built))
         return option_bad(row, err, "%s '%s': the list is too long", row->words, word);
     if (*word != 0 && *built == 0)
@@ -72,18 +60,18 @@ enum adit_err option_set_files(struct options *o, const struct option_row *row, 
             return not_alone(row, err);
         if (files->count == HOST_FILES_MAX)
             return option_bad(row, err, "too many files");
-        enum adit_err e = option_text_add(files, word, err);
+        enum adit_err e = option_text_add(files, text_same(word, "none") ? "none" : word, err);
         if (e != ADIT_E_OK)
             return e;
     }
-    return files->count > 0 ? ADIT_E_OK : missing(row, err);
+    return files->count > 0 ? ADIT_E_OK : option_missing(row, err);
 }
 
 enum adit_err option_set_key_file(struct options *o, const struct option_row *row, struct option_words *words,
                                   struct adit_error *err)
 {
     struct texts *files = option_field(o, row);
-    const char *word = wanted(row, words, err);
+    const char *word = option_word_wanted(row, words, err);
     if (word == NULL)
         return ADIT_E_USAGE;
     if (texts_has(files, word))
@@ -101,10 +89,10 @@ static enum adit_err add_forward(struct options *o, const struct option_row *row
 {
     char joined[2 * SPEC_CAP];
     struct forward_spec spec;
-    const char *listen = wanted(row, words, err), *target;
+    const char *listen = option_word_wanted(row, words, err), *target;
     if (listen == NULL)
         return ADIT_E_USAGE;
-    bool has_target = type != FORWARD_DYNAMIC && (target = option_word_next(words)) != NULL;
+    bool has_target = type != FORWARD_DYNAMIC && (target = option_word_next(words)) != NULL && *target != 0;
     if (type == FORWARD_LOCAL && !has_target)
         return option_bad(row, err, "Missing target argument.");
     size_t n =
@@ -115,6 +103,9 @@ static enum adit_err add_forward(struct options *o, const struct option_row *row
     enum adit_err e = forward_spec_parse(&spec, type, joined, false, &why);
     if (e != ADIT_E_OK)
         return adit_fail(err, e, "%s: Bad forwarding specification. %s", row->name, why.text);
+    bool is_whole = spec.bind == FORWARD_BIND_PATH || forward_spec_is_socks(&spec);
+    if (type == FORWARD_REMOTE && !has_target && !is_whole) /* "80:host:80" is -R's alone */
+        return option_bad(row, err, "Bad forwarding specification.");
     return options_add_forward(o, &spec, err);
 }
 
@@ -142,7 +133,7 @@ static bool is_host_port(const char *word)
     const char *end = word[0] == '[' ? strchr(word, ']') : word;
     const char *colon = end == NULL ? NULL : strchr(end, ':');
     uint32_t port;
-    if (colon == NULL || colon == word)
+    if (colon == NULL || memchr(word, '/', (size_t)(colon - word)) != NULL)
         return false;
     return strcmp(colon + 1, "*") == 0 || units_number(span_str(colon + 1), 1, UINT16_MAX, &port);
 }
@@ -153,16 +144,16 @@ enum adit_err option_set_permit_open(struct options *o, const struct option_row 
     const char *word;
     texts_wipe(&o->permit_remote_opens);
     while ((word = option_word_next(words)) != NULL) {
-        bool is_rule = strcmp(word, "any") == 0 || strcmp(word, "none") == 0;
-        if (is_rule && words->count > 1)
+        const char *rule = text_same(word, "any") ? "any" : text_same(word, "none") ? "none" : NULL;
+        if (rule != NULL && words->count > 1)
             return option_bad(row, err, "\"%s\" argument must appear alone.", word);
-        if (!is_rule && !is_host_port(word))
+        if (rule == NULL && !is_host_port(word))
             return option_bad(row, err, "bad port number in permitremoteopen");
-        enum adit_err e = option_text_add(&o->permit_remote_opens, word, err);
+        enum adit_err e = option_text_add(&o->permit_remote_opens, rule != NULL ? rule : word, err);
         if (e != ADIT_E_OK)
             return e;
     }
-    return o->permit_remote_opens.count > 0 ? ADIT_E_OK : missing(row, err);
+    return o->permit_remote_opens.count > 0 ? ADIT_E_OK : option_missing(row, err);
 }
 
 enum adit_err option_set_channel_timeout(struct options *o, const struct option_row *row,
@@ -182,7 +173,7 @@ enum adit_err option_set_channel_timeout(struct options *o, const struct option_
         if (e != ADIT_E_OK)
             return e;
     }
-    return o->channel_timeouts.count > 0 ? ADIT_E_OK : missing(row, err);
+    return o->channel_timeouts.count > 0 ? ADIT_E_OK : option_missing(row, err);
 }
 
 /* ---- The environment ---- */
@@ -233,7 +224,7 @@ enum adit_err option_set_env(struct options *o, const struct option_row *row, st
     const char *word;
     texts_wipe(&o->set_env);
     while ((word = option_word_next(words)) != NULL) {
-        if (strchr(word, '=') == NULL || word[0] == '=')
+        if (strchr(word, '=') == NULL)
             return option_bad(row, err, "Invalid SetEnv.");
         enum adit_err e =
             env_has_name(&o->set_env, word) ? ADIT_E_OK : option_text_add(&o->set_env, word, err);
@@ -247,9 +238,11 @@ enum adit_err option_set_env(struct options *o, const struct option_row *row, st
 enum adit_err option_set_log_verbose(struct options *o, const struct option_row *row,
                                      struct option_words *words, struct adit_error *err)
 {
-    const char *word = wanted(row, words, err);
-    words->taken = words->count;
+    const char *word = option_word_wanted(row, words, err);
     texts_wipe(&o->log_verbose);
+    if (word != NULL && text_same(word, "none") && words->count > 1)
+        return not_alone(row, err);
+    words->taken = words->count;
     return word == NULL ? ADIT_E_USAGE : option_text_add(&o->log_verbose, word, err);
 }
 
@@ -270,7 +263,7 @@ static enum adit_err domain_clean(char out[static LIMIT_HOST + 1], const struct 
     for (size_t i = 0; i < n; i++) {
         if (out[i] >= 'A' && out[i] <= 'Z')
             out[i] = (char)(out[i] - 'A' + 'a');
-        if (i == 0 && (!is_label_char(out[0]) || out[0] == '-'))
+        if (i == 0 && (!is_label_char(out[0]) || strchr("-.", out[0]) != NULL))
             return option_bad(row, err, "domain name \"%s\" starts with invalid character", word);
         if (!is_label_char(out[i]))
             return option_bad(row, err, "domain name \"%s\" contains invalid characters", word);
@@ -299,7 +292,7 @@ enum adit_err option_set_domains(struct options *o, const struct option_row *row
         if ((e = option_text_add(&o->canonical_domains, domain, err)) != ADIT_E_OK)
             return e;
     }
-    return o->canonical_domains.count > 0 ? ADIT_E_OK : missing(row, err);
+    return o->canonical_domains.count > 0 ? ADIT_E_OK : option_missing(row, err);
 }
 
 enum adit_err option_set_cnames(struct options *o, const struct option_row *row, struct option_words *words,
@@ -316,11 +309,11 @@ enum adit_err option_set_cnames(struct options *o, const struct option_row *row,
             return option_bad(row, err, "Invalid permitted CNAME \"%s\"", word);
         if (o->canonicalize_permitted_cnames.count == DOMAINS_MAX)
             return option_bad(row, err, "too many permitted CNAMEs.");
-        enum adit_err e = option_text_add(&o->canonicalize_permitted_cnames, word, err);
+        enum adit_err e = option_text_add(&o->canonicalize_permitted_cnames, is_none ? "none" : word, err);
         if (e != ADIT_E_OK)
             return e;
     }
-    return o->canonicalize_permitted_cnames.count > 0 ? ADIT_E_OK : missing(row, err);
+    return o->canonicalize_permitted_cnames.count > 0 ? ADIT_E_OK : option_missing(row, err);
 }
 
 /* ---- Proxies ---- */
@@ -329,7 +322,8 @@ enum adit_err option_set_proxy_command(struct options *o, const struct option_ro
                                        struct option_words *words, struct adit_error *err)
 {
     words->taken = words->count;
-    return *words->raw != 0 ? option_text_replace(&o->proxy_command, words->raw, err) : missing(row, err);
+    return *words->raw != 0 ? option_text_replace(&o->proxy_command, words->raw, err)
+                            : option_missing(row, err);
 }
 
 enum adit_err option_set_proxy_jump(struct options *o, const struct option_row *row,
@@ -337,7 +331,7 @@ enum adit_err option_set_proxy_jump(struct options *o, const struct option_row *
 {
     words->taken = words->count;
     if (*words->raw == 0)
-        return missing(row, err);
+        return option_missing(row, err);
     /* Quotes are not for ssh here; those that a flag's value may come in are. */
     const char *value = words->count == 1 ? words->item[0] : words->raw;
     struct adit_error why = {0};
@@ -350,7 +344,7 @@ enum adit_err option_set_proxy_jump(struct options *o, const struct option_row *
 enum adit_err option_set_proxy_url(struct options *o, const struct option_row *row,
                                    struct option_words *words, struct adit_error *err)
 {
-    const char *word = wanted(row, words, err);
+    const char *word = option_word_wanted(row, words, err);
     if (word == NULL)
         return ADIT_E_USAGE;
     bool is_url = strncmp(word, "http://", 7) == 0 || strncmp(word, "socks5://", 9) == 0;

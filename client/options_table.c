@@ -57,7 +57,8 @@ static const struct option_choice pubkey_auth[] = {{"true", PUBKEY_AUTH_YES},
                                                    {"host-bound", PUBKEY_AUTH_HOST_BOUND},
                                                    {NULL, 0}};
 static const struct option_choice fingerprint_hash[] = {
-    {"SHA256", FINGERPRINT_SHA256}, {"MD5", FINGERPRINT_MD5}, {NULL, 0}};
+    {"SHA256", FINGERPRINT_SHA256}, {"MD5", FINGERPRINT_MD5},       {"SHA1", FINGERPRINT_SHA1},
+    {"SHA384", FINGERPRINT_SHA384}, {"SHA512", FINGERPRINT_SHA512}, {NULL, 0}};
 static const struct option_choice log_level[] = {{"SILENT", LOG_LEVEL_QUIET},
                                                  {"QUIET", LOG_LEVEL_QUIET},
                                                  {"FATAL", LOG_LEVEL_FATAL},
@@ -141,8 +142,7 @@ const struct option_row option_rows[] = {
     NUMBER("ConnectionAttempts", connection_attempts, 1, ANY_NUMBER, BUILT),
     FLAG("TCPKeepAlive", tcp_keepalive, BUILT),
     TIME("ServerAliveInterval", alive_interval_s, BUILT),
-    /* 0 would mean to end at the first interval, answered or not. */
-    NUMBER("ServerAliveCountMax", alive_count_max, 1, 1000000, BUILT),
+    NUMBER("ServerAliveCountMax", alive_count_max, 0, ANY_NUMBER, BUILT),
     SPECIAL("RekeyLimit", option_set_rekey, BUILT),
     SPECIAL_AT("Compression", compression, option_set_compression, BUILT),
     SPECIAL_AT("VersionAddendum", version_addendum, option_set_version_addendum, BUILT),

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "client/units.h"
 
@@ -22,18 +23,18 @@ enum adit_err option_bad(const struct option_row *row, struct adit_error *err, c
     return adit_fail(err, ADIT_E_USAGE, "%s: %s", row->name, text);
 }
 
-static enum adit_err missing(const struct option_row *row, struct adit_error *err)
+enum adit_err option_missing(const struct option_row *row, struct adit_error *err)
 {
     return option_bad(row, err, "Missing argument.");
 }
 
-/* The next word, which must be there and hold something. */
-static const char *wanted(const struct option_row *row, struct option_words *words, struct adit_error *err)
+const char *option_word_wanted(const struct option_row *row, struct option_words *words,
+                               struct adit_error *err)
 {
     const char *word = option_word_next(words);
     if (word != NULL && *word != 0)
         return word;
-    (void)missing(row, err);
+    (void)option_missing(row, err);
     return NULL;
 }
 
@@ -74,7 +75,18 @@ static bool is_no(const char *word)
     return text_same(word, "no") || text_same(word, "false");
 }
 
-static enum adit_err unsupported(const struct option_row *row, const char *word, struct adit_error *err)
+/* Where ssh takes them in lower case alone. */
+static bool is_plain_yes(const char *word)
+{
+    return strcmp(word, "yes") == 0 || strcmp(word, "true") == 0;
+}
+
+static bool is_plain_no(const char *word)
+{
+    return strcmp(word, "no") == 0 || strcmp(word, "false") == 0;
+}
+
+enum adit_err option_unsupported(const struct option_row *row, const char *word, struct adit_error *err)
 {
     return option_bad(row, err, "unsupported option \"%s\".", word);
 }
@@ -83,7 +95,7 @@ static enum adit_err set_flag(bool *flag, const struct option_row *row, const ch
                               struct adit_error *err)
 {
     if (!is_yes(word) && !is_no(word))
-        return unsupported(row, word, err);
+        return option_unsupported(row, word, err);
     *flag = is_yes(word);
     return ADIT_E_OK;
 }
@@ -98,24 +110,22 @@ static enum adit_err set_choice(uint32_t *choice, const struct option_row *row, 
         return ADIT_E_OK;
     }
     return row->words != NULL ? option_bad(row, err, "%s '%s'", row->words, word)
-                              : unsupported(row, word, err);
+                              : option_unsupported(row, word, err);
 }
 
 static enum adit_err set_number(uint32_t *number, const struct option_row *row, const char *word,
                                 struct adit_error *err)
 {
-    bool is_negative = word[0] == '-';
-    struct span digits = span_str(word + (is_negative ? 1 : 0));
+    struct span digits = span_str(word);
+    bool is_negative = units_sign_take(&digits);
     uint32_t value;
     for (size_t i = 0; i < digits.n; i++)
         if (digits.p[i] < '0' || digits.p[i] > '9')
             return option_bad(row, err, "integer value invalid.");
     if (digits.n == 0)
         return option_bad(row, err, "integer value invalid.");
-    if (is_negative)
-        return option_bad(row, err, "integer value too small.");
-    if (!units_number(digits, 0, row->max, &value))
-        return option_bad(row, err, "integer value too large.");
+    if (!units_number(digits, 0, is_negative ? 0 : row->max, &value))
+        return option_bad(row, err, "integer value too %s.", is_negative ? "small" : "large");
     if (value < row->min)
         return option_bad(row, err, "integer value too small.");
     *number = value;
@@ -127,7 +137,7 @@ static enum adit_err set_time(uint32_t *seconds, const struct option_row *row, c
                               struct adit_error *err)
 {
     uint32_t value;
-    if (text_same(word, "none"))
+    if (strcmp(word, "none") == 0)
         return ADIT_E_OK;
     if (!units_time(span_str(word), &value))
         return option_bad(row, err, "invalid time value.");
@@ -139,7 +149,7 @@ static enum adit_err set_one_word(struct options *o, const struct option_row *ro
                                   struct adit_error *err)
 {
     void *field = option_field(o, row);
-    const char *word = wanted(row, words, err);
+    const char *word = option_word_wanted(row, words, err);
     if (word == NULL)
         return ADIT_E_USAGE;
     switch (row->kind) {
@@ -160,7 +170,8 @@ static enum adit_err set_command(struct options *o, const struct option_row *row
                                  struct adit_error *err)
 {
     words->taken = words->count;
-    return *words->raw != 0 ? option_text_replace(option_field(o, row), words->raw, err) : missing(row, err);
+    return *words->raw != 0 ? option_text_replace(option_field(o, row), words->raw, err)
+                            : option_missing(row, err);
 }
 
 enum adit_err option_set_row(struct options *o, const struct option_row *row, struct option_words *words,
@@ -183,131 +194,12 @@ enum adit_err option_set_row(struct options *o, const struct option_row *row, st
     }
 }
 
-/* ---- Connecting ---- */
-
-enum adit_err option_set_port(struct options *o, const struct option_row *row, struct option_words *words,
-                              struct adit_error *err)
-{
-    const char *word = wanted(row, words, err);
-    uint32_t port;
-    if (word == NULL)
-        return ADIT_E_USAGE;
-    if (!units_number(span_str(word), 1, UINT16_MAX, &port))
-        return option_bad(row, err, "Bad port '%s'.", word);
-    o->port = (uint16_t)port;
-    return ADIT_E_OK;
-}
-
-enum adit_err option_set_rekey(struct options *o, const struct option_row *row, struct option_words *words,
-                               struct adit_error *err)
-{
-    const char *size = wanted(row, words, err), *time = option_word_next(words);
-    uint64_t bytes = 0;
-    uint32_t seconds = 0;
-    if (size == NULL)
-        return ADIT_E_USAGE;
-    if (!text_same(size, "default") && !units_size(span_str(size), &bytes))
-        return option_bad(row, err, "Bad number '%s': not a size such as 512M or 1G", size);
-    /* An exchange would follow each packet. 0 is ssh's default. */
-    if (bytes > 0 && bytes < 16)
-        return option_bad(row, err, "RekeyLimit too small");
-    if (time != NULL && !text_same(time, "none") && !units_time(span_str(time), &seconds))
-        return option_bad(row, err, "invalid time value.");
-    o->rekey_bytes = bytes;
-    o->rekey_seconds = seconds;
-    return ADIT_E_OK;
-}
-
-/* Not every way to say yes is one here. */
-enum adit_err option_set_compression(struct options *o, const struct option_row *row,
-                                     struct option_words *words, struct adit_error *err)
-{
-    const char *word = wanted(row, words, err);
-    if (word == NULL)
-        return ADIT_E_USAGE;
-    if (!text_same(word, "yes") && !text_same(word, "no"))
-        return unsupported(row, word, err);
-    o->compression = text_same(word, "yes");
-    return ADIT_E_OK;
-}
-
-/* IP_TOS values: RFC 2474, 2597, 3246, 8622, and of old RFC 1349. */
-static const struct {
-    const char *name;
-    int value;
-} qos_names[] = {
-    {"af11", 0x28},        {"af12", 0x30},
-    {"af13", 0x38},        {"af21", 0x48},
-    {"af22", 0x50},        {"af23", 0x58},
-    {"af31", 0x68},        {"af32", 0x70},
-    {"af33", 0x78},        {"af41", 0x88},
-    {"af42", 0x90},        {"af43", 0x98},
-    {"cs0", 0x00},         {"cs1", 0x20},
-    {"cs2", 0x40},         {"cs3", 0x60},
-    {"cs4", 0x80},         {"cs5", 0xa0},
-    {"cs6", 0xc0},         {"cs7", 0xe0},
-    {"ef", 0xb8},          {"le", 0x04},
-    {"reliability", 0x04}, {"lowdelay", 0x10},
-    {"throughput", 0x08},  {"none", OPTIONS_IP_QOS_NONE},
-};
-
-const char *option_ip_qos_name(int value)
-{
-    for (size_t i = 0; i < ADIT_COUNT(qos_names); i++)
-        if (qos_names[i].value == value)
-            return qos_names[i].name;
-    return NULL;
-}
-
-static bool qos_parse(const char *word, int *value)
-{
-    for (size_t i = 0; i < ADIT_COUNT(qos_names); i++) {
-        if (!text_same(qos_names[i].name, word))
-            continue;
-        *value = qos_names[i].value;
-        return true;
-    }
-    char *end;
-    long number = strtol(word, &end, 0); /* ssh takes 0x and octal too */
-    *value = (int)number;
-    return *end == 0 && end != word && number >= 0 && number <= 255;
-}
-
-enum adit_err option_set_ip_qos(struct options *o, const struct option_row *row, struct option_words *words,
-                                struct adit_error *err)
-{
-    const char *first = wanted(row, words, err), *second = option_word_next(words);
-    int interactive, bulk;
-    if (first == NULL)
-        return ADIT_E_USAGE;
-    second = second != NULL ? second : first;
-    if (!qos_parse(first, &interactive))
-        return option_bad(row, err, "Bad IPQoS value: %s", first);
-    if (!qos_parse(second, &bulk))
-        return option_bad(row, err, "Bad IPQoS value: %s", second);
-    o->ip_qos_interactive = interactive;
-    o->ip_qos_bulk = bulk;
-    return ADIT_E_OK;
-}
-
-/* It may hold blanks: what the server sees is the rest of the line. */
-enum adit_err option_set_version_addendum(struct options *o, const struct option_row *row,
-                                          struct option_words *words, struct adit_error *err)
-{
-    words->taken = words->count;
-    if (*words->raw == 0)
-        return missing(row, err);
-    if (strlen(words->raw) > 128)
-        return option_bad(row, err, "Invalid VersionAddendum: too long");
-    return option_text_replace(&o->version_addendum, text_same(words->raw, "none") ? "" : words->raw, err);
-}
-
 /* ---- Keys and agents ---- */
 
 enum adit_err option_set_update_host_keys(struct options *o, const struct option_row *row,
                                           struct option_words *words, struct adit_error *err)
 {
-    const char *word = wanted(row, words, err);
+    const char *word = option_word_wanted(row, words, err);
     enum adit_err e = word == NULL ? ADIT_E_USAGE : set_choice(&o->update_host_keys, row, word, err);
     o->update_host_keys_is_set = o->update_host_keys_is_set || e == ADIT_E_OK;
     return e;
@@ -316,7 +208,7 @@ enum adit_err option_set_update_host_keys(struct options *o, const struct option
 enum adit_err option_set_pubkey_auth(struct options *o, const struct option_row *row,
                                      struct option_words *words, struct adit_error *err)
 {
-    const char *word = wanted(row, words, err);
+    const char *word = option_word_wanted(row, words, err);
     enum adit_err e = word == NULL ? ADIT_E_USAGE : set_choice(&o->pubkey_auth_mode, row, word, err);
     o->pubkey_auth = o->pubkey_auth_mode != PUBKEY_AUTH_NO;
     return e;
@@ -343,7 +235,7 @@ static bool is_fingerprint(struct span s)
 enum adit_err option_set_fingerprint(struct options *o, const struct option_row *row,
                                      struct option_words *words, struct adit_error *err)
 {
-    const char *value = wanted(row, words, err);
+    const char *value = option_word_wanted(row, words, err);
     if (value == NULL)
         return ADIT_E_USAGE;
     struct span rest = span_str(value), one;
@@ -355,7 +247,7 @@ enum adit_err option_set_fingerprint(struct options *o, const struct option_row 
         if (!texts_add(&o->fingerprints, span_sub(one, 0, 7 + 43)))
             return no_memory(err);
     }
-    return o->fingerprints.count > 0 ? ADIT_E_OK : missing(row, err);
+    return o->fingerprints.count > 0 ? ADIT_E_OK : option_missing(row, err);
 }
 
 /* "$NAME" is a variable's value; "${NAME}" an expansion, judged at its use. */
@@ -363,6 +255,8 @@ static bool is_agent(const char *word)
 {
     if (word[0] != '$' || word[1] == '{')
         return true;
+    if (word[1] == 0)
+        return false;
     for (word++; *word != 0; word++)
         if (!((*word >= 'A' && *word <= 'Z') || (*word >= 'a' && *word <= 'z') ||
               (*word >= '0' && *word <= '9') || *word == '_'))
@@ -373,7 +267,7 @@ static bool is_agent(const char *word)
 enum adit_err option_set_agent(struct options *o, const struct option_row *row, struct option_words *words,
                                struct adit_error *err)
 {
-    const char *word = wanted(row, words, err);
+    const char *word = option_word_wanted(row, words, err);
     if (word == NULL)
         return ADIT_E_USAGE;
     if (!is_agent(word))
@@ -384,7 +278,7 @@ enum adit_err option_set_agent(struct options *o, const struct option_row *row, 
 enum adit_err option_set_forward_agent(struct options *o, const struct option_row *row,
                                        struct option_words *words, struct adit_error *err)
 {
-    const char *word = wanted(row, words, err);
+    const char *word = option_word_wanted(row, words, err);
     if (word == NULL)
         return ADIT_E_USAGE;
     if (is_yes(word) || is_no(word))
@@ -399,7 +293,7 @@ enum adit_err option_set_forward_agent(struct options *o, const struct option_ro
 enum adit_err option_set_add_keys(struct options *o, const struct option_row *row, struct option_words *words,
                                   struct adit_error *err)
 {
-    const char *word = wanted(row, words, err), *time = NULL;
+    const char *word = option_word_wanted(row, words, err), *time = NULL;
     uint32_t how = ADD_KEYS_YES, seconds = 0;
     if (word == NULL)
         return ADIT_E_USAGE;
@@ -426,7 +320,7 @@ enum adit_err option_set_add_keys(struct options *o, const struct option_row *ro
 enum adit_err option_set_mask(struct options *o, const struct option_row *row, struct option_words *words,
                               struct adit_error *err)
 {
-    const char *word = wanted(row, words, err);
+    const char *word = option_word_wanted(row, words, err);
     char *end;
     if (word == NULL)
         return ADIT_E_USAGE;
@@ -440,13 +334,13 @@ enum adit_err option_set_mask(struct options *o, const struct option_row *row, s
 enum adit_err option_set_escape(struct options *o, const struct option_row *row, struct option_words *words,
                                 struct adit_error *err)
 {
-    const char *word = wanted(row, words, err);
+    const char *word = option_word_wanted(row, words, err);
     if (word == NULL)
         return ADIT_E_USAGE;
     size_t n = strlen(word);
-    if (text_same(word, "none"))
+    if (strcmp(word, "none") == 0)
         o->escape_char = OPTIONS_ESCAPE_NONE;
-    else if (n == 2 && word[0] == '^')
+    else if (n == 2 && word[0] == '^' && word[1] >= '@')
         o->escape_char = word[1] & 31;
     else if (n == 1)
         o->escape_char = (uint8_t)word[0];
@@ -459,11 +353,11 @@ enum adit_err option_set_keystroke(struct options *o, const struct option_row *r
                                    struct option_words *words, struct adit_error *err)
 {
     static const char interval[] = "interval:";
-    const char *word = wanted(row, words, err);
+    const char *word = option_word_wanted(row, words, err);
     if (word == NULL)
         return ADIT_E_USAGE;
-    if (is_yes(word) || is_no(word)) {
-        o->obscure_keystroke_ms = is_yes(word) ? OPTIONS_KEYSTROKE_MS : 0;
+    if (is_plain_yes(word) || is_plain_no(word)) {
+        o->obscure_keystroke_ms = is_plain_yes(word) ? OPTIONS_KEYSTROKE_MS : 0;
         return ADIT_E_OK;
     }
     if (strncmp(word, interval, sizeof interval - 1) != 0)
@@ -476,13 +370,13 @@ enum adit_err option_set_keystroke(struct options *o, const struct option_row *r
 enum adit_err option_set_persist(struct options *o, const struct option_row *row, struct option_words *words,
                                  struct adit_error *err)
 {
-    const char *word = wanted(row, words, err);
+    const char *word = option_word_wanted(row, words, err);
     uint32_t seconds = 0;
     if (word == NULL)
         return ADIT_E_USAGE;
-    if (!is_yes(word) && !is_no(word) && !units_time(span_str(word), &seconds))
+    if (!is_plain_yes(word) && !is_plain_no(word) && !units_time(span_str(word), &seconds))
         return option_bad(row, err, "Bad ControlPersist argument.");
-    o->control_persist = !is_no(word);
+    o->control_persist = !is_plain_no(word);
     o->control_persist_s = seconds;
     return ADIT_E_OK;
 }
@@ -494,7 +388,7 @@ enum adit_err option_set_facility(struct options *o, const struct option_row *ro
 {
     static const char *const names[] = {"DAEMON", "USER",   "AUTH",   "AUTHPRIV", "LOCAL0", "LOCAL1",
                                         "LOCAL2", "LOCAL3", "LOCAL4", "LOCAL5",   "LOCAL6", "LOCAL7"};
-    const char *word = wanted(row, words, err);
+    const char *word = option_word_wanted(row, words, err);
     if (word == NULL)
         return ADIT_E_USAGE;
     for (size_t i = 0; i < ADIT_COUNT(names); i++)
@@ -506,14 +400,14 @@ enum adit_err option_set_facility(struct options *o, const struct option_row *ro
 enum adit_err option_set_refuse(struct options *o, const struct option_row *row, struct option_words *words,
                                 struct adit_error *err)
 {
-    const char *word = wanted(row, words, err);
+    const char *word = option_word_wanted(row, words, err);
     return word == NULL ? ADIT_E_USAGE : option_text_replace(&o->refuse_connection, word, err);
 }
 
 enum adit_err option_set_ready_fd(struct options *o, const struct option_row *row, struct option_words *words,
                                   struct adit_error *err)
 {
-    const char *word = wanted(row, words, err);
+    const char *word = option_word_wanted(row, words, err);
     uint32_t fd;
     if (word == NULL)
         return ADIT_E_USAGE;
@@ -527,7 +421,7 @@ enum adit_err option_set_ready_fd(struct options *o, const struct option_row *ro
 enum adit_err option_set_unbuilt(struct options *o, const struct option_row *row, struct option_words *words,
                                  struct adit_error *err)
 {
-    const char *word = wanted(row, words, err);
+    const char *word = option_word_wanted(row, words, err);
     (void)o;
     if (word == NULL)
         return ADIT_E_USAGE;
@@ -539,14 +433,15 @@ enum adit_err option_set_unbuilt(struct options *o, const struct option_row *row
 static bool is_tunnel_number(struct span s)
 {
     uint32_t number;
-    return span_eq(s, span_str("any")) || units_number(s, 0, INT32_MAX - 2, &number);
+    return (s.n == 3 && strncasecmp((const char *)s.p, "any", 3) == 0) ||
+           units_number(s, 0, INT32_MAX - 2, &number);
 }
 
 /* "LOCAL[:REMOTE]", each a number or "any". */
 enum adit_err option_set_tunnel_device(struct options *o, const struct option_row *row,
                                        struct option_words *words, struct adit_error *err)
 {
-    const char *word = wanted(row, words, err);
+    const char *word = option_word_wanted(row, words, err);
     char both[64];
     if (word == NULL)
         return ADIT_E_USAGE;
@@ -556,6 +451,8 @@ enum adit_err option_set_tunnel_device(struct options *o, const struct option_ro
         span_make((const uint8_t *)word, colon != NULL ? (size_t)(colon - word) : strlen(word));
     if (!is_tunnel_number(local) || !is_tunnel_number(span_str(remote)))
         return option_bad(row, err, "Bad tun device.");
-    adit_format(both, sizeof both, "%.*s:%s", (int)local.n, (const char *)local.p, remote);
+    size_t n = adit_format(both, sizeof both, "%.*s:%s", (int)local.n, (const char *)local.p, remote);
+    for (size_t i = 0; i < n; i++)
+        both[i] |= 0x20; /* to lower case: digits and the colon have this bit */
     return option_text_replace(&o->tunnel_device, both, err);
 }

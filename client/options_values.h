@@ -14,10 +14,15 @@ option_setter option_set_row;
 
 /* The next word, or NULL. */
 const char *option_word_next(struct option_words *words);
+/* The next word, which must be there and hold something: NULL with err set. */
+const char *option_word_wanted(const struct option_row *row, struct option_words *words,
+                               struct adit_error *err);
 
 /* ADIT_E_USAGE with "KEYWORD: " before the text. */
 enum adit_err option_bad(const struct option_row *row, struct adit_error *err, const char *fmt, ...)
     ADIT_PRINTF(3, 4);
+enum adit_err option_missing(const struct option_row *row, struct adit_error *err);
+enum adit_err option_unsupported(const struct option_row *row, const char *word, struct adit_error *err);
 
 /* Replaces a text that the options own. */
 enum adit_err option_text_replace(char **to, const char *text, struct adit_error *err) ADIT_MUST_USE;
@@ -25,12 +30,14 @@ enum adit_err option_text_replace(char **to, const char *text, struct adit_error
 enum adit_err option_text_add(struct texts *to, const char *text, struct adit_error *err) ADIT_MUST_USE;
 void *option_field(struct options *o, const struct option_row *row);
 
-/* options_values.c */
+/* options_connect.c */
 option_setter option_set_port, option_set_rekey, option_set_compression, option_set_ip_qos,
-    option_set_update_host_keys, option_set_fingerprint, option_set_pubkey_auth, option_set_agent,
+    option_set_version_addendum;
+/* options_values.c */
+option_setter option_set_update_host_keys, option_set_fingerprint, option_set_pubkey_auth, option_set_agent,
     option_set_forward_agent, option_set_add_keys, option_set_mask, option_set_escape, option_set_keystroke,
     option_set_persist, option_set_facility, option_set_refuse, option_set_ready_fd, option_set_unbuilt,
-    option_set_tunnel_device, option_set_version_addendum;
+    option_set_tunnel_device;
 /* options_lists.c */
 option_setter option_set_algos, option_set_files, option_set_key_file, option_set_forward_local,
     option_set_forward_remote, option_set_forward_dynamic, option_set_permit_open, option_set_channel_timeout,

@@ -16,6 +16,8 @@
 #include "client/cidr.h"
 #include "client/config_reader.h"
 #include "client/files.h"
+#include "client/jump_spec.h"
+#include "client/secret_store.h"
 #include "net/child.h"
 
 #define SYSTEM_FOLDER "/etc/ssh"
@@ -37,6 +39,13 @@ static void debug(void *ctx, const char *line)
     const struct resolver *s = ctx;
     if (s->query->debug != NULL)
         s->query->debug(s->query->ctx, line);
+}
+
+static void bad_line(void *ctx, const char *text)
+{
+    const struct resolver *s = ctx;
+    if (s->query->bad_line != NULL)
+        s->query->bad_line(s->query->ctx, text);
 }
 
 /* ---- Files ---- */
@@ -70,6 +79,8 @@ static enum adit_err read_file(struct config_reader *r, const char *path, bool c
     adit_format(line, sizeof line, "Reading configuration data %s", path);
     r->hooks->debug(r->hooks->ctx, line);
     e = check ? check_owner(&status, path, err) : ADIT_E_OK;
+    if (e == ADIT_E_OK && !secret_store_hide(span_make(text.p, text.n)))
+        e = adit_fail(err, ADIT_E_MEMORY, "out of memory");
     if (e == ADIT_E_OK)
         e = config_read(r, span_make(text.p, text.n), path, err);
     file_wipe(&text);
@@ -255,7 +266,22 @@ static void lower(char *text)
             *text = (char)(*text - 'A' + 'a');
 }
 
-/* User as the command line has it is taken literally. */
+/* A host that would be reached through itself. */
+static enum adit_err check_jump(const struct options *o, const char *user, struct adit_error *err)
+{
+    const char *jump = option_text(o->proxy_jump);
+    struct adit_error why = {0};
+    struct jump_spec last;
+    struct span rest;
+    if (jump == NULL || jump_spec_parse(&last, jump_spec_last(span_str(jump), &rest), &why) != ADIT_E_OK)
+        return ADIT_E_OK; /* it is judged where it is used */
+    bool same_port = o->port == (last.port != 0 ? last.port : 22);
+    bool same_user = last.user[0] == 0 || (user != NULL && strcmp(last.user, user) == 0);
+    if (!same_port || !same_user || strcmp(last.host, o->host_name) != 0)
+        return ADIT_E_OK;
+    return adit_fail(err, ADIT_E_CONFIG, "jumphost loop via %s", last.host);
+}
+
 static enum adit_err finish(const struct resolver *s, struct options *o, bool user_is_given,
                             struct adit_error *err)
 {
@@ -264,14 +290,16 @@ static enum adit_err finish(const struct resolver *s, struct options *o, bool us
     struct expand_names names;
     lower(o->host_key_alias);
     enum adit_err e = config_names(&r, &names, &room, err);
-    if (e == ADIT_E_OK && !user_is_given && o->user != NULL) {
+    if (e == ADIT_E_OK && !o->user_is_literal && o->user != NULL) {
         names.remote_user = NULL;
         e = expand_one(&o->user, &names, err);
         names.remote_user = o->user;
     }
+    if (e == ADIT_E_OK && user_is_given && !jump_spec_is_user(span_str(o->user)))
+        e = adit_fail(err, ADIT_E_CONFIG, "remote username contains invalid characters");
     for (size_t i = 0; i < o->set_env.count && e == ADIT_E_OK; i++)
         e = expand_one(&o->set_env.item[i], &names, err);
-    return e;
+    return e == ADIT_E_OK ? check_jump(o, names.remote_user, err) : e;
 }
 
 static void resolver_init(struct resolver *s, const struct ssh_config_query *q)
@@ -287,15 +315,31 @@ static void resolver_init(struct resolver *s, const struct ssh_config_query *q)
         .command = q->remote_command,
         .version = q->version != NULL ? q->version : "adit_" ADIT_VERSION,
         .names = {.home = s->home, .local_user = s->local_user, .local_host = s->local_host}};
-    s->hooks = (struct config_hooks){
-        .ctx = s, .include = on_include, .exec = on_exec, .local_network = on_local_network, .debug = debug};
+    s->hooks = (struct config_hooks){.ctx = s,
+                                     .include = on_include,
+                                     .exec = on_exec,
+                                     .local_network = on_local_network,
+                                     .bad_line = bad_line,
+                                     .debug = debug};
+}
+
+/* What Match exec runs is not to have the keys of the command line either. */
+static enum adit_err hide_given(const struct options *o, struct adit_error *err)
+{
+    for (size_t i = 0; i < o->identity_files.count; i++)
+        if (!secret_store_hide(span_str(o->identity_files.item[i])))
+            return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    return ADIT_E_OK;
 }
 
 static enum adit_err resolve(struct resolver *s, struct options *o, struct adit_error *err)
 {
-    const bool user_is_given = o->user != NULL;
+    const bool user_is_given =
+        o->user != NULL; /* on the command line: whoever wrote that may not mean a shell's words */
     bool wants_final = false;
-    enum adit_err e = read_pass(s, o, false, &wants_final, err);
+    enum adit_err e = hide_given(o, err);
+    if (e == ADIT_E_OK)
+        e = read_pass(s, o, false, &wants_final, err);
     if (e == ADIT_E_OK)
         e = find_host(s, o, err);
     if (e == ADIT_E_OK)

@@ -22,13 +22,16 @@ struct ssh_config_query {
     const char *file;           /* -F: this file alone; "none": none; NULL: the two files */
     const char *remote_command; /* what is to be run at the server, a subsystem's name included; or NULL */
     const char *version;        /* for Match version; NULL: adit's own */
+    /* What is wrong with a line of a file; any number of them before the error; may be NULL. */
+    void (*bad_line)(void *ctx, const char *text);
     /* Lines for DEBUG1; may be NULL. */
     void (*debug)(void *ctx, const char *line);
     void *ctx;
 };
 
 /* Afterwards host_name is the name to connect to, without tokens (see host_name_is_final); User and SetEnv of
- * a file have theirs expanded too. ADIT_E_CONFIG: "FILE line N: what is wrong" in ssh's words; ADIT_E_RESOLVE
+ * a file have theirs expanded too. ADIT_E_CONFIG: "FILE: terminating, N bad configuration options" behind the
+ * lines themselves; a jump host that is the host; ... ADIT_E_RESOLVE
  * for a name that must be canonical and is not; ADIT_E_MEMORY. */
 enum adit_err ssh_config_resolve(struct options *o, const struct ssh_config_query *q,
                                  struct adit_error *err) ADIT_MUST_USE;

@@ -1,5 +1,9 @@
 #include "client/units.h"
 
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <string.h>
+
 /* Takes the digits at the front of text; false without any, or above max. */
 static bool digits_take(struct span *text, uint64_t max, uint64_t *out)
 {
@@ -26,6 +30,44 @@ bool units_number(struct span text, uint32_t min, uint32_t max, uint32_t *out)
         return false;
     *out = (uint32_t)value;
     return true;
+}
+
+bool units_sign_take(struct span *text)
+{
+    while (text->n > 0 && (text->p[0] == ' ' || (text->p[0] >= '\t' && text->p[0] <= '\r')))
+        *text = span_sub(*text, 1, SIZE_MAX);
+    bool is_negative = text->n > 0 && text->p[0] == '-';
+    if (is_negative || (text->n > 0 && text->p[0] == '+'))
+        *text = span_sub(*text, 1, SIZE_MAX);
+    return is_negative;
+}
+
+static bool service_port(struct span name, uint16_t *out)
+{
+    char text[64];
+    if (name.n == 0 || name.n >= sizeof text)
+        return false;
+    memcpy(text, name.p, name.n);
+    text[name.n] = 0;
+    const struct servent *service = getservbyname(text, "tcp");
+    if (service == NULL)
+        return false;
+    *out = ntohs((uint16_t)service->s_port);
+    return true;
+}
+
+bool units_port(struct span text, uint16_t min, uint16_t *out)
+{
+    struct span digits = text;
+    uint32_t port;
+    bool has_letter = false;
+    if (!units_sign_take(&digits) && units_number(digits, min, UINT16_MAX, &port)) {
+        *out = (uint16_t)port;
+        return true;
+    }
+    for (size_t i = 0; i < text.n; i++)
+        has_letter = has_letter || text.p[i] < '0' || text.p[i] > '9';
+    return has_letter && service_port(text, out);
 }
 
 static uint64_t time_unit(uint8_t c)
@@ -70,18 +112,38 @@ bool units_time(struct span text, uint32_t *seconds)
     return true;
 }
 
+/* 10, 20, ...; 0: no unit. */
+static unsigned size_shift(uint8_t c)
+{
+    static const char units[] = "kmgtpe";
+    const char *at = c != 0 ? strchr(units, c | 0x20) : NULL;
+    return at != NULL ? 10 * (unsigned)(at - units + 1) : 0;
+}
+
+/* The digits behind the point, in millionths. */
+static bool fraction_take(struct span *text, uint64_t *millionths)
+{
+    *millionths = 0;
+    if (text->n == 0 || text->p[0] != '.')
+        return true;
+    *text = span_sub(*text, 1, SIZE_MAX);
+    for (uint64_t unit = 100000; text->n > 0 && text->p[0] >= '0' && text->p[0] <= '9'; unit /= 10) {
+        if (unit == 0)
+            return false;
+        *millionths += unit * (uint64_t)(text->p[0] - '0');
+        *text = span_sub(*text, 1, SIZE_MAX);
+    }
+    return true;
+}
+
 bool units_size(struct span text, uint64_t *bytes)
 {
-    uint64_t value;
-    unsigned shift = 0;
-    if (!digits_take(&text, UINT64_MAX, &value))
+    uint64_t value, millionths;
+    if (!digits_take(&text, INT64_MAX, &value) || !fraction_take(&text, &millionths) || text.n > 1)
         return false;
-    if (text.n == 1) {
-        uint8_t c = text.p[0];
-        shift = c == 'k' || c == 'K' ? 10 : c == 'm' || c == 'M' ? 20 : c == 'g' || c == 'G' ? 30 : 0;
-    }
-    if (text.n > 1 || (text.n == 1 && shift == 0) || value > UINT64_MAX >> shift)
+    unsigned shift = text.n == 1 ? size_shift(text.p[0]) : 0;
+    if ((text.n == 1 && shift == 0) || value > (uint64_t)INT64_MAX >> shift || (millionths > 0 && shift > 40))
         return false;
-    *bytes = value << shift;
-    return true;
+    *bytes = (value << shift) + (millionths << shift) / 1000000; /* 10^6 << 40 is below 2^60 */
+    return *bytes <= INT64_MAX;
 }

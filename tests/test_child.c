@@ -54,6 +54,26 @@ static void environment(void **state)
     assert_int_equal(unsetenv("ADIT_KEY"), 0);
 }
 
+static void hidden_variables_and_descriptors(void **state)
+{
+    char command[64];
+
+    (void)state;
+    assert_int_equal(setenv("HIDDEN_ONE", "secret", 1), 0);
+    assert_int_equal(setenv("HIDDEN_ONE_MORE", "plain", 1), 0);
+    run_is("echo \"$HIDDEN_ONE\"", NULL, 0, "secret");
+    assert_true(child_hide_env(span_str("HIDDEN_ONE")) && child_hide_env(span_str("HIDDEN_ONE")));
+    run_is("echo \"<$HIDDEN_ONE $HIDDEN_ONE_MORE>\"", NULL, 0, "< plain>");
+    int fd = open("/dev/null", O_RDONLY);
+    assert_true(fd > STDERR_FILENO && fd < 10);
+    (void)snprintf(command, sizeof command, "if (: <&%d) 2>/dev/null; then echo there; else echo gone; fi",
+                   fd);
+    run_is(command, NULL, 0, "there");
+    child_guard_descriptors();
+    run_is(command, NULL, 0, "gone");
+    assert_int_equal(close(fd), 0);
+}
+
 static void too_long_a_line(void **state)
 {
     char line[CHILD_LINE_CAP], want[CHILD_LINE_CAP];
@@ -247,6 +267,7 @@ int main(void)
         cmocka_unit_test(first_line_and_status),
         cmocka_unit_test(all_of_its_output),
         cmocka_unit_test(environment),
+        cmocka_unit_test(hidden_variables_and_descriptors),
         cmocka_unit_test(too_long_a_line),
         cmocka_unit_test(cannot_run),
         cmocka_unit_test(no_shell),

@@ -45,8 +45,17 @@ static enum adit_err on_local_network(void *ctx, const char *list, bool *matches
     return ADIT_E_OK;
 }
 
+static char told[4096]; /* the bad lines */
+
+static void on_bad_line(void *ctx, const char *text)
+{
+    size_t n = strlen(told);
+    (void)ctx;
+    (void)adit_format(told + n, sizeof told - n, "%s\n", text);
+}
+
 static const struct config_hooks hooks = {
-    .include = on_include, .exec = on_exec, .local_network = on_local_network};
+    .include = on_include, .exec = on_exec, .local_network = on_local_network, .bad_line = on_bad_line};
 
 static int setup(void **state)
 {
@@ -88,11 +97,13 @@ static void bad(const char *text, const char *says)
     struct adit_error err = {0};
     options_wipe(&o);
     options_init(&o);
+    told[0] = 0;
     struct config_reader r = reader();
     assert_int_equal(config_read(&r, span_str(text), "FILE", &err), ADIT_E_CONFIG);
-    if (strstr(err.text, says) == NULL)
-        print_error("%s\n", err.text);
-    assert_non_null(strstr(err.text, says));
+    if (strstr(told, says) == NULL)
+        print_error("%s%s\n", told, err.text);
+    assert_non_null(strstr(told, says));
+    assert_non_null(strstr(err.text, ": terminating, 1 bad configuration options"));
 }
 
 static bool matches(const char *condition)
@@ -240,14 +251,36 @@ static void test_include_refusals(void **state)
     struct config_reader r = reader();
     r.is_user = false;
     assert_int_equal(config_read(&r, span_str("Include ~/x"), "FILE", &err), ADIT_E_CONFIG);
-    assert_non_null(strstr(err.text, "bad include path"));
+    assert_non_null(strstr(told, "bad include path"));
+}
+
+/* Every bad line is told, also of a block that does not apply; an included file ends it all. */
+static void test_many_bad(void **state)
+{
+    (void)state;
+    struct adit_error err = {0};
+    struct config_reader r = reader();
+    told[0] = 0;
+    assert_int_equal(config_read(&r, span_str("Foo 1\nPort 7\nHost other\nPort y\nMatch\n"), "FILE", &err),
+                     ADIT_E_CONFIG);
+    assert_string_equal(told, "FILE: line 1: Bad configuration option: foo\n"
+                              "FILE line 4: Port: Bad port 'y'.\n"
+                              "FILE line 5: no argument after keyword \"match\"\n");
+    assert_string_equal(err.text, "FILE: terminating, 3 bad configuration options");
+    memset(&err, 0, sizeof err);
+    r = reader();
+    told[0] = 0;
+    assert_int_equal(config_read(&r, span_str("Foo 1\nInclude /bad\nBar 1\n"), "FILE", &err), ADIT_E_CONFIG);
+    assert_string_equal(told, "FILE: line 1: Bad configuration option: foo\n"
+                              "/bad line 2: Port: Bad port 'x'.\n");
+    assert_string_equal(err.text, "/bad: terminating, 1 bad configuration options");
 }
 
 static void test_refusals(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {"\n\nNonsense 1\n", "FILE line 3: Bad configuration option: Nonsense"},
+        {"\n\nNonsense 1\n", "FILE: line 3: Bad configuration option: nonsense"},
         {"Port\n", "FILE line 1: no argument after keyword"},
         {"Host x\nPort y\n", "FILE line 2: Port: Bad port 'y'."},
         {"Host\n", "FILE line 1: no argument after keyword"},
@@ -264,15 +297,15 @@ static void test_refusals(void **state)
     struct adit_error err = {0};
     struct config_reader r = reader();
     assert_int_equal(config_read(&r, span_make("Port 1\0002\n", 9), "FILE", &err), ADIT_E_CONFIG);
-    assert_non_null(strstr(err.text, "zero byte"));
+    assert_non_null(strstr(told, "zero byte"));
 }
 
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_lines),   T(test_host),  T(test_match),   T(test_match_facts),
-        T(test_exec),    T(test_final), T(test_include), T(test_include_refusals),
-        T(test_refusals)};
+        T(test_lines),    T(test_host),    T(test_match),   T(test_match_facts),
+        T(test_exec),     T(test_final),   T(test_include), T(test_include_refusals),
+        T(test_refusals), T(test_many_bad)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

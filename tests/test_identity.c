@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "client/identity.h"
+#include "client/secret_store.h"
 #include "fake_prompt.h"
 #include "fake_agent.h"
 #include "ssh/cert.h"
@@ -30,6 +31,7 @@ static void option(const char *line)
 static int setup(void **state)
 {
     (void)state;
+    secret_store_wipe();
     memset(&f, 0, sizeof f);
     fake_prompt_init(&f.fake);
     options_init(&f.options);

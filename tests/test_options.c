@@ -131,10 +131,15 @@ static void test_rekey_forms(void **state)
     assert_int_equal(o.rekey_seconds, 5);
     good("RekeyLimit 0");
     assert_int_equal(o.rekey_bytes, 0);
-    static const char *const wrong[] = {"RekeyLimit", "RekeyLimit 15", "RekeyLimit 1k x",
-                                        "RekeyLimit 1k 1 1"};
+    static const char *const wrong[] = {"RekeyLimit",
+                                        "RekeyLimit 15",
+                                        "RekeyLimit 1k x",
+                                        "RekeyLimit 1k 1 1",
+                                        "RekeyLimit DEFAULT",
+                                        "RekeyLimit -16",
+                                        "RekeyLimit 9223372036854775808"};
     for (size_t i = 0; i < ADIT_COUNT(wrong); i++)
-        bad(wrong[i], ADIT_E_USAGE, "RekeyLimit");
+        bad(wrong[i], ADIT_E_USAGE, "ekey");
 }
 
 static void test_fingerprint(void **state)
@@ -163,16 +168,18 @@ static void test_lists(void **state)
 static void test_refusals(void **state)
 {
     (void)state;
-    bad("Nonsense yes", ADIT_E_USAGE, "Nonsense");
-    bad("Port", ADIT_E_USAGE, "Port");
-    bad("Port 1 2", ADIT_E_USAGE, "Port");
+    bad("Nonsense yes", ADIT_E_USAGE, "Bad configuration option: nonsense");
+    bad("Port", ADIT_E_USAGE, "no argument after keyword \"port\"");
+    bad("Port 1 2", ADIT_E_USAGE, "keyword port extra arguments at end of line");
     bad("Port \"1", ADIT_E_USAGE, "Port: invalid quotes");
-    bad("", ADIT_E_USAGE, "Keyword=value");
+    bad("Nonsense", ADIT_E_USAGE, "no argument after keyword \"nonsense\"");
+    good("");
+    good(" # Port x");
+    good(" = ");
     bad("BatchMode maybe", ADIT_E_USAGE, "BatchMode: unsupported option \"maybe\".");
-    bad("ServerAliveCountMax 0", ADIT_E_USAGE, "ServerAliveCountMax");
     bad("UserKnownHostsFile none /x", ADIT_E_USAGE, "none");
     bad("AditReconnect yes", ADIT_E_UNSUPPORTED, "AditReconnect");
-    bad("LocalForward", ADIT_E_USAGE, "LocalForward");
+    bad("LocalForward", ADIT_E_USAGE, "\"localforward\"");
     bad("Host x", ADIT_E_USAGE, "Host");
     bad("Include x", ADIT_E_USAGE, "Include");
 }
@@ -297,8 +304,9 @@ static void test_quotes(void **state)
     good("\"HostKeyAlias\" x\\y#z # no");
     assert_string_equal(o.host_key_alias, "x\\y#z");
     /* A command is the rest of the line as it stands. */
-    good("ProxyCommand=nc \"%h\" 'it # ");
-    assert_string_equal(o.proxy_command, "nc \"%h\" 'it #");
+    good("ProxyCommand=nc \"%h\" it # ");
+    assert_string_equal(o.proxy_command, "nc \"%h\" it #");
+    bad("RemoteCommand echo it's", ADIT_E_USAGE, "RemoteCommand: invalid quotes");
 }
 
 static void test_proxies_compete(void **state)
@@ -332,12 +340,12 @@ static void test_foreign_algorithms(void **state)
 static void test_ignore_unknown(void **state)
 {
     (void)state;
-    bad("UseKeychain yes", ADIT_E_USAGE, "UseKeychain");
+    bad("UseKeychain yes", ADIT_E_USAGE, "usekeychain");
     good("IgnoreUnknown use*,Foo");
     good("UseKeychain yes");
     good("foo \"a b\" c");
     bad("foo \"unbalanced", ADIT_E_USAGE, "invalid quotes");
-    bad("Bar 1", ADIT_E_USAGE, "Bar");
+    bad("Bar 1", ADIT_E_USAGE, "option: bar");
 }
 
 static void check(const char *line, enum adit_err wanted)
@@ -363,6 +371,128 @@ static void test_check(void **state)
         check(fine[i], ADIT_E_OK);
     assert_int_equal(o.notes.count + o.debug_notes.count, 0);
     check("RefuseConnection \"use the other one\"", ADIT_E_CONFIG);
+}
+
+/* Numbers as ssh's strtonum takes them. */
+static void test_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        uint32_t value; /* of CanonicalizeMaxDots */
+        const char *says;
+    } cases[] = {
+        {"CanonicalizeMaxDots +5", 5, NULL},
+        {"CanonicalizeMaxDots \" 7\"", 7, NULL},
+        {"CanonicalizeMaxDots -0", 0, NULL},
+        {"CanonicalizeMaxDots 2147483647", INT32_MAX, NULL},
+        {"CanonicalizeMaxDots 2147483648", 0, "too large"},
+        {"CanonicalizeMaxDots -1", 0, "too small"},
+        {"CanonicalizeMaxDots +-1", 0, "invalid"},
+        {"CanonicalizeMaxDots +", 0, "invalid"},
+        {"CanonicalizeMaxDots 0x10", 0, "invalid"},
+        {"ConnectionAttempts 0", 0, "too small"},
+    };
+    for (size_t i = 0; i < ADIT_COUNT(cases); i++) {
+        options_wipe(&o);
+        options_init(&o);
+        if (cases[i].says != NULL)
+            bad(cases[i].line, ADIT_E_USAGE, cases[i].says);
+        else
+            good(cases[i].line);
+        assert_true(cases[i].says != NULL || o.canonicalize_max_dots == cases[i].value);
+    }
+    good("ServerAliveCountMax 0");
+    assert_int_equal(o.alive_count_max, 0);
+    good("Port +22");
+    assert_int_equal(o.port, 22);
+}
+
+/* Where ssh wants a word in lower case, and forms that it does not take. */
+static void test_forms(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"ConnectTimeout NONE",
+                                        "ControlPersist Yes",
+                                        "EscapeChar NONE",
+                                        "EscapeChar ^?",
+                                        "EscapeChar ^1",
+                                        "ForwardAgent $",
+                                        "IdentityAgent $",
+                                        "LogVerbose none a",
+                                        "CanonicalDomains .a",
+                                        "PermitRemoteOpen a/8:1",
+                                        "RemoteForward 80:host:80",
+                                        "FingerprintHash sha2",
+                                        "ObscureKeystrokeTiming YES"};
+    for (size_t i = 0; i < ADIT_COUNT(wrong); i++)
+        bad(wrong[i], ADIT_E_USAGE, ":");
+    good("FingerprintHash sha512");
+    assert_int_equal(o.fingerprint_hash, FINGERPRINT_SHA512);
+    good("UserKnownHostsFile NONE");
+    assert_string_equal(o.user_known_hosts.item[0], "none");
+    good("TunnelDevice Any");
+    assert_string_equal(o.tunnel_device, "any:any");
+    good("RemoteForward /a:/b");
+    good("SetEnv A= =b");
+}
+
+/* Lists of algorithms: wildcards are for types of keys, and for taking away. */
+static void test_list_forms(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"Ciphers +",        "Ciphers ^",
+                                        "Ciphers *",        "MACs +hmac*",
+                                        "KexAlgorithms ^*", "HostKeyAlgorithms ^aes*",
+                                        "Ciphers ,",        "CASignatureAlgorithms +"};
+    for (size_t i = 0; i < ADIT_COUNT(wrong); i++)
+        bad(wrong[i], ADIT_E_USAGE, "Bad");
+    good("Ciphers ,aes128-ctr,");
+    assert_string_equal(o.ciphers, "aes128-ctr");
+    good("HostKeyAlgorithms *ed25519");
+    assert_string_equal(o.host_key_algorithms, "ssh-ed25519");
+    good("PubkeyAcceptedAlgorithms -sk-*,rsa*");
+    assert_null(strstr(o.pubkey_algorithms, "sk-"));
+}
+
+/* Whom -l and user@ name is taken as it stands. */
+static void test_user(void **state)
+{
+    struct adit_error err = {0};
+    (void)state;
+    assert_int_equal(options_set_user(&o, "%u", &err), ADIT_E_OK);
+    assert_true(o.user_is_literal);
+    options_wipe(&o);
+    options_init(&o);
+    good("User %u");
+    assert_int_equal(options_set_user(&o, "other", &err), ADIT_E_OK);
+    assert_string_equal(o.user, "%u");
+    assert_false(o.user_is_literal);
+}
+
+/* What asks for nothing has nothing to be told about. */
+static void test_no_notes(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"LogVerbose none",
+                                        "SecurityKeyProvider internal",
+                                        "TunnelDevice any",
+                                        "Tunnel no",
+                                        "PKCS11Provider none",
+                                        "XAuthLocation /usr/bin/xauth",
+                                        "ForwardX11 no",
+                                        "ForwardX11Trusted yes",
+                                        "ForwardX11Timeout 20m",
+                                        "GSSAPIAuthentication no",
+                                        "VerifyHostKeyDNS no",
+                                        "EnableSSHKeysign no",
+                                        "HostbasedAuthentication no"};
+    struct adit_error err = {0};
+    for (size_t i = 0; i < ADIT_COUNT(lines); i++)
+        good(lines[i]);
+    good("HostbasedAcceptedAlgorithms -");
+    assert_int_equal(options_check(&o, &err), ADIT_E_OK);
+    assert_int_equal(o.notes.count + o.debug_notes.count, 0);
 }
 
 static void test_notes(void **state)
@@ -429,7 +559,8 @@ int main(void)
         T(test_values),         T(test_rekey_forms), T(test_fingerprint),     T(test_lists),
         T(test_refusals),       T(test_default),     T(test_bad_values),      T(test_more_values),
         T(test_environment),    T(test_quotes),      T(test_proxies_compete), T(test_foreign_algorithms),
-        T(test_ignore_unknown), T(test_check),       T(test_notes),           T(test_override),
-        T(test_words)};
+        T(test_ignore_unknown), T(test_check),       T(test_notes),           T(test_no_notes),
+        T(test_numbers),        T(test_forms),       T(test_list_forms),      T(test_user),
+        T(test_override),       T(test_words)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

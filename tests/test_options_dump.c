@@ -33,11 +33,11 @@ static void set(const char *line)
     assert_int_equal(e, ADIT_E_OK);
 }
 
-static void dump(bool is_ssh)
+static void dump(void)
 {
     struct adit_error err = {0};
     texts_wipe(&lines);
-    assert_int_equal(options_dump(&o, "Given", is_ssh, &lines, &err), ADIT_E_OK);
+    assert_int_equal(options_dump(&o, "Given", &lines, &err), ADIT_E_OK);
 }
 
 static void has(const char *line)
@@ -84,12 +84,12 @@ static void test_defaults(void **state)
         "identityfile ~/.ssh/id_rsa"};
     static const char *const absent[] = {"proxycommand", "proxyjump",    "controlpath", "bindaddress",
                                          "setenv",       "localforward", "tag",         "hostkeyalias"};
-    dump(true);
+    dump();
     for (size_t i = 0; i < ADIT_COUNT(wanted); i++)
         has(wanted[i]);
     for (size_t i = 0; i < ADIT_COUNT(absent); i++)
         assert_false(has_keyword(absent[i]));
-    dump(false);
+    dump();
     has("identityfile ~/.ssh/id_ed25519");
 }
 
@@ -119,7 +119,7 @@ static void test_values(void **state)
     };
     for (size_t i = 0; i < ADIT_COUNT(cases); i++)
         set(cases[i][0]);
-    dump(true);
+    dump();
     for (size_t i = 0; i < ADIT_COUNT(cases); i++)
         has(cases[i][1]);
     has("updatehostkeys false"); /* other files than the default ones */
@@ -130,7 +130,7 @@ static void test_refusals(void **state)
     (void)state;
     struct adit_error err = {0};
     set("ControlPath /tmp/%Q");
-    assert_int_equal(options_dump(&o, "h", true, &lines, &err), ADIT_E_CONFIG);
+    assert_int_equal(options_dump(&o, "h", &lines, &err), ADIT_E_CONFIG);
     assert_non_null(strstr(err.text, "%Q"));
 }
 
@@ -138,7 +138,7 @@ static void test_no_secret(void **state)
 {
     (void)state;
     set("AditProxy http://user:s3cret@h:1");
-    dump(false);
+    dump();
     for (size_t i = 0; i < lines.count; i++)
         assert_null(strstr(lines.item[i], "s3cret"));
 }

@@ -56,11 +56,20 @@ static int teardown(void **state)
     return 0;
 }
 
+static char told[4096]; /* what was wrong with lines */
+
+static void on_bad_line(void *ctx, const char *text)
+{
+    (void)ctx;
+    (void)adit_format(told, sizeof told, "%s", text);
+}
+
 static enum adit_err resolve(const char *host, const char *file, struct adit_error *err)
 {
     char path[256];
     adit_format(path, sizeof path, "%s/%s", folder, file);
-    const struct ssh_config_query q = {.host = host, .file = strcmp(file, "none") == 0 ? file : path};
+    const struct ssh_config_query q = {
+        .host = host, .file = strcmp(file, "none") == 0 ? file : path, .bad_line = on_bad_line};
     return ssh_config_resolve(&o, &q, err);
 }
 
@@ -95,7 +104,7 @@ static void test_command_line(void **state)
 {
     (void)state;
     struct adit_error err = {0};
-    assert_int_equal(options_set_line(&o, "User 100%h", &err), ADIT_E_OK);
+    assert_int_equal(options_set_user(&o, "100%h", &err), ADIT_E_OK);
     assert_int_equal(options_set_line(&o, "Port 1", &err), ADIT_E_OK);
     write_file("line", "User other\nPort 2\n", 0600);
     good("web", "line");
@@ -145,10 +154,11 @@ static void folder_mode(const char *name, mode_t mode)
 static void refused(const char *file, const char *says)
 {
     struct adit_error err = {0};
+    told[0] = 0;
     assert_int_equal(resolve("web", file, &err), ADIT_E_CONFIG);
-    if (strstr(err.text, says) == NULL)
-        print_error("%s\n", err.text);
-    assert_non_null(strstr(err.text, says));
+    if (strstr(told, says) == NULL && strstr(err.text, says) == NULL)
+        print_error("%s\n%s\n", told, err.text);
+    assert_true(strstr(told, says) != NULL || strstr(err.text, says) != NULL);
 }
 
 static void test_refusals(void **state)

@@ -1,5 +1,6 @@
 """Planted secrets are looked for in everything that others can see: logs at -vvv, the log file, -G, messages, arguments
 and environments of the client and of every program that it starts."""
+import os
 import stat
 
 import pytest
@@ -63,7 +64,7 @@ def outputs(client, log_file):
     return client.out.text, client.err.text, log_file.read_text()
 
 
-@pytest.mark.parametrize("where", ["ADIT_KEY", "env:"])
+@pytest.mark.parametrize("where", ["ADIT_KEY", "env:", "file"])
 def test_key_in_the_environment(kit, sshd, service, user_key, log_file, where):
     """The key's text: not in the environment of a condition, of KnownHostsCommand or of ProxyCommand, and once it was
     taken not in our own either."""
@@ -73,10 +74,10 @@ def test_key_in_the_environment(kit, sshd, service, user_key, log_file, where):
     proxy = spies.make("proxy", f"exec {proxies.netcat(kit.folder)} 127.0.0.1 {sshd.port}")
     condition = spies.make("condition", "exit 0")
     config = kit.folder / "config"
-    # Of a variable that the file alone names, a condition before it cannot know that it is a key's.
-    first = f"Match exec {condition}\n" if where == "ADIT_KEY" else "Match all\n"
-    config.write_text(f"{first}KnownHostsCommand {hosts}\nProxyCommand {proxy}\nUserKnownHostsFile none\n"
-                      "GlobalKnownHostsFile none\nIdentitiesOnly yes\n")
+    # The file may name the variable behind the condition, too.
+    config.write_text(f"Match exec {condition}\nKnownHostsCommand {hosts}\nProxyCommand {proxy}\nUserKnownHostsFile none\n"
+                      "GlobalKnownHostsFile none\nIdentitiesOnly yes\n" +
+                      ("IdentityFile env:PLANTED_KEY\n" if where == "file" else ""))
     config.chmod(0o600)
     variable = "ADIT_KEY" if where == "ADIT_KEY" else "PLANTED_KEY"
     identity = ["-i", "env:PLANTED_KEY"] if where == "env:" else []
@@ -86,8 +87,34 @@ def test_key_in_the_environment(kit, sshd, service, user_key, log_file, where):
     assert traffic.ask(client.listening()[0].addr) == b"ping"
     own = proc_texts(client)
     client.stop()
-    names = ["hosts", "proxy"] + (["condition"] if where == "ADIT_KEY" else [])
-    must_not_have(key_lines(user_key), spies.saw(*names), *own, *outputs(client, log_file))
+    must_not_have(key_lines(user_key), spies.saw("hosts", "proxy", "condition"), *own, *outputs(client, log_file))
+
+
+@pytest.mark.parametrize("by", ["ADIT_KEY", "env:", "fd:"])
+def test_one_key_for_each_host_on_the_way(kit, sshd, start, service, user_key, log_file, by):
+    """A jump host and the destination behind it take the same key text; what is started for the first one does not see
+    it, nor the descriptor it came through."""
+    hop = start(servers.Sshd, {"ClientAliveCountMax": "4"})
+    spies = Spies(kit.folder)
+    kit.known_hosts.write_text(hop.known_hosts_lines() + sshd.known_hosts_lines())
+    hosts = spies.make("hosts", f"cat {kit.known_hosts}; ls -l /proc/self/fd >>{kit.folder}/seen/fds")
+    r, w = os.pipe()
+    os.write(w, user_key.read_bytes())
+    os.close(w)
+    name = {"ADIT_KEY": None, "env:": "env:PLANTED_KEY", "fd:": f"fd:{r}"}[by]
+    config = kit.folder / "config"
+    config.write_text(f"KnownHostsCommand {hosts}\nUserKnownHostsFile none\nGlobalKnownHostsFile none\n" +
+                      (f"IdentityFile {name}\n" if name else "") +
+                      f"Host dest\nHostName 127.0.0.1\nHostKeyAlias [127.0.0.1]:{sshd.port}\nPort {sshd.port}\nProxyJump {hop.user}@127.0.0.1:{hop.port}\n")
+    config.chmod(0o600)
+    variable = {"ADIT_KEY": "ADIT_KEY", "env:": "PLANTED_KEY"}.get(by)
+    client = kit.run("-F", str(config), "-vvv", "-E", str(log_file), "-o", "BatchMode=yes", "-l", sshd.user, "-N", "-L",
+                     f"0:{service(traffic.echo).target}", "dest", env={variable: user_key.read_text()} if variable else {}, pass_fds=(r,))
+    os.close(r)
+    assert traffic.ask(client.listening()[0].addr) == b"ping"
+    client.stop()
+    must_not_have(key_lines(user_key), spies.saw("hosts"), *outputs(client, log_file))
+    assert f" {r} -> pipe:" not in (spies.folder / "fds").read_text()
 
 
 def test_damaged_key_in_the_environment(kit, sshd, user_key, log_file):

@@ -115,16 +115,32 @@ class Server(asyncssh.SSHServer):
         return True
 
 
+async def carry(source, target):
+    while data := await source.read(1 << 16):
+        target.write(data)
+        await target.drain()
+
+
+async def feed(source, target):
+    """What a command does not read any more is nobody's loss."""
+    try:
+        await carry(source, target)
+        target.close()
+    except (OSError, asyncssh.Error):
+        pass
+
+
+# asyncssh's own process.redirect() starts a second reader of the same pipe when it is resumed before the first has
+# noticed that it was paused: the connection then ends in the middle of a large output.
 async def run_command(process):
     """A command as a shell runs it; without one, what comes is the script."""
     child = await asyncio.create_subprocess_exec("/bin/sh", *(["-c", process.command] if process.command else []),
                                                  stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
                                                  stderr=asyncio.subprocess.PIPE)
-    await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr,
-                           send_eof=False)
+    feeding = asyncio.create_task(feed(process.stdin, child.stdin))
+    await asyncio.gather(carry(child.stdout, process.stdout), carry(child.stderr, process.stderr))
     status = await child.wait()
-    await process.stdout.drain()
-    await process.stderr.drain()
+    feeding.cancel()
     if config.get("no_status"):
         process.close()
     elif status < 0:
