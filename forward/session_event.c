@@ -116,8 +116,9 @@ static void refuse_open(struct session *s, const struct ssh_event *ev, uint32_t 
     if (ev->number != 0)
         session_log(s, SESSION_INFO, "refused a channel of type %s for %s port %u: %s", type, host,
                     ev->number, why);
-    else
-        session_log(s, SESSION_INFO, "refused a channel of type %s for %s: %s", type, host, why);
+    else /* an agent's has no name */
+        session_log(s, SESSION_INFO, "refused a channel of type %s%s%s: %s", type,
+                    host[0] != 0 ? " for " : "", host, why);
     s->stats.denied++;
     ssh_open_refuse(s->conn.ssh, ev->channel, reason, why);
 }

@@ -187,3 +187,15 @@ def test_an_unasked_forward_is_refused(kit, start, echo, adit_only):
     server.wait_log(r"UNASKED refused")
     assert traffic.ask(addr) == b"ping"
     holds_for(client.running, 0.2, "session after an unasked forward")
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("option", [(), ("-o", "ForwardAgent=yes")], ids=["without -A", "without a session"])
+def test_an_unasked_agent_channel_is_refused(kit, start, echo, ssh_agent, user_key, option, adit_only):
+    """There is an agent, but no session has offered it to this server: it gets no channel to it."""
+    server = start(servers.Asyncssh, open_agent=True, fresh=True)
+    client, addr = kit.local(server, echo, *option, env={"SSH_AUTH_SOCK": ssh_agent(user_key)})
+    server.wait_log(r"AGENT refused")
+    client.wait_err(r"^(adit: )?refused a channel of type auth-agent@openssh\.com: ")
+    assert traffic.ask(addr) == b"ping"
+    assert "AGENT accepted" not in server.text()
