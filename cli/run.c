@@ -182,6 +182,10 @@ static void on_notice(void *ctx, const struct session_notice *n)
     case SESSION_EXEC_EXIT:
     case SESSION_EXEC_OVER:
     case SESSION_NO_PTY:
+    case SESSION_LOST: /* of sessions that survive: these do not */
+    case SESSION_WANTED:
+    case SESSION_ALIVE:
+    case SESSION_SUSPECT:
         break;
     }
 }

@@ -58,7 +58,8 @@ void conn_fail(struct conn *c, const struct adit_error *why)
     struct session *s = c->session;
     c->is_over = true;
     loop_timer_cancel(&s->loop, &s->phase_timer);
-    session_finish(s, why);
+    if (!survive_loss(s, why))
+        session_finish(s, why);
 }
 
 static bool conn_seed(struct conn *c, uint8_t seed[32], struct adit_error *err)

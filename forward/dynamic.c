@@ -141,12 +141,29 @@ static void dynamic_opened(struct flow *flow)
         flow_end(flow, true);
 }
 
-static void dynamic_refused(struct flow *flow, uint32_t reason, struct span text)
+static void refuse(struct flow *flow, enum socks_result result)
 {
     struct handshake *h = handshake_of(flow);
-    socks_reply(&h->socks, socks_reply_for_open_failure(reason, text));
+    socks_reply(&h->socks, result);
     loop_timer_set(forwarder_loop(flow->forwarder), &h->timer, loop_now_ms() + REPLY_MS);
     handshake_run(flow, &steps);
+}
+
+static void dynamic_refused(struct flow *flow, uint32_t reason, struct span text)
+{
+    refuse(flow, socks_reply_for_open_failure(reason, text));
+}
+
+static void dynamic_release(struct flow *flow)
+{
+    const struct dynamic *h = dynamic_of(flow);
+    const struct socks_request *r = &h->handshake.socks.request;
+    (void)!flow_open(flow, r->host, r->port, &h->origin);
+}
+
+static void dynamic_expired(struct flow *flow)
+{
+    refuse(flow, SOCKS_GENERAL);
 }
 
 static void dynamic_target(struct flow *flow, char out[FORWARDER_TARGET_CAP])
@@ -166,6 +183,8 @@ const struct forwarder_ops forwarder_dynamic = {
     .begin = listener_begin,
     .stop = listener_stop,
     .free = listener_free,
+    .unlisten = listener_unlisten,
+    .retry = listener_retry,
     .on_ready = listener_on_ready,
     .on_timer = listener_on_timer,
     .on_resolved = listener_on_resolved,
@@ -173,6 +192,8 @@ const struct forwarder_ops forwarder_dynamic = {
     .flow_ready = dynamic_ready,
     .flow_timer = handshake_on_timer,
     .flow_opened = dynamic_opened,
+    .flow_release = dynamic_release,
+    .flow_expired = dynamic_expired,
     .flow_refused = dynamic_refused,
     .flow_target = dynamic_target,
     .flow_wipe = handshake_free,

@@ -98,6 +98,7 @@ static void flow_free(struct flow *flow)
 {
     struct forwarder *f = flow->forwarder;
     struct session *s = f->session;
+    held_forget(flow);
     if (f->ops->flow_wipe)
         f->ops->flow_wipe(flow);
     if (flow->pump.near_reset)
@@ -172,6 +173,20 @@ void flow_lost(struct flow *flow, bool is_by_us, bool may_linger)
     flow_free(flow);
 }
 
+void flow_lost_connection(struct flow *flow)
+{
+    bool is_client = flow->forwarder->ops->flow_release != NULL;
+    if (!flow->channel && (flow->pump.is_started || is_client))
+        return; /* its end had come already, and is being delivered; or its beginning had not */
+    if (!flow->is_opening || flow->is_dead || !is_client) {
+        flow_lost(flow, false, false);
+        return;
+    }
+    flow->channel = NULL;
+    flow->is_opening = false;
+    (void)!held_take(flow);
+}
+
 /* ---- Opening ---- */
 
 void flow_origin_of(struct flow_origin *origin, const struct sock_addr *peer)
@@ -201,6 +216,8 @@ static bool is_opening(struct flow *flow, struct channel *channel)
 bool flow_open(struct flow *flow, const char *host, uint16_t port, const struct flow_origin *origin)
 {
     struct session *s = flow->forwarder->session;
+    if (held_is_due(s))
+        return held_take(flow);
     if (!is_opening(flow, ssh_open_direct_tcpip(s->conn.ssh, span_str(host), port, span_str(origin->host),
                                                 origin->port, flow)))
         return false;
@@ -212,6 +229,8 @@ bool flow_open(struct flow *flow, const char *host, uint16_t port, const struct 
 static bool open_path(struct flow *flow, const char *path)
 {
     struct session *s = flow->forwarder->session;
+    if (held_is_due(s))
+        return held_take(flow);
     if (!is_opening(flow, ssh_open_direct_streamlocal(s->conn.ssh, span_str(path), flow)))
         return false;
     session_log(s, SESSION_DEBUG1, "channel %u: opening direct-streamlocal to %s", ssh_chan_id(flow->channel),
@@ -328,6 +347,8 @@ void flow_on_ready(struct flow *flow, struct loop_fd *fd)
         if (flow->side)
             pump_on_ready(flow->side);
         free_if_done(flow);
+    } else if (flow->is_held && fd->hangup) {
+        flow_end(flow, true); /* whoever waited has gone */
     } else if (ops->flow_ready && !flow->is_dead) {
         ops->flow_ready(flow, fd);
     }

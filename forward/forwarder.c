@@ -28,6 +28,11 @@ const struct session_config *forwarder_config(const struct forwarder *f)
     return &f->session->config;
 }
 
+bool forwarder_has_begun(const struct forwarder *f)
+{
+    return f->session->phase == PHASE_AUTH || f->session->phase == PHASE_OPEN;
+}
+
 bool forwarder_may_open(const struct forwarder *f)
 {
     return f->session->phase == PHASE_OPEN;

@@ -34,6 +34,7 @@ struct flow {
     uint8_t kind;    /* enum session_channel_kind */
     bool is_opening; /* asked for, neither confirmed nor refused yet */
     bool is_dead;    /* ended from here; it waits only for the channel's end */
+    bool is_held;    /* its channel is asked for when there is a connection (held.c) */
 };
 
 enum forwarder_state {
@@ -71,6 +72,13 @@ struct forwarder_ops {
     /* Releases what is its own; the flows are gone already. */
     void (*free)(struct forwarder *f);
 
+    /* Of a session that survives. The connection is lost, and its flows are: begin comes again. */
+    void (*lost)(struct forwarder *f);
+    /* Listens no more, and has failed (without a word) until retry. */
+    void (*unlisten)(struct forwarder *f);
+    /* Tries again what of it has failed, if anything has. */
+    void (*retry)(struct forwarder *f);
+
     void (*on_ready)(struct forwarder *f,
                      struct loop_fd *fd); /* a descriptor with kind SESSION_FD_FORWARDER */
     void (*on_timer)(struct forwarder *f,
@@ -96,6 +104,10 @@ struct forwarder_ops {
     void (*flow_unreachable)(struct flow *flow, const struct adit_error *why);
     /* Its channel is confirmed: call flow_start, now or later. NULL: now. */
     void (*flow_opened)(struct flow *flow);
+    /* It was held, as flow_open or flow_open_target could do nothing: call it again. NULL: it has nothing to
+     * do with that. */
+    void (*flow_release)(struct flow *flow);
+    void (*flow_expired)(struct flow *flow); /* it is held no longer. NULL: flow_end with a reset */
     /* Its channel was refused; NULL: flow_end. The session has logged and counted it. */
     void (*flow_refused)(struct flow *flow, uint32_t reason, struct span text);
     /* A channel event that flow.c does nothing about: REPLY, EXIT, REQUEST (already answered). NULL: passed
@@ -133,6 +145,10 @@ enum {
     SESSION_MAIL_FLOW_RESOLVED,
     SESSION_MAIL_COMMAND,
     SESSION_MAIL_HALT,
+    SESSION_MAIL_CONNECT, /* the orders of a session that survives */
+    SESSION_MAIL_DROP,
+    SESSION_MAIL_UNLISTEN,
+    SESSION_MAIL_RETRY,
 };
 
 /* ---- What a forwarder may ask of its session */
@@ -170,7 +186,8 @@ struct forwarder *forwarder_add(struct forwarder *f, const struct session_forwar
 void forwarder_remove(struct forwarder *f); /* it has no flows; frees what is its own */
 /* The i-th of the session's, of the configuration or not; NULL behind the last one. */
 struct forwarder *forwarder_at(struct forwarder *f, size_t i);
-bool forwarder_may_open(const struct forwarder *f); /* the session is open, and not about to end */
+bool forwarder_may_open(const struct forwarder *f);  /* the session is open, and not about to end */
+bool forwarder_has_begun(const struct forwarder *f); /* begin was called, and its connection is still there */
 /* Ends the session: in order, or at once. */
 void forwarder_end_session(struct forwarder *f, bool at_once);
 /* What becomes of a guest's: its notices, and its end (why as forwarder_over has it). */
@@ -206,7 +223,8 @@ struct flow_origin {
     uint16_t port;
 };
 void flow_origin_of(struct flow_origin *origin, const struct sock_addr *peer); /* NULL: none */
-/* Asks for a direct-tcpip channel. False: it cannot be had, the flow was ended (and logged). */
+/* Asks for a direct-tcpip channel, now or, in a session that survives, when there is a connection again (see
+ * flow_release). False: it cannot be had, the flow was ended (and logged). */
 bool flow_open(struct flow *flow, const char *host, uint16_t port,
                const struct flow_origin *origin) ADIT_MUST_USE;
 /* The same to the forward's own target, which may be a Unix socket (direct-streamlocal@openssh.com). */
@@ -232,6 +250,8 @@ void remote_listener_begin(struct forwarder *f);
 void remote_listener_on_reply(struct forwarder *f, const struct ssh_event *ev);
 void remote_listener_stop(struct forwarder *f);
 void remote_listener_free(struct forwarder *f);
+void remote_listener_lost(struct forwarder *f);
+void remote_listener_retry(struct forwarder *f);
 int remote_listener_match(struct forwarder *f, const struct ssh_event *ev);
 void remote_listener_set_kind(struct flow *flow);
 void remote_listener_log(struct forwarder *f, const struct ssh_event *ev); /* a client came */
@@ -245,5 +265,7 @@ void listener_on_ready(struct forwarder *f, struct loop_fd *fd);
 void listener_on_timer(struct forwarder *f, struct loop_timer *t);
 void listener_stop(struct forwarder *f);
 void listener_free(struct forwarder *f);
+void listener_unlisten(struct forwarder *f);
+void listener_retry(struct forwarder *f);
 
 #endif

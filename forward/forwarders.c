@@ -141,6 +141,35 @@ void forwarders_lose_flows(struct session *s, bool may_linger)
         }
 }
 
+void forwarders_lose_connection(struct session *s)
+{
+    struct flow *flow, *next;
+    for (size_t i = 0; i < s->forwarder_count; i++) {
+        struct forwarder *f = &s->forwarders[i];
+        for (flow = f->flows; flow; flow = next) {
+            next = flow->next;
+            flow_lost_connection(flow);
+        }
+        if (f->ops->lost)
+            f->ops->lost(f);
+    }
+}
+
+void forwarders_unlisten(struct session *s)
+{
+    for (size_t i = 0; i < s->forwarder_count; i++)
+        if (s->forwarders[i].ops->unlisten)
+            s->forwarders[i].ops->unlisten(&s->forwarders[i]);
+}
+
+/* The first that fails may have ended it all. */
+void forwarders_retry(struct session *s)
+{
+    for (size_t i = 0; i < s->forwarder_count && s->phase < PHASE_DRAINING; i++)
+        if (s->forwarders[i].ops->retry)
+            s->forwarders[i].ops->retry(&s->forwarders[i]);
+}
+
 void forwarders_free(struct session *s)
 {
     for (size_t i = 0; i < s->forwarder_count; i++)

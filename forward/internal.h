@@ -50,6 +50,7 @@ struct conn {
 /* In this order. */
 enum session_phase {
     PHASE_BINDING,
+    PHASE_DOWN,       /* no connection; or, while conn.is_over, one that is still to be put away */
     PHASE_CONNECTING, /* lookup, TCP */
     PHASE_HANDSHAKE,  /* version, first key exchange */
     PHASE_AUTH,       /* the forwarders have begun */
@@ -67,6 +68,31 @@ struct proof {
     uint8_t *bytes;
     size_t n, cap;
 };
+
+/* Clients who wait for a connection (held.c), the oldest first. */
+struct held_clients {
+    struct held *first, *last;
+    size_t count;
+    struct loop_timer timer;
+};
+
+/* Whether the server is still there (probe.c). */
+struct probe {
+    struct loop_timer timer;
+    struct channel *channel; /* the probe's, until it is gone: then the server has answered */
+    bool is_on;
+    bool is_suspect;
+    uint64_t sent_ms; /* the last one */
+    uint64_t seen_us; /* what came from the server last, when ALIVE was said, */
+    uint64_t told_ms; /* and when that was */
+};
+
+/* From another thread. It has one letter: given again while that waits, it is the same order. */
+struct order {
+    struct mail mail;
+    atomic_uint is_given;
+};
+enum { ORDER_TEXT = 200 };
 
 struct session {
     struct session_config config;
@@ -106,6 +132,14 @@ struct session {
     bool is_asking;
     struct session_question question;
     struct proof proof;
+    /* Of a session that survives. */
+    struct held_clients hold;
+    struct probe probe;
+    struct loop_timer exit_timer; /* idle_exit_ms */
+    struct adit_error lost;       /* why the connection is over that is not put away yet */
+    struct order connect_order, drop_order, unlisten_order, retry_order;
+    struct session_config next; /* connect_order's */
+    char why_dropped[ORDER_TEXT];
 };
 
 /* ---- session_log.c */
@@ -149,6 +183,10 @@ bool forwarders_any(const struct session *s, enum forwarder_state state);
 bool forwarders_any_opening(const struct session *s);
 void forwarders_stop(struct session *s);
 void forwarders_lose_flows(struct session *s, bool may_linger); /* see flow_lost */
+void forwarders_lose_connection(
+    struct session *s); /* its flows end; the forwards begin again with the next */
+void forwarders_unlisten(struct session *s);
+void forwarders_retry(struct session *s);
 void forwarders_free(struct session *s);
 struct forwarder *forwarders_match(struct session *s, const struct ssh_event *ev); /* NULL: nobody's */
 struct forwarder *forwarders_agent(struct session *s);                             /* NULL: there is none */
@@ -201,6 +239,40 @@ void proof_ask(struct session *s, const struct span *keys, size_t count);
 void proof_on_reply(struct session *s, const struct ssh_event *ev); /* its owner is s->proof */
 void proof_wipe(struct proof *p);
 
+/* ---- survive.c */
+
+/* The connection is over, or none could be made, for this reason. True: the session stays, and nothing is
+ * left to be done about it but survive_work. */
+bool survive_loss(struct session *s, const struct adit_error *why);
+void survive_give_up(struct session *s, const struct adit_error *why); /* the same, of our own will */
+/* Once a turn, outside of any event: puts a lost connection away. */
+void survive_work(struct session *s);
+bool survive_can(const struct session_config *config); /* false: it should, and one of its forwards cannot */
+void survive_start(struct session *s);                 /* the listeners stand: connects, or waits */
+void survive_plan_exit(struct session *s);             /* idle_exit_ms: nobody is there, from now on */
+void survive_exit(struct session *s);                  /* its timer */
+bool survive_order(struct session *s, const struct mail *m); /* false: it is none */
+
+/* ---- held.c */
+
+void held_init(struct session *s);
+/* There is no connection that could be asked, but there will be. */
+bool held_is_due(const struct session *s);
+/* Keeps a flow whose channel cannot be opened now: flow_release follows, or flow_expired. False: there is no
+ * room, and the flow was ended. */
+bool held_take(struct flow *flow) ADIT_MUST_USE;
+void held_forget(struct flow *flow); /* flow.c's: it ends */
+void held_release(struct session *s);
+void held_expire(struct session *s, bool all); /* its timer */
+
+/* ---- probe.c */
+
+void probe_init(struct session *s);
+void probe_start(struct session *s); /* the session is open */
+void probe_stop(struct session *s);  /* and no longer */
+void probe_look(struct session *s);  /* its timer; and once a turn while is_suspect */
+void probe_event(struct session *s, const struct ssh_event *ev); /* of a channel that is nobody else's */
+
 /* ---- idle.c */
 
 void idle_start(struct session *s); /* the session is open: looks from now on, if there is a timeout */
@@ -219,5 +291,8 @@ void flow_on_event(struct flow *flow, const struct ssh_event *ev);
  * owed sees an end; otherwise bytes are missing and it sees a reset. may_linger: a session whose output is
  * not all written yet stays until it is. */
 void flow_lost(struct flow *flow, bool is_by_us, bool may_linger);
+/* The same in a session that goes on: what has nothing of the connection stays, and a client whose channel
+ * was not open yet is held for the next one. */
+void flow_lost_connection(struct flow *flow);
 
 #endif

@@ -23,6 +23,7 @@ struct listeners {
     struct resolve *resolve; /* of the bind name */
     struct sock_file file;   /* of bind_path */
     bool is_open;            /* clients are taken */
+    bool is_partial;         /* an address could not be had while others could */
     bool limit_is_told;
 };
 
@@ -57,6 +58,23 @@ static enum adit_err add_listener(struct forwarder *f, int fd, struct adit_error
     else
         sock_close(&fd);
     return e;
+}
+
+/* It was had before: another address is being tried again. */
+static bool is_bound(struct forwarder *f, const struct sock_addr *a)
+{
+    const struct listeners *l = listeners_of(f);
+    char wanted[SOCK_TEXT_CAP], had[SOCK_TEXT_CAP];
+    struct sock_addr bound;
+    sock_addr_text(a, wanted);
+    for (size_t i = 0; i < l->count; i++) {
+        if (!sock_local(l->fds[i].fd, &bound))
+            continue;
+        sock_addr_text(&bound, had);
+        if (strcmp(wanted, had) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* Listens on one address; the port is the first one's when that was the kernel's choice. */
@@ -103,12 +121,23 @@ static bool listen_any_port(struct forwarder *f, const struct sock_addr *addrs, 
     return false;
 }
 
-static void tell_bound(struct forwarder *f)
+/* A session that survives takes clients at any time: who comes while there is no connection is held. */
+static void open_early(struct forwarder *f)
+{
+    struct listeners *l = listeners_of(f);
+    if (forwarder_config(f)->survives)
+        l->is_open = true;
+}
+
+/* From the first new one on. */
+static void tell_bound(struct forwarder *f, size_t from)
 {
     struct listeners *l = listeners_of(f);
     struct sock_addr a;
     char text[SOCK_TEXT_CAP];
-    for (size_t i = 0; i < l->count; i++) {
+    open_early(f);
+    f->state = FORWARDER_UP;
+    for (size_t i = from; i < l->count; i++) {
         if (!sock_local(l->fds[i].fd, &a))
             continue;
         sock_addr_text(&a, text);
@@ -132,7 +161,7 @@ static void listen_fixed_port(struct forwarder *f, const struct sock_addr *addrs
     for (size_t i = 0; i < n; i++) {
         bool is_missing = false;
         err.code = ADIT_E_OK;
-        if (listen_one(f, &addrs[i], &is_missing, &err) == ADIT_E_OK)
+        if (is_bound(f, &addrs[i]) || listen_one(f, &addrs[i], &is_missing, &err) == ADIT_E_OK)
             continue;
         if (is_missing) {
             (void)adit_fail(&missing_err, err.code, "%s", err.text);
@@ -141,6 +170,7 @@ static void listen_fixed_port(struct forwarder *f, const struct sock_addr *addrs
         failed++;
         bind_failed(f, false, &err);
     }
+    l->is_partial = failed > 0;
     if (l->count > 0)
         return;
     if (failed > 0)
@@ -153,6 +183,7 @@ static void listen_all(struct forwarder *f, const struct sock_addr *addrs, size_
 {
     struct adit_error err = {ADIT_E_OK, ""};
     bool missing[LISTENERS_MAX];
+    size_t had = listeners_of(f)->count;
     f->state = FORWARDER_READY;
     n = n < LISTENERS_MAX ? n : LISTENERS_MAX;
     if (f->spec->bind_port != 0) {
@@ -165,7 +196,7 @@ static void listen_all(struct forwarder *f, const struct sock_addr *addrs, size_
         bind_failed(f, true, &err);
     }
     if (listeners_of(f)->count > 0)
-        tell_bound(f);
+        tell_bound(f, had);
 }
 
 /* Both families of one meaning, or those that -4 and -6 leave. */
@@ -191,6 +222,7 @@ static void listen_path(struct forwarder *f)
     f->state = FORWARDER_READY;
     if (sock_listen_unix(&fd, path, config->unix_mask, config->unix_replace, &l->file, &err) == ADIT_E_OK &&
         add_listener(f, fd, &err) == ADIT_E_OK) {
+        open_early(f);
         forwarder_up(f, 0, path, 0);
         return;
     }
@@ -207,19 +239,10 @@ static void look_up(struct forwarder *f)
         bind_failed(f, true, &err);
 }
 
-void listener_bind(struct forwarder *f)
+static void bind_all(struct forwarder *f)
 {
     const char *bind = f->spec->bind;
-    struct listeners *l = calloc(1, sizeof *l);
     struct sock_addr literal;
-    struct adit_error err = {ADIT_E_OK, ""};
-    if (!l) {
-        (void)adit_fail(&err, ADIT_E_MEMORY, "out of memory");
-        forwarder_failed(f, true, &err);
-        return;
-    }
-    f->own = l;
-    loop_timer_init(&l->timer, SESSION_TIMER_FORWARDER, f);
     if (f->spec->bind_path)
         listen_path(f);
     else if (!bind || strcmp(bind, "localhost") == 0)
@@ -230,6 +253,29 @@ void listener_bind(struct forwarder *f)
         listen_all(f, &literal, 1);
     else
         look_up(f);
+}
+
+void listener_bind(struct forwarder *f)
+{
+    struct listeners *l = calloc(1, sizeof *l);
+    struct adit_error err = {ADIT_E_OK, ""};
+    if (!l) {
+        (void)adit_fail(&err, ADIT_E_MEMORY, "out of memory");
+        forwarder_failed(f, true, &err);
+        return;
+    }
+    f->own = l;
+    loop_timer_init(&l->timer, SESSION_TIMER_FORWARDER, f);
+    bind_all(f);
+}
+
+void listener_retry(struct forwarder *f)
+{
+    const struct listeners *l = listeners_of(f);
+    if (!l)
+        listener_bind(f);
+    else if (f->state == FORWARDER_FAILED || (f->state == FORWARDER_UP && l->is_partial))
+        bind_all(f);
 }
 
 void listener_on_resolved(struct forwarder *f, struct resolve *r)
@@ -331,6 +377,18 @@ void listener_stop(struct forwarder *f)
     l->is_open = false;
     loop_timer_cancel(forwarder_loop(f), &l->timer);
     close_all(f);
+}
+
+void listener_unlisten(struct forwarder *f)
+{
+    struct listeners *l = listeners_of(f);
+    if (!l)
+        return;
+    listener_stop(f);
+    resolve_free(l->resolve);
+    l->resolve = NULL;
+    l->is_partial = false;
+    f->state = FORWARDER_FAILED;
 }
 
 void listener_free(struct forwarder *f)

@@ -14,13 +14,24 @@ static void local_accepted(struct forwarder *f, int fd, const struct sock_addr *
     (void)!flow_open_target(flow, &origin);
 }
 
+static void local_release(struct flow *flow)
+{
+    struct flow_origin origin;
+    struct sock_addr peer;
+    flow_origin_of(&origin, sock_peer(flow->pump.in.fd, &peer) ? &peer : NULL);
+    (void)!flow_open_target(flow, &origin);
+}
+
 const struct forwarder_ops forwarder_local = {
     .bind = listener_bind,
     .begin = listener_begin,
     .stop = listener_stop,
     .free = listener_free,
+    .unlisten = listener_unlisten,
+    .retry = listener_retry,
     .on_ready = listener_on_ready,
     .on_timer = listener_on_timer,
     .on_resolved = listener_on_resolved,
     .accepted = local_accepted,
+    .flow_release = local_release,
 };

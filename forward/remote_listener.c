@@ -110,6 +110,27 @@ void remote_listener_free(struct forwarder *f)
     f->own = NULL;
 }
 
+/* Also one that was refused is asked for again by the next begin. */
+void remote_listener_lost(struct forwarder *f)
+{
+    struct remote_listener *r = f->own;
+    if (!r)
+        return;
+    r->is_up = false;
+    f->state = FORWARDER_READY;
+}
+
+void remote_listener_retry(struct forwarder *f)
+{
+    if (f->state != FORWARDER_FAILED)
+        return;
+    f->state = FORWARDER_READY;
+    if (!f->own)
+        remote_listener_bind(f);
+    if (f->own && forwarder_has_begun(f))
+        remote_listener_begin(f);
+}
+
 /* sshd names the address as it was asked for; others may name what they bound. The port alone says it too
  * while only one of ours has it (the caller sees to that). A path says it only when it is the same. */
 int remote_listener_match(struct forwarder *f, const struct ssh_event *ev)

@@ -26,7 +26,8 @@ static void on_fd(struct session *s, struct loop_fd *f)
             proxy_on_transport(&s->conn);
         return; /* later its bits are all that counts */
     case SESSION_FD_DIAL:
-        dial_on_ready(&s->conn.dial, f);
+        if (s->phase == PHASE_CONNECTING)
+            dial_on_ready(&s->conn.dial, f);
         return;
     case SESSION_FD_MAILBOX:
         session_on_mailbox(s);
@@ -51,6 +52,12 @@ static void on_timer(struct session *s, struct loop_timer *t)
         idle_look(s);
     else if (t == &s->sessions_timer)
         session_tell_no_more(s);
+    else if (t == &s->hold.timer)
+        held_expire(s, false);
+    else if (t == &s->probe.timer)
+        probe_look(s);
+    else if (t == &s->exit_timer)
+        survive_exit(s);
     else if (t->kind == SESSION_TIMER_FORWARDER)
         f->ops->on_timer(f, t);
     else if (t->kind == SESSION_TIMER_FLOW)
@@ -99,10 +106,14 @@ static void session_turn(struct session *s)
     struct loop_fd *f;
     struct loop_timer *t;
     if (s->phase == PHASE_BINDING && !forwarders_any(s, FORWARDER_BINDING))
-        conn_start(&s->conn);
+        survive_start(s);
     bool is_busy = conn_work(&s->conn);
+    if (s->probe.is_suspect)
+        probe_look(s);
+    survive_work(s);
     watch_budget(s);
-    if (s->phase == PHASE_FAREWELL && s->conn.is_over && conn_flush(&s->conn) && !session_lingers(s))
+    if (s->phase == PHASE_FAREWELL && s->conn.is_over && conn_flush(&s->conn) && !session_lingers(s) &&
+        !s->is_asking) /* a question of a session that is open does not stop it: it may be out still */
         s->phase = PHASE_ENDED;
     if (s->phase == PHASE_ENDED)
         return;
@@ -175,12 +186,17 @@ static void session_init(struct session *s, const struct session_config *config,
     s->ops = *ops;
     if (s->config.buffer_budget == 0)
         s->config.buffer_budget = budget_of_host();
+    if (s->config.survives)
+        s->config.keep_open = true;
     loop_fd_init(&s->box_fd, SESSION_FD_MAILBOX, s);
     loop_timer_init(&s->tick_timer, SESSION_TIMER_SESSION, s);
     loop_timer_init(&s->phase_timer, SESSION_TIMER_SESSION, s);
     loop_timer_init(&s->stall_timer, SESSION_TIMER_SESSION, s);
     loop_timer_init(&s->idle_timer, SESSION_TIMER_SESSION, s);
     loop_timer_init(&s->sessions_timer, SESSION_TIMER_SESSION, s);
+    loop_timer_init(&s->exit_timer, SESSION_TIMER_SESSION, s);
+    held_init(s);
+    probe_init(s);
     atomic_init(&s->stop_count, 0);
     pump_set_init(&s->pumps, &s->loop, &flow_far, s, s->config.buffer_budget);
     conn_init(&s->conn, s);
@@ -216,6 +232,11 @@ enum adit_err session_start(struct session **out, const struct session_config *c
     struct adit_error own = {ADIT_E_OK, ""};
     struct session *s = calloc(1, sizeof *s);
     *out = NULL;
+    if (!survive_can(config)) {
+        free(s);
+        return adit_fail(err, ADIT_E_UNSUPPORTED,
+                         "a shell, a command or standard input cannot survive its connection");
+    }
     if (!s || !forwarders_make(s, config)) {
         free(s);
         return adit_fail(err, ADIT_E_MEMORY, "out of memory for a session");

@@ -9,9 +9,10 @@
  * from any thread: they post to the session's mailbox. The functions of struct session_ops are called on the
  * session's thread and must not block: while one runs, no byte of any channel moves.
  *
- * A session outlives its connection by design: forwards, listeners and counters belong to the session; the
- * machine (struct ssh) and the transport's socket to a connection inside it. Reconnecting is not built yet:
- * today the session ends when its connection does.
+ * A session outlives its connection where it is told to (survives): forwards, listeners and counters belong
+ * to the session; the machine (struct ssh) and the transport's socket to a connection inside it. It makes no
+ * connection but the first by itself: SESSION_LOST says that there is none, session_connect orders the next.
+ * When to try again, and whether, is for whoever is told.
  */
 #ifndef FORWARD_SESSION_H
 #define FORWARD_SESSION_H
@@ -178,7 +179,23 @@ struct session_config {
     bool warn_weak_crypto;   /* say so when the first key exchange is not post-quantum */
     enum session_level log_level; /* lines above it are not even made */
     const uint8_t *seed;          /* 32 bytes, for runs that can be repeated; NULL: the kernel's randomness */
+
+    /* The loss of the connection is told by LOST and the session stays, its local listeners bound, until it
+     * is stopped; keep_open is implied. For LOCAL, DYNAMIC, REMOTE and AGENT forwards alone. Without it the
+     * session ends as its connection does. */
+    bool survives;
+    /* Clients who come while there is no connection that is authenticated are held, so long and so many at a
+     * time; then they are reset (SOCKS: reply 01). 0: none is held. The product's defaults are these two: */
+    uint32_t hold_ms, hold_max;
+    bool is_lazy;          /* with survives: no connection is made before somebody asks for it (WANTED) */
+    uint32_t idle_exit_ms; /* is_lazy: with no client for so long the connection is ended, and LOST says
+                            * ADIT_E_OK; 0: never */
+    /* Every probe_ms a session channel is opened and closed again, and nothing is asked for in it: that it is
+     * refused proves life too. When for probe_limit_ms nothing at all came from the server while one was out,
+     * the connection is lost (ADIT_E_TIMEOUT). 0: no probes. With probes, may_open_sessions is implied. */
+    uint32_t probe_ms, probe_limit_ms;
 };
+enum { SESSION_HOLD_MS = 10000, SESSION_HOLD_MAX = 64 };
 
 /* ---- Questions: what it must ask ------------------------------------------------------------------ */
 
@@ -207,8 +224,9 @@ enum session_credential {
 };
 
 /* One question. It lives inside the session; exactly one is outstanding at a time. Its inputs stay valid
- * until session_answer. Every question must be answered, also after session_stop (with a refusal): the
- * session's thread ends only then. All peer texts are as the peer sent them: adit_text_clean before showing.
+ * until session_answer. Every question must be answered, also after session_stop or session_drop (with a
+ * refusal): the session's thread ends, or LOST is said, only then. All peer texts are as the peer sent them:
+ * adit_text_clean before showing.
  */
 struct session_question {
     struct mail mail;        /* for whoever has the question: free to be posted to a mailbox of its own */
@@ -274,6 +292,17 @@ enum session_notice_kind {
                         */
     SESSION_NO_PTY,    /* the server gave no terminal */
     SESSION_ENDED,     /* error: as session_join will say. The last one */
+
+    /* With survives. Of each connection the notices above come anew, from CONNECTING to ALL_FORWARDS_DONE;
+     * but a local forward that is up stays so, and is told of no second time. */
+    SESSION_LOST,    /* error: why, ADIT_E_OK after idle_exit_ms. Nothing of the connection's configuration is
+                      * used any more */
+    SESSION_WANTED,  /* there is no connection, and a client waits for one: when he comes, and after LOST */
+    SESSION_ALIVE,   /* something came from the server since this was last said: looked at when a probe was
+                      * answered or a keepalive is, and at once after SUSPECT; at most one a second */
+    SESSION_SUSPECT, /* nothing came though something should have: half of probe_limit_ms after a probe, or a
+                      * third of ServerAliveInterval after a keepalive (1.5 s at most; twice the round trip at
+                      * least). Once; ALIVE or LOST follows */
 };
 
 /* Valid during the call. */
@@ -350,10 +379,31 @@ struct session_command {
  * there is no memory for the letter. */
 void session_do(struct session *s, const struct session_command *command);
 
+/* ---- Orders to a session that survives: any thread, until session_join begins. None allocates; one that is
+ * given again before it was taken counts once. */
+
+/* After LOST or WANTED: a new connection, by this configuration. What belongs to the session stays as it was
+ * at its start: the forwards, survives, what clients are held for, is_lazy, idle_exit_ms, buffer_budget,
+ * log_level, exit_on_forward_failure, and what is said of Unix sockets. The struct is copied; what it points
+ * to must stay until the next LOST or the session's end. While there is a connection, or one is being made,
+ * it does nothing but to close transport_fd. */
+void session_connect(struct session *s, const struct session_config *config);
+/* The connection, or the try to make one, is given up at once: LOST follows with ADIT_E_CLOSED and why
+ * (copied). Nothing while there is none. */
+void session_drop(struct session *s, const char *why);
+/* The local listeners are closed and whoever is held is reset: nobody waits for a connection any more.
+ * session_retry_forwards opens them again. */
+void session_unlisten(struct session *s);
+/* What FORWARD_FAILED told of, whole forwards and single addresses, is tried again: the local ones now, the
+ * remote ones of the connection if it has asked for them already. FORWARD_UP or FORWARD_FAILED comes for
+ * each. */
+void session_retry_forwards(struct session *s);
+
 /* ---- Life ---- */
 
 /* Makes a session and starts its thread. Everything later, bad forwards included, is told by notices. The
- * process must ignore SIGPIPE when a stdio forward writes to a pipe. ADIT_E_MEMORY, ADIT_E_SYSTEM. */
+ * process must ignore SIGPIPE when a stdio forward writes to a pipe. ADIT_E_MEMORY, ADIT_E_SYSTEM;
+ * ADIT_E_UNSUPPORTED: a forward that cannot survive. */
 enum adit_err session_start(struct session **out, const struct session_config *config,
                             const struct session_ops *ops, struct adit_error *err) ADIT_MUST_USE;
 

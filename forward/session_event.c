@@ -43,12 +43,13 @@ static void warn_weak_crypto(struct session *s)
 
 static void on_kex_done(struct session *s)
 {
-    s->stats.rekeys = ssh_rekey_count(s->conn.ssh);
+    bool is_first = ssh_rekey_count(s->conn.ssh) == 0;
+    s->stats.rekeys += !is_first;
     log_algorithms(s);
     /* Ours went out before the peer's was taken, which is when the machine says that the exchange is done. */
     session_log(s, SESSION_DEBUG1, "SSH2_MSG_NEWKEYS sent");
     session_log(s, SESSION_DEBUG1, "SSH2_MSG_NEWKEYS received");
-    if (s->config.warn_weak_crypto && s->stats.rekeys == 0 && !ssh_algorithms(s->conn.ssh).is_post_quantum)
+    if (s->config.warn_weak_crypto && is_first && !ssh_algorithms(s->conn.ssh).is_post_quantum)
         warn_weak_crypto(s);
 }
 
@@ -101,6 +102,8 @@ static void on_authenticated(struct session *s, struct span method)
     session_plan_no_more(s);
     idle_start(s);
     session_notify_text(s, SESSION_AUTHENTICATED, clean);
+    probe_start(s);
+    held_release(s);
     if (s->control)
         s->control->ops->open(s->control);
     session_progress(s);
@@ -150,6 +153,8 @@ static void on_channel_event(struct session *s, const struct ssh_event *ev)
             pump_set_flush(&s->pumps);
     } else if (ev->kind == SSH_EVENT_CHANNEL_DATA) {
         ssh_chan_consumed(s->conn.ssh, ev->channel, ev->data.n, true);
+    } else {
+        probe_event(s, ev);
     }
 }
 

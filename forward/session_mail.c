@@ -54,7 +54,7 @@ void session_snapshot(struct session *s, struct session_snapshot *snapshot)
 
 static void on_answer(struct session *s)
 {
-    question_answered(s, s->stop_waits);
+    question_answered(s, s->stop_waits || s->conn.is_over);
     if (s->stop_waits)
         session_finish(s, NULL);
 }
@@ -116,7 +116,7 @@ static void on_mail(struct session *s, struct mail *m)
             dial_on_resolved(&s->conn.dial);
         return;
     case SESSION_MAIL_FORWARDER_RESOLVED:
-        if (s->phase == PHASE_BINDING || s->phase == PHASE_OPEN) /* then it is a guest's */
+        if (s->phase <= PHASE_OPEN)
             on_forwarder_resolved(m);
         return;
     case SESSION_MAIL_FLOW_RESOLVED:
@@ -129,6 +129,7 @@ static void on_mail(struct session *s, struct mail *m)
         s->is_halting = true;
         return;
     default:
+        (void)survive_order(s, m);
         return;
     }
 }
@@ -155,4 +156,6 @@ void session_mail_drop(struct session *s)
             on_snapshot(s, m->owner);
         else if (m->kind == SESSION_MAIL_COMMAND)
             letter_drop(m->owner);
+        else if (m->kind == SESSION_MAIL_CONNECT)
+            sock_close(&s->next.transport_fd);
 }

@@ -21,7 +21,8 @@ void session_begin_forwarders(struct session *s)
 void session_tell_no_more(struct session *s)
 {
     static const struct span nothing = {NULL, 0};
-    if (s->phase == PHASE_OPEN && !s->config.may_open_sessions && ssh_peer_is_openssh(s->conn.ssh))
+    bool is_meant = !s->config.may_open_sessions && s->config.probe_ms == 0;
+    if (s->phase == PHASE_OPEN && is_meant && ssh_peer_is_openssh(s->conn.ssh))
         (void)!ssh_global_request(s->conn.ssh, "no-more-sessions@openssh.com", nothing, false, NULL);
 }
 
@@ -113,6 +114,7 @@ void session_progress(struct session *s)
         tell_forwards_done(s);
     if (s->control)
         control_progress(s->control);
+    survive_plan_exit(s);
     if (s->phase != PHASE_DRAINING || s->conn.is_over || !s->conn.ssh || s->stats.open_now > 0)
         return;
     /* Whoever starts the same tunnel again at once finds its port free: the server says when it is. */
@@ -128,15 +130,15 @@ bool session_lingers(const struct session *s)
 }
 
 /* Whose connection ended, and at which step. */
-static void set_conn_error(struct session *s, const struct adit_error *why)
+static void conn_error(const struct session *s, const struct adit_error *why, struct adit_error *err)
 {
     const char *host = s->config.host;
     if (why->code == ADIT_E_TIMEOUT && s->phase >= PHASE_AUTH) /* scripts look for ssh's words */
-        (void)adit_fail(&s->error, why->code, "Timeout, server %s not responding.", host);
+        (void)adit_fail(err, why->code, "Timeout, server %s not responding.", host);
     else if (why->code == ADIT_E_HOST_KEY || why->code == ADIT_E_AUTH)
-        s->error = *why; /* these name the host themselves */
+        *err = *why; /* these name the host themselves */
     else
-        (void)adit_fail(&s->error, why->code, "%s port %u: %s%s", host, s->config.port, why->text,
+        (void)adit_fail(err, why->code, "%s port %u: %s%s", host, s->config.port, why->text,
                         s->phase == PHASE_HANDSHAKE ? " (before authentication)"
                         : s->phase == PHASE_AUTH    ? " (during authentication)"
                                                     : "");
@@ -145,8 +147,13 @@ static void set_conn_error(struct session *s, const struct adit_error *why)
 void session_conn_over(struct session *s)
 {
     const struct adit_error *why = ssh_error(s->conn.ssh);
-    if (s->phase < PHASE_DRAINING && s->error.code == ADIT_E_OK && why->code != ADIT_E_OK)
-        set_conn_error(s, why);
+    struct adit_error err = {ADIT_E_OK, ""};
+    if (s->phase < PHASE_DRAINING && why->code != ADIT_E_OK)
+        conn_error(s, why, &err);
+    if (survive_loss(s, &err))
+        return;
+    if (s->error.code == ADIT_E_OK)
+        s->error = err;
     s->conn.is_over = true;
     if (s->phase < PHASE_FAREWELL)
         loop_timer_set(&s->loop, &s->phase_timer, loop_now_ms() + SESSION_FAREWELL_MS);
@@ -161,6 +168,6 @@ void session_on_phase_timer(struct session *s)
         conn_on_timer(&s->conn);
     else if (s->phase == PHASE_DRAINING)
         farewell(s);
-    else if (s->phase == PHASE_FAREWELL && !session_lingers(s))
+    else if (s->phase == PHASE_FAREWELL && !session_lingers(s) && !s->is_asking)
         s->phase = PHASE_ENDED;
 }
