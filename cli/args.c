@@ -300,7 +300,7 @@ static void set_control_command(struct parse *p, const char *command)
     if (p->args->control_command != NULL)
         (void)adit_fail(p->err, ADIT_E_USAGE, "Multiplexing command already specified");
     else if (!is_known)
-        (void)adit_fail(p->err, ADIT_E_USAGE, "Invalid multiplex command: '%s'", command);
+        (void)adit_fail(p->err, ADIT_E_USAGE, "Invalid multiplex command."); /* ssh's words */
     else if (strcmp(command, "proxy") == 0 || strcmp(command, "conninfo") == 0 ||
              strcmp(command, "channels") == 0)
         (void)adit_fail(p->err, ADIT_E_UNSUPPORTED, "option -O %s is not supported yet", command);

@@ -202,11 +202,22 @@ static int await_end(const struct guest *g)
     }
 }
 
-/* As ssh: only once the session is open, and stdin is /dev/null then. */
+/* As ssh: only once the session is open, and stdin is /dev/null then. Without a session nothing is written,
+ * and nobody is to wait for the end of it. */
 static void go_to_background(const struct guest *g)
 {
-    if (g->args->options.fork_after_auth)
-        (void)!daemon(1, 1);
+    const struct options *o = &g->args->options;
+    bool has_output = o->session_type != SESSION_TYPE_NONE || g->args->has_stdio;
+    if (!o->fork_after_auth)
+        return;
+    if (daemon(1, 1) != 0)
+        log_format(LOG_LEVEL_ERROR, "daemon: %s", strerror(errno));
+    int null = has_output ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; null >= 0 && fd <= STDERR_FILENO; fd++)
+        if (fd != STDERR_FILENO || log_get_level() < LOG_LEVEL_DEBUG1)
+            (void)dup2(null, fd);
+    if (null > STDERR_FILENO)
+        (void)close(null);
 }
 
 static bool run_exec(struct guest *g, struct shell *shell, int *status)

@@ -465,5 +465,9 @@ int run_connection(const struct args *args, struct background *background)
     chain_free(run.chain);
     if (run.shell.is_wanted && number == 0 && e == ADIT_E_OK)
         return shell_exit_status(&run.shell);
+    /* A guest has ended it (-O exit, stop): as ssh, without a status of its own. */
+    if (run.control.path != NULL && !args->has_stdio && signals_seen() == 0 && e == ADIT_E_OK &&
+        !args->options.exit_codes)
+        return EXIT_SSH_FAILURE;
     return run_exit_status(args->options.exit_codes, e, number);
 }

@@ -252,6 +252,27 @@ def test_persist_without_a_session(control, program):
     wait_until(lambda: not control.path.exists(), 10, "the master's end")
 
 
+@pytest.mark.parametrize("master", [ADIT, SSH], ids=["adit", "ssh"])
+def test_guest_without_a_session(control, master, echo):
+    """-N as a guest: no shell, whatever is typed; the forwards are the master's, and it stays as long as that."""
+    m = control.master(master, "-N")
+    port = traffic.free_port_both()
+    argv = control.argv(ADIT, "-N", "-L", f"{port}:{echo.target}")
+    p = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=control.kit.env())
+    wait_until(lambda: traffic.listeners(port), 15, "the forward")
+    p.stdin.write(b"echo a shell\n")
+    p.stdin.close()
+    with traffic.connect(("127.0.0.1", port)) as s:
+        s.sendall(b"hello")
+        assert s.recv(5, socket.MSG_WAITALL) == b"hello"
+    assert p.poll() is None
+    done = control.run(ADIT, "-N", "-f", status=0)  # back at once
+    assert (done.stdout, done.stderr) == (b"", b"")
+    control.ask(ADIT, "exit")
+    assert p.wait(20) == 0 and p.stdout.read() == b""
+    m.finish()
+
+
 def test_master_waits_for_guests(control):
     """A master whose own command is over stays until its guests are done, and has its own exit status."""
     m = control.master(ADIT, to=["read x; exit 9"], stdin=subprocess.PIPE)
