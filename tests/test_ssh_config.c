@@ -234,8 +234,10 @@ static void test_local_network(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-    const struct CMUnitTest tests[] = {
-        T(test_names),    T(test_command_line), T(test_second_pass),          T(test_default_file),
-        T(test_refusals), T(test_folder_among_includes), T(test_exec),         T(test_exec_without_a_shell), T(test_local_network)};
+    const struct CMUnitTest tests[] = {T(test_names),        T(test_command_line),
+                                       T(test_second_pass),  T(test_default_file),
+                                       T(test_refusals),     T(test_folder_among_includes),
+                                       T(test_exec),         T(test_exec_without_a_shell),
+                                       T(test_local_network)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
