@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "cli/log.h"
 #include "cli/prompt.h"
 #include "cli/ttymodes.h"
 
@@ -46,4 +47,6 @@ void control_add(struct session_control *control, const struct args *args, struc
                                         .askpass = prompt_askpass(),
                                         .describe = describe};
     client_add_control(client, control);
+    if (has_socket)
+        log_wait_for_nobody();
 }

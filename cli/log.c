@@ -5,16 +5,20 @@
 #include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "cli/raw.h"
+#include "net/standard.h"
 
 enum { LINE_CAP = 8192, PREFIX_CAP = 16 };
 
 static atomic_int log_level = LOG_LEVEL_INFO;
 static int log_fd = STDERR_FILENO;
 static bool is_syslog;
+static atomic_bool waits_for_nobody;
+static atomic_uint left_out; /* lines, since the last that was taken */
 
 void log_set_level(enum log_level level)
 {
@@ -70,6 +74,11 @@ bool log_is_on_stderr(void)
     return !is_syslog && log_fd == STDERR_FILENO;
 }
 
+void log_wait_for_nobody(void)
+{
+    atomic_store(&waits_for_nobody, true);
+}
+
 bool log_write_all(int fd, const char *text, size_t len)
 {
     while (len > 0) {
@@ -101,6 +110,43 @@ static int priority_of(enum log_level level)
                                       : LOG_DEBUG;
 }
 
+/* False: not all of it was taken. */
+static bool is_taken(int fd, const char *text, size_t len)
+{
+    struct iovec part = {(void *)(uintptr_t)text, len};
+    struct adit_error err = {ADIT_E_OK, ""};
+    size_t n = 0;
+    while (part.iov_len > 0 && standard_writev(fd, &part, 1, &n, &err) == SOCK_IO_OK)
+        part = (struct iovec){(char *)part.iov_base + n, part.iov_len - n};
+    return part.iov_len == 0;
+}
+
+static void write_or_leave(int fd, const char *line, size_t n)
+{
+    char note[80];
+    unsigned count = atomic_exchange(&left_out, 0);
+    size_t note_len =
+        count > 0 ? adit_format(note, sizeof note, "\r\n(%u lines of the log were left out here)\r\n", count)
+                  : 0;
+    if (!is_taken(fd, note, note_len))
+        atomic_fetch_add(&left_out, count + 1);
+    else if (!is_taken(fd, line, n))
+        atomic_fetch_add(&left_out, 1);
+}
+
+/* What others share is theirs to make blocking or not: the line goes to a description of our own. */
+static void line_out(enum log_level level, const char *line, size_t n)
+{
+    struct standard own = {-1, true};
+    struct adit_error err = {ADIT_E_OK, ""};
+    if (atomic_load(&waits_for_nobody) && level > LOG_LEVEL_FATAL &&
+        standard_copy(&own, log_fd, true, &err) == ADIT_E_OK && !own.is_shared)
+        write_or_leave(own.fd, line, n);
+    else
+        (void)log_write_all(log_fd, line, n); /* nobody is left to be told */
+    sock_close(&own.fd);
+}
+
 static void line_write(enum log_level level, const char *text)
 {
     char line[PREFIX_CAP + LINE_CAP];
@@ -113,7 +159,7 @@ static void line_write(enum log_level level, const char *text)
     if (raw_is_on() && log_is_on_stderr()) /* the terminal does not go back to the line's start by itself */
         line[n++] = '\r';
     line[n++] = '\n';
-    (void)log_write_all(log_fd, line, n); /* nobody is left to be told */
+    line_out(level, line, n);
 }
 
 void log_line(enum log_level level, const char *text)

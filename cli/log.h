@@ -20,6 +20,10 @@ enum adit_err log_to_file(const char *path, struct adit_error *err) ADIT_MUST_US
  * ADIT_E_USAGE for one that does not exist. */
 enum adit_err log_to_syslog(const char *program, const char *facility, struct adit_error *err) ADIT_MUST_USE;
 bool log_is_on_stderr(void);
+/* From now on no line but a fatal one is waited for: while a terminal is stopped (Ctrl-S), or a pipe is full,
+ * lines are left out, and how many is said in the next that is taken. For those whose threads serve others.
+ */
+void log_wait_for_nobody(void);
 
 /* Any thread. Written only when level is at or below the one that was set. */
 void log_line(enum log_level level, const char *text);

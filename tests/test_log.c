@@ -1,6 +1,7 @@
 #include "test.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -64,6 +65,29 @@ static void test_one_clean_line(void **state)
     assert_null(memchr(text, '\r', (size_t)n));
 }
 
+/* There is no way back: what follows is written so, too. */
+static void test_wait_for_nobody(void **state)
+{
+    static char text[1 << 17];
+    size_t lines = 0;
+    (void)state;
+    log_wait_for_nobody();
+    log_line(LOG_LEVEL_INFO, "one");
+    written("one\n");
+    assert_int_equal(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK, 0);
+    for (size_t i = 0; i < 20000; i++) /* more than a pipe holds */
+        log_line(LOG_LEVEL_INFO, "again");
+    ssize_t n = read(reader, text, sizeof text);
+    assert_true(n > 0);
+    for (ssize_t i = 0; i < n; i++)
+        lines += text[i] == '\n';
+    log_line(LOG_LEVEL_INFO, "two");
+    snprintf(text, sizeof text, "\r\n(%zu lines of the log were left out here)\r\ntwo\n", 20000 - lines);
+    written(text);
+    log_line(LOG_LEVEL_INFO, "three");
+    written("three\n");
+}
+
 static void test_always(void **state)
 {
     (void)state;
@@ -110,6 +134,7 @@ int main(void)
                                        cmocka_unit_test_setup_teardown(test_one_clean_line, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_always, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_facilities, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_wait_for_nobody, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_file, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@ import os
 import pty
 import select
 import struct
+import subprocess
 import termios
 import tty
 
@@ -90,6 +91,39 @@ def is_full(writer):
         return True
     finally:
         os.close(own)
+
+
+def test_log_that_nobody_reads(kit, start, output):
+    """A master's own terminal is stopped, or what reads its log has stopped: its guests do not notice."""
+    reader, writer = output
+    control = Control(kit, start(servers.Sshd, log_level="INFO"))
+    master = subprocess.Popen(control.argv(ADIT, "-M", "-N", "-vvv"), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=writer, env=kit.env())
+    try:
+        wait_until(control.path.exists, 15, "a control socket")
+        if os.isatty(writer):
+            termios.tcflow(writer, termios.TCOOFF)
+        else:
+            while not is_full(writer):
+                pass
+        for _ in range(3):
+            serves_others(control)
+        if os.isatty(writer):
+            termios.tcflow(writer, termios.TCOON)
+        text = bytearray()
+
+        def is_told():
+            control.run(ADIT, to=["true"], status=0)
+            while select.select([reader], [], [], 0)[0]:
+                text.extend(os.read(reader, 1 << 16))
+            return b"lines of the log were left out here" in text
+
+        wait_until(is_told, 20, "how many were left out")
+        control.ask(ADIT, "exit")
+        assert master.wait(15) == 0
+    finally:
+        master.kill()
+        master.wait()
 
 
 def test_output_that_nobody_reads(control, guest, output):
