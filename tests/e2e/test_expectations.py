@@ -190,3 +190,19 @@ def test_environment_over_a_shared_connection(run, to, start, kit, master, guest
     assert done.stdout == (b"first,two,sent,,\n" if master == "link" else b"master,two,sent,,\n"), done.stderr
     assert run(guest, *control, *to(server), "echo [$AA]").stdout == (b"[]\n" if master == "link" else b"[master]\n")
     run(guest, *control, "-O", "exit", *to(server))
+
+
+# ---- known hosts
+
+
+@BOTH
+def test_a_new_key_goes_to_the_first_file(run, kit, sshd, program):
+    """UserKnownHostsFile a b: both are read, a is written, and made where it is not there."""
+    first, second = kit.folder / "first", kit.folder / "second"
+    second.write_text("# nothing yet")
+    words = [*kit.base(known_hosts=False), "-o", "StrictHostKeyChecking=accept-new", "-o",
+             f"UserKnownHostsFile={first} {second}", "-p", sshd.port, "-l", sshd.user, "127.0.0.1", "true"]
+    assert run(program, *words).returncode == 0
+    assert len(first.read_text().splitlines()) == 1 and second.read_text() == "# nothing yet"
+    first.rename(second)
+    assert run(program, *words).returncode == 0 and not first.exists()
