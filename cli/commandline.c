@@ -198,7 +198,7 @@ static void execute(struct commandline *c, struct session *session, const char *
         help(permits_program);
         break;
     case COMMANDLINE_PROGRAM:
-        local_command_run(w.text);
+        local_command_run(w.text, false);
         break;
     case COMMANDLINE_OPEN:
         open_forward(c, session, &w);

@@ -6,11 +6,12 @@
 #include "cli/log.h"
 #include "net/child.h"
 
-void local_command_run(const char *command)
+void local_command_run(const char *command, bool is_carrying)
 {
     const char *shell = getenv("SHELL");
     const char *const argv[] = {shell != NULL && *shell != 0 ? shell : "/bin/sh", "-c", command, NULL};
-    const int fds[3] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+    const int fds[3] = {is_carrying ? -1 : STDIN_FILENO, is_carrying ? STDERR_FILENO : STDOUT_FILENO,
+                        STDERR_FILENO};
     struct child child;
     struct adit_error err = {ADIT_E_OK, ""};
     int status;

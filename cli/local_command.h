@@ -4,8 +4,11 @@
 #ifndef CLI_LOCAL_COMMAND_H
 #define CLI_LOCAL_COMMAND_H
 
+#include "adit.h"
+
 /* On our own standard descriptors; waits for its end, and does not mind how that is, as ssh. What cannot be
- * started is logged. */
-void local_command_run(const char *command);
+ * started is logged. is_carrying: standard input and output are a forward's (-W); it gets no input then, and
+ * its output goes to standard error. */
+void local_command_run(const char *command, bool is_carrying);
 
 #endif

@@ -199,7 +199,7 @@ static void on_authenticated(struct shell *s)
 {
     const char *local = client_local_command(s->client);
     if (local != NULL)
-        local_command_run(local);
+        local_command_run(local, s->args->has_stdio);
     if (s->exec.wants_pty) {
         (void)signals_watch(SIGWINCH);
         /* ssh(1), -tt: without a terminal here there is nothing to make raw. */
