@@ -365,7 +365,9 @@ static void drain_ring(struct pump *p)
         ring_consume(p, n);
         if (p->ring->len == 0)
             ring_free(p);
-        give_back(p, n, false);
+        /* A pipe takes 64 KiB at a time, whoever reads it and however fast: that something had to wait says
+         * nothing. With a window that shrinks for it the server would wait for us at each turn. */
+        give_back(p, n, p->is_session);
     }
 }
 
