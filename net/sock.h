@@ -40,7 +40,8 @@ size_t sock_addr_bytes(const char *host, uint8_t out[static 16]);
 int sock_addr_family(const struct sock_addr *a);    /* AF_INET, AF_INET6, AF_UNIX or AF_UNSPEC */
 uint16_t sock_addr_port(const struct sock_addr *a); /* 0 for Unix sockets */
 void sock_addr_set_port(struct sock_addr *a, uint16_t port);
-bool sock_addr_is_loopback(const struct sock_addr *a); /* 127.0.0.0/8, ::1, mapped ones, Unix sockets */
+bool sock_addr_is_loopback(const struct sock_addr *a);   /* 127.0.0.0/8, ::1, mapped ones, Unix sockets */
+bool sock_addr_is_link_local(const struct sock_addr *a); /* 169.254.0.0/16, fe80::/10 */
 /* The host alone, "127.0.0.1" or "::1"; an IPv4 address mapped into IPv6 is shown as IPv4. Unix: its path. */
 void sock_addr_host(const struct sock_addr *a, char out[static SOCK_TEXT_CAP]);
 /* "127.0.0.1:80", "[::1]:80", "/path". */

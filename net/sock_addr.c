@@ -147,6 +147,13 @@ bool sock_addr_is_loopback(const struct sock_addr *a)
     }
 }
 
+bool sock_addr_is_link_local(const struct sock_addr *a)
+{
+    if (sock_addr_family(a) == AF_INET)
+        return ntohl(as_in(a)->sin_addr.s_addr) >> 16 == 0xa9fe; /* RFC 3927: 169.254/16 */
+    return sock_addr_family(a) == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&as_in6(a)->sin6_addr);
+}
+
 static void text_in6(const struct sock_addr *a, char *out)
 {
     char name[IF_NAMESIZE];

@@ -8,19 +8,6 @@
 
 #include "net/sock.h"
 
-static bool is_link_local(const struct sock_addr *a)
-{
-    struct sockaddr_in in;
-    struct sockaddr_in6 in6;
-
-    if (sock_addr_family(a) == AF_INET) {
-        memcpy(&in, &a->storage, sizeof in);
-        return ntohl(in.sin_addr.s_addr) >> 16 == 0xa9fe; /* RFC 3927: 169.254/16 */
-    }
-    memcpy(&in6, &a->storage, sizeof in6);
-    return IN6_IS_ADDR_LINKLOCAL(&in6.sin6_addr);
-}
-
 static bool take(struct sock_addr *out, const struct ifaddrs *i, const char *interface, int family)
 {
     if (!i->ifa_addr || i->ifa_addr->sa_family != family || !(i->ifa_flags & IFF_UP) ||
@@ -43,7 +30,7 @@ bool sock_interface_addr(struct sock_addr *out, const char *interface, int famil
         return false;
     for (const struct ifaddrs *i = all; i && !has; i = i->ifa_next) {
         has = take(out, i, interface, family);
-        if (!has || !(sock_addr_is_loopback(out) || is_link_local(out)))
+        if (!has || !(sock_addr_is_loopback(out) || sock_addr_is_link_local(out)))
             continue;
         if (!has_local)
             local = *out;

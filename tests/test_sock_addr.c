@@ -43,6 +43,25 @@ static void literals(void **state)
     }
 }
 
+static void link_local(void **state)
+{
+    static const struct {
+        const char *host;
+        bool is;
+    } cases[] = {{"169.254.0.1", true}, {"169.253.0.1", false}, {"fe80::1", true}, {"febf::1", true},
+                 {"fec0::1", false},    {"127.0.0.1", false},   {"::1", false}};
+    struct sock_addr a;
+    struct adit_error err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < ADIT_COUNT(cases); i++) {
+        assert_true(sock_addr_parse(&a, cases[i].host, 1));
+        assert_int_equal(sock_addr_is_link_local(&a), cases[i].is);
+    }
+    assert_int_equal(sock_addr_unix(&a, "/x", &err), ADIT_E_OK);
+    assert_false(sock_addr_is_link_local(&a));
+}
+
 static void not_literals(void **state)
 {
     static const char *const cases[] = {
@@ -130,8 +149,8 @@ static void test_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bytes), cmocka_unit_test(literals),   cmocka_unit_test(not_literals),
-        cmocka_unit_test(unix_paths), cmocka_unit_test(no_address),
+        cmocka_unit_test(test_bytes),   cmocka_unit_test(literals),   cmocka_unit_test(link_local),
+        cmocka_unit_test(not_literals), cmocka_unit_test(unix_paths), cmocka_unit_test(no_address),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
