@@ -94,7 +94,6 @@ static unsigned begin_try(struct keep *k, uint64_t now_ms)
 static unsigned begin_anew(struct keep *k, uint64_t now_ms)
 {
     count_anew(k);
-    forget_forwards(k);
     k->is_unhealthy = false;
     return KEEP_DO_LISTEN | begin_try(k, now_ms);
 }
@@ -125,7 +124,7 @@ static unsigned fail_permanently(struct keep *k, uint64_t now_ms)
 /* The next retry. The present one is told again when it did not count. */
 static unsigned await_retry(struct keep *k, uint64_t now_ms, bool counts)
 {
-    bool is_soon = k->phase == KEEP_TRYING && k->has_changed;
+    bool is_soon = k->has_changed;
     uint64_t at = is_soon ? soon(k->tried_at, now_ms) : 0;
     if (counts || k->retry_count == 0) {
         if (!may_count_on(k)) {
@@ -280,7 +279,6 @@ unsigned keep_stop(struct keep *k)
     leave(k, KEEP_OFF);
     forget_forwards(k);
     count_anew(k);
-    k->is_unhealthy = false;
     return todo;
 }
 
@@ -405,7 +403,6 @@ unsigned keep_health(struct keep *k, uint64_t now_ms, bool is_healthy)
         return KEEP_DO_NOTHING;
     /* It stays so through the next connection, until a check succeeds. */
     k->is_unhealthy = true;
-    k->health_failures = 0;
     return k->config.auto_reconnect ? drop(k, false) : KEEP_DO_NOTHING;
 }
 

@@ -94,7 +94,7 @@ static bool is_routed(const struct sock_addr *to)
     }
     bool is_bound = sock_local(fd, &ours);
     sock_close(&fd);
-    return !is_bound || sock_addr_is_loopback(&ours) || is_same_host(&ours, to) || is_address_up(&ours);
+    return !is_bound || is_same_host(&ours, to) || is_address_up(&ours);
 }
 
 bool watch_has_route(const char *host)

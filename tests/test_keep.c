@@ -474,6 +474,25 @@ static void test_max_retries_after_a_loss(void **state)
     assert_true(k.gave_up);
 }
 
+/* A loss is not a try: that there is no route any more, most losses say. */
+static void test_losses_without_a_route(void **state)
+{
+    (void)state;
+    const struct keep_config config = exact(2);
+    struct keep k;
+    uint64_t now = BEGIN;
+    start(&k, &config);
+    for (uint32_t i = 1; i <= 2; i++) {
+        keep_up(&k, now);
+        assert_int_equal(keep_lost(&k, now, &cut, false), KEEP_DO_NOTHING);
+        assert_int_equal(k.retry_count, i);
+        now = keep_next(&k);
+        assert_int_equal(keep_due(&k, now), KEEP_DO_CONNECT);
+    }
+    keep_up(&k, now);
+    assert_int_equal(keep_lost(&k, now, &cut, false), KEEP_DO_UNLISTEN);
+}
+
 static void test_tries_without_a_route(void **state)
 {
     (void)state;
@@ -564,6 +583,12 @@ static void test_suspect_does_not_settle(void **state)
     assert_int_equal(keep_lost(&k, now + 60000, &cut, true), KEEP_DO_NOTHING);
     assert_int_equal(k.retry_count, 1);
     assert_int_equal(keep_state(&k), KEEP_RECONNECTING);
+    /* The same when the owner is late. */
+    now = keep_next(&k);
+    assert_int_equal(keep_due(&k, now), KEEP_DO_CONNECT);
+    keep_up(&k, now);
+    keep_suspect(&k, now + 30000);
+    assert_int_equal(k.retry_count, 0);
 }
 
 /* ---- What no retry mends ---- */
@@ -671,6 +696,11 @@ static void test_no_auto_reconnect(void **state)
     assert_true(k.is_permanent);
     assert_int_equal(keep_next(&k), KEEP_NEVER);
     assert_int_equal(keep_file_changed(&k, BEGIN + 7), KEEP_DO_NOTHING);
+    /* And what ended a connection for good is told. */
+    assert_int_equal(keep_start(&k, BEGIN + 8), KEEP_DO_LISTEN | KEEP_DO_CONNECT);
+    keep_up(&k, BEGIN + 9);
+    assert_int_equal(keep_lost(&k, BEGIN + 10, &denied, true), KEEP_DO_UNLISTEN);
+    assert_string_equal(k.last_error.text, "no key is welcome");
 }
 
 /* ---- Changes of the network ---- */
@@ -865,7 +895,83 @@ static void test_health(void **state)
     assert_int_equal(keep_state(&k), KEEP_CONNECTED);
 }
 
+/* Failures of the connection before this one do not count for it. */
+static void test_health_of_each_connection(void **state)
+{
+    (void)state;
+    const struct keep_config config = exact(0);
+    struct keep k;
+    uint64_t now = BEGIN;
+    start(&k, &config);
+    for (int i = 0; i < 5; i++) {
+        keep_up(&k, now);
+        assert_int_equal(keep_health(&k, now, false), KEEP_DO_NOTHING);
+        assert_int_equal(keep_health(&k, now, false), KEEP_DO_NOTHING);
+        next_try(&k, &now, 1);
+    }
+}
+
+/* A connection that ends for its health was good for as long as it was there. */
+static void test_health_settles(void **state)
+{
+    (void)state;
+    const struct keep_config config = exact(3);
+    struct keep k;
+    uint64_t now = BEGIN;
+    start(&k, &config);
+    next_try(&k, &now, 1);
+    next_try(&k, &now, 1);
+    keep_up(&k, now);
+    assert_int_equal(sick(&k, now + 31000), KEEP_DO_DROP);
+    assert_int_equal(keep_lost(&k, now + 31000, &cut, true), KEEP_DO_NOTHING);
+    assert_int_equal(k.retry_count, 1);
+    /* Somebody who asks while it is dropped does not wait. */
+    now = keep_next(&k);
+    assert_int_equal(keep_due(&k, now), KEEP_DO_CONNECT);
+    keep_up(&k, now);
+    assert_int_equal(sick(&k, now), KEEP_DO_DROP);
+    assert_int_equal(keep_reconnect(&k, now), KEEP_DO_NOTHING);
+    assert_int_equal(keep_lost(&k, now, &cut, true), KEEP_DO_CONNECT);
+}
+
+static void test_health_is_forgotten(void **state)
+{
+    (void)state;
+    const struct keep_config config = {.auto_reconnect = false};
+    struct keep k;
+    start(&k, &config);
+    for (int i = 0; i < 2; i++) {
+        keep_up(&k, BEGIN);
+        assert_int_equal(keep_state(&k), KEEP_CONNECTED);
+        assert_int_equal(sick(&k, BEGIN), KEEP_DO_NOTHING);
+        assert_int_equal(keep_state(&k), KEEP_DEGRADED);
+        if (i == 0)
+            assert_int_equal(keep_stop(&k), KEEP_DO_STOP);
+        else
+            assert_int_equal(keep_lost(&k, BEGIN, &cut, true), KEEP_DO_UNLISTEN);
+        assert_int_equal(keep_start(&k, BEGIN), KEEP_DO_LISTEN | KEEP_DO_CONNECT);
+    }
+}
+
 /* ---- The rest ---- */
+
+static void test_stop(void **state)
+{
+    (void)state;
+    const struct keep_config config = exact(0);
+    struct keep k;
+    uint64_t now = BEGIN;
+    start(&k, &config);
+    keep_missing(&k, now, 1);
+    (void)!keep_lost(&k, now, &refused, true);
+    assert_int_equal(k.retry_count, 1);
+    assert_int_equal(keep_stop(&k), KEEP_DO_STOP);
+    assert_int_equal(keep_stop(&k), KEEP_DO_NOTHING);
+    assert_int_equal(k.retry_count, 0);
+    assert_int_equal(k.missing, 0);
+    assert_int_equal(keep_next(&k), KEEP_NEVER);
+    assert_string_equal(k.last_error.text, "connection refused"); /* it is shown on */
+}
 
 static void test_reconnect_counts_anew(void **state)
 {
@@ -1042,6 +1148,7 @@ int main(void)
         cmocka_unit_test(test_some_jitter),
         cmocka_unit_test(test_max_retries),
         cmocka_unit_test(test_max_retries_after_a_loss),
+        cmocka_unit_test(test_losses_without_a_route),
         cmocka_unit_test(test_tries_without_a_route),
         cmocka_unit_test(test_count_back_to_zero),
         cmocka_unit_test(test_short_connections_count_on),
@@ -1060,6 +1167,10 @@ int main(void)
         cmocka_unit_test(test_missing_forwards),
         cmocka_unit_test(test_missing_forwards_while_down),
         cmocka_unit_test(test_health),
+        cmocka_unit_test(test_health_of_each_connection),
+        cmocka_unit_test(test_health_settles),
+        cmocka_unit_test(test_health_is_forgotten),
+        cmocka_unit_test(test_stop),
         cmocka_unit_test(test_reconnect_counts_anew),
         cmocka_unit_test(test_lazy),
         cmocka_unit_test(test_a_lost_one_without_an_error),

@@ -135,8 +135,17 @@ static void test_tentative_addresses(void **state)
     assert_false(take(&seen, address_letter(RTM_NEWADDR, 2, 2, IFA_F_TENTATIVE)));
     assert_false(take(&seen, address_letter(RTM_NEWADDR, 2, 2, IFA_F_TENTATIVE | IFA_F_DADFAILED)));
     assert_true(take(&seen, address_letter(RTM_NEWADDR, 2, 3, IFA_F_TENTATIVE | IFA_F_OPTIMISTIC)));
-    /* The flags beyond eight bits win: IFA_F_MANAGETEMPADDR is no flag of the old field. */
-    assert_true(take(&seen, address_letter(RTM_NEWADDR, 2, 4, 0x100)));
+    assert_false(take(&seen, address_letter(RTM_NEWADDR, 2, 4, IFA_F_DADFAILED)));
+    /* One that was in use is looked at again. */
+    assert_false(take(&seen, address_letter(RTM_NEWADDR, 2, 1, IFA_F_TENTATIVE)));
+    assert_true(take(&seen, address_letter(RTM_NEWADDR, 2, 1, 0)));
+    /* The attribute wins over the old field. */
+    const struct ifaddrmsg body = {.ifa_family = AF_INET6, .ifa_flags = IFA_F_TENTATIVE};
+    struct letter l = {0};
+    open_message(&l, RTM_NEWADDR, &body, sizeof body);
+    assert_false(take(&seen, l));
+    number(&l, IFA_FLAGS, IFA_F_PERMANENT);
+    assert_true(take(&seen, l));
 }
 
 static void test_point_to_point_addresses(void **state)
@@ -168,6 +177,39 @@ static void test_routes(void **state)
     assert_true(take(&seen, route_letter(RTM_NEWROUTE, &way, 1, 51820)));
     assert_true(take(&seen, route_letter(RTM_DELROUTE, &way, 1, RT_TABLE_MAIN)));
     assert_true(take(&seen, route_letter(RTM_NEWROUTE, &way, 1, RT_TABLE_MAIN)));
+}
+
+static void test_multipath_routes(void **state)
+{
+    (void)state;
+    struct netlink_seen seen = {0};
+    const struct rtmsg way = {.rtm_family = AF_INET, .rtm_type = RTN_UNICAST, .rtm_table = RT_TABLE_MAIN};
+    for (int i = 1; i <= 3; i++) {
+        const struct rtnexthop hop = {.rtnh_len = sizeof hop, .rtnh_ifindex = i};
+        struct letter l = {0};
+        open_message(&l, RTM_NEWROUTE, &way, sizeof way);
+        attribute(&l, RTA_MULTIPATH, &hop, sizeof hop);
+        assert_true(take(&seen, l));
+        assert_false(take(&seen, l));
+    }
+}
+
+/* Flags in an attribute's type, and types that nobody knows. */
+static void test_attribute_types(void **state)
+{
+    (void)state;
+    struct netlink_seen seen = {0};
+    const struct ifaddrmsg body = {.ifa_family = AF_INET, .ifa_index = 2};
+    const uint16_t types[] = {IFA_LOCAL | NLA_F_NET_BYTEORDER, IFA_LOCAL | NLA_F_NESTED};
+    for (uint8_t i = 0; i < 2; i++) {
+        struct letter l = {0};
+        open_message(&l, RTM_NEWADDR, &body, sizeof body);
+        number(&l, 32, 1);
+        number(&l, 0x3fff, 1);
+        attribute(&l, types[i], &i, 1);
+        assert_true(take(&seen, l));
+        assert_false(take(&seen, l));
+    }
 }
 
 static void test_routes_that_do_not_matter(void **state)
@@ -278,6 +320,8 @@ int main(void)
         cmocka_unit_test(test_tentative_addresses),
         cmocka_unit_test(test_point_to_point_addresses),
         cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_multipath_routes),
+        cmocka_unit_test(test_attribute_types),
         cmocka_unit_test(test_routes_that_do_not_matter),
         cmocka_unit_test(test_other_messages),
         cmocka_unit_test(test_several_in_one_datagram),
