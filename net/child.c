@@ -114,7 +114,7 @@ static void guard_one_by_one(void)
     DIR *all = opendir("/proc/self/fd");
     struct dirent *one;
     while (all != NULL && (one = readdir(all)) != NULL) {
-        int fd = atoi(one->d_name);
+        int fd = (int)strtol(one->d_name, NULL, 10);
         if (fd > STDERR_FILENO)
             (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
     }
