@@ -112,8 +112,9 @@ def test_adding_to_a_locked_agent(add, run, kit, asks, agent):
 
 def test_lifetime(add, login, kit):
     """ssh-add -t: a key is there for so long."""
-    add("-q", "-t", "2", kit.key)
+    add("-q", "-t", "600", kit.key)
     assert login().stdout == b"in\n"
+    add("-q", "-t", "1", kit.key)
     wait_until(lambda: add("-l", check=False).returncode == 1, 10, "the end of the key")
     assert login(check=False).returncode == 255
 
