@@ -56,17 +56,23 @@ static bool add(struct session *s, struct flow *flow)
     return true;
 }
 
+/* Also of one who cannot be held: the next one may find a connection. But where others wait, it is known. */
+static void tell_wanted(struct session *s, bool is_added)
+{
+    struct session_notice n = {.kind = SESSION_WANTED};
+    if (s->phase == PHASE_DOWN && !s->conn.is_over /* else LOST is still to be said */ &&
+        (is_added || s->hold.count == 0))
+        session_notify(s, &n);
+}
+
 bool held_take(struct flow *flow)
 {
     struct session *s = flow->forwarder->session;
-    struct session_notice n = {.kind = SESSION_WANTED};
-    if (!add(s, flow)) {
+    bool is_added = add(s, flow);
+    tell_wanted(s, is_added);
+    if (!is_added)
         end_flow(flow);
-        return false;
-    }
-    if (s->phase == PHASE_DOWN && !s->conn.is_over) /* else LOST is still to be said */
-        session_notify(s, &n);
-    return true;
+    return is_added;
 }
 
 static struct flow *take_first(struct session *s)

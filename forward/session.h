@@ -297,7 +297,8 @@ enum session_notice_kind {
      * but a local forward that is up stays so, and is told of no second time. */
     SESSION_LOST,    /* error: why, ADIT_E_OK after idle_exit_ms. Nothing of the connection's configuration is
                       * used any more */
-    SESSION_WANTED,  /* there is no connection, and a client waits for one: when he comes, and after LOST */
+    SESSION_WANTED,  /* there is no connection, and a client wants one: when he comes, and after LOST if he is
+                      * held */
     SESSION_ALIVE,   /* something came from the server since this was last said: looked at when a probe was
                       * answered or a keepalive is, and at once after SUSPECT; at most one a second */
     SESSION_SUSPECT, /* nothing came though something should have: half of probe_limit_ms after a probe, or a
@@ -319,8 +320,8 @@ struct session_notice {
     const struct adit_error *error;
 };
 
-/* Called on the session's thread; none may block or call back into the session but session_stop and
- * session_answer. */
+/* Called on the session's thread; none may block or call back into the session but session_stop,
+ * session_answer and what gives orders to a session that survives. */
 struct session_ops {
     void *ctx;
     /* Answer now or later, from any thread, with session_answer(q). */

@@ -155,10 +155,13 @@ static void order_taken(struct order *o)
 
 void session_connect(struct session *s, const struct session_config *config)
 {
-    if (order_is_free(&s->connect_order)) {
-        s->next = *config;
-        order_post(s, &s->connect_order, SESSION_MAIL_CONNECT);
+    int fd = config->transport_fd;
+    if (!order_is_free(&s->connect_order)) {
+        sock_close(&fd);
+        return;
     }
+    s->next = *config;
+    order_post(s, &s->connect_order, SESSION_MAIL_CONNECT);
 }
 
 void session_drop(struct session *s, const char *why)

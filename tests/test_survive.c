@@ -528,7 +528,9 @@ static void test_no_hold(void **state)
     start(f, 1);
     lose(f);
     check_reset(dial(AF_INET, f->port[0]));
-    assert_int_equal(count_of(f, &f->wanted), 0);
+    wait_count(f, &f->wanted, 1); /* the next one may have more luck */
+    connect_again(f);
+    check_echo(dial(AF_INET, f->port[0]), 1000);
     stop_cleanly(f, NULL);
 }
 
@@ -751,13 +753,19 @@ static void test_drop_while_asking(void **state)
 static void test_connect_twice(void **state)
 {
     struct fixture *f = *state;
-    int fds[2];
+    struct session_config config = f->config;
+    int fds[4][2];
     uint8_t byte;
     start(f, 1);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    connect_to(f, fds[1]);
-    assert_int_equal(read(fds[0], &byte, 1), 0);
-    close(fds[0]);
+    for (size_t i = 0; i < ADIT_COUNT(fds); i++) { /* some of them before the last one was read */
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds[i]), 0);
+        config.transport_fd = fds[i][1];
+        session_connect(f->session, &config);
+    }
+    for (size_t i = 0; i < ADIT_COUNT(fds); i++) {
+        assert_int_equal(read(fds[i][0], &byte, 1), 0);
+        close(fds[i][0]);
+    }
     check_echo(dial(AF_INET, f->port[0]), 1000);
     stop_cleanly(f, NULL);
 }
