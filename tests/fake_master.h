@@ -15,7 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { FAKE_MASTER_HEARD = 512 * 1024, FAKE_MASTER_FDS = 32 };
+enum { FAKE_MASTER_HEARD = 512 * 1024, FAKE_MASTER_FDS = 32, FAKE_MASTER_HELLO = 12 };
 
 struct fake_master {
     int listener;
@@ -24,7 +24,7 @@ struct fake_master {
     const uint8_t *words; /* what it says, and then nothing more: */
     size_t words_len;     /* less than a socket's buffer */
     bool is_patient;      /* it waits then; otherwise it says that it has finished */
-    bool is_deaf;         /* it closes the socket then, and hears nothing */
+    bool is_deaf;         /* it hears HELLO, and closes the socket then */
     size_t heard_len;
     uint8_t heard[FAKE_MASTER_HEARD];
     int fds[FAKE_MASTER_FDS]; /* that were passed to it */
@@ -82,7 +82,9 @@ static inline void *fake_master_thread(void *arg)
     }
     if (!m->is_patient)
         (void)shutdown(fd, SHUT_WR);
-    if (!m->is_deaf)
+    if (m->is_deaf) /* the client's HELLO still reaches somebody */
+        fake_master_must(recv(fd, m->heard, FAKE_MASTER_HELLO, MSG_WAITALL) == FAKE_MASTER_HELLO);
+    else
         fake_master_hear(m, fd);
     close(fd);
     return NULL;
