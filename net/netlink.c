@@ -71,14 +71,20 @@ static size_t aligned(size_t n)
     return (n + 3) & ~(size_t)3; /* NLMSG_ALIGN and RTA_ALIGN */
 }
 
-/* Takes the struct at the front of the body, and splits the rest into attributes. */
+/* The struct at the front of the body. */
+static bool message_head(const struct message *m, void *head, size_t head_len)
+{
+    if (m->body.n < head_len)
+        return false;
+    memcpy(head, m->body.p, head_len);
+    return true;
+}
+
+/* The same, and the attributes behind it. */
 static bool message_open(struct message *m, void *head, size_t head_len)
 {
     struct span rest = span_sub(m->body, aligned(head_len), SIZE_MAX);
     struct rtattr a;
-    if (m->body.n < head_len)
-        return false;
-    memcpy(head, m->body.p, head_len);
     memset(m->attribute, 0, sizeof m->attribute);
     while (rest.n >= sizeof a) {
         memcpy(&a, rest.p, sizeof a);
@@ -89,7 +95,7 @@ static bool message_open(struct message *m, void *head, size_t head_len)
             m->attribute[type] = span_sub(rest, sizeof a, a.rta_len - sizeof a);
         rest = span_sub(rest, aligned(a.rta_len), SIZE_MAX);
     }
-    return true;
+    return message_head(m, head, head_len);
 }
 
 static uint32_t attribute_number(const struct message *m, size_t type, uint32_t otherwise)
@@ -112,7 +118,7 @@ static bool on_link(struct netlink_seen *seen, struct message *m)
 {
     struct ifinfomsg link;
     /* The bridge speaks of its ports in messages of its own family. */
-    if (!message_open(m, &link, sizeof link) || link.ifi_family != AF_UNSPEC)
+    if (!message_head(m, &link, sizeof link) || link.ifi_family != AF_UNSPEC)
         return false;
     uint64_t what = hash_number(hash_begin('l'), (uint32_t)link.ifi_index);
     if (m->type == RTM_DELLINK) {

@@ -22,8 +22,9 @@ struct netlink_seen {
 };
 
 /* One datagram, in the machine's byte order as the kernel sends it. True: something is another than before.
- * What is malformed ends the datagram. An address counts from when it may be used (RFC 4862 §5.4: not while
- * it is tentative), a link when it can carry packets, a route when it leads to other machines. */
+ * A message that runs over its end ends the datagram; one that is malformed inside says nothing. An address
+ * counts from when it may be used (RFC 4862 §5.4: not while it is tentative), a link when it can carry
+ * packets, a route when it leads to other machines. */
 bool netlink_take(struct netlink_seen *seen, struct span datagram);
 
 #endif

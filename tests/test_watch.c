@@ -328,8 +328,6 @@ static void overflow(void)
     own_network();
     watch_start(&w);
     MUST(set_flag("lo", IFF_PROMISC, true) == 0);
-    if (!has_flag("lo", IFF_PROMISC))
-        cannot("requests have no effect"); /* qemu-user, where the byte orders differ */
     MUST(watch_take(&w) == WATCH_NETWORK); /* the first that is said of this link */
     for (int i = 0; i < 4; i++)
         MUST(set_flag("lo", IFF_PROMISC, i % 2) == 0);
