@@ -9,6 +9,11 @@
  *     unsigned todo = keep_lost(&k, loop_now_ms(), error, watch_has_route(host));
  *     ... do it, tell the change of keep_state(&k), set a timer to keep_next(&k) ...
  *
+ * With a session: LISTEN is session_start, or session_retry_forwards of one that was told to UNLISTEN;
+ * CONNECT is session_connect, but the first of a session comes with its start; DROP, RETRY_FORWARDS, UNLISTEN
+ * and STOP have their names there. SESSION_CONNECTED is keep_reached, ALL_FORWARDS_DONE keep_up, LOST,
+ * WANTED, ALIVE and SUSPECT are themselves, and whoever counts the forwards that failed says keep_missing.
+ *
  * Times are milliseconds of a clock that only grows (loop_now_ms). What comes too late (the notice of a
  * connection that was given up since) is ignored: every call is allowed in every state.
  *
