@@ -422,7 +422,12 @@ static inline void fake_describe(int fd, struct session_exec *exec, struct ssh_m
     exec->window.columns = 80;
 }
 
-/* The folder stays for the next one. */
+static inline void fake_folder_remove(void)
+{
+    (void)rmdir(fake.folder);
+}
+
+/* The folder stays for the next one, until the program ends. */
 static inline void fake_start(const struct session_control *spec)
 {
     struct adit_error err = {ADIT_E_OK, ""};
@@ -433,6 +438,7 @@ static inline void fake_start(const struct session_control *spec)
     if (fake.folder[0] == 0) {
         snprintf(fake.folder, sizeof fake.folder, "/tmp/adit-control.XXXXXX");
         fake_must(mkdtemp(fake.folder) != NULL);
+        fake_must(atexit(fake_folder_remove) == 0);
     }
     snprintf(fake.path, sizeof fake.path, "%s/s", fake.folder);
     fake.fds[0] = fake.fds[1] = fake.fds[2] = -1;
