@@ -149,6 +149,7 @@ enum {
     SESSION_MAIL_DROP,
     SESSION_MAIL_UNLISTEN,
     SESSION_MAIL_RETRY,
+    SESSION_MAIL_PROBE,
 };
 
 /* ---- What a forwarder may ask of its session */

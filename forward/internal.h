@@ -87,10 +87,11 @@ struct probe {
     uint64_t told_ms; /* and when that was */
 };
 
-/* From another thread. It has one letter: given again while that waits, it is the same order. */
+/* From another thread. It has one letter, and allocates nothing. */
+enum order_state { ORDER_NONE, ORDER_WAITS, ORDER_WAITS_AGAIN };
 struct order {
     struct mail mail;
-    atomic_uint is_given;
+    atomic_uint state;
 };
 enum { ORDER_TEXT = 200 };
 
@@ -137,7 +138,7 @@ struct session {
     struct probe probe;
     struct loop_timer exit_timer; /* idle_exit_ms */
     struct adit_error lost;       /* why the connection is over that is not put away yet */
-    struct order connect_order, drop_order, unlisten_order, retry_order;
+    struct order connect_order, drop_order, unlisten_order, retry_order, probe_order;
     struct session_config next; /* connect_order's */
     char why_dropped[ORDER_TEXT];
 };
@@ -270,7 +271,8 @@ void held_expire(struct session *s, bool all); /* its timer */
 void probe_init(struct session *s);
 void probe_start(struct session *s); /* the session is open */
 void probe_stop(struct session *s);  /* and no longer */
-void probe_look(struct session *s);  /* its timer; and once a turn while is_suspect */
+void probe_now(struct session *s);
+void probe_look(struct session *s); /* its timer; and once a turn while is_suspect */
 void probe_event(struct session *s, const struct ssh_event *ev); /* of a channel that is nobody else's */
 
 /* ---- idle.c */

@@ -46,6 +46,14 @@ static bool is_probe_due(const struct session *s, uint64_t now)
     return s->config.probe_ms > 0 && !s->probe.channel && now >= s->probe.sent_ms + s->config.probe_ms;
 }
 
+void probe_now(struct session *s)
+{
+    if (!s->probe.is_on || s->probe.channel || s->config.probe_limit_ms == 0 || s->phase != PHASE_OPEN)
+        return;
+    send_probe(s, loop_now_ms());
+    probe_look(s);
+}
+
 void probe_event(struct session *s, const struct ssh_event *ev)
 {
     struct probe *p = &s->probe;

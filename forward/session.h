@@ -192,7 +192,8 @@ struct session_config {
                             * ADIT_E_OK; 0: never */
     /* Every probe_ms a session channel is opened and closed again, and nothing is asked for in it: that it is
      * refused proves life too. When for probe_limit_ms nothing at all came from the server while one was out,
-     * the connection is lost (ADIT_E_TIMEOUT). 0: no probes. With probes, may_open_sessions is implied. */
+     * the connection is lost (ADIT_E_TIMEOUT). 0: none but those of session_probe. With a limit,
+     * may_open_sessions is implied. */
     uint32_t probe_ms, probe_limit_ms;
 };
 enum { SESSION_HOLD_MS = 10000, SESSION_HOLD_MAX = 64 };
@@ -380,8 +381,8 @@ struct session_command {
  * there is no memory for the letter. */
 void session_do(struct session *s, const struct session_command *command);
 
-/* ---- Orders to a session that survives: any thread, until session_join begins. None allocates; one that is
- * given again before it was taken counts once. */
+/* ---- Orders to a session that survives: any thread, until session_join begins. None allocates; the last of a kind
+ * is executed behind everything that was ordered before it. */
 
 /* After LOST or WANTED: a new connection, by this configuration. What belongs to the session stays as it was
  * at its start: the forwards, survives, what clients are held for, is_lazy, idle_exit_ms, buffer_budget,
@@ -399,6 +400,10 @@ void session_unlisten(struct session *s);
  * remote ones of the connection if it has asked for them already. FORWARD_UP or FORWARD_FAILED comes for
  * each. */
 void session_retry_forwards(struct session *s);
+
+/* A probe now, besides those of probe_ms: ALIVE, or SUSPECT and LOST, as it turns out. Nothing without
+ * probe_limit_ms, or while one is out. */
+void session_probe(struct session *s);
 
 /* ---- Life ---- */
 

@@ -21,7 +21,8 @@ void session_begin_forwarders(struct session *s)
 void session_tell_no_more(struct session *s)
 {
     static const struct span nothing = {NULL, 0};
-    bool is_meant = !s->config.may_open_sessions && s->config.probe_ms == 0;
+    bool has_probes = s->config.probe_ms > 0 || s->config.probe_limit_ms > 0;
+    bool is_meant = !s->config.may_open_sessions && !has_probes;
     if (s->phase == PHASE_OPEN && is_meant && ssh_peer_is_openssh(s->conn.ssh))
         (void)!ssh_global_request(s->conn.ssh, "no-more-sessions@openssh.com", nothing, false, NULL);
 }

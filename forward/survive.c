@@ -135,10 +135,17 @@ void survive_exit(struct session *s)
 
 /* ---- Orders: written ---- */
 
-/* False: the last one of this kind still waits. */
-static bool order_is_free(struct order *o)
+/* True: its letter is free, and the caller's to post. Otherwise one of this kind still waits, and comes again
+ * behind what was ordered since. */
+static bool order_claim(struct order *o)
 {
-    return atomic_exchange(&o->is_given, 1) == 0;
+    for (;;) {
+        unsigned was = ORDER_NONE;
+        if (atomic_compare_exchange_strong(&o->state, &was, ORDER_WAITS))
+            return true;
+        if (was == ORDER_WAITS_AGAIN || atomic_compare_exchange_strong(&o->state, &was, ORDER_WAITS_AGAIN))
+            return false;
+    }
 }
 
 static void order_post(struct session *s, struct order *o, int kind)
@@ -147,17 +154,25 @@ static void order_post(struct session *s, struct order *o, int kind)
     mailbox_post(&s->box, &o->mail);
 }
 
-/* From here on it may be given again. */
-static void order_taken(struct order *o)
+static void order_give(struct session *s, struct order *o, int kind)
 {
-    atomic_store(&o->is_given, 0);
+    if (order_claim(o))
+        order_post(s, o, kind);
+}
+
+/* From here on it may be given anew. */
+static void order_taken(struct session *s, struct order *o, int kind)
+{
+    if (atomic_exchange(&o->state, ORDER_NONE) == ORDER_WAITS_AGAIN)
+        order_give(s, o, kind);
 }
 
 void session_connect(struct session *s, const struct session_config *config)
 {
+    unsigned was = ORDER_NONE;
     int fd = config->transport_fd;
-    if (!order_is_free(&s->connect_order)) {
-        sock_close(&fd);
+    if (!atomic_compare_exchange_strong(&s->connect_order.state, &was, ORDER_WAITS)) {
+        sock_close(&fd); /* no LOST can have come since the one before */
         return;
     }
     s->next = *config;
@@ -166,22 +181,25 @@ void session_connect(struct session *s, const struct session_config *config)
 
 void session_drop(struct session *s, const char *why)
 {
-    if (order_is_free(&s->drop_order)) {
-        (void)adit_format(s->why_dropped, sizeof s->why_dropped, "%s", why);
-        order_post(s, &s->drop_order, SESSION_MAIL_DROP);
-    }
+    if (!order_claim(&s->drop_order))
+        return;
+    (void)adit_format(s->why_dropped, sizeof s->why_dropped, "%s", why);
+    order_post(s, &s->drop_order, SESSION_MAIL_DROP);
 }
 
 void session_unlisten(struct session *s)
 {
-    if (order_is_free(&s->unlisten_order))
-        order_post(s, &s->unlisten_order, SESSION_MAIL_UNLISTEN);
+    order_give(s, &s->unlisten_order, SESSION_MAIL_UNLISTEN);
 }
 
 void session_retry_forwards(struct session *s)
 {
-    if (order_is_free(&s->retry_order))
-        order_post(s, &s->retry_order, SESSION_MAIL_RETRY);
+    order_give(s, &s->retry_order, SESSION_MAIL_RETRY);
+}
+
+void session_probe(struct session *s)
+{
+    order_give(s, &s->probe_order, SESSION_MAIL_PROBE);
 }
 
 /* ---- Orders: taken ---- */
@@ -189,7 +207,7 @@ void session_retry_forwards(struct session *s)
 static void on_connect(struct session *s)
 {
     struct session_config next = s->next;
-    order_taken(&s->connect_order);
+    order_taken(s, &s->connect_order, SESSION_MAIL_CONNECT);
     if (!s->config.survives || s->phase != PHASE_DOWN || s->conn.is_over) {
         sock_close(&next.transport_fd);
         return;
@@ -204,14 +222,16 @@ static void on_drop(struct session *s)
 {
     struct adit_error why = {ADIT_E_OK, ""};
     (void)adit_fail(&why, ADIT_E_CLOSED, "%s", s->why_dropped);
-    order_taken(&s->drop_order);
-    if (s->phase > PHASE_DOWN && s->phase < PHASE_DRAINING && s->config.survives)
+    order_taken(s, &s->drop_order, SESSION_MAIL_DROP);
+    /* Also one that is about to be made. */
+    bool has_one = s->phase > PHASE_DOWN || (s->phase == PHASE_BINDING && !s->config.is_lazy);
+    if (has_one && s->phase < PHASE_DRAINING && s->config.survives)
         survive_give_up(s, &why);
 }
 
 static void on_unlisten(struct session *s)
 {
-    order_taken(&s->unlisten_order);
+    order_taken(s, &s->unlisten_order, SESSION_MAIL_UNLISTEN);
     if (!s->config.survives || s->phase >= PHASE_DRAINING)
         return;
     forwarders_unlisten(s);
@@ -220,7 +240,7 @@ static void on_unlisten(struct session *s)
 
 static void on_retry(struct session *s)
 {
-    order_taken(&s->retry_order);
+    order_taken(s, &s->retry_order, SESSION_MAIL_RETRY);
     if (s->config.survives && s->phase < PHASE_DRAINING)
         forwarders_retry(s);
 }
@@ -239,6 +259,10 @@ bool survive_order(struct session *s, const struct mail *m)
         return true;
     case SESSION_MAIL_RETRY:
         on_retry(s);
+        return true;
+    case SESSION_MAIL_PROBE:
+        order_taken(s, &s->probe_order, SESSION_MAIL_PROBE);
+        probe_now(s);
         return true;
     default:
         return false;

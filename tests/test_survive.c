@@ -770,6 +770,39 @@ static void test_connect_twice(void **state)
     stop_cleanly(f, NULL);
 }
 
+/* While the bind name of a forward is still being looked up, or just after: the loss is told in any case. */
+static void test_drop_at_start(void **state)
+{
+    struct fixture *f = *state;
+    f->forwards[0].bind = "no-such-name.invalid";
+    f->config.transport_fd = serve(f);
+    atomic_store(&f->server->is_frozen, true);
+    assert_int_equal(start_only(f, 2), ADIT_E_OK);
+    session_drop(f->session, "at once");
+    wait_count(f, &f->lost, 1);
+    assert_string_equal(f->why.text, "at once");
+    connect_again(f);
+    int socks = dial_socks(f);
+    assert_int_equal(socks_result(socks), 0);
+    check_echo(socks, 1000);
+    stop_cleanly(f, NULL);
+}
+
+/* Orders that come faster than they are read: the last of each kind counts, behind what came before it. */
+static void test_orders_in_a_row(void **state)
+{
+    struct fixture *f = *state;
+    start(f, 1);
+    for (unsigned i = 0; i < 1000; i++) {
+        session_unlisten(f->session);
+        session_retry_forwards(f->session);
+    }
+    (void)snapshot(f);
+    (void)snapshot(f); /* an order that came again was posted anew */
+    check_echo(dial(AF_INET, f->port[0]), 1000);
+    stop_cleanly(f, NULL);
+}
+
 /* ---- Stops ---- */
 
 static void test_stop_while_down(void **state)
@@ -997,6 +1030,24 @@ static void check_suspicion(struct fixture *f)
     stop_cleanly(f, NULL);
 }
 
+static void test_probe_on_demand(void **state)
+{
+    struct fixture *f = *state;
+    f->config.probe_limit_ms = 1000;
+    start(f, 1);
+    session_probe(f->session);
+    wait_count(f, &f->alive, 1);
+    assert_int_equal(atomic_load(&f->server->sessions), 1);
+    atomic_store(&f->server->is_frozen, true);
+    session_probe(f->session);
+    wait_count(f, &f->lost, 1);
+    assert_int_equal(f->why.code, ADIT_E_TIMEOUT);
+    assert_int_equal(f->suspect, 1);
+    session_probe(f->session); /* of nothing */
+    connect_again(f);
+    stop_cleanly(f, NULL);
+}
+
 static void test_probe_late(void **state)
 {
     struct fixture *f = *state;
@@ -1123,6 +1174,8 @@ int main(void)
         TEST(test_drop_while_connecting),
         TEST(test_drop_while_asking),
         TEST(test_connect_twice),
+        TEST(test_drop_at_start),
+        TEST(test_orders_in_a_row),
         TEST(test_stop_while_down),
         TEST(test_stop_while_connecting),
         TEST(test_stop_before_connect),
@@ -1137,6 +1190,7 @@ int main(void)
         TEST(test_probe_refused),
         TEST(test_probe_overdue),
         TEST(test_probe_late),
+        TEST(test_probe_on_demand),
         TEST(test_keepalive_late),
         TEST(test_a_thousand_times),
         TEST(test_unsupported),
