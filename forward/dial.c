@@ -268,8 +268,8 @@ void dial_on_timer(struct dial *d)
         set_timer(d);
         return;
     }
-    (void)adit_fail(&err, ADIT_E_TIMEOUT, "connect to host %s port %u: timed out after %u s (%s)", d->host,
-                    d->port, (config->connect_timeout_ms + 999) / 1000,
+    (void)adit_fail(&err, ADIT_E_TIMEOUT, "connect to host %s port %u: Connection timed out after %u s (%s)",
+                    d->host, d->port, (config->connect_timeout_ms + 999) / 1000,
                     d->tries ? "no answer" : "the name lookup did not finish");
     fail(d, &err);
 }

@@ -1,11 +1,11 @@
 #include "net/resolve.h"
 
-#include <errno.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "net/reason.h"
 #include "net/thread.h"
 
 /* Held by its owner, and by the helper thread from taking it out of the queue to its end. The name, port and
@@ -107,7 +107,7 @@ static void lookup(struct resolve *r)
         addrs_take(r, list);
         freeaddrinfo(list);
     } else {
-        reason_set(r, code == EAI_SYSTEM ? strerror(errno) : gai_strerror(code));
+        reason_set(r, reason_lookup_text(code));
     }
 }
 

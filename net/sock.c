@@ -12,6 +12,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "net/reason.h"
+
 enum { SHARED_WRITE_MAX = 4096 }; /* PIPE_BUF: a pipe that polls writable takes that much at once (pipe(7)) */
 
 static const struct sockaddr *addr_ptr(const struct sock_addr *a)
@@ -39,7 +41,7 @@ static enum adit_err give_up(int *fd, enum adit_err code, const char *what, cons
 
     sock_close(fd);
     sock_addr_text(a, text);
-    return adit_fail(err, code, "cannot %s %s: %s", what, text, strerror(why));
+    return adit_fail(err, code, "cannot %s %s: %s", what, text, reason_text(why));
 }
 
 /* In ssh's words, which scripts look for. */
@@ -52,7 +54,7 @@ static enum adit_err cannot_connect(int *fd, const struct sock_addr *to, int why
     sock_close(fd);
     sock_addr_host(to, text);
     return adit_fail(err, ADIT_E_CONNECT, "connect to host %s port %u: %s", text, sock_addr_port(to),
-                     strerror(why));
+                     reason_text(why));
 }
 
 static int stream_open(const struct sock_addr *a)
@@ -294,7 +296,7 @@ enum adit_err sock_pending_error(int fd, struct adit_error *err)
 
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &len) != 0 || why == 0)
         return ADIT_E_OK;
-    return adit_fail(err, ADIT_E_CLOSED, "%s", strerror(why));
+    return adit_fail(err, ADIT_E_CLOSED, "%s", reason_text(why));
 }
 
 /* ---- Transfers ---- */
@@ -313,7 +315,7 @@ static enum sock_io io_failed(int why, const char *what, struct adit_error *err)
     case ENETUNREACH:
     case EHOSTDOWN:
     case EHOSTUNREACH:
-        (void)adit_fail(err, ADIT_E_CLOSED, "%s", strerror(why));
+        (void)adit_fail(err, ADIT_E_CLOSED, "%s", reason_text(why));
         return SOCK_IO_FAILED;
     default:
         (void)adit_fail(err, ADIT_E_SYSTEM, "cannot %s: %s", what, strerror(why));

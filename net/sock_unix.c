@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "net/random.h"
+#include "net/reason.h"
 #include "net/sock.h"
 
 _Static_assert(SOCK_PATH_CAP == sizeof((struct sockaddr_un *)0)->sun_path, "unix(7)");
@@ -20,7 +21,7 @@ enum { ALL_MODES = 0777 };
 
 static enum adit_err cannot(const char *what, const char *path, int why, struct adit_error *err)
 {
-    return adit_fail(err, ADIT_E_FORWARD, "cannot %s %s: %s", what, path, strerror(why));
+    return adit_fail(err, ADIT_E_FORWARD, "cannot %s %s: %s", what, path, reason_text(why));
 }
 
 /* Somebody else's file, and what is no socket, is never removed: the path may be a mistake. */
