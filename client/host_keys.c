@@ -144,7 +144,16 @@ static enum adit_err ask_command(struct host_keys *h, const char *reason, const 
         return ADIT_E_OK;
     struct file *text = &h->files[h->command_at].text;
     file_wipe(text);
-    return known_hosts_command_run(&h->command, &asked, h->prompt->cancel_fd, text, err);
+    struct adit_error why = {0};
+    bool missing = false;
+    enum adit_err e =
+        known_hosts_command_run(&h->command, &asked, h->prompt->cancel_fd, text, &missing, &why);
+    if (e == ADIT_E_OK)
+        return e;
+    if (!missing)
+        return adit_fail(err, e, "%s", why.text);
+    say(h, LOG_LEVEL_ERROR, "%s", why.text);
+    return ADIT_E_OK;
 }
 
 /* As ssh: once for the order of the algorithms, if that is ours to choose, and once about the key. */

@@ -1,7 +1,9 @@
 #include "client/known_hosts_command.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "client/fingerprint.h"
 #include "client/texts.h"
@@ -83,26 +85,40 @@ static enum adit_err make_argv(struct run *r, const char *command, const struct 
     struct span rest = span_str(command);
     bool bad = false;
     while (text_word(&rest, r->word, sizeof r->word, &bad)) {
-        enum adit_err e = expand_tokens(r->expanded, r->word, NULL, names, err);
+        bool is_program = r->words.count == 0; /* as it stands: ssh expands its arguments alone */
+        enum adit_err e = is_program ? ADIT_E_OK : expand_value(r->expanded, r->word, names, err);
         if (e != ADIT_E_OK)
             return e;
         if (r->words.count == WORDS_MAX)
             return adit_fail(err, ADIT_E_CONFIG, "KnownHostsCommand: too many words");
-        if (!texts_add(&r->words, span_str(r->expanded)))
+        if (!texts_add(&r->words, span_str(is_program ? r->word : r->expanded)))
             return adit_fail(err, ADIT_E_MEMORY, "out of memory");
     }
     if (bad || r->words.count == 0)
         return adit_fail(err, ADIT_E_CONFIG, "KnownHostsCommand: quotes do not match");
     for (size_t i = 0; i < r->words.count; i++)
         r->argv[i] = r->words.item[i];
-    if (r->argv[0][0] != '/')
-        return adit_fail(err, ADIT_E_CONFIG, "KnownHostsCommand: %s: path is not absolute", r->argv[0]);
     return ADIT_E_OK;
+}
+
+/* ssh goes on with the files when there is no such program: it is one source more, and without it fewer keys
+ * are known. */
+static bool is_there(const char *path, const char *reason, struct adit_error *err)
+{
+    struct stat st;
+    if (path[0] != '/')
+        (void)adit_fail(err, ADIT_E_HOST_KEY, "KnownHostsCommand-%s path is not absolute", reason);
+    else if (stat(path, &st) != 0)
+        (void)adit_fail(err, ADIT_E_HOST_KEY, "Could not stat KnownHostsCommand-%s \"%s\": %s", reason, path,
+                        strerror(errno));
+    else
+        return true;
+    return false;
 }
 
 static enum adit_err run_it(struct run *r, const struct known_hosts_command *c,
                             const struct known_hosts_asked *asked, int cancel_fd, struct file *out,
-                            struct adit_error *err)
+                            bool *missing, struct adit_error *err)
 {
     struct adit_error why = {0};
     struct expand_names names = c->names;
@@ -112,6 +128,9 @@ static enum adit_err run_it(struct run *r, const struct known_hosts_command *c,
     if (!describe_key(r, asked, &names))
         return adit_fail(err, ADIT_E_HOST_KEY, "KnownHostsCommand: the key is too long");
     enum adit_err e = make_argv(r, c->command, &names, &why);
+    *missing = e == ADIT_E_OK && !is_there(r->argv[0], asked->reason, err);
+    if (*missing)
+        return ADIT_E_HOST_KEY;
     if (e == ADIT_E_OK)
         e = child_run_output(r->argv, cancel_fd, LIMIT_FILE_KNOWN_HOSTS, &out->p, &out->n, &status, &why);
     out->cap = out->n;
@@ -126,13 +145,14 @@ static enum adit_err run_it(struct run *r, const struct known_hosts_command *c,
 
 enum adit_err known_hosts_command_run(const struct known_hosts_command *c,
                                       const struct known_hosts_asked *asked, int cancel_fd, struct file *out,
-                                      struct adit_error *err)
+                                      bool *missing, struct adit_error *err)
 {
     struct run *r = calloc(1, sizeof *r);
     memset(out, 0, sizeof *out);
+    *missing = false;
     if (r == NULL)
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
-    enum adit_err e = run_it(r, c, asked, cancel_fd, out, err);
+    enum adit_err e = run_it(r, c, asked, cancel_fd, out, missing, err);
     texts_wipe(&r->words);
     free(r);
     return e;

@@ -1,7 +1,8 @@
 /*
  * known_hosts_command.h - KnownHostsCommand: a program that prints lines of known_hosts.
  *
- * It is run without a shell; tokens are expanded in each of its words, those that tell why it is asked
+ * It is run without a shell; tokens and variables are expanded in its arguments, those that tell why it is
+ * asked
  * (%I), for whom (%H) and about which key (%f %K %t, "NONE" before there is one) among them.
  */
 #ifndef CLIENT_KNOWN_HOSTS_COMMAND_H
@@ -35,9 +36,10 @@ struct known_hosts_asked {
 
 /* Runs it to its end; out gets what it printed. Blocks for as long as it runs, or until cancel_fd (-1: none)
  * is readable. ADIT_E_HOST_KEY when it cannot be run or does not end well: then nobody knows which keys are
- * to be trusted. */
+ * to be trusted. *missing: because there is no such program; then the files alone count, and the error is
+ * only to be told. */
 enum adit_err known_hosts_command_run(const struct known_hosts_command *c,
                                       const struct known_hosts_asked *asked, int cancel_fd, struct file *out,
-                                      struct adit_error *err) ADIT_MUST_USE;
+                                      bool *missing, struct adit_error *err) ADIT_MUST_USE;
 
 #endif

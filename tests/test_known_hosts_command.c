@@ -1,5 +1,6 @@
 #include "test.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/known_hosts_command.h"
@@ -7,6 +8,7 @@
 
 static struct known_hosts_command command;
 static struct file out;
+static bool missing;
 static struct adit_error err;
 
 static enum adit_err run(const char *line, struct span blob, enum fingerprint_hash hash)
@@ -25,7 +27,7 @@ static enum adit_err run(const char *line, struct span blob, enum fingerprint_ha
     assert_int_equal(known_hosts_command_init(&command, line, &names, &err), ADIT_E_OK);
     memset(home, 'x', sizeof home); /* they were copied */
     memset(host, 'x', sizeof host);
-    return known_hosts_command_run(&command, &asked, -1, &out, &err);
+    return known_hosts_command_run(&command, &asked, -1, &out, &missing, &err);
 }
 
 static void prints(const char *line, struct span blob, enum fingerprint_hash hash, const char *wanted)
@@ -69,13 +71,39 @@ static void test_words(void **state)
 
 static void test_failures(void **state)
 {
-    static const char *const lines[] = {"/bin/false",    "/nonexistent/x", "echo x",
-                                        "/bin/echo \"x", "/bin/echo %z",   "/bin/sh -c \"kill -9 $$\""};
+    static const char *const lines[] = {"/bin/false", "/etc/passwd", "/bin/echo \"x", "/bin/echo %z",
+                                        "/bin/sh -c \"kill -9 $$\""};
     (void)state;
     for (size_t i = 0; i < ADIT_COUNT(lines); i++) {
         assert_int_equal(run(lines[i], none, FINGERPRINT_SHA256), ADIT_E_HOST_KEY);
         assert_null(out.p);
+        assert_false(missing);
     }
+}
+
+/* As ssh: told, and the files alone count then. */
+static void test_missing_program(void **state)
+{
+    (void)state;
+    assert_int_equal(run("/nonexistent/x", none, FINGERPRINT_SHA256), ADIT_E_HOST_KEY);
+    assert_true(missing);
+    assert_string_equal(
+        err.text, "Could not stat KnownHostsCommand-HOSTNAME \"/nonexistent/x\": No such file or directory");
+    assert_int_equal(run("echo x", none, FINGERPRINT_SHA256), ADIT_E_HOST_KEY);
+    assert_true(missing);
+    assert_string_equal(err.text, "KnownHostsCommand-HOSTNAME path is not absolute");
+    assert_int_equal(run("/%d/../bin/echo", none, FINGERPRINT_SHA256), ADIT_E_HOST_KEY);
+    assert_true(missing); /* the program's name is taken as it stands */
+}
+
+static void test_variables(void **state)
+{
+    (void)state;
+    assert_int_equal(setenv("ADIT_TEST_WORD", "some words", 1), 0);
+    prints("/bin/echo ${ADIT_TEST_WORD}%p", none, FINGERPRINT_SHA256, "some words22\n");
+    assert_int_equal(unsetenv("ADIT_TEST_WORD"), 0);
+    assert_int_equal(run("/bin/echo ${ADIT_TEST_WORD}", none, FINGERPRINT_SHA256), ADIT_E_HOST_KEY);
+    assert_false(missing);
 }
 
 static void test_none(void **state)
@@ -90,8 +118,10 @@ static void test_none(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tokens), cmocka_unit_test(test_words),
-                                       cmocka_unit_test(test_failures), cmocka_unit_test(test_none)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tokens),    cmocka_unit_test(test_words),
+        cmocka_unit_test(test_failures),  cmocka_unit_test(test_missing_program),
+        cmocka_unit_test(test_variables), cmocka_unit_test(test_none)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     known_hosts_command_wipe(&command);
     file_wipe(&out);

@@ -306,6 +306,8 @@ def test_known_hosts_command(kit, sshd, adit_only):
     kit.trust(sshd)
     client = kit.run(*args(kit, sshd, "-o", "KnownHostsCommand=/bin/false"))
     assert client.finish() == 255 and "KnownHostsCommand failed" in client.err.text
+    client = kit.run(*args(kit, sshd, "-o", "KnownHostsCommand=/nonexistent/command"))
+    assert connects(client) and 'Could not stat KnownHostsCommand-HOSTNAME "/nonexistent/command"' in client.err.text
 
 
 def test_localhost_may_be_let_in(kit, sshd, other_key, adit_only):
