@@ -144,17 +144,15 @@ static void usage(struct parse *p)
 
 /* ---- Forwards ---- */
 
-static void add_forward(struct parse *p, enum forward_type type, const char *name, const char *text)
+static void add_forward(struct parse *p, enum forward_type type, const char *text)
 {
     struct forward_spec spec;
     struct adit_error why = {0};
     enum adit_err e = forward_spec_parse(&spec, type, text, !p->args->is_ssh, &why);
     if (e == ADIT_E_OK)
         noted(options_add_forward(&p->args->options, &spec, p->err));
-    else if (e == ADIT_E_UNSUPPORTED)
-        (void)adit_fail(p->err, e, "%s", why.text);
     else
-        (void)adit_fail(p->err, e, "Bad %s forwarding specification '%s' (%s)", name, text, why.text);
+        (void)adit_fail(p->err, e, "%s", why.text);
 }
 
 static void set_stdio(struct parse *p, const char *text)
@@ -170,10 +168,8 @@ static void set_stdio(struct parse *p, const char *text)
         set_other(p, 'W', "SessionType", "none");
         set_other(p, 'W', "RequestTTY", "no");
     }
-    if (e == ADIT_E_UNSUPPORTED)
+    if (e != ADIT_E_OK)
         (void)adit_fail(p->err, e, "%s", why.text);
-    else if (e != ADIT_E_OK)
-        (void)adit_fail(p->err, e, "Bad stdio forwarding specification '%s' (%s)", text, why.text);
 }
 
 /* ---- Flags that are more than a keyword ---- */
@@ -311,7 +307,7 @@ static void value_flag(struct parse *p, char letter, const char *value)
 {
     switch (letter) {
     case 'D':
-        add_forward(p, FORWARD_DYNAMIC, "dynamic", value);
+        add_forward(p, FORWARD_DYNAMIC, value);
         break;
     case 'E':
         p->args->log_file = value;
@@ -326,7 +322,7 @@ static void value_flag(struct parse *p, char letter, const char *value)
         set_jump(p, value);
         break;
     case 'L':
-        add_forward(p, FORWARD_LOCAL, "local", value);
+        add_forward(p, FORWARD_LOCAL, value);
         break;
     case 'l':
         set_user(p, value);
@@ -342,7 +338,7 @@ static void value_flag(struct parse *p, char letter, const char *value)
         p->is_over = true;
         break;
     case 'R':
-        add_forward(p, FORWARD_REMOTE, "remote", value);
+        add_forward(p, FORWARD_REMOTE, value);
         break;
     default: /* 'W' */
         set_stdio(p, value);

@@ -6,9 +6,10 @@
 
 #include "adit.h"
 
-/* On our own standard descriptors; waits for its end, and does not mind how that is, as ssh. What cannot be
- * started is logged. is_carrying: standard input and output are a forward's (-W); it gets no input then, and
- * its output goes to standard error. */
+/* On our own standard descriptors; waits for its end, and does not mind how that is, as ssh. A signal that
+ * ends us (cli/signals.h) ends the wait too, and the command is left to itself. What cannot be started is
+ * logged. is_carrying: standard input and output are a forward's (-W); it gets no input then, and its output
+ * goes to standard error. */
 void local_command_run(const char *command, bool is_carrying);
 
 #endif

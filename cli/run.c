@@ -48,10 +48,12 @@ struct run {
     struct session_control control;
     struct background *background; /* who waits for us to go there; NULL: nobody */
     bool is_unshared;              /* ControlPath was somebody else's */
-    bool is_up;                    /* the destination's connection and its forwards, once */
-    bool is_stopping;              /* by a signal */
-    bool is_ending;                /* that, or a hop has ended: no question is asked any more */
-    struct adit_error error;       /* why a hop could not be started */
+    bool has_local,
+        lacks_local;         /* an address of -L or -D is bound, could not be bound: the session's thread */
+    bool is_up;              /* the destination's connection and its forwards, once */
+    bool is_stopping;        /* by a signal */
+    bool is_ending;          /* that, or a hop has ended: no question is asked any more */
+    struct adit_error error; /* why a hop could not be started */
 };
 
 bool run_is_clean_end(bool was_up, bool has_session, int signal_number)
@@ -127,12 +129,34 @@ static void on_authenticated(const struct hop *hop, const char *method)
     say(hop, LOG_LEVEL_DEBUG1, line);
 }
 
+/* ssh's last line about listeners, which scripts look for: of them all, or of one with ExitOnForwardFailure.
+ */
+static void tell_local_failure(struct run *run)
+{
+    bool is_strict = run->args->options.exit_on_forward_failure;
+    if (run->args->is_ssh && run->lacks_local && (is_strict || !run->has_local))
+        log_line(LOG_LEVEL_ERROR, "Could not request local forwarding.");
+    run->lacks_local = false; /* once */
+}
+
+static void note_listener(const struct hop *hop, const struct session_notice *n)
+{
+    struct run *run = hop->run;
+    const struct forward_spec *spec = hop->name == NULL ? client_forward(run->client, n->index) : NULL;
+    if (spec == NULL || (spec->type != FORWARD_LOCAL && spec->type != FORWARD_DYNAMIC))
+        return;
+    run->has_local = run->has_local || n->kind == SESSION_FORWARD_UP;
+    run->lacks_local = run->lacks_local || n->kind == SESSION_FORWARD_FAILED;
+}
+
 /* Nothing incomplete goes on: with ExitOnForwardFailure the end is about to follow. */
 static void on_forwards_done(struct hop *hop, const struct session_notice *n)
 {
     struct run *run = hop->run;
-    if (hop->name == NULL)
+    if (hop->name == NULL) {
+        tell_local_failure(run);
         ready_all(&run->ready);
+    }
     if (hop->name != NULL || n->count == 0 || !run->args->options.exit_on_forward_failure)
         post(hop, &hop->reached, MAIL_REACHED);
 }
@@ -158,7 +182,11 @@ static void on_notice(void *ctx, const struct session_notice *n)
         show_banner(n->text);
         break;
     case SESSION_FORWARD_UP:
+        note_listener(hop, n);
         on_forward_up(run, n);
+        break;
+    case SESSION_FORWARD_FAILED:
+        note_listener(hop, n);
         break;
     case SESSION_REMOTE_PORT:
         if (!run->ready.to_stdout)
@@ -176,7 +204,6 @@ static void on_notice(void *ctx, const struct session_notice *n)
         break;
     case SESSION_CONNECTING: /* the session's own log tells these */
     case SESSION_CONNECTED:
-    case SESSION_FORWARD_FAILED:
     case SESSION_EXEC_OPENED:
     case SESSION_EXEC_UP: /* the shell's */
     case SESSION_EXEC_EXIT:
@@ -461,6 +488,8 @@ int run_connection(const struct args *args, struct background *background)
         log_format(args->is_ssh ? LOG_LEVEL_VERBOSE : LOG_LEVEL_INFO, "Killed by signal %d.", number);
     else if (e != ADIT_E_OK)
         failure_tell(args, e, &err);
+    if (e == ADIT_E_FORWARD)
+        tell_local_failure(&run);
     ready_wipe(&run.ready);
     shell_wipe(&run.shell);
     free(run.hops);

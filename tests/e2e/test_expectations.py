@@ -3,6 +3,8 @@ where the real ssh is there, beside it."""
 import os
 import pwd
 import re
+import signal
+import socket
 import subprocess
 
 import pytest
@@ -13,6 +15,7 @@ from harness.wait import wait_until
 
 pytestmark = pytest.mark.usefixtures("adit_only")
 REAL = "/usr/bin/ssh"
+SIGNAL_DEADLINE_S = 10  # cli/signals.h: SIGNALS_HANG_S
 BOTH = pytest.mark.parametrize("program", ["link", REAL], ids=["adit", "ssh"])
 
 
@@ -206,3 +209,53 @@ def test_a_new_key_goes_to_the_first_file(run, kit, sshd, program):
     assert len(first.read_text().splitlines()) == 1 and second.read_text() == "# nothing yet"
     first.rename(second)
     assert run(program, *words).returncode == 0 and not first.exists()
+
+
+# ---- when something goes wrong on this side
+
+@BOTH
+def test_words_of_a_taken_port(run, to, sshd, program):
+    """The system's words as the GNU library has them, and ssh's last line: when no listener of any forward could be had, and
+    with ExitOnForwardFailure when one could not."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        forward = f"127.0.0.1:{port}:h:1"
+        last = b"Could not request local forwarding."
+        done = run(program, *to(sshd, "-L", forward), "exit 3")
+        assert done.returncode == 3 and b"Address already in use" in done.stderr and done.stderr.count(last) == 1
+        done = run(program, *to(sshd, "-D", f"127.0.0.1:{port}", "-o", "ExitOnForwardFailure=yes"), "exit 3")
+        assert done.returncode == 255 and done.stderr.count(last) == 1
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as free:
+        port, other = taken.getsockname()[1], free.getsockname()[1]
+        free.close()  # and so it is again
+        done = run(program, *to(sshd, "-L", f"127.0.0.1:{port}:h:1", "-L", f"127.0.0.1:{other}:h:1"), "exit 3")
+        assert done.returncode == 3 and b"Address already in use" in done.stderr and last not in done.stderr
+
+
+@pytest.mark.quick
+@BOTH
+@pytest.mark.parametrize("host, words", [("255.255.255.255", b"port 22: Network is unreachable"),
+                                         ("name.invalid", b"Could not resolve hostname name.invalid: ")])
+def test_words_of_an_address_without_a_way(run, program, host, words):
+    """The system's words, as scripts know them."""
+    done = run(program, "-F", "none", "-o", "BatchMode=yes", host, "true")
+    assert done.returncode == 255 and words in done.stderr
+    assert b"does not resolve" not in done.stderr
+
+
+def test_signal_while_a_local_command_hangs(kit, to, sshd):
+    """SIGTERM is not put off by it: long before the last deadline for a main thread that hangs."""
+    (kit.folder / "ssh").symlink_to(ADIT)
+    up = kit.folder / "up"
+    os.mkfifo(up)
+    hangs = f"LocalCommand=echo $$ >{up}; exec sleep 600"
+    client = subprocess.Popen([kit.folder / "ssh", *to(sshd, "-o", "PermitLocalCommand=yes", "-o", hangs), "true"], env=kit.env(),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    command = int(up.read_text())
+    try:
+        client.send_signal(signal.SIGTERM)
+        assert client.wait(SIGNAL_DEADLINE_S - 1) == 255
+    finally:
+        os.kill(command, signal.SIGKILL)
+        client.kill()
+        client.communicate()
