@@ -111,3 +111,57 @@ def test_old_names(name):
 def test_any_other_keyword_is_refused():
     ok, said = accepts("NoSuchKeyword=yes")
     assert not ok and "Bad configuration option: nosuchkeyword" in said
+
+
+# ---- flags
+
+FLAGS = {  # ssh(1), of 9.2 and 10.0, and what it does not tell of: each flag that its getopt knows, with whether it takes a value
+    **dict.fromkeys("1246AaCfGgKkMNnqsTtVvXxYy", False), **dict.fromkeys("BbcDEeFIiJLlmOoPpQRSWw", True)}
+
+
+def readme_flags():
+    """{flag: what is said of it}"""
+    section = README[README.index("### Flag by flag"):README.index("### Keyword by keyword")]
+    rows = re.findall(r"^\| (`-.*?) \| (.*) \|$", section, re.M)
+    return {flag: says for flags, says in rows for flag in re.findall(r"`-(\w)`", flags)}
+
+
+def test_every_flag_has_its_row():
+    """In README, in the manual, and in no other row; ours alone is -h."""
+    section = README[README.index("### Flag by flag"):README.index("### Keyword by keyword")]
+    cells = [flag for row in re.findall(r"^\| (`-.*?) \|", section, re.M) for flag in re.findall(r"`-(\w)`", row)]
+    assert sorted(cells) == sorted([*FLAGS, "h"])
+    manual = {c for line in re.findall(r"^\.(?:It )?Fl (.*)$|^\.It Fl (.*)$", MANUAL, re.M) for c in re.findall(r"(?:^|[ ,])(\w)(?= |,|$)", " ".join(line))}
+    assert set(FLAGS) - manual == set()
+
+
+VALUES = {"B": "lo", "b": "127.0.0.1", "c": "aes128-ctr", "D": "1", "E": "/dev/null", "e": "none", "F": "none", "I": "/x", "i": "/dev/null",
+          "J": "hop", "L": "1:h:1", "l": "me", "m": "hmac-sha2-256", "O": "check", "o": "Port=1", "P": "tag", "p": "1", "Q": "mac",
+          "R": "1:h:1", "S": "none", "W": "h:1", "w": "0:0"}
+
+
+@pytest.mark.parametrize("flag", sorted(FLAGS))
+def test_flag_as_its_row_says(flag):
+    """Refused, with a note, or taken without a word."""
+    says = readme_flags()[flag]
+    words = [f"-{flag}", VALUES[flag]] if FLAGS[flag] else [f"-{flag}"]
+    run = client("-G", *words, "h", "true")
+    if says.startswith("refused"):
+        assert run.returncode == 255 and f"-{flag}" in run.stderr
+    elif flag == "V":
+        assert run.returncode == 0 and run.stdout == "" and run.stderr.startswith("adit ")
+    elif flag == "O":
+        for word in ("check", "forward", "cancel", "exit", "stop"):
+            assert word in says and "No ControlPath specified" in client("-O", word, "h").stderr
+        refused = re.findall(r"`(\w+)`", says)
+        assert refused
+        for word in refused:
+            assert f"-O {word} is not supported" in client("-O", word, "h").stderr
+    else:
+        assert run.returncode == 0 and run.stdout != "", run.stderr
+        run = client(*words, "-G" if flag == "Q" else "-oProxyCommand=exit 1", "h", "true")
+        assert ("no effect" in run.stderr) == ("with a note" in says and flag != "K"), run.stderr
+
+
+def client(*words):
+    return subprocess.run([ADIT, "-F", "none", *words], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=30)
