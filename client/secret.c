@@ -26,7 +26,9 @@ void secret_free(void *p, size_t n)
 
 void secret_forbid_core(void)
 {
-    struct rlimit none = {0, 0};
+    /* core(5): with 0 a core_pattern that is a pipe gets one nevertheless. 1 is the kernel's sign for none,
+     * and less than the smallest file. */
+    struct rlimit none = {1, 1};
     (void)setrlimit(RLIMIT_CORE, &none);
 }
 

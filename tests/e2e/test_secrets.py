@@ -1,6 +1,7 @@
 """Planted secrets are looked for in everything that others can see: logs at -vvv, the log file, -G, messages, arguments
 and environments of the client and of every program that it starts."""
 import os
+import signal
 import stat
 
 import pytest
@@ -210,3 +211,14 @@ def test_proxy_messages(kit, sshd, url, log_file):
     command_line.finish()
     must_not_have([PROXY_PASSWORD], *outputs(client, log_file), shown.out.text, shown.err.text, command_line.out.text,
                   command_line.err.text)
+
+
+def test_no_core_file(kit, sshd, service):
+    """A crash leaves nothing of a key behind: neither a file nor (a limit of one byte, core(5)) a pipe gets it."""
+    client = kit.connect(sshd, "-N", "-L", f"0:{service(traffic.echo).target}", cwd=kit.folder)
+    client.listening()
+    with open(f"/proc/{client.pid}/limits", encoding="ascii") as limits:
+        assert [line.split()[4:6] for line in limits if line.startswith("Max core file size")] == [["1", "1"]]
+    os.kill(client.pid, signal.SIGSEGV)
+    assert client.finish() == -signal.SIGSEGV
+    assert [p.name for p in kit.folder.iterdir() if p.name.startswith("core")] == []
