@@ -449,10 +449,14 @@ static enum adit_err connect_and_serve(struct run *run, struct adit_error *err)
 }
 
 /* ssh puts its name before what happened on the way to the server, and nothing before the rest. */
-static void failure_tell(const struct args *args, enum adit_err e, const struct adit_error *err)
+static void failure_tell(const struct run *run, enum adit_err e, const struct adit_error *err)
 {
+    const struct args *args = run->args;
     const char *text = err->text[0] != 0 ? err->text : adit_err_sentence(e);
-    if (!args->is_ssh || e == ADIT_E_RESOLVE || e == ADIT_E_CONNECT || e == ADIT_E_TIMEOUT)
+    if (args->is_ssh && run->is_up && e == ADIT_E_CLOSED) { /* scripts that restart a server wait for it */
+        log_line(LOG_LEVEL_DEBUG1, text);
+        log_format(LOG_LEVEL_FATAL, "Connection to %s closed by remote host.", client_host(run->client));
+    } else if (!args->is_ssh || e == ADIT_E_RESOLVE || e == ADIT_E_CONNECT || e == ADIT_E_TIMEOUT)
         log_format(LOG_LEVEL_FATAL, "%s: %s", args->program, text);
     else
         log_line(LOG_LEVEL_FATAL, text);
@@ -487,7 +491,7 @@ int run_connection(const struct args *args, struct background *background)
     if (number != 0) /* ssh says so with -v alone: whoever ended it knows */
         log_format(args->is_ssh ? LOG_LEVEL_VERBOSE : LOG_LEVEL_INFO, "Killed by signal %d.", number);
     else if (e != ADIT_E_OK)
-        failure_tell(args, e, &err);
+        failure_tell(&run, e, &err);
     if (e == ADIT_E_FORWARD)
         tell_local_failure(&run);
     ready_wipe(&run.ready);

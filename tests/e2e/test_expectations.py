@@ -259,3 +259,12 @@ def test_signal_while_a_local_command_hangs(kit, to, sshd):
         os.kill(command, signal.SIGKILL)
         client.kill()
         client.communicate()
+
+
+@BOTH
+def test_server_that_goes_away(run, to, sshd, program):
+    """What a script that reboots a machine sees."""
+    done = run(program, *to(sshd), "kill -9 $PPID")
+    assert done.returncode == 255
+    assert [line for line in done.stderr.splitlines() if not line.startswith(b"debug")] == [
+        b"Connection to 127.0.0.1 closed by remote host."]
