@@ -84,7 +84,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum adit_err e = read_twice(&o, &w, &err);
     ALWAYS(e == err.code);
     /* What is wrong was told with its place; what ends the reading is counted, or has its place itself. */
-    ALWAYS(e == ADIT_E_OK || strstr(err.text, ": terminating, ") != NULL || strstr(err.text, " line ") != NULL);
+    ALWAYS(e == ADIT_E_OK || strstr(err.text, ": terminating, ") != NULL ||
+           strstr(err.text, " line ") != NULL);
     err = (struct adit_error){0};
     if (e == ADIT_E_OK && options_dump(&o, "Host", &lines, &err) == ADIT_E_OK)
         ALWAYS(lines.count > 50);
