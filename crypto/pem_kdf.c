@@ -178,7 +178,7 @@ static void p12_round(uint8_t purpose, const uint8_t *input, size_t n, uint32_t 
 bool pkcs12_kdf(uint8_t purpose, struct span passphrase, struct span salt, uint32_t rounds, uint8_t *out,
                 size_t out_len)
 {
-    uint8_t bmp[2 * PKCS12_PASSPHRASE_MAX + 2], input[P12_ROOM], a[br_sha1_SIZE], b[P12_BLOCK] = {0};
+    uint8_t bmp[2 * PKCS12_PASSPHRASE_MAX + 2], input[P12_ROOM] = {0}, a[br_sha1_SIZE], b[P12_BLOCK] = {0};
     size_t bmp_len = bmp_of(passphrase, bmp), n = 0;
     bool is_fine = bmp_len > 0 && salt.n > 0 && salt.n <= P12_BLOCK;
     if (is_fine) {
