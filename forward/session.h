@@ -381,8 +381,10 @@ struct session_command {
  * there is no memory for the letter. */
 void session_do(struct session *s, const struct session_command *command);
 
-/* ---- Orders to a session that survives: any thread, until session_join begins. None allocates; the last of a kind
- * is executed behind everything that was ordered before it. */
+/* ---- Orders to a session that survives ---- */
+
+/* Any thread, until session_join begins. None allocates; the last one of a kind is executed behind everything
+ * that was ordered before it. */
 
 /* After LOST or WANTED: a new connection, by this configuration. What belongs to the session stays as it was
  * at its start: the forwards, survives, what clients are held for, is_lazy, idle_exit_ms, buffer_budget,
@@ -391,7 +393,7 @@ void session_do(struct session *s, const struct session_command *command);
  * it does nothing but to close transport_fd. */
 void session_connect(struct session *s, const struct session_config *config);
 /* The connection, or the try to make one, is given up at once: LOST follows with ADIT_E_CLOSED and why
- * (copied). Nothing while there is none. */
+ * (copied). Nothing while there is none and none is about to be made. */
 void session_drop(struct session *s, const char *why);
 /* The local listeners are closed and whoever is held is reset: nobody waits for a connection any more.
  * session_retry_forwards opens them again. */
