@@ -206,6 +206,17 @@ def test_wrong_password_three_times(kit, password_server, askpass):
     assert "Permission denied" in client.err.text
 
 
+@pytest.mark.quick
+@pytest.mark.parametrize("option", ["NumberOfPasswordPrompts=1", "PasswordAuthentication=no"])
+def test_fewer_questions(kit, password_server, askpass, option):
+    """NumberOfPasswordPrompts, and a method that is not wanted."""
+    env = askpass("wrong")
+    client = kit.connect(password_server, "-N", "-o", option, "-o", "KbdInteractiveAuthentication=no", batch=False, env=env)
+    assert client.finish(30) == 255 and "Permission denied" in client.err.text
+    asked = askpass.log.read_text().splitlines() if askpass.log.exists() else []
+    assert len(asked) == (1 if "=1" in option else 0)
+
+
 def test_second_password_is_right(kit, password_server, system_user, echo, askpass):
     """After a wrong password it is asked again."""
     works(kit, password_server, echo, batch=False, env=askpass("wrong", system_user.password))

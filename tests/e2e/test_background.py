@@ -29,10 +29,10 @@ def forward(kit, sshd, echo):
     """Starts -f -N -L and gives (client, port); what stays in the background ends with the test."""
     ports = []
 
-    def run(*args, face=ADIT, **kw):
+    def run(*args, face=ADIT, how=("-f",), **kw):
         kit.trust(sshd)
         ports.append(traffic.free_port_both())
-        client = Client([face, *kit.base(), "-p", str(sshd.port), "-l", sshd.user, "-f", "-N", "-L",
+        client = Client([face, *kit.base(), "-p", str(sshd.port), "-l", sshd.user, *how, "-N", "-L",
                          f"127.0.0.1:{ports[-1]}:{echo.target}", *args, "127.0.0.1"], kit.env(), **kw)
         kit.clients.append(client)
         return client, ports[-1]
@@ -52,9 +52,10 @@ def link(kit):
 
 
 @pytest.mark.quick
-def test_returns_when_the_forward_is_up(forward, link):
+@pytest.mark.parametrize("how", [("-f",), ("-o", "ForkAfterAuthentication=yes")], ids=" ".join)
+def test_returns_when_the_forward_is_up(forward, link, how):
     """0, both outputs closed, and the forward works at once."""
-    client, port = forward(face=link)
+    client, port = forward(face=link, how=how)
     assert client.finish() == 0
     assert (client.out.text, client.err.text) == ("", "")
     assert client.out.ended and client.err.ended

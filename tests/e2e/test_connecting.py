@@ -58,7 +58,8 @@ def hosts(tmp_path, needs_root):
     """hosts("::1 127.0.0.1"): what to put before a command so that `many.test` has these addresses."""
     def make(addresses):
         path = tmp_path / "hosts"
-        path.write_text("".join(f"{a} many.test\n" for a in addresses.split()))
+        # With the dot: an absolute name, as it is looked up to be made canonical.
+        path.write_text("".join(f"{a} many.test many.test.\n" for a in addresses.split()))
         return ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(path)]
     return make
 
@@ -211,3 +212,33 @@ def test_qos_of_a_session(kit, sshd, program, flag, wanted):
     assert tos_of(proc, sshd.port) == wanted
     proc.kill()
     proc.communicate()
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("wanted", ["yes", "no"])
+def test_keepalive_of_tcp(kit, sshd, echo, wanted):
+    """TCPKeepAlive: the kernel's timer of the connection, which is idle, is that of keepalives (/proc/net/tcp: tr 2)."""
+    kit.local(sshd, echo, "-o", f"TCPKeepAlive={wanted}", "-o", "ServerAliveInterval=0")
+
+    def timer():
+        with open("/proc/net/tcp", encoding="ascii") as table:
+            rows = [line.split() for line in table][1:]
+        return [row[5][:2] for row in rows if row[2] == f"0100007F:{sshd.port:04X}" and row[3] == "01"]
+
+    wait_until(lambda: timer() == ["02" if wanted == "yes" else "00"], 10, "nothing else is on the way")
+
+
+def test_canonical_name(kit, sshd, hosts):
+    """CanonicalizeHostname: the first domain in which the name is known, and the file is read again for it."""
+    text = sshd.known_hosts_lines().replace("127.0.0.1", "many.test")
+    kit.known_hosts.write_text(text)
+    config = kit.folder / "config"
+    config.write_text(f"CanonicalizeHostname yes\nCanonicalDomains none.invalid test\nCanonicalizeFallbackLocal no\n"
+                      f"Match canonical host many.test\nPort {sshd.port}\nUser {sshd.user}\n")
+    config.chmod(0o600)
+    base = kit.base()
+    base[base.index("-F") + 1] = str(config)
+    client = kit.run(*base, "many", "exit 9", wrap=hosts("127.0.0.1"))
+    assert client.finish() == 9, client.err.text
+    client = kit.run(*base, "few", "exit 9", wrap=hosts("127.0.0.1"))
+    assert client.finish() == 255 and "few" in client.err.text

@@ -156,20 +156,22 @@ def test_log_file_that_cannot_be_opened(kit, link):
     assert code == 255 and err == "Couldn't open logfile /nonexistent/x: No such file or directory\n"
 
 
-def test_syslog(kit, link):
-    """-y: the text goes to the system's log, with our name, and none to stderr."""
+@pytest.mark.parametrize("facility, number", [(None, 10), ("LOCAL3", 154)])
+def test_syslog(kit, link, facility, number):
+    """-y: the text goes to the system's log, with our name, and none to stderr; SyslogFacility says to whom there."""
     if os.getuid() != 0 or os.path.exists("/dev/log"):
         pytest.skip("/dev/log is not ours to listen on")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
         s.bind("/dev/log")
         try:
             s.settimeout(10)
-            code, out, err = says(kit, link, *kit.base(), "-N", "-y", "-p", str(traffic.free_port()), "127.0.0.1")
+            code, out, err = says(kit, link, *kit.base(), "-N", "-y", "-p", str(traffic.free_port()),
+                                  *(["-o", f"SyslogFacility={facility}"] if facility else []), "127.0.0.1")
             text = s.recv(65536).decode()
         finally:
             os.unlink("/dev/log")
     assert (code, out, err) == (255, "", "")
-    assert "ssh[" in text and "Connection refused" in text and text.startswith("<10>")  # user.crit
+    assert "ssh[" in text and "Connection refused" in text and text.startswith(f"<{number}>")  # USER.crit, LOCAL3.crit
 
 
 def test_last_level_counts(kit, link):
