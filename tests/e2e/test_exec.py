@@ -131,12 +131,23 @@ def test_a_slow_reader_gets_everything(kit, sshd):
     assert proc.wait(20) == 0
 
 
+# Says who its sshd is when that has read all of the output: what is said after it, is sent after it.
+OUTPUT_IS_TAKEN = """
+import fcntl, os, struct, termios, time
+os.write(1, bytes(120000))
+while struct.unpack("i", fcntl.ioctl(1, termios.FIONREAD, bytes(4)))[0] > 0:
+    time.sleep(0.001)
+os.write(2, b"%d\\n" % os.getppid())
+time.sleep(60)
+"""
+
+
 @pytest.mark.quick
 def test_connection_that_dies_under_a_slow_reader(kit, start):
     """What had come is still delivered when the connection is gone, and then the failure is told."""
     server = start(servers.Sshd, fresh=True, log_level="INFO")
     r, w = os.pipe()
-    proc = subprocess.Popen(argv(kit, server, "head -c 120000 /dev/zero; echo $PPID >&2; sleep 60"),
+    proc = subprocess.Popen(argv(kit, server, f"exec python3 -c '{OUTPUT_IS_TAKEN}'"),
                             stdin=subprocess.DEVNULL, stdout=w, stderr=subprocess.PIPE, env=kit.env())
     os.close(w)
     pid = int(proc.stderr.readline())
