@@ -257,8 +257,8 @@ def test_nobody_reads_the_log(kit, sshd, echo, adit_only):
         while os.write(writer, b"x" * 4096):
             pass
     os.set_blocking(writer, True)
-    # Without an agent nothing is said before the session's thread is there.
-    argv = [str(a) for a in (ADIT, *kit.base(), "-o", "IdentityAgent=none", "-vvv", "-p", sshd.port, "-l", sshd.user,
+    # Without keys nothing is said before the session's thread is there.
+    argv = [str(a) for a in (ADIT, *kit.base(), "-o", "PubkeyAuthentication=no", "-vvv", "-p", sshd.port, "-l", sshd.user,
                              "-N", "-L", f"0:{echo.target}", "127.0.0.1")]
     proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=writer, env=kit.env())
     try:
