@@ -7,9 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <termios.h>
 #include <unistd.h>
 
 enum {
@@ -55,8 +55,8 @@ static int open_again(int fd, const struct stat *st, bool for_writing)
  * name. */
 static int open_own_terminal(int fd, bool for_writing)
 {
-    pid_t session = tcgetsid(fd);
-    if (session < 0 || session != getsid(0))
+    pid_t session = -1;
+    if (ioctl(fd, TIOCGSID, &session) != 0 || session != getsid(0))
         return -1;
     int own = open("/dev/tty", (for_writing ? O_WRONLY : O_RDONLY) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (own >= FIRST_FD)

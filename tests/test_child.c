@@ -91,9 +91,10 @@ static void too_long_a_line(void **state)
 
 static void cannot_run(void **state)
 {
+    struct child child;
     char line[CHILD_LINE_CAP];
     struct adit_error err = {0};
-    int status;
+    int status, fd;
 
     (void)state;
     if (!vfork_is_real())
@@ -102,6 +103,11 @@ static void cannot_run(void **state)
         child_run_line((const char *const[]){"/nonexistent/askpass", NULL}, NULL, -1, line, &status, &err),
         ADIT_E_SYSTEM);
     assert_non_null(strstr(err.text, "cannot run /nonexistent/askpass: "));
+    assert_int_equal(
+        child_start_reading(&child, (const char *const[]){"/nonexistent/ask", NULL}, NULL, &fd, &err),
+        ADIT_E_SYSTEM);
+    assert_int_equal(fd, -1);
+    assert_int_equal(child.pid, -1);
 }
 
 /* Arguments reach it as they are: no shell reads them. */
@@ -254,11 +260,6 @@ static void read_by_the_caller(void **state)
     assert_int_equal(kill(pid, 0), -1);
     assert_int_equal(child.pid, -1);
     close(fd);
-    assert_int_equal(
-        child_start_reading(&child, (const char *const[]){"/nonexistent/ask", NULL}, NULL, &fd, &err),
-        ADIT_E_SYSTEM);
-    assert_int_equal(fd, -1);
-    assert_int_equal(child.pid, -1);
 }
 
 int main(void)
