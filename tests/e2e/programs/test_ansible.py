@@ -34,7 +34,8 @@ def ansible(run, box, tmp_path, link):
 
     def runner(program, *words, more={}, **kw):
         settings = {"ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "0",
-                    "ANSIBLE_INVENTORY": str(tmp_path / "inventory"), "ANSIBLE_RETRIES": "0", **more}
+                    "ANSIBLE_INVENTORY": str(tmp_path / "inventory"), "ANSIBLE_RETRIES": "0",
+                    "ANSIBLE_HOME": str(tmp_path / "ansible"), "ANSIBLE_REMOTE_TMP": str(tmp_path / "far"), **more}
         return run(program, *words, more=settings, timeout=300, **kw)
 
     yield runner
