@@ -119,6 +119,7 @@ static bool look_silent(struct session *s, uint64_t now)
     }
     if (!s->probe.is_suspect && now >= earlier(probe_limit(s, 2), keepalive_limit(s))) {
         s->probe.is_suspect = true;
+        s->probe.seen_us = ssh_last_heard_us(s->conn.ssh); /* what came before says nothing against it */
         say(s, SESSION_SUSPECT);
     }
     return true;

@@ -134,6 +134,8 @@ static void test_terminals(void **state)
     close(master);
 }
 
+enum { NO_SESSION = 5 }; /* whose session the terminal is, is not told */
+
 /* A terminal that is another user's, but our session's: 0 when it is had by its other name. */
 static int other_users_terminal(int slave)
 {
@@ -144,6 +146,8 @@ static int other_users_terminal(int slave)
     if (setsid() < 0 || ioctl(slave, TIOCSCTTY, 0) != 0 || setgroups(0, no_groups) != 0 ||
         setgid(65534) != 0 || setuid(65534) != 0)
         return 1;
+    if (tcgetsid(slave) < 0)
+        return NO_SESSION;
     if (standard_copy(&s, slave, true, &err) != ADIT_E_OK || s.is_shared)
         return 2;
     struct iovec iov = {&byte, 1};
@@ -166,9 +170,11 @@ static void test_other_users_terminal(void **state)
     if (child == 0)
         _exit(other_users_terminal(slave));
     assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
     close(slave);
     close(master);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == NO_SESSION)
+        skip(); /* an emulator that does not know the request */
+    assert_int_equal(status, 0);
 }
 
 /* Stopped, as by Ctrl-S, while somebody reads: the copy waits for nobody, and what it wrote comes later. */
