@@ -1043,7 +1043,6 @@ static void test_probe_on_demand(void **state)
     wait_count(f, &f->lost, 1);
     assert_int_equal(f->why.code, ADIT_E_TIMEOUT);
     assert_int_equal(f->suspect, 1);
-    session_probe(f->session); /* of nothing */
     connect_again(f);
     stop_cleanly(f, NULL);
 }
