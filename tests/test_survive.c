@@ -1038,6 +1038,7 @@ static void test_probe_on_demand(void **state)
     session_probe(f->session);
     wait_count(f, &f->alive, 1);
     assert_int_equal(atomic_load(&f->server->sessions), 1);
+    check_echo(dial(AF_INET, f->port[0]), 1000); /* ALIVE of this is still to be told */
     atomic_store(&f->server->is_frozen, true);
     while (count_of(f, &f->lost) == 0) { /* while the first one is out, none is sent */
         const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
