@@ -87,12 +87,6 @@ struct probe {
     uint64_t told_ms; /* and when that was */
 };
 
-/* From another thread. It has one letter, and allocates nothing. */
-enum order_state { ORDER_NONE, ORDER_WAITS, ORDER_WAITS_AGAIN };
-struct order {
-    struct mail mail;
-    atomic_uint state;
-};
 enum { ORDER_TEXT = 200 };
 
 struct session {
@@ -138,8 +132,10 @@ struct session {
     struct probe probe;
     struct loop_timer exit_timer; /* idle_exit_ms */
     struct adit_error lost;       /* why the connection is over that is not put away yet */
-    struct order connect_order, drop_order, unlisten_order, retry_order, probe_order;
-    struct session_config next; /* connect_order's */
+    pthread_mutex_t order_lock;   /* who gives an order or reads it, and what comes with one: */
+    struct mail connect_order, drop_order, unlisten_order, retry_order, probe_order;
+    struct session_config next; /* connect_order's, */
+    bool next_is_given;         /* which is not read yet */
     char why_dropped[ORDER_TEXT];
 };
 
@@ -248,6 +244,8 @@ bool survive_loss(struct session *s, const struct adit_error *why);
 void survive_give_up(struct session *s, const struct adit_error *why); /* the same, of our own will */
 /* Once a turn, outside of any event: puts a lost connection away. */
 void survive_work(struct session *s);
+void survive_init(struct session *s); /* orders may come from now on */
+void survive_wipe(struct session *s);
 bool survive_can(const struct session_config *config); /* false: it should, and one of its forwards cannot */
 void survive_start(struct session *s);                 /* the listeners stand: connects, or waits */
 void survive_plan_exit(struct session *s);             /* idle_exit_ms: nobody is there, from now on */

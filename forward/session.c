@@ -198,6 +198,7 @@ static void session_init(struct session *s, const struct session_config *config,
     held_init(s);
     probe_init(s);
     atomic_init(&s->stop_count, 0);
+    survive_init(s);
     pump_set_init(&s->pumps, &s->loop, &flow_far, s, s->config.buffer_budget);
     conn_init(&s->conn, s);
 }
@@ -222,6 +223,7 @@ static void session_free(struct session *s)
 {
     adit_wipe(&s->question, sizeof s->question);
     proof_wipe(&s->proof);
+    survive_wipe(s);
     free(s->forwarders);
     free(s);
 }

@@ -135,79 +135,81 @@ void survive_exit(struct session *s)
 
 /* ---- Orders: written ---- */
 
-/* True: its letter is free, and the caller's to post. Otherwise one of this kind still waits, and comes again
- * behind what was ordered since. */
-static bool order_claim(struct order *o)
+void survive_init(struct session *s)
 {
-    for (;;) {
-        unsigned was = ORDER_NONE;
-        if (atomic_compare_exchange_strong(&o->state, &was, ORDER_WAITS))
-            return true;
-        if (was == ORDER_WAITS_AGAIN || atomic_compare_exchange_strong(&o->state, &was, ORDER_WAITS_AGAIN))
-            return false;
-    }
+    (void)pthread_mutex_init(&s->order_lock, NULL); /* a plain one needs nothing that could be lacking */
+    s->connect_order.kind = SESSION_MAIL_CONNECT;
+    s->drop_order.kind = SESSION_MAIL_DROP;
+    s->unlisten_order.kind = SESSION_MAIL_UNLISTEN;
+    s->retry_order.kind = SESSION_MAIL_RETRY;
+    s->probe_order.kind = SESSION_MAIL_PROBE;
 }
 
-static void order_post(struct session *s, struct order *o, int kind)
+void survive_wipe(struct session *s)
 {
-    o->mail.kind = kind;
-    mailbox_post(&s->box, &o->mail);
+    (void)pthread_mutex_destroy(&s->order_lock);
 }
 
-static void order_give(struct session *s, struct order *o, int kind)
+/* The lock is held. One that was given and not read yet goes behind what was ordered since. */
+static void order_give(struct session *s, struct mail *m)
 {
-    if (order_claim(o))
-        order_post(s, o, kind);
+    (void)mailbox_withdraw(&s->box, m);
+    mailbox_post(&s->box, m);
 }
 
-/* From here on it may be given anew. */
-static void order_taken(struct session *s, struct order *o, int kind)
+static void order_give_alone(struct session *s, struct mail *m)
 {
-    if (atomic_exchange(&o->state, ORDER_NONE) == ORDER_WAITS_AGAIN)
-        order_give(s, o, kind);
+    (void)pthread_mutex_lock(&s->order_lock);
+    order_give(s, m);
+    (void)pthread_mutex_unlock(&s->order_lock);
 }
 
 void session_connect(struct session *s, const struct session_config *config)
 {
-    unsigned was = ORDER_NONE;
     int fd = config->transport_fd;
-    if (!atomic_compare_exchange_strong(&s->connect_order.state, &was, ORDER_WAITS)) {
-        sock_close(&fd); /* no LOST can have come since the one before */
-        return;
+    (void)pthread_mutex_lock(&s->order_lock);
+    if (!s->next_is_given) {
+        s->next_is_given = true;
+        s->next = *config;
+        order_give(s, &s->connect_order);
+        fd = -1;
     }
-    s->next = *config;
-    order_post(s, &s->connect_order, SESSION_MAIL_CONNECT);
+    (void)pthread_mutex_unlock(&s->order_lock);
+    sock_close(&fd); /* no LOST can have come since the one before */
 }
 
 void session_drop(struct session *s, const char *why)
 {
-    if (!order_claim(&s->drop_order))
-        return;
-    (void)adit_format(s->why_dropped, sizeof s->why_dropped, "%s", why);
-    order_post(s, &s->drop_order, SESSION_MAIL_DROP);
+    (void)pthread_mutex_lock(&s->order_lock);
+    if (!s->why_dropped[0]) /* the first reason stays */
+        (void)adit_format(s->why_dropped, sizeof s->why_dropped, "%s", why);
+    order_give(s, &s->drop_order);
+    (void)pthread_mutex_unlock(&s->order_lock);
 }
 
 void session_unlisten(struct session *s)
 {
-    order_give(s, &s->unlisten_order, SESSION_MAIL_UNLISTEN);
+    order_give_alone(s, &s->unlisten_order);
 }
 
 void session_retry_forwards(struct session *s)
 {
-    order_give(s, &s->retry_order, SESSION_MAIL_RETRY);
+    order_give_alone(s, &s->retry_order);
 }
 
 void session_probe(struct session *s)
 {
-    order_give(s, &s->probe_order, SESSION_MAIL_PROBE);
+    order_give_alone(s, &s->probe_order);
 }
 
 /* ---- Orders: taken ---- */
 
 static void on_connect(struct session *s)
 {
+    (void)pthread_mutex_lock(&s->order_lock);
     struct session_config next = s->next;
-    order_taken(s, &s->connect_order, SESSION_MAIL_CONNECT);
+    s->next_is_given = false;
+    (void)pthread_mutex_unlock(&s->order_lock);
     if (!s->config.survives || s->phase != PHASE_DOWN || s->conn.is_over) {
         sock_close(&next.transport_fd);
         return;
@@ -221,8 +223,10 @@ static void on_connect(struct session *s)
 static void on_drop(struct session *s)
 {
     struct adit_error why = {ADIT_E_OK, ""};
+    (void)pthread_mutex_lock(&s->order_lock);
     (void)adit_fail(&why, ADIT_E_CLOSED, "%s", s->why_dropped);
-    order_taken(s, &s->drop_order, SESSION_MAIL_DROP);
+    s->why_dropped[0] = '\0';
+    (void)pthread_mutex_unlock(&s->order_lock);
     /* Also one that is about to be made. */
     bool has_one = s->phase > PHASE_DOWN || (s->phase == PHASE_BINDING && !s->config.is_lazy);
     if (has_one && s->phase < PHASE_DRAINING && s->config.survives)
@@ -231,7 +235,6 @@ static void on_drop(struct session *s)
 
 static void on_unlisten(struct session *s)
 {
-    order_taken(s, &s->unlisten_order, SESSION_MAIL_UNLISTEN);
     if (!s->config.survives || s->phase >= PHASE_DRAINING)
         return;
     forwarders_unlisten(s);
@@ -240,7 +243,6 @@ static void on_unlisten(struct session *s)
 
 static void on_retry(struct session *s)
 {
-    order_taken(s, &s->retry_order, SESSION_MAIL_RETRY);
     if (s->config.survives && s->phase < PHASE_DRAINING)
         forwarders_retry(s);
 }
@@ -261,7 +263,6 @@ bool survive_order(struct session *s, const struct mail *m)
         on_retry(s);
         return true;
     case SESSION_MAIL_PROBE:
-        order_taken(s, &s->probe_order, SESSION_MAIL_PROBE);
         probe_now(s);
         return true;
     default:

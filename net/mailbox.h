@@ -38,8 +38,8 @@ int mailbox_fd(const struct mailbox *box);
 void mailbox_post(struct mailbox *box, struct mail *m);
 /* The owner alone. The oldest letter, or NULL when there is none (the descriptor is quiet then). */
 struct mail *mailbox_take(struct mailbox *box);
-/* The owner alone. Takes m out unread; false when it is not (or no longer) in the box. m was never in another
- * one. */
+/* Any thread. Takes m out unread; false when it is not (or no longer) in the box: unless the caller is the
+ * owner, it may be read just now. m was never in another one. */
 bool mailbox_withdraw(struct mailbox *box, struct mail *m);
 
 #endif
