@@ -46,7 +46,7 @@ export ADIT_CACHE ?= $(HOME)/.cache/adit
 FOLDERS := crypto ssh socks5 net forward client daemon cli
 PARTS   ?= $(FOLDERS)
 CROSS   := s390x-linux-gnu arm-linux-gnueabihf
-TSAN_TESTS := test_mailbox test_loop test_resolve test_child test_thread test_session test_survive
+TSAN_TESTS := test_mailbox test_loop test_resolve test_child test_thread test_session test_survive test_access
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo '  $1')

@@ -81,3 +81,16 @@ enum adit_err cidr_list_matches(const char *list, const struct sockaddr *address
         list += n + 1;
     }
 }
+
+bool cidr_parse(struct session_net *out, const char *text)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    struct network n = {0};
+    if (!network_parse(span_str(text), &n))
+        return false;
+    size_t before = n.family == AF_INET ? sizeof mapped : 0;
+    memcpy(out->address, mapped, before);
+    memcpy(out->address + before, n.address, sizeof out->address - before);
+    out->bits = (uint8_t)(8 * before + n.bits);
+    return true;
+}

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "forward/access.h"
 #include "forward/handshake.h"
 #include "socks5/reply.h"
 
@@ -24,6 +25,17 @@ static struct dynamic *dynamic_of(struct flow *flow)
 {
     return (struct dynamic *)handshake_of(flow);
 }
+
+/* What was read may be a password. */
+static void dynamic_wipe(struct flow *flow)
+{
+    struct dynamic *h = dynamic_of(flow);
+    if (h)
+        adit_wipe(h->bytes, sizeof h->bytes);
+    handshake_free(flow);
+}
+
+static void refuse(struct flow *flow, enum socks_result result);
 
 /* ---- The steps of a handshake: each is false when it must wait, or when the flow has ended ---- */
 
@@ -82,7 +94,14 @@ static bool step_request(struct flow *flow)
 {
     struct dynamic *h = dynamic_of(flow);
     const struct socks_request *r = &h->handshake.socks.request;
-    (void)!flow_open(flow, r->host, r->port, &h->origin);
+    struct forwarder *f = flow->forwarder;
+    if (access_may_reach(f->spec->access, r->host, r->port)) {
+        (void)!flow_open(flow, r->host, r->port, &h->origin);
+        return false;
+    }
+    forwarder_log(f, SESSION_VERBOSE, "%s may not connect to %s port %u", h->origin.host, r->host, r->port);
+    forwarder_stats(f)->denied++;
+    refuse(flow, SOCKS_NOT_ALLOWED);
     return false;
 }
 
@@ -92,7 +111,7 @@ static bool step_granted(struct flow *flow)
     struct adit_error err = {ADIT_E_OK, ""};
     struct span early = span_make(h->bytes + h->from, h->to - h->from);
     enum adit_err e = pump_early(&flow->pump, early, &err);
-    handshake_free(flow);
+    dynamic_wipe(flow);
     if (e == ADIT_E_OK)
         flow_start(flow, flow->channel);
     else
@@ -106,6 +125,7 @@ static const struct handshake_ops steps = {step_send, step_feed, step_request, s
 
 static void dynamic_accepted(struct forwarder *f, int fd, const struct sock_addr *peer)
 {
+    const struct session_access *access = f->spec->access;
     struct flow *flow = flow_new(f, fd);
     struct dynamic *h = flow ? calloc(1, sizeof *h) : NULL;
     if (!h) {
@@ -115,6 +135,8 @@ static void dynamic_accepted(struct forwarder *f, int fd, const struct sock_addr
     }
     flow_origin_of(&h->origin, peer);
     handshake_start(flow, &h->handshake);
+    if (access)
+        socks_restrict(&h->handshake.socks, access->socks_user, access->socks_password, access->http_connect);
 }
 
 static void dynamic_ready(struct flow *flow, struct loop_fd *fd)
@@ -196,5 +218,5 @@ const struct forwarder_ops forwarder_dynamic = {
     .flow_expired = dynamic_expired,
     .flow_refused = dynamic_refused,
     .flow_target = dynamic_target,
-    .flow_wipe = handshake_free,
+    .flow_wipe = dynamic_wipe,
 };

@@ -23,6 +23,7 @@ void handshake_free(struct flow *flow)
     if (!h)
         return;
     loop_timer_cancel(forwarder_loop(flow->forwarder), &h->timer);
+    socks_wipe(&h->socks);
     free(h);
     ((struct handshake_flow *)flow)->handshake = NULL;
 }
@@ -35,6 +36,21 @@ static bool request(struct flow *flow, const struct handshake_ops *ops)
     h->is_asked = true;
     loop_timer_cancel(forwarder_loop(flow->forwarder), &h->timer);
     return ops->request(flow);
+}
+
+static void tell_failure(struct flow *flow)
+{
+    const struct socks *s = &handshake_of(flow)->socks;
+    char text[SOCK_TEXT_CAP] = "a client";
+    struct sock_addr peer;
+    if (!s->is_denied) {
+        forwarder_log(flow->forwarder, SESSION_DEBUG1, "SOCKS: %s", s->error);
+        return;
+    }
+    if (sock_peer(flow->pump.in.fd, &peer))
+        sock_addr_text(&peer, text);
+    forwarder_log(flow->forwarder, SESSION_VERBOSE, "%s was refused: %s", text, s->error);
+    forwarder_stats(flow->forwarder)->denied++;
 }
 
 static bool step(struct flow *flow, const struct handshake_ops *ops)
@@ -52,7 +68,7 @@ static bool step(struct flow *flow, const struct handshake_ops *ops)
     case SOCKS_FAILED:
         break;
     }
-    forwarder_log(flow->forwarder, SESSION_DEBUG1, "SOCKS: %s", h->socks.error);
+    tell_failure(flow);
     flow_end(flow, false);
     return false;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "forward/access.h"
 #include "forward/forwarder.h"
 
 enum {
@@ -312,6 +313,19 @@ static void at_limit(struct forwarder *f)
     retry_at(f, RETRY_MS);
 }
 
+static void take_client(struct forwarder *f, int fd, const struct sock_addr *peer)
+{
+    char text[SOCK_TEXT_CAP];
+    if (access_has_client(f->spec->access, peer)) {
+        f->ops->accepted(f, fd, peer);
+        return;
+    }
+    sock_close_reset(&fd);
+    sock_addr_text(peer, text);
+    forwarder_log(f, SESSION_VERBOSE, "%s is not allowed here: reset", text);
+    forwarder_stats(f)->denied++;
+}
+
 /* False: no more now. */
 static bool take_one(struct forwarder *f, struct loop_fd *fd)
 {
@@ -321,7 +335,7 @@ static bool take_one(struct forwarder *f, struct loop_fd *fd)
     switch (sock_accept(fd->fd, &client, &peer, &err)) {
     case SOCK_ACCEPT_OK:
         listeners_of(f)->limit_is_told = false;
-        f->ops->accepted(f, client, &peer);
+        take_client(f, client, &peer);
         return true;
     case SOCK_ACCEPT_IGNORE:
         return true;

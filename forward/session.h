@@ -78,6 +78,33 @@ struct session_control {
     void (*describe)(int fd, struct session_exec *exec, struct ssh_mode *modes);
 };
 
+/* A network of clients: IPv4's as its mapped IPv6 one, ::ffff:10.0.0.0 with 104 bits. See cidr_parse. */
+struct session_net {
+    uint8_t address[16];
+    uint8_t bits; /* of the prefix; those behind it are 0 */
+};
+
+/* Who may use a local listener, and for what. Secrets are never logged. A client that is not allowed, one
+ * with wrong credentials, and a destination that is not allowed are counted as denied. */
+struct session_access {
+    const struct session_net *allow; /* of LOCAL and DYNAMIC: others are reset, and nothing of them is read. A
+                                      * client of a Unix socket is in no network */
+    size_t allow_count;              /* 0: everybody */
+    /* Of DYNAMIC alone. */
+    const char *socks_user;     /* RFC 1929, and Basic of HTTP; NULL: nobody is asked who he is. At most 255
+                                 * bytes each, no colon in the user. SOCKS 4 is refused where there is one */
+    const char *socks_password; /* NULL with a user: nobody passes */
+    const char *const *destinations; /* "HOST:PORT" each, see session_destination_check */
+    size_t destination_count;        /* 0: all */
+    bool http_connect;               /* HTTP CONNECT on the same port */
+};
+
+/* False: it is no destination. PermitRemoteOpen's words, "HOST:PORT", "[IPv6]:PORT", "any" and "none", with
+ * '*' and '?' in either part. A client's word is compared, without regard to case: nothing is looked up, and
+ * an address is one of the form in which RFC 5952 writes it. A pattern of a host that is made of digits, dots
+ * and '*' or '?' alone, but "*" itself, is of IPv4 addresses: no name with a letter in it matches "10.*". */
+bool session_destination_check(const char *text);
+
 struct session_forward {
     enum session_forward_type type;
     /* Where to listen. NULL: the default. Local sides: NULL or "localhost" is 127.0.0.1 and ::1, "" or "*"
@@ -93,6 +120,7 @@ struct session_forward {
     const struct session_exec *exec;       /* EXEC's */
     const struct session_control *control; /* CONTROL's */
     int *fds; /* STDIO: two descriptors, taken, instead of the configuration's; NULL: those */
+    const struct session_access *access; /* LOCAL's and DYNAMIC's; NULL: everybody may use it for all */
 };
 
 /* What a client of a remote SOCKS server may be connected to. */
@@ -341,7 +369,7 @@ struct session_stats {
     uint32_t open_now;                     /* connections that exist now, also those not yet confirmed */
     uint64_t refused, prohibited, timeout, resolve, open_failed; /* opens the server refused, by cause */
     uint64_t local_refused;                                      /* -R: our target could not be reached */
-    uint64_t denied;     /* channels the server opened and we refused */
+    uint64_t denied;     /* channels the server opened and we refused; and see struct session_access */
     uint64_t peer_reset; /* local connections that ended by a reset */
     uint64_t stalled;    /* closed because they held more than their share too long */
     uint64_t rekeys;

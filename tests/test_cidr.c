@@ -55,8 +55,39 @@ static void test_refusals(void **state)
     }
 }
 
+/* IPv4 networks are those of the mapped addresses. */
+static void test_parse(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        struct session_net net;
+    } cases[] = {
+        {"10.0.0.0/8", {{[10] = 0xff, [11] = 0xff, [12] = 10}, 104}},
+        {"0.0.0.0/0", {{[10] = 0xff, [11] = 0xff}, 96}},
+        {"192.168.1.9", {{[10] = 0xff, [11] = 0xff, [12] = 192, [13] = 168, [14] = 1, [15] = 9}, 128}},
+        {"::ffff:10.0.0.0/104", {{[10] = 0xff, [11] = 0xff, [12] = 10}, 104}},
+        {"2001:db8::/33", {{0x20, 1, 0xd, 0xb8}, 33}},
+        {"::/0", {{0}, 0}},
+        {"::1", {{[15] = 1}, 128}},
+    };
+    static const char *const wrong[] = {"",      "any",        "10.0.0.0/33", "10.0.0.1/8", "::/129",
+                                        "::1/8", "10.0.0.1,x", "10.0.0.0/8,", "fe80::1%lo", " ::1"};
+    for (size_t i = 0; i < ADIT_COUNT(cases); i++) {
+        struct session_net net = {{0xee}, 0xee};
+        assert_true(cidr_parse(&net, cases[i].text));
+        assert_memory_equal(net.address, cases[i].net.address, 16);
+        assert_int_equal(net.bits, cases[i].net.bits);
+    }
+    for (size_t i = 0; i < ADIT_COUNT(wrong); i++) {
+        struct session_net net;
+        assert_false(cidr_parse(&net, wrong[i]));
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_matches), cmocka_unit_test(test_refusals)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_matches), cmocka_unit_test(test_refusals),
+                                       cmocka_unit_test(test_parse)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
