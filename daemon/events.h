@@ -1,0 +1,58 @@
+/*
+ * events.h - what happened to the tunnels, as GET /events tells it: the last 1,000 events, with ids that grow
+ * by one, and whoever wants to hear of the next ones.
+ *
+ * One thread: the main one. Times are not part of an event; its id is its place in the order.
+ */
+#ifndef DAEMON_EVENTS_H
+#define DAEMON_EVENTS_H
+
+#include "adit.h"
+
+enum { EVENTS_KEPT = 1000 };
+
+enum event_kind {
+    EVENT_TUNNEL,  /* data: T (tunnel.h), JSON on one line */
+    EVENT_REMOVED, /* data: {"id":"..."} */
+};
+
+/* Lives until EVENTS_KEPT later ones have come: use it within the call that got it. */
+struct event {
+    uint64_t id; /* the first is 1 */
+    enum event_kind kind;
+    char *data; /* without a line end. NULL: there was no memory for it, and whoever hears of it knows only that
+                 * something has changed: he tells "reset" */
+};
+
+const char *event_kind_name(enum event_kind kind); /* "tunnel", "removed" */
+
+/* Who is told of each event as it comes. Embedded in the subscriber's struct; it may leave at any time, also
+ * from within the call, but must not make events there. */
+struct events_subscriber {
+    void *ctx;
+    void (*on_event)(void *ctx, const struct event *event);
+    struct events_subscriber *next; /* the ring's own */
+};
+
+struct events {
+    struct event ring[EVENTS_KEPT];
+    uint64_t last; /* the newest one's id; 0: there was none yet */
+    struct events_subscriber *subscribers, *telling;
+};
+
+void events_init(struct events *e);
+void events_wipe(struct events *e);
+
+/* data is taken: it came from malloc, or is NULL. */
+void events_add(struct events *e, enum event_kind kind, char *data);
+
+/* The newest id; 0: there was none yet. */
+uint64_t events_last(const struct events *e);
+/* NULL: it is too old, or has not come yet. Whoever has seen id `seen` continues with seen + 1, unless seen is
+ * newer than events_last or seen + 1 is not kept any more: then "reset" is what he is told. */
+const struct event *events_get(const struct events *e, uint64_t id);
+
+void events_subscribe(struct events *e, struct events_subscriber *s);
+void events_unsubscribe(struct events *e, struct events_subscriber *s); /* one that is not there: nothing */
+
+#endif
