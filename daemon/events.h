@@ -20,8 +20,8 @@ enum event_kind {
 struct event {
     uint64_t id; /* the first is 1 */
     enum event_kind kind;
-    char *data; /* without a line end. NULL: there was no memory for it, and whoever hears of it knows only that
-                 * something has changed: he tells "reset" */
+    char *data; /* without a line end. NULL: there was no memory for it, and whoever hears of it knows only
+                 * that something has changed: he tells "reset" */
 };
 
 const char *event_kind_name(enum event_kind kind); /* "tunnel", "removed" */
@@ -48,8 +48,8 @@ void events_add(struct events *e, enum event_kind kind, char *data);
 
 /* The newest id; 0: there was none yet. */
 uint64_t events_last(const struct events *e);
-/* NULL: it is too old, or has not come yet. Whoever has seen id `seen` continues with seen + 1, unless seen is
- * newer than events_last or seen + 1 is not kept any more: then "reset" is what he is told. */
+/* NULL: it is too old, or has not come yet. Whoever has seen id `seen` continues with seen + 1, unless seen
+ * is newer than events_last or seen + 1 is not kept any more: then "reset" is what he is told. */
 const struct event *events_get(const struct events *e, uint64_t id);
 
 void events_subscribe(struct events *e, struct events_subscriber *s);

@@ -57,9 +57,9 @@ struct tunnel_status {
     uint32_t retry_count;
     int64_t next_retry_at; /* Unix time; 0: no retry is awaited */
     /* The last failure, its connection's or a forward's. It stays when things are well again. */
-    struct adit_error last_error; /* ADIT_E_OK: there was none */
-    int64_t last_error_at;        /* Unix time */
-    bool permanent;               /* failed, and no retry will mend it */
+    struct adit_error last_error;               /* ADIT_E_OK: there was none */
+    int64_t last_error_at;                      /* Unix time */
+    bool permanent;                             /* failed, and no retry will mend it */
     char *host_key_type, *host_key_fingerprint; /* NULL: none was shown yet */
     bool host_key_known;
     bool host_key_can_be_trusted; /* unknown, and shown last: tunnel_trust accepts it */
@@ -83,8 +83,8 @@ int64_t tunnel_uptime(const struct tunnel *tunnel);
 
 /* ---- What may be done. False: error says why, with the API's code */
 
-/* "running" for one that runs, "invalid_value" for `No password found`, `No SSH key path found` and for a jump
- * that is not there, "draining". A failed one begins anew. */
+/* "running" for one that runs, "invalid_value" for `No password found`, `No SSH key path found` and for a
+ * jump that is not there, "draining". A failed one begins anew. */
 bool tunnel_start(struct tunnel *tunnel, struct definition_error *error) ADIT_MUST_USE;
 /* Of a stopped one: nothing. Its connections are ended, its listeners closed. */
 void tunnel_stop(struct tunnel *tunnel);
@@ -119,7 +119,8 @@ struct tunnel_wait {
     struct loop_timer timer;
     struct tunnel_wait *next;
 };
-void tunnel_wait(struct tunnel *tunnel, struct tunnel_wait *wait, enum tunnel_wait_for what, uint32_t limit_ms);
+void tunnel_wait(struct tunnel *tunnel, struct tunnel_wait *wait, enum tunnel_wait_for what,
+                 uint32_t limit_ms);
 void tunnel_wait_cancel(struct tunnel_wait *wait);
 
 /* ---- Questions of its connection, for somebody at a terminal

@@ -59,8 +59,8 @@ struct tunnels_config {
 /* ADIT_E_MEMORY, ADIT_E_SYSTEM, ADIT_E_CONFIG (a state file that cannot be used). */
 enum adit_err tunnels_new(struct tunnels **out, const struct tunnels_config *config,
                           struct adit_error *err) ADIT_MUST_USE;
-/* Stops everything and refuses whatever is asked for from now on ("draining"). Again: at once, without waiting
- * for the open connections. */
+/* Stops everything and refuses whatever is asked for from now on ("draining"). Again: at once, without
+ * waiting for the open connections. */
 void tunnels_end(struct tunnels *t);
 bool tunnels_has_ended(const struct tunnels *t);
 /* NULL is fine. Before tunnels_has_ended it waits for the connections' threads. */
@@ -147,8 +147,8 @@ struct tunnel_connection {
 };
 struct tunnel_connections {
     void *ctx;
-    /* Once, on the main thread, perhaps from within the call; list is good until it returns. tunnel NULL: it was
-     * removed. Without an answer after TUNNELS_REFRESH_MS there are none. */
+    /* Once, on the main thread, perhaps from within the call; list is good until it returns. tunnel NULL: it
+     * was removed. Without an answer after TUNNELS_REFRESH_MS there are none. */
     void (*done)(void *ctx, struct tunnel *tunnel, const struct tunnel_connection *list, size_t count);
 };
 void tunnels_connections(struct tunnels *t, struct tunnel *tunnel, const struct tunnel_connections *request);
@@ -164,11 +164,11 @@ struct events *tunnels_events(struct tunnels *t);
 
 struct tunnels_session;
 struct tunnels_session_request {
-    const char *host, *user;      /* user NULL: ssh_config's or the profile's */
-    uint16_t port;                /* 0: ssh_config's */
-    const char *profile_id;       /* NULL: "default" */
-    const char *jump_host_id;     /* NULL: ssh_config's */
-    const struct texts *keywords; /* "Keyword value"; NULL: none */
+    const char *host, *user;                   /* user NULL: ssh_config's or the profile's */
+    uint16_t port;                             /* 0: ssh_config's */
+    const char *profile_id;                    /* NULL: "default" */
+    const char *jump_host_id;                  /* NULL: ssh_config's */
+    const struct texts *keywords;              /* "Keyword value"; NULL: none */
     const struct definition_forward *forwards; /* the enabled ones */
     size_t forward_count;
 };
