@@ -58,17 +58,17 @@ const char *prompt_askpass(void)
                                                                                               : NULL;
 }
 
-static bool ask(void *ctx, enum prompt_kind kind, const char *text, char *answer, size_t cap)
+static bool ask(void *ctx, const struct prompt_question *q, char *answer, size_t cap)
 {
     const char *program = getenv("SSH_ASKPASS");
     (void)ctx;
     if (signals_seen() != 0)
         return false;
     if (prompt_wants_askpass(getenv("SSH_ASKPASS_REQUIRE"), program, has_display(), terminal_exists()))
-        return ask_program(program, text, answer, cap);
+        return ask_program(program, q->text, answer, cap);
     /* A session may hold the terminal already (UpdateHostKeys ask). */
     bool was_held = hold_pause();
-    bool is_answered = terminal_ask(text, kind == PROMPT_LINE, signals_fd(), answer, cap);
+    bool is_answered = terminal_ask(q->text, q->kind == PROMPT_LINE, signals_fd(), answer, cap);
     hold_resume(was_held);
     return is_answered;
 }

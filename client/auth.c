@@ -158,12 +158,19 @@ static bool try_kbdint(struct auth *a, struct session_question *q)
     return true;
 }
 
+static struct prompt_question secret(enum prompt_purpose purpose, const char *text)
+{
+    return (struct prompt_question){.kind = PROMPT_SECRET, .purpose = purpose, .text = text};
+}
+
 /* Asks for one secret into the question's own room. False: it was not given, or it does not fit. */
-static bool ask_into(struct auth *a, struct session_question *q, enum prompt_kind kind, const char *text,
+static bool ask_into(struct auth *a, struct session_question *q, struct prompt_question asked,
                      struct span *out)
 {
-    char answer[PROMPT_ANSWER_CAP];
-    bool fine = a->prompt->ask(a->prompt->ctx, kind, text, answer, sizeof answer);
+    char answer[PROMPT_ANSWER_CAP], subject[LIMIT_USER + LIMIT_HOST + 2];
+    (void)adit_format(subject, sizeof subject, "%s@%s", a->user, a->host);
+    asked.subject = subject;
+    bool fine = a->prompt->ask(a->prompt->ctx, &asked, answer, sizeof answer);
     size_t n = fine ? strlen(answer) : 0;
     fine = fine && n <= sizeof q->reply - q->reply_len;
     if (fine) {
@@ -183,7 +190,7 @@ static bool try_password(struct auth *a, struct session_question *q)
     if (a->passwords++ > 0)
         say(a, LOG_LEVEL_ERROR, "Permission denied, please try again.");
     adit_format(text, sizeof text, "%s@%s's password: ", a->user, a->host);
-    if (!ask_into(a, q, PROMPT_SECRET, text, &q->password)) {
+    if (!ask_into(a, q, secret(PROMPT_FOR_PASSWORD, text), &q->password)) {
         a->passwords = a->options->password_prompts; /* nobody answers: do not ask again */
         return false;
     }
@@ -207,7 +214,10 @@ static bool answer_prompt(struct auth *a, struct session_question *q, size_t i)
     char text[PROMPT_TEXT_CAP];
     size_t n = adit_format(text, sizeof text, "(%s@%s) ", a->user, a->host);
     adit_text_clean(text + n, sizeof text - n, q->prompts[i].text, true);
-    return ask_into(a, q, q->prompts[i].echo ? PROMPT_LINE : PROMPT_SECRET, text, &q->answers[i]);
+    const struct prompt_question asked = {.kind = q->prompts[i].echo ? PROMPT_LINE : PROMPT_SECRET,
+                                          .purpose = PROMPT_FOR_CODE,
+                                          .text = text};
+    return ask_into(a, q, asked, &q->answers[i]);
 }
 
 void auth_kbdint(struct auth *a, struct session_question *q)
@@ -229,14 +239,14 @@ static bool ask_new_password(struct auth *a, struct session_question *q)
     char text[LIMIT_USER + LIMIT_HOST + 64];
     struct span again;
     adit_format(text, sizeof text, "Enter %s@%s's old password: ", a->user, a->host);
-    if (!ask_into(a, q, PROMPT_SECRET, text, &q->old_password))
+    if (!ask_into(a, q, secret(PROMPT_FOR_PASSWORD, text), &q->old_password))
         return false;
     for (uint32_t tries = 0; tries < a->options->password_prompts; tries++) {
         adit_format(text, sizeof text, "Enter %s@%s's new password: ", a->user, a->host);
-        if (!ask_into(a, q, PROMPT_SECRET, text, &q->password) || q->password.n == 0)
+        if (!ask_into(a, q, secret(PROMPT_FOR_OTHER, text), &q->password) || q->password.n == 0)
             return false;
         adit_format(text, sizeof text, "Retype %s@%s's new password: ", a->user, a->host);
-        if (!ask_into(a, q, PROMPT_SECRET, text, &again))
+        if (!ask_into(a, q, secret(PROMPT_FOR_OTHER, text), &again))
             return false;
         if (span_eq(q->password, again))
             return true;

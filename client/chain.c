@@ -9,14 +9,14 @@
 #include "client/texts.h"
 #include "net/sock.h"
 
-enum { LINKS_MAX = LIMIT_JUMPS + 1 };
+enum { HOPS_MAX = LIMIT_JUMPS + 1 };
 
-struct link {
+struct hop {
     struct options own; /* a jump host's; the destination's belong to the caller */
     const struct options *options;
     struct jump_spec spec; /* host and name; of the destination the host alone */
     bool is_jump;
-    struct client_prompt prompt; /* the caller's; its log names this link */
+    struct client_prompt prompt; /* the caller's; its log names this hop */
     const struct client_prompt *caller;
     struct forward_spec next; /* where a jump host's stream goes */
     struct client *client;
@@ -26,61 +26,63 @@ struct chain {
     struct client_prompt prompt;
     const char *config_file, *alive_interval;
     size_t count;
-    struct link *links[LINKS_MAX]; /* the destination first: as they are found */
-    int stream_fd;                 /* the transport of the link that is started next; -1: it connects */
-    struct proxy_command proxy;    /* the nearest link's */
+    struct hop *hops[HOPS_MAX]; /* the destination first: as they are found */
+    int stream_fd;                 /* the transport of the hop that is started next; -1: it connects */
+    struct proxy_command proxy;    /* the nearest hop's */
 };
 
-static struct link *link_at(const struct chain *c, size_t link)
+static struct hop *hop_at(const struct chain *c, size_t hop)
 {
-    return c->links[c->count - 1 - link];
+    return c->hops[c->count - 1 - hop];
 }
 
-/* ---- What a link says names it ---- */
+/* ---- What a hop says names it ---- */
 
-static void link_log(void *ctx, enum log_level level, const char *line)
+static void hop_log(void *ctx, enum log_level level, const char *line)
 {
-    const struct link *l = ctx;
+    const struct hop *l = ctx;
     char named[JUMP_NAME_CAP + PROMPT_TEXT_CAP];
     (void)adit_format(named, sizeof named, "[%s] %s", l->spec.name, line);
     l->caller->log(l->caller->ctx, level, named);
 }
 
-static void link_debug(void *ctx, const char *line)
+static void hop_debug(void *ctx, const char *line)
 {
-    link_log(ctx, LOG_LEVEL_DEBUG1, line);
+    hop_log(ctx, LOG_LEVEL_DEBUG1, line);
 }
 
-static void link_bad_line(void *ctx, const char *text)
+static void hop_bad_line(void *ctx, const char *text)
 {
-    link_log(ctx, LOG_LEVEL_ERROR, text);
+    hop_log(ctx, LOG_LEVEL_ERROR, text);
 }
 
-static bool link_ask(void *ctx, enum prompt_kind kind, const char *text, char *answer, size_t cap)
+static bool hop_ask(void *ctx, const struct prompt_question *q, char *answer, size_t cap)
 {
-    const struct link *l = ctx;
-    return l->caller->ask(l->caller->ctx, kind, text, answer, cap);
+    const struct hop *l = ctx;
+    struct prompt_question named = *q;
+    named.jump_host = l->spec.name;
+    return l->caller->ask(l->caller->ctx, &named, answer, cap);
 }
 
-static enum adit_err link_failed(const struct link *l, const struct adit_error *why, struct adit_error *err)
+static enum adit_err hop_failed(const struct hop *l, const struct adit_error *why, struct adit_error *err)
 {
     return adit_fail(err, why->code, "jump host %s: %s", l->spec.name, why->text);
 }
 
-/* ---- Finding the links ---- */
+/* ---- Finding the hops ---- */
 
-static struct link *link_add(struct chain *c, struct adit_error *err)
+static struct hop *hop_add(struct chain *c, struct adit_error *err)
 {
-    struct link *l = c->count < LINKS_MAX ? calloc(1, sizeof *l) : NULL;
+    struct hop *l = c->count < HOPS_MAX ? calloc(1, sizeof *l) : NULL;
     if (l == NULL) {
-        (void)adit_fail(err, c->count < LINKS_MAX ? ADIT_E_MEMORY : ADIT_E_CONFIG,
-                        c->count < LINKS_MAX ? "out of memory" : "more than %d jump hosts", (int)LIMIT_JUMPS);
+        (void)adit_fail(err, c->count < HOPS_MAX ? ADIT_E_MEMORY : ADIT_E_CONFIG,
+                        c->count < HOPS_MAX ? "out of memory" : "more than %d jump hosts", (int)LIMIT_JUMPS);
         return NULL;
     }
     options_init(&l->own);
     l->caller = &c->prompt;
     l->prompt = c->prompt;
-    c->links[c->count++] = l;
+    c->hops[c->count++] = l;
     return l;
 }
 
@@ -89,7 +91,7 @@ static bool same_text(const char *a, const char *b)
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-static bool same_link(const struct link *a, const struct link *b)
+static bool same_hop(const struct hop *a, const struct hop *b)
 {
     return text_same(a->spec.host, b->spec.host) && a->options->port == b->options->port &&
            same_text(a->options->user, b->options->user);
@@ -98,15 +100,15 @@ static bool same_link(const struct link *a, const struct link *b)
 /* Each host of the chain would be found again and again. */
 static enum adit_err check_loop(const struct chain *c, struct adit_error *err)
 {
-    const struct link *last = c->links[c->count - 1];
+    const struct hop *last = c->hops[c->count - 1];
     for (size_t i = 0; i + 1 < c->count; i++)
-        if (same_link(c->links[i], last))
+        if (same_hop(c->hops[i], last))
             return adit_fail(err, ADIT_E_CONFIG, "jumphost loop via %s: it would be reached through itself",
                              last->spec.name);
     return ADIT_E_OK;
 }
 
-static enum adit_err set_given(struct link *l, struct span jump, struct adit_error *err)
+static enum adit_err set_given(struct hop *l, struct span jump, struct adit_error *err)
 {
     char port[8], *text = text_copy(jump);
     enum adit_err e = text != NULL ? ADIT_E_OK : adit_fail(err, ADIT_E_MEMORY, "out of memory");
@@ -138,15 +140,15 @@ static void set_bare(struct options *o)
 }
 
 /* What the command line and the hop's own name say. */
-static enum adit_err resolve_options(const struct chain *c, struct link *l, struct span jump,
+static enum adit_err resolve_options(const struct chain *c, struct hop *l, struct span jump,
                                      struct adit_error *err)
 {
     struct adit_error why = {ADIT_E_OK, ""};
-    const struct options *destination = c->links[0]->options;
+    const struct options *destination = c->hops[0]->options;
     const struct ssh_config_query query = {.host = l->spec.host,
                                            .file = c->config_file,
-                                           .bad_line = link_bad_line,
-                                           .debug = link_debug,
+                                           .bad_line = hop_bad_line,
+                                           .debug = hop_debug,
                                            .ctx = l};
     enum adit_err e = set_given(l, jump, &why);
     if (e == ADIT_E_OK)
@@ -157,7 +159,7 @@ static enum adit_err resolve_options(const struct chain *c, struct link *l, stru
     if (e == ADIT_E_OK)
         e = options_check(&l->own, &why);
     if (e != ADIT_E_OK)
-        return link_failed(l, &why, err);
+        return hop_failed(l, &why, err);
     if (destination->log_level > LOG_LEVEL_VERBOSE) /* -v, and not a file's LogLevel */
         l->own.log_level = destination->log_level;
     return ADIT_E_OK;
@@ -166,28 +168,28 @@ static enum adit_err resolve_options(const struct chain *c, struct link *l, stru
 static enum adit_err add_jump(struct chain *c, struct span list, struct adit_error *err)
 {
     struct span rest, last = jump_spec_last(list, &rest);
-    struct link *l = link_add(c, err);
+    struct hop *l = hop_add(c, err);
     if (l == NULL)
         return err->code;
     l->is_jump = true;
     l->options = &l->own;
     l->prompt =
-        (struct client_prompt){.ctx = l, .ask = link_ask, .log = link_log, .cancel_fd = c->prompt.cancel_fd};
+        (struct client_prompt){.ctx = l, .ask = hop_ask, .log = hop_log, .cancel_fd = c->prompt.cancel_fd};
     enum adit_err e = jump_spec_parse(&l->spec, last, err);
     if (e == ADIT_E_OK)
         e = resolve_options(c, l, rest, err);
     return e == ADIT_E_OK ? check_loop(c, err) : e;
 }
 
-/* What the link before the newest one found is to carry. */
-static void set_next(const struct chain *c, struct link *l)
+/* What the hop before the newest one found is to carry. */
+static void set_next(const struct chain *c, struct hop *l)
 {
-    const struct client *next = c->links[c->count - 2]->client;
+    const struct client *next = c->hops[c->count - 2]->client;
     l->next = (struct forward_spec){.type = FORWARD_STDIO, .host_port = client_port(next)};
     (void)adit_format(l->next.host, sizeof l->next.host, "%s", client_host(next));
 }
 
-static enum adit_err make_client(struct chain *c, struct link *l, const struct forward_spec *stdio,
+static enum adit_err make_client(struct chain *c, struct hop *l, const struct forward_spec *stdio,
                                  struct adit_error *err)
 {
     struct adit_error why = {ADIT_E_OK, ""};
@@ -196,24 +198,24 @@ static enum adit_err make_client(struct chain *c, struct link *l, const struct f
     if (client_new(&l->client, l->options, l->spec.host, l->is_jump ? &l->next : stdio, &l->prompt, &why) ==
         ADIT_E_OK)
         return ADIT_E_OK;
-    return l->is_jump ? link_failed(l, &why, err) : adit_fail(err, why.code, "%s", why.text);
+    return l->is_jump ? hop_failed(l, &why, err) : adit_fail(err, why.code, "%s", why.text);
 }
 
-static enum adit_err find_links(struct chain *c, const struct chain_query *q, struct adit_error *err)
+static enum adit_err find_hops(struct chain *c, const struct chain_query *q, struct adit_error *err)
 {
-    struct link *l = link_add(c, err);
+    struct hop *l = hop_add(c, err);
     if (l == NULL)
         return err->code;
     l->options = q->options;
     (void)adit_format(l->spec.host, sizeof l->spec.host, "%s", q->host);
     enum adit_err e = make_client(c, l, q->stdio, err);
     while (e == ADIT_E_OK) {
-        const char *jump = client_proxy_jump(c->links[c->count - 1]->client);
+        const char *jump = client_proxy_jump(c->hops[c->count - 1]->client);
         if (jump == NULL)
             break;
         e = add_jump(c, span_str(jump), err);
         if (e == ADIT_E_OK)
-            e = make_client(c, c->links[c->count - 1], NULL, err);
+            e = make_client(c, c->hops[c->count - 1], NULL, err);
     }
     return e;
 }
@@ -230,7 +232,7 @@ enum adit_err chain_new(struct chain **out, const struct chain_query *query,
     c->alive_interval = query->alive_interval;
     c->stream_fd = -1;
     proxy_command_init(&c->proxy);
-    enum adit_err e = find_links(c, query, err);
+    enum adit_err e = find_hops(c, query, err);
     if (e == ADIT_E_OK)
         *out = c;
     else
@@ -243,9 +245,9 @@ void chain_free(struct chain *c)
     if (c == NULL)
         return;
     for (size_t i = 0; i < c->count; i++) {
-        client_free(c->links[i]->client);
-        options_wipe(&c->links[i]->own);
-        free(c->links[i]);
+        client_free(c->hops[i]->client);
+        options_wipe(&c->hops[i]->own);
+        free(c->hops[i]);
     }
     sock_close(&c->stream_fd);
     proxy_command_end(&c->proxy);
@@ -257,21 +259,21 @@ size_t chain_count(const struct chain *c)
     return c->count;
 }
 
-struct client *chain_client(struct chain *c, size_t link)
+struct client *chain_client(struct chain *c, size_t hop)
 {
-    return link_at(c, link)->client;
+    return hop_at(c, hop)->client;
 }
 
-const char *chain_name(const struct chain *c, size_t link)
+const char *chain_name(const struct chain *c, size_t hop)
 {
-    const struct link *l = link_at(c, link);
+    const struct hop *l = hop_at(c, hop);
     return l->is_jump ? l->spec.name : NULL;
 }
 
 /* ---- Starting ---- */
 
-/* The nearest link's transport, when it is not to connect by itself. */
-static enum adit_err open_transport(struct chain *c, struct link *l, struct adit_error *err)
+/* The nearest hop's transport, when it is not to connect by itself. */
+static enum adit_err open_transport(struct chain *c, struct hop *l, struct adit_error *err)
 {
     const char *command = client_proxy_command(l->client);
     const struct session_config *config = client_session_config(l->client);
@@ -285,7 +287,7 @@ static enum adit_err open_transport(struct chain *c, struct link *l, struct adit
 }
 
 /* The streams are the session's from its start on, and only then. */
-static enum adit_err start_session(struct chain *c, struct link *l, const struct session_ops *ops,
+static enum adit_err start_session(struct chain *c, struct hop *l, const struct session_ops *ops,
                                    struct session **out, struct adit_error *err)
 {
     int pair[2] = {-1, -1};
@@ -305,15 +307,26 @@ static enum adit_err start_session(struct chain *c, struct link *l, const struct
     return e;
 }
 
-enum adit_err chain_start(struct chain *c, size_t link, const struct session_ops *ops, struct session **out,
+enum adit_err chain_start(struct chain *c, size_t hop, const struct session_ops *ops, struct session **out,
                           struct adit_error *err)
 {
     struct adit_error why = {ADIT_E_OK, ""};
-    struct link *l = link_at(c, link);
-    enum adit_err e = link == 0 ? open_transport(c, l, &why) : ADIT_E_OK;
+    struct hop *l = hop_at(c, hop);
+    enum adit_err e = hop == 0 ? open_transport(c, l, &why) : ADIT_E_OK;
     if (e == ADIT_E_OK)
         e = start_session(c, l, ops, out, &why);
     if (e == ADIT_E_OK)
         return e;
-    return l->is_jump ? link_failed(l, &why, err) : adit_fail(err, e, "%s", why.text);
+    return l->is_jump ? hop_failed(l, &why, err) : adit_fail(err, e, "%s", why.text);
+}
+
+enum adit_err chain_transport(struct chain *c, int *fd, struct adit_error *err)
+{
+    *fd = -1;
+    enum adit_err e = c->count == 1 ? open_transport(c, hop_at(c, 0), err) : ADIT_E_OK;
+    if (e != ADIT_E_OK)
+        return e;
+    *fd = c->stream_fd;
+    c->stream_fd = -1;
+    return e;
 }

@@ -1,14 +1,14 @@
 /*
  * chain.h - the connections that one destination takes: its jump hosts, the nearest one first, and itself.
  *
- * Every link is a struct client and a session of its own. The session of a jump host carries one stream: one
- * end of a pair of sockets, whose other end is the transport of the next link's session. So a jump host's
+ * Every hop is a struct client and a session of its own. The session of a jump host carries one stream: one
+ * end of a pair of sockets, whose other end is the transport of the next hop's session. So a jump host's
  * connection knows nothing of what it carries, and the next one is encrypted from here to its own host.
  *
  *     chain_new(&chain, &query, &prompt, &err);
- *     for each link i: chain_start(chain, i, &ops, &session, &err), once link i - 1 has said
+ *     for each hop i: chain_start(chain, i, &ops, &session, &err), once hop i - 1 has said
  * ALL_FORWARDS_DONE;
- *     ... all sessions are joined, the last link's first ...
+ *     ... all sessions are joined, the last hop's first ...
  *     chain_free(chain);
  *
  * A jump host takes its options from its own name alone, as the ssh does that ssh starts for it: user and
@@ -33,20 +33,24 @@ struct chain_query {
     const char *alive_interval; /* ServerAliveInterval of jump hosts that say nothing of it; NULL: ssh's */
 };
 
-/* Resolves all links. ADIT_E_CONFIG for a host that would jump through itself; otherwise as client_new, with
+/* Resolves all hops. ADIT_E_CONFIG for a host that would jump through itself; otherwise as client_new, with
  * the jump host's name in the text. */
 enum adit_err chain_new(struct chain **out, const struct chain_query *query,
                         const struct client_prompt *prompt, struct adit_error *err) ADIT_MUST_USE;
 void chain_free(struct chain *chain); /* after all sessions were joined; NULL is fine */
 
 size_t chain_count(const struct chain *chain); /* 1: no jump host */
-/* The link's client; the last one is the destination's. */
-struct client *chain_client(struct chain *chain, size_t link);
+/* The hop's client; the last one is the destination's. */
+struct client *chain_client(struct chain *chain, size_t hop);
 /* What messages call the jump host: as ProxyJump has it. NULL for the destination. */
-const char *chain_name(const struct chain *chain, size_t link);
+const char *chain_name(const struct chain *chain, size_t hop);
 
-/* Starts the link's session. Links are started in order, each once. */
-enum adit_err chain_start(struct chain *chain, size_t link, const struct session_ops *ops,
+/* Starts the hop's session. Hops are started in order, each once. */
+enum adit_err chain_start(struct chain *chain, size_t hop, const struct session_ops *ops,
                           struct session **out, struct adit_error *err) ADIT_MUST_USE;
+
+/* Instead of chain_start of the last hop, for a session that exists already: what its session_connect is to
+ * have as transport_fd, the caller's; -1: it connects by itself. Once. */
+enum adit_err chain_transport(struct chain *chain, int *fd, struct adit_error *err) ADIT_MUST_USE;
 
 #endif

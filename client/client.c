@@ -245,7 +245,7 @@ const char *client_proxy_jump(const struct client *c)
 
 /* ---- Forwards ---- */
 
-static const char *bind_text(const struct forward_spec *spec, const struct options *o)
+static const char *bind_text(const struct forward_spec *spec, bool gateway_ports)
 {
     switch (spec->bind) {
     case FORWARD_BIND_LOCAL:
@@ -260,7 +260,7 @@ static const char *bind_text(const struct forward_spec *spec, const struct optio
         break;
     }
     bool is_local = spec->type == FORWARD_LOCAL || spec->type == FORWARD_DYNAMIC;
-    return is_local && o->gateway_ports ? "" : NULL;
+    return is_local && gateway_ports ? "" : NULL;
 }
 
 /* ssh_config(5), TOKENS: in the paths of LocalForward and RemoteForward. What came of it is a path that a
@@ -302,14 +302,14 @@ static enum adit_err make_paths(struct client *c, size_t i, const struct names *
     return e;
 }
 
-static struct session_forward session_forward_of(const struct forward_spec *spec, const struct options *o)
+static struct session_forward session_forward_of(const struct forward_spec *spec, bool gateway_ports)
 {
     static const enum session_forward_type types[] = {[FORWARD_LOCAL] = SESSION_FORWARD_LOCAL,
                                                       [FORWARD_REMOTE] = SESSION_FORWARD_REMOTE,
                                                       [FORWARD_DYNAMIC] = SESSION_FORWARD_DYNAMIC,
                                                       [FORWARD_STDIO] = SESSION_FORWARD_STDIO};
     struct session_forward f = {.type = types[spec->type],
-                                .bind = bind_text(spec, o),
+                                .bind = bind_text(spec, gateway_ports),
                                 .bind_port = spec->port,
                                 .host =
                                     forward_spec_is_socks(spec) || spec->target_is_path ? NULL : spec->host,
@@ -319,7 +319,12 @@ static struct session_forward session_forward_of(const struct forward_spec *spec
 
 struct session_forward client_forward_now(const struct client *c, const struct forward_spec *spec)
 {
-    struct session_forward f = session_forward_of(spec, c->options);
+    return client_forward_of(spec, c->options->gateway_ports);
+}
+
+struct session_forward client_forward_of(const struct forward_spec *spec, bool gateway_ports)
+{
+    struct session_forward f = session_forward_of(spec, gateway_ports);
     if (spec->bind == FORWARD_BIND_PATH)
         f.bind_path = spec->address;
     if (spec->target_is_path)
@@ -340,7 +345,7 @@ static enum adit_err make_forwards(struct client *c, const struct forward_spec *
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
     for (size_t i = 0; i < count; i++) {
         c->specs[i] = i < given ? &o->forwards[i] : stdio;
-        c->forwards[i] = session_forward_of(c->specs[i], o);
+        c->forwards[i] = session_forward_of(c->specs[i], o->gateway_ports);
         enum adit_err e = make_paths(c, i, n, err);
         if (e != ADIT_E_OK)
             return e;
@@ -608,6 +613,21 @@ const char *client_user(const struct client *c)
 }
 
 /* ---- Answers ---- */
+
+const struct host_key_seen *client_host_key(const struct client *c)
+{
+    return &c->host_keys.seen;
+}
+
+const char *client_known_name(const struct client *c)
+{
+    return c->host_keys.query.name;
+}
+
+const char *client_known_hosts(const struct client *c)
+{
+    return c->host_keys.add_to;
+}
 
 static void answer_host_key(struct client *c, struct session_question *q)
 {

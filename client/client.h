@@ -20,6 +20,7 @@
 #include "forward/session.h"
 
 struct client;
+struct host_key_seen; /* host_keys.h */
 
 /* Chooses the cryptographic code for this CPU, forbids core files and allows as many descriptors as the
  * channels of a session may take. Once, before anything else. */
@@ -60,6 +61,8 @@ const struct forward_spec *client_forward(const struct client *client, size_t in
 /* What a session is to be told of a forward that somebody names later; it points into spec and is as
  * short-lived. No path of it is expanded. */
 struct session_forward client_forward_now(const struct client *client, const struct forward_spec *spec);
+/* The same without a client. gateway_ports: where a local one without an address listens. */
+struct session_forward client_forward_of(const struct forward_spec *spec, bool gateway_ports);
 
 /* RemoteCommand and LocalCommand with their tokens replaced; NULL: there is none (or PermitLocalCommand says
  * no). */
@@ -76,6 +79,12 @@ const char *client_control_path(const struct client *client);
 /* ProxyCommand and ProxyJump with their tokens expanded; NULL when there is none (or "none"). Never both. */
 const char *client_proxy_command(const struct client *client);
 const char *client_proxy_jump(const struct client *client);
+
+/* The host key that was judged last, the name that known_hosts has for the host, and the file to which a new
+ * key's line belongs (NULL: none). They live until the next question about a host key, or client_free. */
+const struct host_key_seen *client_host_key(const struct client *client);
+const char *client_known_name(const struct client *client);
+const char *client_known_hosts(const struct client *client);
 
 /* Answers q (session_answer is called here). May block for as long as a person or an agent takes. Any one
  * thread at a time, never the session's. */

@@ -203,6 +203,7 @@ void host_keys_wipe(struct host_keys *h)
     texts_wipe(&h->revoked);
     known_hosts_command_wipe(&h->command);
     free(h->add_to);
+    free(h->seen.line);
     memset(h, 0, sizeof *h);
 }
 
@@ -349,9 +350,10 @@ static void warn_changed(const struct host_keys *h, const struct known_hosts_che
 
 /* Whatever StrictHostKeyChecking says: ssh goes on without forwards when it is off, and then there is nothing
  * left to go on for. */
-static enum adit_err on_changed(const struct host_keys *h, const struct known_hosts_check *check,
+static enum adit_err on_changed(struct host_keys *h, const struct known_hosts_check *check,
                                 const struct offer *offer, struct adit_error *err)
 {
+    h->seen.verdict = HOST_KEY_CHANGED;
     warn_changed(h, check, offer);
     return adit_fail(err, ADIT_E_HOST_KEY,
                      "Host key verification failed for %s: the %s key has changed (%s:%zu)", h->query.name,
@@ -367,6 +369,16 @@ static bool write_line(const struct host_keys *h, const struct known_host_query 
     if (!h->options->hash_known_hosts)
         return known_hosts_write(w, q, blob);
     return random_seed(salt, sizeof salt, err) == ADIT_E_OK && known_hosts_write_hashed(w, q, salt, blob);
+}
+
+static void see_unknown(struct host_keys *h, const struct offer *offer)
+{
+    uint8_t line[LINE_CAP];
+    struct wr w = wr_init(line, sizeof line);
+    struct adit_error why = {0};
+    h->seen.verdict = HOST_KEY_UNKNOWN;
+    if (write_line(h, &h->query, &w, offer->blob, &why))
+        h->seen.line = text_copy(wr_done(&w));
 }
 
 /* A key that cannot be remembered is still the key that was accepted: a warning, as in ssh. */
@@ -414,8 +426,10 @@ static enum answer ask_user(const struct host_keys *h, const struct known_hosts_
                             const struct offer *offer)
 {
     char text[PROMPT_TEXT_CAP], answer[PROMPT_ANSWER_CAP];
+    const struct prompt_question asked = {
+        .kind = PROMPT_LINE, .purpose = PROMPT_FOR_HOST_KEY, .text = text, .subject = h->query.name};
     question(h, check, offer, text);
-    while (h->prompt->ask(h->prompt->ctx, PROMPT_LINE, text, answer, sizeof answer)) {
+    while (h->prompt->ask(h->prompt->ctx, &asked, answer, sizeof answer)) {
         struct span rest = span_str(answer);
         char word[PROMPT_ANSWER_CAP];
         bool bad;
@@ -445,6 +459,7 @@ static enum adit_err on_unknown(struct host_keys *h, const struct known_hosts_ch
                                 const struct offer *offer, struct adit_error *err)
 {
     uint32_t strict = h->options->strict_host_key;
+    see_unknown(h, offer);
     if (strict == STRICT_YES)
         return refuse_unknown(h, offer, "you have requested strict checking", err);
     if (strict == STRICT_ASK && h->options->batch_mode)
@@ -688,8 +703,8 @@ static enum adit_err on_other_address(const struct host_keys *h, const struct kn
                 "The key of '%s' is not that of its address '%s'.\n"
                 "Are you sure you want to continue connecting (yes/no)? ",
                 h->query.name, h->address.name);
-    bool is_yes =
-        h->prompt->ask(h->prompt->ctx, PROMPT_LINE, text, answer, sizeof answer) && text_same(answer, "yes");
+    const struct prompt_question asked = {.kind = PROMPT_LINE, .text = text};
+    bool is_yes = h->prompt->ask(h->prompt->ctx, &asked, answer, sizeof answer) && text_same(answer, "yes");
     return is_yes ? ADIT_E_OK : refused(err, h, "its address has another key");
 }
 
@@ -728,6 +743,9 @@ static enum adit_err judge(struct host_keys *h, struct span blob, const char *pe
         log_certificate(h, &offer);
     else
         say(h, LOG_LEVEL_DEBUG1, "Server host key: %s %s", key_type_name(offer.key_type), offer.fingerprint);
+    h->seen.verdict = HOST_KEY_REFUSED; /* until it is known better */
+    h->seen.type = offer.type;
+    memcpy(h->seen.fingerprint, offer.fingerprint, sizeof h->seen.fingerprint);
     e = check_revoked(h, &offer, err);
     if (e != ADIT_E_OK)
         return e;
@@ -745,13 +763,30 @@ static enum adit_err judge(struct host_keys *h, struct span blob, const char *pe
     return e == ADIT_E_OK ? check_address(h, &offer, &j->check, err) : e;
 }
 
+static void forget_line(struct host_keys *h)
+{
+    free(h->seen.line);
+    h->seen.line = NULL;
+}
+
+static void forget_seen(struct host_keys *h)
+{
+    forget_line(h);
+    h->seen = (struct host_key_seen){.verdict = HOST_KEY_NONE};
+}
+
 enum adit_err host_keys_check(struct host_keys *h, struct span blob, const char *peer, struct adit_error *err)
 {
     struct judgement *j = calloc(1, sizeof *j);
     if (j == NULL)
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
     h->may_update = false;
+    forget_seen(h);
     enum adit_err e = judge(h, blob, peer, j, err);
     free(j);
+    if (e != ADIT_E_OK)
+        return e;
+    forget_line(h);
+    h->seen.verdict = HOST_KEY_KNOWN;
     return e;
 }

@@ -18,6 +18,24 @@
 
 enum { HOST_KEYS_FILES_MAX = 32 };
 
+/* What became of a key that was shown. */
+enum host_key_verdict {
+    HOST_KEY_NONE,    /* none was shown yet, or it is malformed */
+    HOST_KEY_KNOWN,   /* trusted */
+    HOST_KEY_UNKNOWN, /* nobody knows it, and nobody has accepted it */
+    HOST_KEY_CHANGED, /* another one is known */
+    HOST_KEY_REFUSED, /* revoked, not the pinned one, ...: not to be accepted either */
+};
+
+/* The last key that was judged, for whoever tells a person of it later. */
+struct host_key_seen {
+    enum host_key_verdict verdict;
+    const char *type;                          /* "ED25519" */
+    char fingerprint[KEY_FINGERPRINT_LEN + 1]; /* "SHA256:..." */
+    char *line; /* UNKNOWN: what makes it known, for known_hosts, with its end; else NULL. Also NULL when there
+                 * is no memory for it */
+};
+
 struct host_keys {
     const struct options *options; /* borrowed, as prompt is */
     const struct client_prompt *prompt;
@@ -39,6 +57,7 @@ struct host_keys {
     bool may_update;      /* the last key judged is a plain one that the user's files have, or that the user
                            * has said yes to: what UpdateHostKeys needs */
     char *add_to;         /* where new keys go: the first user file; NULL: nowhere */
+    struct host_key_seen seen;
 };
 
 /* Reads the files. names->host_key is the name to look for (HostKeyAlias, then without the port). A missing

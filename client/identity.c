@@ -772,11 +772,13 @@ static enum adit_err unlock_ask(const struct identities *ids, struct identity *i
                                 struct adit_error *err)
 {
     char text[512], answer[PROMPT_ANSWER_CAP];
+    const struct prompt_question question = {
+        .kind = PROMPT_SECRET, .purpose = PROMPT_FOR_PASSPHRASE, .text = text, .subject = id->name};
     adit_format(text, sizeof text, "Enter passphrase for key '%s': ", id->name);
     for (uint32_t i = 0; i < ids->options->password_prompts && id->secret == NULL; i++) {
         /* Without a passphrase there is nothing to try: the next key is the answer, as in ssh. */
         bool given =
-            ids->prompt->ask(ids->prompt->ctx, PROMPT_SECRET, text, answer, sizeof answer) && answer[0] != 0;
+            ids->prompt->ask(ids->prompt->ctx, &question, answer, sizeof answer) && answer[0] != 0;
         bool open = given && unlock_with(id, p, answer);
         adit_wipe(answer, sizeof answer);
         if (!given)
@@ -826,7 +828,8 @@ static bool may_add(const struct identities *ids, const struct identity *id)
     if (ids->options->batch_mode)
         return false;
     adit_format(text, sizeof text, "Add key %s to agent? ", id->name);
-    bool given = ids->prompt->ask(ids->prompt->ctx, PROMPT_LINE, text, answer, sizeof answer);
+    const struct prompt_question question = {.kind = PROMPT_LINE, .text = text};
+    bool given = ids->prompt->ask(ids->prompt->ctx, &question, answer, sizeof answer);
     return given && (answer[0] == 0 || text_same(answer, "yes")); /* as ssh: a bare Enter is a yes */
 }
 

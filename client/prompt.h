@@ -18,11 +18,28 @@ enum prompt_kind {
     PROMPT_LINE,   /* shown while typed */
 };
 
+/* What the answer is for, so that whoever keeps secrets knows which of them is meant. */
+enum prompt_purpose {
+    PROMPT_FOR_OTHER,
+    PROMPT_FOR_PASSWORD,   /* subject: user@host */
+    PROMPT_FOR_CODE,       /* keyboard-interactive: the server's own question. subject: user@host */
+    PROMPT_FOR_PASSPHRASE, /* subject: the private key's file */
+    PROMPT_FOR_HOST_KEY,   /* yes, no, or the fingerprint. subject: the host as known_hosts has it */
+};
+
+struct prompt_question {
+    enum prompt_kind kind;
+    enum prompt_purpose purpose;
+    const char *text;      /* clean; may have several lines */
+    const char *subject;   /* see enum prompt_purpose; NULL: none */
+    const char *jump_host; /* it is this jump host's, as ProxyJump names it; NULL: the destination's */
+};
+
 struct client_prompt {
     void *ctx;
-    /* text is clean and may have several lines; the answer is zero-terminated, at most cap - 1 bytes. False:
-     * nobody can be asked, or the question was cancelled. The caller wipes answer. */
-    bool (*ask)(void *ctx, enum prompt_kind kind, const char *text, char *answer, size_t cap);
+    /* The answer is zero-terminated, at most cap - 1 bytes. False: nobody can be asked, or the question was
+     * cancelled. The caller wipes answer. */
+    bool (*ask)(void *ctx, const struct prompt_question *q, char *answer, size_t cap);
     /* One clean line that is not an answer to anything. */
     void (*log)(void *ctx, enum log_level level, const char *line);
     /* Becomes readable when whatever is waited for (an agent) should be given up; -1: never. */

@@ -3,11 +3,10 @@
 #include "client/host_keys_update.h"
 #include "fuzz/fuzz.h"
 
-static bool nobody(void *ctx, enum prompt_kind kind, const char *text, char *answer, size_t cap)
+static bool nobody(void *ctx, const struct prompt_question *q, char *answer, size_t cap)
 {
     (void)ctx;
-    (void)kind;
-    (void)text;
+    (void)q;
     (void)answer;
     (void)cap;
     return false;

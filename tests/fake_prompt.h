@@ -15,6 +15,7 @@ struct fake_prompt {
     char log[8192];
     char questions[4096];
     enum prompt_kind kinds[8];
+    enum prompt_purpose purposes[8];
     struct client_prompt prompt;
 };
 
@@ -24,13 +25,14 @@ static inline void fake_append(char *to, size_t cap, const char *text)
     adit_format(to + n, cap - n, "%s\n", text);
 }
 
-static inline bool fake_ask(void *ctx, enum prompt_kind kind, const char *text, char *answer, size_t cap)
+static inline bool fake_ask(void *ctx, const struct prompt_question *q, char *answer, size_t cap)
 {
     struct fake_prompt *f = ctx;
     assert_true(f->asked < ADIT_COUNT(f->answers));
     const char *given = f->answers[f->asked];
-    f->kinds[f->asked++] = kind;
-    fake_append(f->questions, sizeof f->questions, text);
+    f->purposes[f->asked] = q->purpose;
+    f->kinds[f->asked++] = q->kind;
+    fake_append(f->questions, sizeof f->questions, q->text);
     if (given == NULL)
         return false;
     assert_true(strlen(given) < cap);

@@ -103,6 +103,7 @@ static void test_order(void **state)
     assert_true(span_is(f.q.password, "typed"));
     assert_non_null(strstr(f.fake.questions, "me@host's password: "));
     assert_int_equal(f.fake.kinds[0], PROMPT_SECRET);
+    assert_int_equal(f.fake.purposes[0], PROMPT_FOR_PASSWORD);
 }
 
 static void test_preferred(void **state)
@@ -273,6 +274,7 @@ static void test_kbdint(void **state)
     assert_true(span_is(f.q.answers[0], "one") && f.q.answers[1].n == 0);
     assert_int_equal(f.fake.kinds[0], PROMPT_SECRET);
     assert_int_equal(f.fake.kinds[1], PROMPT_LINE);
+    assert_int_equal(f.fake.purposes[1], PROMPT_FOR_CODE);
     assert_null(strchr(f.fake.questions, 0x1b));
     assert_null(strchr(f.fake.log, 0x1b));
     assert_non_null(strstr(f.fake.questions, "(me@host) Code"));

@@ -128,6 +128,7 @@ static void test_ask(void **state)
     assert_non_null(strstr(f.fake.questions, "h.example"));
     assert_non_null(strstr(f.fake.questions, fingerprint));
     assert_int_equal(f.fake.kinds[0], PROMPT_LINE);
+    assert_int_equal(f.fake.purposes[0], PROMPT_FOR_HOST_KEY);
     char line[256];
     snprintf(line, sizeof line, "h.example %s\n", ed);
     file_is(line);

@@ -375,6 +375,7 @@ static void test_passphrase(void **state)
     assert_int_equal(sign(f.ids.item[0]), ADIT_E_OK);
     assert_int_equal(f.fake.asked, 2);
     assert_int_equal(f.fake.kinds[0], PROMPT_SECRET);
+    assert_int_equal(f.fake.purposes[0], PROMPT_FOR_PASSPHRASE);
     assert_null(strstr(f.fake.log, "sesame"));
     assert_int_equal(sign(f.ids.item[0]), ADIT_E_OK); /* open now */
     assert_int_equal(f.fake.asked, 2);
