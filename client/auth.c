@@ -214,9 +214,8 @@ static bool answer_prompt(struct auth *a, struct session_question *q, size_t i)
     char text[PROMPT_TEXT_CAP];
     size_t n = adit_format(text, sizeof text, "(%s@%s) ", a->user, a->host);
     adit_text_clean(text + n, sizeof text - n, q->prompts[i].text, true);
-    const struct prompt_question asked = {.kind = q->prompts[i].echo ? PROMPT_LINE : PROMPT_SECRET,
-                                          .purpose = PROMPT_FOR_CODE,
-                                          .text = text};
+    const struct prompt_question asked = {
+        .kind = q->prompts[i].echo ? PROMPT_LINE : PROMPT_SECRET, .purpose = PROMPT_FOR_CODE, .text = text};
     return ask_into(a, q, asked, &q->answers[i]);
 }
 

@@ -27,8 +27,8 @@ struct chain {
     const char *config_file, *alive_interval;
     size_t count;
     struct hop *hops[HOPS_MAX]; /* the destination first: as they are found */
-    int stream_fd;                 /* the transport of the hop that is started next; -1: it connects */
-    struct proxy_command proxy;    /* the nearest hop's */
+    int stream_fd;              /* the transport of the hop that is started next; -1: it connects */
+    struct proxy_command proxy; /* the nearest hop's */
 };
 
 static struct hop *hop_at(const struct chain *c, size_t hop)
@@ -125,7 +125,7 @@ static enum adit_err set_given(struct hop *l, struct span jump, struct adit_erro
 
 /* It carries one stream and nothing else, whatever a file says for connections to its name: no session, no
  * forward and no master of its own. */
-static void set_bare(struct options *o)
+void chain_make_bare(struct options *o)
 {
     o->clear_all_forwardings = true;
     o->session_type = SESSION_TYPE_NONE;
@@ -145,15 +145,12 @@ static enum adit_err resolve_options(const struct chain *c, struct hop *l, struc
 {
     struct adit_error why = {ADIT_E_OK, ""};
     const struct options *destination = c->hops[0]->options;
-    const struct ssh_config_query query = {.host = l->spec.host,
-                                           .file = c->config_file,
-                                           .bad_line = hop_bad_line,
-                                           .debug = hop_debug,
-                                           .ctx = l};
+    const struct ssh_config_query query = {
+        .host = l->spec.host, .file = c->config_file, .bad_line = hop_bad_line, .debug = hop_debug, .ctx = l};
     enum adit_err e = set_given(l, jump, &why);
     if (e == ADIT_E_OK)
         e = ssh_config_resolve(&l->own, &query, &why);
-    set_bare(&l->own);
+    chain_make_bare(&l->own);
     if (e == ADIT_E_OK && c->alive_interval != NULL)
         e = options_default(&l->own, "ServerAliveInterval", c->alive_interval, &why);
     if (e == ADIT_E_OK)

@@ -37,6 +37,8 @@ struct chain_query {
  * the jump host's name in the text. */
 enum adit_err chain_new(struct chain **out, const struct chain_query *query,
                         const struct client_prompt *prompt, struct adit_error *err) ADIT_MUST_USE;
+/* Takes from options what is to be forwarded or run: what is left only carries. */
+void chain_make_bare(struct options *options);
 void chain_free(struct chain *chain); /* after all sessions were joined; NULL is fine */
 
 size_t chain_count(const struct chain *chain); /* 1: no jump host */

@@ -393,7 +393,7 @@ static int family_of(uint32_t family)
     return family == FAMILY_INET ? AF_INET : family == FAMILY_INET6 ? AF_INET6 : AF_UNSPEC;
 }
 
-static enum session_level level_of(uint32_t level)
+enum session_level client_log_level(uint32_t level)
 {
     static const enum session_level levels[] = {
         [LOG_LEVEL_QUIET] = SESSION_QUIET,     [LOG_LEVEL_FATAL] = SESSION_QUIET,
@@ -455,7 +455,7 @@ static void make_config(struct client *c)
     c->config.stdout_fd = STDOUT_FILENO;
     c->config.keystroke_ms = o->obscure_keystroke_ms;
     c->config.warn_weak_crypto = o->warn_weak_crypto;
-    c->config.log_level = level_of(o->log_level);
+    c->config.log_level = client_log_level(o->log_level);
 }
 
 /* One that has gone (its socket's name is still in the environment) is not forwarded, as with ssh: each

@@ -86,6 +86,9 @@ const struct host_key_seen *client_host_key(const struct client *client);
 const char *client_known_name(const struct client *client);
 const char *client_known_hosts(const struct client *client);
 
+/* enum log_level, as a session has it. */
+enum session_level client_log_level(uint32_t level);
+
 /* Answers q (session_answer is called here). May block for as long as a person or an agent takes. Any one
  * thread at a time, never the session's. */
 void client_answer(struct client *client, struct session_question *q);

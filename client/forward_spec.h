@@ -31,6 +31,7 @@ struct forward_spec {
     enum forward_bind bind;
     char address[LIMIT_HOST + 1]; /* with FORWARD_BIND_ADDRESS and FORWARD_BIND_PATH */
     uint16_t port;                /* to listen on; 0: any. Unused with -W and with a path */
+    bool port_counts_up;          /* -L and -D: where it is busy, the next free one. No flag says so */
     bool target_is_path;          /* host is a Unix socket's path, as given; host_port is 0 */
     char host[LIMIT_HOST + 1];    /* the target; empty with -D, and with -R as a SOCKS server */
     uint16_t host_port;

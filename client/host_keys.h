@@ -32,8 +32,8 @@ struct host_key_seen {
     enum host_key_verdict verdict;
     const char *type;                          /* "ED25519" */
     char fingerprint[KEY_FINGERPRINT_LEN + 1]; /* "SHA256:..." */
-    char *line; /* UNKNOWN: what makes it known, for known_hosts, with its end; else NULL. Also NULL when there
-                 * is no memory for it */
+    char *line; /* UNKNOWN: what makes it known, for known_hosts, with its end; else NULL. Also NULL when
+                 * there is no memory for it */
 };
 
 struct host_keys {

@@ -393,11 +393,11 @@ static void change_files(struct host_keys_update *u)
 static bool user_agrees(const struct host_keys_update *u)
 {
     const struct client_prompt *p = u->host->prompt;
-    const struct prompt_question question = {.kind = PROMPT_LINE, .text = "Accept updated hostkeys? (yes/no): "};
+    const struct prompt_question question = {.kind = PROMPT_LINE,
+                                             .text = "Accept updated hostkeys? (yes/no): "};
     char answer[PROMPT_ANSWER_CAP];
     for (int i = 0; i < 3; i++) {
-        if (!p->ask(p->ctx, &question, answer, sizeof answer) ||
-            text_same(answer, "no"))
+        if (!p->ask(p->ctx, &question, answer, sizeof answer) || text_same(answer, "no"))
             return false;
         if (text_same(answer, "yes"))
             return true;

@@ -777,8 +777,7 @@ static enum adit_err unlock_ask(const struct identities *ids, struct identity *i
     adit_format(text, sizeof text, "Enter passphrase for key '%s': ", id->name);
     for (uint32_t i = 0; i < ids->options->password_prompts && id->secret == NULL; i++) {
         /* Without a passphrase there is nothing to try: the next key is the answer, as in ssh. */
-        bool given =
-            ids->prompt->ask(ids->prompt->ctx, &question, answer, sizeof answer) && answer[0] != 0;
+        bool given = ids->prompt->ask(ids->prompt->ctx, &question, answer, sizeof answer) && answer[0] != 0;
         bool open = given && unlock_with(id, p, answer);
         adit_wipe(answer, sizeof answer);
         if (!given)

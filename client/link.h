@@ -52,8 +52,8 @@ struct link_config {
      * connect. Of either, what is to be forwarded or run does not count: forwards, RemoteCommand,
      * LocalCommand, ControlMaster, ForwardAgent and terminals. */
     const struct options *options;
-    const struct texts *settings; /* "Keyword value" lines that win over ssh_config, the first one of a keyword
-                                   * over those behind it; NULL: none */
+    const struct texts *settings; /* "Keyword value" lines that win over ssh_config, the first one of a
+                                   * keyword over those behind it; NULL: none */
     const char *user;             /* NULL: ssh_config's */
     uint16_t port;                /* 0: ssh_config's */
 
@@ -80,7 +80,8 @@ enum link_notice_kind {
     LINK_BANNER,         /* text: clean, may hold newlines */
     LINK_FORWARD_UP,     /* id, address_index, bound, bound_port, target: as SESSION_FORWARD_UP. In a new
                           * connection again for remote ones alone */
-    LINK_FORWARD_FAILED, /* id, address_index, error: one address of it, or all of it. Tried again by itself */
+    LINK_FORWARD_FAILED, /* id, address_index, error: one address of it, or all of it. Tried again by itself
+                          */
     LINK_FORWARD_DOWN,   /* id: it is not up any more, and was not removed: a remote one whose connection is
                           * lost, and every local one when the state becomes KEEP_FAILED */
     LINK_REMOTE_PORT,    /* id, bound_port, target: as SESSION_REMOTE_PORT */
@@ -92,10 +93,11 @@ enum link_notice_kind {
 
 struct link_status {
     enum keep_state state;
-    uint32_t retry_count;    /* as struct keep has it */
-    uint64_t next_try_ms;    /* of loop_now_ms; KEEP_NEVER: none is awaited */
-    uint64_t up_since_ms;    /* KEEP_NEVER: there is no connection */
-    struct adit_error error; /* the last one; ADIT_E_OK: there was none. Its kind: adit_err_kind(error.code) */
+    uint32_t retry_count; /* as struct keep has it */
+    uint64_t next_try_ms; /* of loop_now_ms; KEEP_NEVER: none is awaited */
+    uint64_t up_since_ms; /* KEEP_NEVER: there is no connection */
+    struct adit_error
+        error; /* the last one; ADIT_E_OK: there was none. Its kind: adit_err_kind(error.code) */
     uint64_t error_at_ms;
     bool is_permanent, gave_up; /* failed: no retry mends it; max_retries have failed */
 };
@@ -107,8 +109,8 @@ struct link_host_key {
     const char *type;        /* "ED25519" */
     const char *fingerprint; /* "SHA256:..." */
     const char *line;        /* UNKNOWN: the line that makes it known, with its end; else NULL */
-    const char *file;        /* to which it belongs; NULL: there is none. file_append does it, too, when the link
-                              * is no more */
+    const char *file; /* to which it belongs; NULL: there is none. file_append does it, too, when the link
+                       * is no more */
 };
 
 /* Valid during the call. All texts are clean. */
@@ -160,9 +162,9 @@ void link_health(struct link *l, bool is_healthy);
 void link_network(struct link *l, unsigned watch_news);
 /* A file that the connection depends on is another: what failed permanently may work now. */
 void link_file_changed(struct link *l);
-/* Accepts the unknown key that was seen last, of whichever host, if it has this fingerprint: its line is added
- * to known_hosts, and what failed for it is tried again. LINK_TRUSTED tells; ADIT_E_HOST_KEY: there is no such
- * key, or it is not unknown. */
+/* Accepts the unknown key that was seen last, of whichever host, if it has this fingerprint: its line is
+ * added to known_hosts, and what failed for it is tried again. LINK_TRUSTED tells; ADIT_E_HOST_KEY: there is
+ * no such key, or it is not unknown. */
 void link_trust(struct link *l, const char *fingerprint);
 
 /* LOCAL, DYNAMIC and REMOTE; paths as they are, without tokens. id: the caller's number for it, not in use

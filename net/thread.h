@@ -11,6 +11,9 @@
 enum {
     /* A session: ML-KEM, sntrup761 and RSA take tens of KiB; musl's default is 128 KiB. */
     THREAD_STACK_SESSION = 256 * 1024,
+    /* A link answers a session's questions: keys are read, opened and signed with there, names looked up, and
+     * there is text on the way. */
+    THREAD_STACK_LINK = 512 * 1024,
     /* A name lookup: libc's resolver keeps a few KiB of answers on the stack. */
     THREAD_STACK_RESOLVE = 128 * 1024,
     THREAD_STACK_MAX = 64 * 1024 * 1024, /* more is a mistake, and an error */
