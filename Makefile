@@ -1,6 +1,8 @@
 # adit - one flat Makefile. Everything it makes is under $(BUILD); third-party builds are in $ADIT_CACHE.
 #
 #   make                    build/adit: static musl PIE, stripped (symbols: build/adit.debug), hardened
+#   make DAEMON=0           the same without the daemon, its verbs, and the two libraries that they need; what else is
+#                           compiled is shared with the whole one: going to and fro costs a link
 #   make CC=clang           the same by clang
 #   make SAN=address,undefined | SAN=thread
 #                           build/asan/adit or build/tsan/adit, against glibc (other SAN values: build/san-...)
@@ -45,6 +47,7 @@ export ADIT_CACHE ?= $(HOME)/.cache/adit
 
 FOLDERS := crypto ssh socks5 net forward client daemon cli
 PARTS   ?= $(FOLDERS)
+DAEMON  ?= 1
 CROSS   := s390x-linux-gnu arm-linux-gnueabihf
 TSAN_TESTS := test_mailbox test_loop test_resolve test_child test_thread test_session test_survive test_access
 
@@ -57,6 +60,12 @@ say = $(if $(V),,@echo '  $1')
 	check-tsan check-corpus check-clang check-e2e check-vectors check-arch
 comma := ,
 
+ifeq ($(filter 0 1,$(DAEMON)),)
+$(error DAEMON is 0 or 1)
+endif
+# What differs between the two has its own name, and so never mixes.
+LESS := $(if $(filter 0,$(DAEMON)),-nodaemon)
+
 HOST := $(shell $(CC) -dumpmachine 2>/dev/null)
 # These install what is missing by themselves.
 ifeq ($(HOST)$(if $(filter-out check demo peers clean,$(or $(MAKECMDGOALS),all)),,later),)
@@ -68,12 +77,19 @@ MUSL := $(HOST:-gnu=-musl)
 
 # ---- sources ------------------------------------------------------------------------------------------
 
+# Only with DAEMON=1. Of all files cli/main.c alone sees the macro ADIT_DAEMON (0 or 1).
+WITH_DAEMON := $(wildcard daemon/*.c cli/verb*.c)
 SRC     := adit.c $(sort $(foreach p,$(PARTS),$(if $(filter %.c,$p),$p,$(wildcard $p/*.c))))
-LIB_SRC := $(filter-out cli/main.c,$(SRC))
 TESTS   := $(basename $(notdir $(wildcard tests/test_*.c)))
 VECTOR_RUNS := $(basename $(notdir $(wildcard tests/vectors_*.c)))
 TEST_LIB_SRC := $(filter-out tests/test_%.c tests/vectors_%.c,$(wildcard tests/*.c))
 FUZZERS := $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
+ifneq ($(LESS),)
+SRC     := $(filter-out $(WITH_DAEMON),$(SRC))
+TESTS   := $(filter-out $(patsubst %.c,test_%,$(notdir $(WITH_DAEMON))),$(TESTS))
+FUZZERS := $(filter-out $(basename $(notdir $(WITH_DAEMON))),$(FUZZERS))
+endif
+LIB_SRC := $(filter-out cli/main.c,$(SRC))
 FUZZ_LIB_SRC := $(filter-out fuzz/fuzz_%.c fuzz/replay.c,$(wildcard fuzz/*.c))
 
 # ---- flags --------------------------------------------------------------------------------------------
@@ -150,6 +166,8 @@ else
 all: $(BUILD)/$(san_config)/adit
 endif
 
+THIRD_PARTY := sodium bearssl z $(if $(LESS),,jansson microhttpd)
+
 # $1: the configuration
 define config
 $1.deps ?= $(HOST)
@@ -157,7 +175,7 @@ $1.dir := $(BUILD)/$1
 $1.lib := $(BUILD)/deps/$$($1.deps)
 $1.compile = $$($1.cc) $(BASE) $$($1.cflags) -isystem $$($1.lib)/include
 $1.link = $$($1.cc) -g -pthread $$($1.ldflags)
-$1.third_party = -Wl,--start-group $$($1.lib)/lib/libsodium.a $$($1.lib)/lib/libbearssl.a $$($1.lib)/lib/libz.a -Wl,--end-group
+$1.third_party = -Wl,--start-group $(THIRD_PARTY:%=$$($1.lib)/lib/lib%.a) -Wl,--end-group
 
 # The command line is part of what an object is made from.
 $(BUILD)/$1/flags: FORCE
@@ -166,24 +184,29 @@ $(BUILD)/$1/flags: FORCE
 $(BUILD)/$1/%.o: %.c $(BUILD)/$1/flags | $(BUILD)/deps/$$($1.deps).ok $(if $(filter release,$1),$(BUILD)/linux-headers)
 	@mkdir -p $$(@D)
 	$$(call say,CC $$@)
-	$$Q$$($1.compile) $$(if $$(filter-out $(HOT),$$<),$$($1.rest)) -c -o $$@ $$<
+	$$Q$$($1.compile) $$(if $$(filter-out $(HOT),$$<),$$($1.rest)) $$(if $$(filter cli/main.c,$$<),-DADIT_DAEMON=1) -c -o $$@ $$<
 
-$(BUILD)/$1/libadit.a: $(LIB_SRC:%.c=$(BUILD)/$1/%.o) $(BUILD)/$1/parts
+$(BUILD)/$1/cli/main-nodaemon.o: cli/main.c $(BUILD)/$1/flags | $(BUILD)/deps/$$($1.deps).ok $(if $(filter release,$1),$(BUILD)/linux-headers)
+	@mkdir -p $$(@D)
+	$$(call say,CC $$@)
+	$$Q$$($1.compile) $$($1.rest) -DADIT_DAEMON=0 -c -o $$@ $$<
+
+$(BUILD)/$1/libadit$(LESS).a: $(LIB_SRC:%.c=$(BUILD)/$1/%.o) $(BUILD)/$1/parts$(LESS)
 	@rm -f $$@
 	$$Qar rcs $$@ $(LIB_SRC:%.c=$(BUILD)/$1/%.o)
 
-$(BUILD)/$1/libtest.a: $(TEST_LIB_SRC:%.c=$(BUILD)/$1/%.o) $(BUILD)/$1/parts
+$(BUILD)/$1/libtest.a: $(TEST_LIB_SRC:%.c=$(BUILD)/$1/%.o) $(BUILD)/$1/parts$(LESS)
 	@rm -f $$@
 	$$Qar rcs $$@ $(TEST_LIB_SRC:%.c=$(BUILD)/$1/%.o)
 
 # Which objects an archive holds changes with PARTS and with files that go.
-$(BUILD)/$1/parts: FORCE
+$(BUILD)/$1/parts$(LESS): FORCE
 	@mkdir -p $$(@D); echo '$(LIB_SRC) $(TEST_LIB_SRC)' | cmp -s - $$@ || echo '$(LIB_SRC) $(TEST_LIB_SRC)' >$$@
 
-$(BUILD)/$1/tests/%: $(BUILD)/$1/tests/%.o $(BUILD)/$1/libtest.a $(BUILD)/$1/libadit.a $(BUILD)/deps/$$($1.deps).ok
+$(BUILD)/$1/tests/%: $(BUILD)/$1/tests/%.o $(BUILD)/$1/libtest.a $(BUILD)/$1/libadit$(LESS).a $(BUILD)/deps/$$($1.deps).ok
 	$$(call say,LD $$@)
-	$$Q$$($1.link) -o $$@ $$< -Wl,--start-group $(BUILD)/$1/libtest.a $(BUILD)/$1/libadit.a -Wl,--end-group \
-		$$($1.third_party) $$($1.lib)/lib/libcmocka.a $$(if $$(filter vectors_%,$$*),-ljansson)
+	$$Q$$($1.link) -o $$@ $$< -Wl,--start-group $(BUILD)/$1/libtest.a $(BUILD)/$1/libadit$(LESS).a -Wl,--end-group \
+		$$($1.third_party) $$($1.lib)/lib/libcmocka.a
 
 .PRECIOUS: $(BUILD)/$1/%.o
 .SECONDARY: $(SRC:%.c=$(BUILD)/$1/%.o)
@@ -192,19 +215,25 @@ endef
 $(foreach c,$(CONFIGS),$(eval $(call config,$c)))
 
 # A sanitizer's adit: every configuration but the release links as glibc programs do.
-$(foreach c,$(filter-out release,$(CONFIGS)),$(eval $(BUILD)/$c/adit: $(BUILD)/$c/cli/main.o $(BUILD)/$c/libadit.a))
+$(foreach c,$(filter-out release,$(CONFIGS)),$(eval \
+	$(BUILD)/$c/adit: $(BUILD)/$c/cli/main$(LESS).o $(BUILD)/$c/libadit$(LESS).a $(BUILD)/$c/daemon.is))
 $(BUILD)/%/adit:
 	$(call say,LD $@)
-	$Q$($*.link) -o $@ $^ $($*.third_party)
+	$Q$($*.link) -o $@ $(filter %.o %.a,$^) $($*.third_party)
+
+# Which of the two a binary of that name is.
+$(BUILD)/daemon.is $(CONFIGS:%=$(BUILD)/%/daemon.is): FORCE
+	@mkdir -p $(@D); echo $(DAEMON) | cmp -s - $@ || echo $(DAEMON) >$@
 
 # ---- third-party libraries ----------------------------------------------------------------------------------
 
 $(BUILD)/deps/%.ok: scripts/deps scripts/deps.lock scripts/apt.sh
 	@mkdir -p $(@D)
-	@scripts/deps $* $(BUILD)/deps/$*
+	@ADIT_DAEMON=$(DAEMON) scripts/deps $* $(BUILD)/deps/$*
 	@touch $@
-# Made anew when the cache was emptied, or when an unpinned library is no longer welcome.
-missing_deps = $(if $(wildcard $(BUILD)/deps/$1/lib/libsodium.a),$(and $(ADIT_STRICT_DEPS),$(wildcard $(BUILD)/deps/$1/unpinned)),FORCE)
+# Made anew when the cache was emptied, when the daemon's libraries are not there yet, or when an unpinned library is
+# no longer welcome.
+missing_deps = $(if $(wildcard $(BUILD)/deps/$1/lib/lib$(lastword $(THIRD_PARTY)).a),$(and $(ADIT_STRICT_DEPS),$(wildcard $(BUILD)/deps/$1/unpinned)),FORCE)
 $(foreach d,$(sort $(HOST) $(MUSL) $(CROSS)),$(if $(call missing_deps,$d),$(eval $(BUILD)/deps/$d.ok: FORCE)))
 
 deps: $(BUILD)/deps/$(HOST).ok $(BUILD)/deps/$(MUSL).ok
@@ -221,14 +250,14 @@ $(BUILD)/linux-headers:
 
 # ---- the binary -----------------------------------------------------------------------------------------------
 
-$(BUILD)/release/adit: $(BUILD)/release/cli/main.o $(BUILD)/release/libadit.a $(BUILD)/deps/$(MUSL).ok
+$(BUILD)/release/adit$(LESS): $(BUILD)/release/cli/main$(LESS).o $(BUILD)/release/libadit$(LESS).a $(BUILD)/deps/$(MUSL).ok
 	@if [ -e $(release.lib)/unpinned ]; then \
 		echo "unpinned third-party sources: their tests come first"; $(MAKE) check-unit TESTS_ONLY=crypto; fi
 	$(call say,LD $@)
-	$Q$(CC) -g $(MUSL_LDFLAGS) -o $@ $(MUSL_START) $(BUILD)/release/cli/main.o $(BUILD)/release/libadit.a \
+	$Q$(CC) -g $(MUSL_LDFLAGS) -o $@ $(MUSL_START) $(filter %.o %.a,$^) \
 		$(release.third_party) $(MUSL_END)
 
-$(BUILD)/adit: $(BUILD)/release/adit
+$(BUILD)/adit: $(BUILD)/release/adit$(LESS) $(BUILD)/daemon.is
 	$(call say,STRIP $@)
 	$Qobjcopy --only-keep-debug $< $@.debug
 	$Qobjcopy --strip-all --add-gnu-debuglink=$@.debug $< $@.new
@@ -298,6 +327,7 @@ $(BUILD)/tools/traffic: $(wildcard bench/traffic*.c) bench/traffic.h
 # E2E: more words for pytest.
 .PHONY: check-e2e-quick
 check-e2e: $(BUILD)/adit $(TOOLS) peers
+	+@$(MAKE) --no-print-directory DAEMON=0 $(BUILD)/release/adit-nodaemon
 	@scripts/run-e2e $(BUILD) $(E2E)
 check-e2e-quick: $(BUILD)/adit $(TOOLS) peers
 	@scripts/run-e2e $(BUILD) -m quick $(E2E)
@@ -323,12 +353,12 @@ run-%: $(BUILD)/asan/tests/%
 
 FUZZ_RUN := $(if $(F),$(F),$(FUZZERS))
 
-$(BUILD)/fuzz/bin/%: $(BUILD)/fuzz/fuzz/fuzz_%.o $(FUZZ_LIB_SRC:%.c=$(BUILD)/fuzz/%.o) $(BUILD)/fuzz/libtest.a $(BUILD)/fuzz/libadit.a
+$(BUILD)/fuzz/bin/%: $(BUILD)/fuzz/fuzz/fuzz_%.o $(FUZZ_LIB_SRC:%.c=$(BUILD)/fuzz/%.o) $(BUILD)/fuzz/libtest.a $(BUILD)/fuzz/libadit$(LESS).a
 	@mkdir -p $(@D)
 	$(call say,LD $@)
 	$Q$(fuzz.link) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(fuzz.third_party) $(fuzz.lib)/lib/libcmocka.a
 
-$(BUILD)/asan/replay/%: $(BUILD)/asan/fuzz/fuzz_%.o $(BUILD)/asan/fuzz/replay.o $(FUZZ_LIB_SRC:%.c=$(BUILD)/asan/%.o) $(BUILD)/asan/libtest.a $(BUILD)/asan/libadit.a
+$(BUILD)/asan/replay/%: $(BUILD)/asan/fuzz/fuzz_%.o $(BUILD)/asan/fuzz/replay.o $(FUZZ_LIB_SRC:%.c=$(BUILD)/asan/%.o) $(BUILD)/asan/libtest.a $(BUILD)/asan/libadit$(LESS).a
 	@mkdir -p $(@D)
 	$(call say,LD $@)
 	$Q$(asan.link) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(asan.third_party) $(asan.lib)/lib/libcmocka.a
@@ -348,6 +378,6 @@ layers:
 OURS := $(wildcard *.[ch] $(FOLDERS:%=%/*.[ch]) tests/*.[ch] fuzz/*.[ch] bench/*.[ch])
 lint: layers $(BUILD)/deps/$(HOST).ok
 	clang-format --dry-run -Werror $(OURS)
-	clang-tidy --quiet $(SRC) -- $(BASE) -isystem $(BUILD)/deps/$(HOST)/include
+	clang-tidy --quiet $(SRC) -- $(BASE) -DADIT_DAEMON=$(DAEMON) -isystem $(BUILD)/deps/$(HOST)/include
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,performance,portability \
-		--suppress=missingIncludeSystem --suppress=internalAstError -I. $(SRC)
+		--suppress=missingIncludeSystem --suppress=internalAstError -DADIT_DAEMON=$(DAEMON) -I. $(SRC)
