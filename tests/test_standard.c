@@ -143,10 +143,11 @@ static int other_users_terminal(int slave)
     struct standard s;
     char byte = 'x';
     size_t n;
+    pid_t session = -1;
     if (setsid() < 0 || ioctl(slave, TIOCSCTTY, 0) != 0 || setgroups(0, no_groups) != 0 ||
         setgid(65534) != 0 || setuid(65534) != 0)
         return 1;
-    if (tcgetsid(slave) != getsid(0)) /* which it is since TIOCSCTTY */
+    if (ioctl(slave, TIOCGSID, &session) != 0 || session != getsid(0)) /* which it is since TIOCSCTTY */
         return NO_SESSION;
     if (standard_copy(&s, slave, true, &err) != ADIT_E_OK || s.is_shared)
         return 2;
