@@ -204,6 +204,7 @@ static void on_notice(void *ctx, const struct session_notice *n)
         break;
     case SESSION_CONNECTING: /* the session's own log tells these */
     case SESSION_CONNECTED:
+    case SESSION_NEGOTIATED:
     case SESSION_EXEC_OPENED:
     case SESSION_EXEC_UP: /* the shell's */
     case SESSION_EXEC_EXIT:
@@ -213,6 +214,7 @@ static void on_notice(void *ctx, const struct session_notice *n)
     case SESSION_WANTED:
     case SESSION_ALIVE:
     case SESSION_SUSPECT:
+    case SESSION_FORWARD_GONE:
         break;
     }
 }

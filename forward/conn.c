@@ -333,9 +333,11 @@ static void conn_input(struct conn *c)
 void conn_tick(struct conn *c)
 {
     struct session *s = c->session;
+    uint64_t now_us = loop_now_us();
+    s->pumps.now_ms = now_us / 1000;
     if (!c->ssh || c->is_over)
         return;
-    uint64_t at_us = ssh_tick(c->ssh, loop_now_us());
+    uint64_t at_us = ssh_tick(c->ssh, now_us);
     loop_timer_set(&s->loop, &s->tick_timer, at_us == UINT64_MAX ? LOOP_NEVER : at_us / 1000 + 1);
 }
 

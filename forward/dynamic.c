@@ -27,12 +27,17 @@ static struct dynamic *dynamic_of(struct flow *flow)
 }
 
 /* What was read may be a password. */
-static void dynamic_wipe(struct flow *flow)
+static void bytes_wipe(struct flow *flow)
 {
     struct dynamic *h = dynamic_of(flow);
     if (h)
         adit_wipe(h->bytes, sizeof h->bytes);
-    handshake_free(flow);
+}
+
+static void dynamic_wipe(struct flow *flow)
+{
+    bytes_wipe(flow);
+    handshake_wipe(flow);
 }
 
 static void refuse(struct flow *flow, enum socks_result result);
@@ -100,7 +105,7 @@ static bool step_request(struct flow *flow)
         return false;
     }
     forwarder_log(f, SESSION_VERBOSE, "%s may not connect to %s port %u", h->origin.host, r->host, r->port);
-    forwarder_stats(f)->denied++;
+    forwarder_count(f, FORWARDER_DENIED);
     refuse(flow, SOCKS_NOT_ALLOWED);
     return false;
 }
@@ -111,7 +116,8 @@ static bool step_granted(struct flow *flow)
     struct adit_error err = {ADIT_E_OK, ""};
     struct span early = span_make(h->bytes + h->from, h->to - h->from);
     enum adit_err e = pump_early(&flow->pump, early, &err);
-    dynamic_wipe(flow);
+    bytes_wipe(flow);
+    handshake_over(flow);
     if (e == ADIT_E_OK)
         flow_start(flow, flow->channel);
     else
@@ -188,17 +194,6 @@ static void dynamic_expired(struct flow *flow)
     refuse(flow, SOCKS_GENERAL);
 }
 
-static void dynamic_target(struct flow *flow, char out[FORWARDER_TARGET_CAP])
-{
-    const struct handshake *h = handshake_of(flow);
-    const struct socks_request *r = h ? &h->socks.request : NULL;
-    if (r)
-        (void)adit_format(out, FORWARDER_TARGET_CAP, strchr(r->host, ':') ? "[%s]:%u" : "%s:%u", r->host,
-                          r->port);
-    else
-        (void)adit_format(out, FORWARDER_TARGET_CAP, "-");
-}
-
 const struct forwarder_ops forwarder_dynamic = {
     .flow_size = sizeof(struct handshake_flow),
     .bind = listener_bind,
@@ -217,6 +212,6 @@ const struct forwarder_ops forwarder_dynamic = {
     .flow_release = dynamic_release,
     .flow_expired = dynamic_expired,
     .flow_refused = dynamic_refused,
-    .flow_target = dynamic_target,
+    .flow_target = handshake_target,
     .flow_wipe = dynamic_wipe,
 };

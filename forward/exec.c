@@ -59,8 +59,13 @@ static enum adit_err take_standard(struct exec_flow *x, const struct session_exe
         return err->code;
     pump_init(&x->err, set, pump_near_standard(false, side.is_shared), SESSION_FD_FLOW, flow, &x->err_out);
     x->err.is_session = x->err.is_side = true;
-    flow->side = &x->err;
     return pump_take_out(&x->err, side.fd, err);
+}
+
+static struct pump *exec_side(struct flow *flow)
+{
+    struct exec_flow *x = exec_of(flow);
+    return x->err.set ? &x->err : NULL;
 }
 
 /* ---- ObscureKeystrokeTiming ---- */
@@ -349,6 +354,7 @@ const struct forwarder_ops forwarder_exec = {
     .flow_may_send = exec_may_send,
     .flow_sent = exec_sent,
     .flow_event = exec_event,
+    .flow_side = exec_side,
     .flow_wipe = exec_wipe,
     .flow_over = exec_over,
 };

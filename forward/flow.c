@@ -69,6 +69,19 @@ const struct pump_far flow_far = {far_space, far_commit,   far_consumed, far_eof
 
 /* ---- Life ---- */
 
+static struct pump *side_of(struct flow *flow)
+{
+    return flow->pump.is_session ? flow->forwarder->ops->flow_side(flow) : NULL;
+}
+
+/* Many may come within a millisecond. */
+static uint64_t next_id(struct session *s)
+{
+    uint64_t now = loop_now_ms() << FLOW_ID_SHIFT;
+    s->last_flow_id = now > s->last_flow_id ? now : s->last_flow_id + 1;
+    return s->last_flow_id;
+}
+
 struct flow *flow_new(struct forwarder *f, int fd)
 {
     struct session *s = f->session;
@@ -86,6 +99,7 @@ struct flow *flow_new(struct forwarder *f, int fd)
         return NULL;
     }
     flow->forwarder = f;
+    flow->id = next_id(s);
     flow->next = f->flows;
     if (flow->next)
         flow->next->prev = flow;
@@ -94,19 +108,29 @@ struct flow *flow_new(struct forwarder *f, int fd)
     return flow;
 }
 
+static void keep_counts(struct forwarder *f, const struct pump *p)
+{
+    f->stats.bytes_up += p->bytes_up;
+    f->stats.bytes_down += p->bytes_down;
+    if (p->moved_ms > f->stats.last_activity_ms)
+        f->stats.last_activity_ms = p->moved_ms;
+    if (p->near_reset)
+        forwarder_count(f, FORWARDER_PEER_RESET);
+}
+
 static void flow_free(struct flow *flow)
 {
     struct forwarder *f = flow->forwarder;
     struct session *s = f->session;
+    struct pump *side = side_of(flow);
     held_forget(flow);
     if (f->ops->flow_wipe)
         f->ops->flow_wipe(flow);
-    if (flow->pump.near_reset)
-        s->stats.peer_reset++;
     target_free(flow);
+    keep_counts(f, &flow->pump);
     pump_wipe(&flow->pump);
-    if (flow->side)
-        pump_wipe(flow->side);
+    if (side)
+        pump_wipe(side);
     if (flow->prev)
         flow->prev->next = flow->next;
     else
@@ -122,17 +146,19 @@ static void flow_free(struct flow *flow)
 
 static void free_if_done(struct flow *flow)
 {
-    if (!flow->channel && pump_is_done(&flow->pump) && (!flow->side || pump_is_done(flow->side)))
+    struct pump *side = side_of(flow);
+    if (!flow->channel && pump_is_done(&flow->pump) && (!side || pump_is_done(side)))
         flow_free(flow);
 }
 
 void flow_end(struct flow *flow, bool reset)
 {
     bool was_dead = flow->is_dead;
+    struct pump *side = side_of(flow);
     flow->is_dead = true;
     target_free(flow);
-    if (flow->side)
-        pump_abort(flow->side);
+    if (side)
+        pump_abort(side);
     if (reset || flow->pump.is_started)
         pump_abort(&flow->pump);
     else
@@ -147,9 +173,10 @@ void flow_end(struct flow *flow, bool reset)
 /* What came of a session is still handed to those who are slow to read it. */
 static void session_lost(struct flow *flow, bool may_linger)
 {
+    struct pump *side = side_of(flow);
     pump_on_closed(&flow->pump);
-    if (flow->side)
-        pump_on_closed(flow->side);
+    if (side)
+        pump_on_closed(side);
     if (may_linger)
         free_if_done(flow);
     else
@@ -250,12 +277,14 @@ bool flow_open_target(struct flow *flow, const struct flow_origin *origin)
 
 void flow_start(struct flow *flow, struct channel *channel)
 {
+    struct pump *side = side_of(flow);
     flow->channel = channel;
     flow->is_opening = false;
     flow->forwarder->session->stats.opened++;
+    flow->forwarder->stats.opened++;
     pump_start(&flow->pump, channel);
-    if (flow->side)
-        pump_start(flow->side, channel);
+    if (side)
+        pump_start(side, channel);
 }
 
 static void on_opened(struct flow *flow, struct channel *channel)
@@ -292,18 +321,17 @@ static bool is_lookup_text(const char *text)
     return false;
 }
 
-static void count_refusal(struct session_stats *stats, uint32_t reason, struct span raw, const char *text)
+static enum forwarder_cause cause_of(uint32_t reason, struct span raw, const char *text)
 {
     if (reason == 1)
-        stats->prohibited++;
-    else if (reason != 2)
-        stats->open_failed++;
-    else if (is_lookup_text(text))
-        stats->resolve++;
-    else if (strstr(text, "imed out") || socks_reply_for_open_failure(reason, raw) == SOCKS_TTL_EXPIRED)
-        stats->timeout++;
-    else
-        stats->refused++;
+        return FORWARDER_PROHIBITED;
+    if (reason != 2)
+        return FORWARDER_OPEN_FAILED;
+    if (is_lookup_text(text))
+        return FORWARDER_RESOLVE;
+    if (strstr(text, "imed out") || socks_reply_for_open_failure(reason, raw) == SOCKS_TTL_EXPIRED)
+        return FORWARDER_TIMEOUT;
+    return FORWARDER_REFUSED;
 }
 
 const char *session_open_failure_name(uint32_t reason)
@@ -322,7 +350,7 @@ static void on_refused(struct flow *flow, uint32_t reason, struct span raw)
         f->ops->flow_target(flow, target);
     else
         forwarder_target(f, target);
-    count_refusal(&f->session->stats, reason, raw, text);
+    forwarder_count(f, cause_of(reason, raw, text));
     if (f->spec->type == SESSION_FORWARD_EXEC)
         session_log(f->session, SESSION_INFO, "channel %u: open failed: %s: %s", ssh_chan_id(flow->channel),
                     session_open_failure_name(reason), text);
@@ -343,9 +371,10 @@ void flow_on_ready(struct flow *flow, struct loop_fd *fd)
 {
     const struct forwarder_ops *ops = flow->forwarder->ops;
     if (flow->pump.is_started) {
+        struct pump *side = side_of(flow);
         pump_on_ready(&flow->pump);
-        if (flow->side)
-            pump_on_ready(flow->side);
+        if (side)
+            pump_on_ready(side);
         free_if_done(flow);
     } else if (flow->is_held && fd->hangup) {
         flow_end(flow, true); /* whoever waited has gone */
@@ -368,13 +397,14 @@ void flow_on_resolved(struct flow *flow, struct resolve *r)
 
 static void on_closed(struct flow *flow)
 {
+    struct pump *side = side_of(flow);
     flow->channel = NULL;
     if (flow->pump.is_started)
         pump_on_closed(&flow->pump);
     else
         pump_abort(&flow->pump);
-    if (flow->side)
-        pump_on_closed(flow->side);
+    if (side)
+        pump_on_closed(side);
     free_if_done(flow);
 }
 
@@ -393,13 +423,22 @@ static bool is_plug_ins(struct flow *flow, const struct ssh_event *ev)
 static void on_data(struct flow *flow, const struct ssh_event *ev)
 {
     struct session *s = flow->forwarder->session;
+    struct pump *side = ev->number == 1 ? side_of(flow) : NULL;
     /* RFC 4254 §5.2: extended data is stderr alone, and has no place in a forwarded connection. */
-    if (ev->number == 1 && flow->side && flow->pump.is_started)
-        pump_on_data(flow->side, ev->data);
+    if (side && flow->pump.is_started)
+        pump_on_data(side, ev->data);
     else if (ev->number != 0 || !flow->pump.is_started)
         ssh_chan_consumed(s->conn.ssh, ev->channel, ev->data.n, true);
     else
         pump_on_data(&flow->pump, ev->data);
+}
+
+static void on_eof(struct flow *flow)
+{
+    struct pump *side = side_of(flow);
+    pump_on_eof(&flow->pump);
+    if (side)
+        pump_on_eof(side);
 }
 
 void flow_on_event(struct flow *flow, const struct ssh_event *ev)
@@ -420,9 +459,7 @@ void flow_on_event(struct flow *flow, const struct ssh_event *ev)
         pump_on_space(&flow->pump);
         return;
     case SSH_EVENT_CHANNEL_EOF:
-        pump_on_eof(&flow->pump);
-        if (flow->side)
-            pump_on_eof(flow->side);
+        on_eof(flow);
         return;
     case SSH_EVENT_CHANNEL_CLOSED:
         on_closed(flow);

@@ -23,6 +23,24 @@ struct session_stats *forwarder_stats(struct forwarder *f)
     return &f->session->stats;
 }
 
+void forwarder_count(struct forwarder *f, enum forwarder_cause cause)
+{
+    struct session_stats *all = &f->session->stats;
+    struct session_forward_stats *own = &f->stats;
+    uint64_t *const counters[][2] = {
+        [FORWARDER_REFUSED] = {&all->refused, &own->refused},
+        [FORWARDER_PROHIBITED] = {&all->prohibited, &own->prohibited},
+        [FORWARDER_TIMEOUT] = {&all->timeout, &own->timeout},
+        [FORWARDER_RESOLVE] = {&all->resolve, &own->resolve},
+        [FORWARDER_OPEN_FAILED] = {&all->open_failed, &own->open_failed},
+        [FORWARDER_LOCAL_REFUSED] = {&all->local_refused, &own->local_refused},
+        [FORWARDER_DENIED] = {&all->denied, &own->denied},
+        [FORWARDER_PEER_RESET] = {&all->peer_reset, &own->peer_reset},
+    };
+    (*counters[cause][0])++;
+    (*counters[cause][1])++;
+}
+
 const struct session_config *forwarder_config(const struct forwarder *f)
 {
     return &f->session->config;
@@ -93,7 +111,7 @@ void forwarder_failed(struct forwarder *f, bool all, const struct adit_error *wh
 {
     struct session *s = f->session;
     struct session_notice n = {.kind = SESSION_FORWARD_FAILED, .index = f->index, .error = why};
-    bool is_fatal = s->config.exit_on_forward_failure && !f->guest;
+    bool is_fatal = s->config.exit_on_forward_failure && !f->guest && !f->letter;
     if (all)
         f->state = FORWARDER_FAILED;
     session_log(s, is_fatal ? SESSION_DEBUG1 : SESSION_INFO, "%s", why->text);
@@ -108,7 +126,7 @@ void forwarder_failed(struct forwarder *f, bool all, const struct adit_error *wh
 
 void forwarder_cancelled(struct forwarder *f)
 {
-    f->state = FORWARDER_READY;
+    f->state = f->is_leaving ? FORWARDER_OVER : FORWARDER_READY;
     session_progress(f->session);
 }
 

@@ -19,7 +19,7 @@ struct forwarder;
 struct flow;
 struct target;
 
-enum { FORWARDER_TARGET_CAP = LIMIT_HOST + 16 };
+enum { FORWARDER_TARGET_CAP = SESSION_TARGET_CAP };
 
 /* One connection that is carried. Embed it first in a plug-in's own struct, when that keeps more. */
 struct flow {
@@ -28,14 +28,13 @@ struct flow {
     struct flow *next, *prev; /* all flows of the forwarder */
     struct channel *channel;  /* from its opening to its end */
     struct target *target;    /* while its near end is being connected (target.c) */
-    struct pump *side;        /* stderr's, of a session: started, fed and ended with the pump; else NULL */
-    uint64_t idle_since_ms;   /* idle.c's: nothing moved since then; 0: not looked at yet */
-    uint32_t seen_moves;
+    uint64_t id;     /* grows within a session; of loop_now_ms when it came: FLOW_ID_SHIFT */
     uint8_t kind;    /* enum session_channel_kind */
     bool is_opening; /* asked for, neither confirmed nor refused yet */
     bool is_dead;    /* ended from here; it waits only for the channel's end */
     bool is_held;    /* its channel is asked for when there is a connection (held.c) */
 };
+enum { FLOW_ID_SHIFT = 12 }; /* a JSON number holds it for 69 years */
 
 enum forwarder_state {
     FORWARDER_READY,   /* nothing stands in the way of connecting */
@@ -44,18 +43,36 @@ enum forwarder_state {
     FORWARDER_UP,
     FORWARDER_FAILED,
     FORWARDER_CANCELLING, /* the server was asked to end it: a clean end waits for the answer */
+    FORWARDER_OVER,       /* is_leaving, and nothing more is to come of it */
+};
+
+/* Why a connection did not come about, or ended. */
+enum forwarder_cause {
+    FORWARDER_REFUSED,
+    FORWARDER_PROHIBITED,
+    FORWARDER_TIMEOUT,
+    FORWARDER_RESOLVE,
+    FORWARDER_OPEN_FAILED,
+    FORWARDER_LOCAL_REFUSED,
+    FORWARDER_DENIED,
+    FORWARDER_PEER_RESET,
 };
 
 struct forwarder {
     const struct forwarder_ops *ops;
     struct session *session;
+    struct forwarder *next; /* all of the session, those of the configuration first */
     const struct session_forward *spec;
     size_t index;
     enum forwarder_state state;
     struct flow *flows;
     void *own;           /* the plug-in's */
-    struct guest *guest; /* guest.h's: somebody else asked for it; NULL: the configuration did */
-    bool is_cancelled;   /* stopped at the wish of a client of the control socket */
+    struct guest *guest; /* guest.h's: somebody else asked for it; NULL: the configuration or a letter did */
+    struct session_forward_letter *letter; /* came by this; NULL: did not, or GONE was said of it */
+    bool is_cancelled; /* stopped at the wish of a client of the control socket */
+    bool is_leaving;   /* removed: listens no more, and its flows are ended. Freed when they are gone */
+    /* Of what is over; flows that are there have theirs in their pumps. The index is not kept here. */
+    struct session_forward_stats stats;
 };
 
 /* NULL operations are skipped. */
@@ -108,6 +125,7 @@ struct forwarder_ops {
      * do with that. */
     void (*flow_release)(struct flow *flow);
     void (*flow_expired)(struct flow *flow); /* it is held no longer. NULL: flow_end with a reset */
+    void (*flow_cut)(struct flow *flow); /* its forward is removed. NULL: the same */
     /* Its channel was refused; NULL: flow_end. The session has logged and counted it. */
     void (*flow_refused)(struct flow *flow, uint32_t reason, struct span text);
     /* A channel event that flow.c does nothing about: REPLY, EXIT, REQUEST (already answered). NULL: passed
@@ -116,7 +134,13 @@ struct forwarder_ops {
     /* Of what goes up. NULL: it always may. False: not now; call pump_on_space once it may. */
     bool (*flow_may_send)(struct flow *flow);
     void (*flow_sent)(struct flow *flow, size_t n); /* 0: nothing was there to be sent after all */
-    void (*flow_target)(struct flow *flow, char out[FORWARDER_TARGET_CAP]); /* NULL: forwarder_target */
+    void (*flow_target)(const struct flow *flow,
+                        char out[FORWARDER_TARGET_CAP]); /* NULL: forwarder_target */
+    /* Who it comes from, "" when that is not known. NULL: whoever is at the other end of its near end. */
+    const char *(*flow_client)(const struct flow *flow);
+    /* Of a session's (pump.is_session): stderr's, which is started, fed and ended with its pump. NULL: it is
+     * not there yet. */
+    struct pump *(*flow_side)(struct flow *flow);
     void (*flow_wipe)(struct flow *flow);   /* before it is freed: its own things */
     void (*flow_over)(struct forwarder *f); /* after one was freed */
 };
@@ -150,6 +174,8 @@ enum {
     SESSION_MAIL_UNLISTEN,
     SESSION_MAIL_RETRY,
     SESSION_MAIL_PROBE,
+    SESSION_MAIL_FORWARD_ADDED,
+    SESSION_MAIL_FORWARD_REMOVED,
 };
 
 /* ---- What a forwarder may ask of its session */
@@ -157,6 +183,7 @@ enum {
 struct loop *forwarder_loop(struct forwarder *f);
 struct ssh *forwarder_ssh(struct forwarder *f); /* NULL while there is no connection */
 struct session_stats *forwarder_stats(struct forwarder *f);
+void forwarder_count(struct forwarder *f, enum forwarder_cause cause); /* in the session's and its own */
 const struct session_config *forwarder_config(const struct forwarder *f);
 
 /* Says and keeps that it is up. */
@@ -181,10 +208,11 @@ void forwarder_notify(struct forwarder *f, const struct session_notice *n);
 /* ---- Forwarders that come and go: control.c's */
 
 enum { FORWARDER_GUESTS = 256 }; /* at one time */
-/* spec and guest must stay until forwarder_remove. NULL: there are too many. Its operations are not called.
- */
+/* spec and guest must stay until forwarder_remove. NULL: there are too many, or no memory. Its operations are
+ * not called. */
 struct forwarder *forwarder_add(struct forwarder *f, const struct session_forward *spec, struct guest *guest);
-void forwarder_remove(struct forwarder *f); /* it has no flows; frees what is its own */
+/* It has no flows, and nothing comes that names it: frees it with what is its own. */
+void forwarder_remove(struct forwarder *f);
 /* The i-th of the session's, of the configuration or not; NULL behind the last one. */
 struct forwarder *forwarder_at(struct forwarder *f, size_t i);
 bool forwarder_may_open(const struct forwarder *f);  /* the session is open, and not about to end */
@@ -255,6 +283,8 @@ void remote_listener_lost(struct forwarder *f);
 void remote_listener_retry(struct forwarder *f);
 int remote_listener_match(struct forwarder *f, const struct ssh_event *ev);
 void remote_listener_set_kind(struct flow *flow);
+/* The client's "address:port" as the server says it; free(3). NULL: not kept, or not known. */
+char *remote_listener_client(struct forwarder *f, const struct ssh_event *ev);
 void remote_listener_log(struct forwarder *f, const struct ssh_event *ev); /* a client came */
 
 /* ---- The listening side that local and dynamic share (listener.c). Kept in f->own. */

@@ -1,6 +1,7 @@
 #include "forward/handshake.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { HANDSHAKE_MS = 30000 };
 
@@ -17,15 +18,46 @@ void handshake_start(struct flow *flow, struct handshake *h)
     loop_timer_set(forwarder_loop(flow->forwarder), &h->timer, loop_now_ms() + HANDSHAKE_MS);
 }
 
-void handshake_free(struct flow *flow)
+static void forget(struct handshake_flow *hf)
 {
-    struct handshake *h = handshake_of(flow);
+    struct handshake *h = hf->handshake;
     if (!h)
         return;
-    loop_timer_cancel(forwarder_loop(flow->forwarder), &h->timer);
+    loop_timer_cancel(forwarder_loop(hf->flow.forwarder), &h->timer);
     socks_wipe(&h->socks);
     free(h);
-    ((struct handshake_flow *)flow)->handshake = NULL;
+    hf->handshake = NULL;
+}
+
+void handshake_over(struct flow *flow)
+{
+    struct handshake_flow *hf = (struct handshake_flow *)flow;
+    char target[FORWARDER_TARGET_CAP];
+    if (hf->handshake && forwarder_config(flow->forwarder)->survives) {
+        handshake_target(flow, target);
+        hf->target = strdup(target);
+    }
+    forget(hf);
+}
+
+void handshake_wipe(struct flow *flow)
+{
+    struct handshake_flow *hf = (struct handshake_flow *)flow;
+    forget(hf);
+    free(hf->target);
+    free(hf->client);
+    hf->target = hf->client = NULL;
+}
+
+void handshake_target(const struct flow *flow, char out[FORWARDER_TARGET_CAP])
+{
+    const struct handshake_flow *hf = (const struct handshake_flow *)flow;
+    const struct socks_request *r = hf->handshake ? &hf->handshake->socks.request : NULL;
+    if (r && r->host[0])
+        (void)adit_format(out, FORWARDER_TARGET_CAP, strchr(r->host, ':') ? "[%s]:%u" : "%s:%u", r->host,
+                          r->port);
+    else
+        (void)adit_format(out, FORWARDER_TARGET_CAP, "%s", hf->target ? hf->target : "-");
 }
 
 static bool request(struct flow *flow, const struct handshake_ops *ops)
@@ -50,7 +82,7 @@ static void tell_failure(struct flow *flow)
     if (sock_peer(flow->pump.in.fd, &peer))
         sock_addr_text(&peer, text);
     forwarder_log(flow->forwarder, SESSION_VERBOSE, "%s was refused: %s", text, s->error);
-    forwarder_stats(flow->forwarder)->denied++;
+    forwarder_count(flow->forwarder, FORWARDER_DENIED);
 }
 
 static bool step(struct flow *flow, const struct handshake_ops *ops)

@@ -19,6 +19,8 @@ struct handshake {
 struct handshake_flow {
     struct flow flow;
     struct handshake *handshake; /* NULL: it is over */
+    char *target;                /* what it was about, then; NULL: not kept */
+    char *client;                /* remote_listener_client's */
 };
 
 /* The steps that differ. Each returns false when it must wait, or when handshake or flow have gone. */
@@ -35,6 +37,9 @@ void handshake_start(struct flow *flow, struct handshake *h);
 /* Everything that can be done now. */
 void handshake_run(struct flow *flow, const struct handshake_ops *ops);
 void handshake_on_timer(struct flow *flow); /* it was not there in time: ends the flow */
-void handshake_free(struct flow *flow);     /* any number of times */
+void handshake_over(struct flow *flow);     /* it was granted: keeps the target's name at most */
+void handshake_wipe(struct flow *flow);     /* frees all of it. Any number of times */
+/* The operation flow_target: what the client has named. */
+void handshake_target(const struct flow *flow, char out[FORWARDER_TARGET_CAP]);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * idle.c - ChannelTimeout: connections over which nothing has gone for a while are closed.
  *
- * Nothing is timed where bytes move: a pump counts its moves, and here it is looked at twice a second whether
- * that number has changed. Only a session that has such a timeout looks at all.
+ * Nothing is timed where bytes move: a pump notes when it moved some, and that is looked at here twice a
+ * second. Only a session that has such a timeout looks at all.
  */
 #include "forward/internal.h"
 
@@ -64,12 +64,8 @@ static void look_at(struct session *s, struct flow *flow, uint64_t now)
     uint32_t seconds = timeout_of(s, flow);
     if (seconds == 0 || !is_carrying(flow))
         return;
-    if (flow->idle_since_ms == 0 || flow->seen_moves != flow->pump.moves) {
-        flow->seen_moves = flow->pump.moves;
-        flow->idle_since_ms = now;
-    } else if (now - flow->idle_since_ms >= (uint64_t)seconds * 1000) {
+    if (now - flow->pump.moved_ms >= (uint64_t)seconds * 1000)
         close_flow(s, flow, seconds);
-    }
 }
 
 /* What moves on any of them counts, and a new one does. */
@@ -89,8 +85,8 @@ void idle_look(struct session *s)
 {
     uint64_t now = loop_now_ms();
     bool all = all_are_idle(s, now);
-    for (size_t i = 0; i < s->forwarder_count; i++)
-        for (struct flow *flow = s->forwarders[i].flows; flow; flow = flow->next) {
+    for (struct forwarder *f = s->forwarders; f; f = f->next)
+        for (struct flow *flow = f->flows; flow; flow = flow->next) {
             if (all && is_carrying(flow))
                 close_flow(s, flow, s->config.channel_timeouts_s[SESSION_CHANNEL_GLOBAL]);
             else

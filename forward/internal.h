@@ -111,8 +111,10 @@ struct session {
     bool is_joined;  /* there is no thread now; the caller's */
     bool stop_waits; /* a stop came while a question is outstanding */
     enum session_phase phase;
-    struct forwarder *forwarders; /* those of the configuration, and room for guests */
-    size_t forwarder_count;
+    struct forwarder *forwarders, *last_forwarder; /* all: those of the configuration, and then who came */
+    struct forwarder *configured;                  /* those of the configuration: config.forward_count */
+    size_t guest_count;
+    bool has_leaving;          /* some of them are removed, and still there */
     struct forwarder *control; /* the control socket's; NULL: there is none */
     bool has_terminal;         /* the last session channel that began has one */
     bool is_patient;           /* the open connections are waited for without a limit */
@@ -120,6 +122,8 @@ struct session {
     struct conn conn;
     struct pump_set pumps;
     struct session_stats stats;
+    uint64_t last_flow_id;
+    uint64_t heard_ms;       /* when something came from the server last, over a connection that is gone */
     struct adit_error error; /* the first one, or OK */
     uint32_t lines_said;     /* of the log's allowance, and since when it is counted */
     uint64_t lines_since_ms;
@@ -172,9 +176,26 @@ void session_event(struct session *s, const struct ssh_event *ev);
 void session_on_mailbox(struct session *s);
 void session_mail_drop(struct session *s); /* the thread has ended: what nobody read */
 
+/* ---- session_snapshot.c */
+
+uint64_t session_heard_ms(const struct session *s); /* session_snapshot.last_alive_ms */
+void session_take_snapshot(struct session *s, struct session_snapshot *snapshot); /* and sends it off */
+
+/* ---- forward_letter.c */
+
+void forward_letter_added(struct session *s, struct session_forward_letter *letter);
+void forward_letter_removed(struct session *s, struct session_forward_letter *letter);
+/* Once a turn, outside of any event: those that were removed and are over. */
+void forward_letters_sweep(struct session *s);
+
 /* ---- forwarders.c */
 
 bool forwarders_make(struct session *s, const struct session_config *config); /* false: no memory */
+/* Behind the others, as READY. spec must stay until forwarders_delete. NULL: no memory. */
+struct forwarder *forwarders_new(struct session *s, const struct session_forward *spec);
+void forwarders_delete(struct forwarder *f);             /* one of those, with what is its own */
+extern const struct forwarder_ops forwarder_none;        /* of one that cannot be: nothing happens to it */
+bool forwarders_can_repeat(enum session_forward_type type); /* with another connection */
 void forwarders_bind(struct session *s);
 bool forwarders_any(const struct session *s, enum forwarder_state state);
 bool forwarders_any_opening(const struct session *s);
@@ -184,7 +205,8 @@ void forwarders_lose_connection(
     struct session *s); /* its flows end; the forwards begin again with the next */
 void forwarders_unlisten(struct session *s);
 void forwarders_retry(struct session *s);
-void forwarders_free(struct session *s);
+void forwarders_free(struct session *s);  /* what is their own */
+void forwarders_wipe(struct session *s);  /* themselves */
 struct forwarder *forwarders_match(struct session *s, const struct ssh_event *ev); /* NULL: nobody's */
 struct forwarder *forwarders_agent(struct session *s);                             /* NULL: there is none */
 

@@ -10,7 +10,8 @@
 
 enum {
     LISTENERS_MAX = 8,    /* addresses of one forward */
-    PORT_TRIES = 32,      /* port 0: other ports tried until one is free on every address */
+    PORT_TRIES = 32,      /* port 0: other ports tried until one is free on every address. Those that count
+                           * up are tried to the end: 55,000 take a tenth of a second */
     ACCEPTS_A_TURN = 128, /* then others have their turn */
     /* Out of descriptors: no edge comes for those who wait already, so that we look again; four times a
      * second costs nothing and is soon enough. */
@@ -97,17 +98,26 @@ static uint16_t first_port(struct forwarder *f)
     return l->count > 0 && sock_local(l->fds[0].fd, &bound) ? sock_addr_port(&bound) : 0;
 }
 
-/* Port 0 on several addresses: the first one's choice for all of them, again while another one has it taken.
- */
+/* False: there is none any more. */
+static bool port_to_try(const struct session_forward *spec, uint32_t tries, uint16_t *port)
+{
+    bool counts_up = spec->bind_port != 0;
+    *port = counts_up ? (uint16_t)(spec->bind_port + tries) : 0;
+    return counts_up ? spec->bind_port + tries <= UINT16_MAX : tries < PORT_TRIES;
+}
+
+/* One port on several addresses: the kernel's choice for the first of them, or the next one up, for all of
+ * them; again while another one has it taken. */
 static bool listen_any_port(struct forwarder *f, const struct sock_addr *addrs, size_t n, bool *missing,
                             struct adit_error *err)
 {
-    for (int try = 0; try < PORT_TRIES; try++) {
+    uint16_t port;
+    for (uint32_t tries = 0; port_to_try(f->spec, tries, &port); tries++) {
         bool is_clash = false;
         err->code = ADIT_E_OK;
         for (size_t i = 0; i < n && !is_clash; i++) {
             struct sock_addr a = addrs[i];
-            sock_addr_set_port(&a, first_port(f));
+            sock_addr_set_port(&a, listeners_of(f)->count > 0 ? first_port(f) : port);
             missing[i] = false;
             is_clash = listen_one(f, &a, &missing[i], err) != ADIT_E_OK && !missing[i];
             if (missing[i])
@@ -115,7 +125,7 @@ static bool listen_any_port(struct forwarder *f, const struct sock_addr *addrs, 
         }
         if (!is_clash)
             return true;
-        if (listeners_of(f)->count == 0)
+        if (listeners_of(f)->count == 0 && port == 0)
             return false; /* not even the first: no other port helps */
         close_all(f);
     }
@@ -187,7 +197,7 @@ static void listen_all(struct forwarder *f, const struct sock_addr *addrs, size_
     size_t had = listeners_of(f)->count;
     f->state = FORWARDER_READY;
     n = n < LISTENERS_MAX ? n : LISTENERS_MAX;
-    if (f->spec->bind_port != 0) {
+    if (f->spec->bind_port != 0 && !f->spec->bind_counts_up) {
         listen_fixed_port(f, addrs, n);
     } else if (!listen_any_port(f, addrs, n, missing, &err)) {
         close_all(f);
@@ -323,7 +333,7 @@ static void take_client(struct forwarder *f, int fd, const struct sock_addr *pee
     sock_close_reset(&fd);
     sock_addr_text(peer, text);
     forwarder_log(f, SESSION_VERBOSE, "%s is not allowed here: reset", text);
-    forwarder_stats(f)->denied++;
+    forwarder_count(f, FORWARDER_DENIED);
 }
 
 /* False: no more now. */

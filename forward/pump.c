@@ -339,7 +339,8 @@ static bool near_write(struct pump *p, const struct iovec *iov, int count, size_
     switch (p->near->writev(p->out->fd, iov, count, n, &err)) {
     case SOCK_IO_OK:
         p->set->bytes_down += *n;
-        p->moves++;
+        p->bytes_down += *n;
+        p->moved_ms = p->set->now_ms;
         if (*n < len)
             loop_fd_not_writable(p->out);
         return true;
@@ -434,7 +435,9 @@ void pump_on_data(struct pump *p, struct span data)
 static void commit(struct pump *p, size_t n)
 {
     p->set->bytes_up += n;
-    p->moves += n > 0;
+    p->bytes_up += n;
+    if (n > 0)
+        p->moved_ms = p->set->now_ms;
     p->set->far->commit(p->set->far_ctx, p->channel, n);
 }
 
@@ -603,6 +606,7 @@ void pump_start(struct pump *p, struct channel *ch)
 {
     p->channel = ch;
     p->is_started = true;
+    p->moved_ms = p->set->now_ms;
     run_if_able(p);
 }
 

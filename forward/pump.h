@@ -88,6 +88,7 @@ struct pump_set {
     size_t gather_count;
     struct span gather[PUMP_GATHER];
     uint64_t bytes_up, bytes_down;
+    uint64_t now_ms; /* the time of this turn: whoever has the set keeps it */
 };
 
 struct pump {
@@ -99,21 +100,22 @@ struct pump {
     struct pump_ring *ring;
     struct pump_chunk *early; /* bytes read before pump_start that go first */
     struct pump *run_next, *run_prev;
-    uint32_t moves; /* grows with each transfer, either way; wraps */
+    uint64_t bytes_up, bytes_down;
+    uint64_t moved_ms; /* the set's now_ms when it was started, or carried something last */
     bool is_started;
     bool in_run;
-    bool wants_space; /* space was empty: the far end will say */
-    bool in_over;     /* nothing more to carry up */
-    bool out_over;    /* nothing more to carry down: shut down, or the near end takes no more */
-    bool far_eof;
-    bool far_closing; /* we asked to close the far end; it is not gone yet */
-    bool far_gone;    /* as if it was closed by the peer: the ring may still run empty */
-    bool near_reset;  /* the near end failed */
-    bool out_failed;  /* a write failed: what comes down is thrown away */
+    bool wants_space;     /* space was empty: the far end will say */
+    bool in_over;         /* nothing more to carry up */
+    bool out_over;        /* nothing more to carry down: shut down, or the near end takes no more */
+    bool far_closing;     /* we asked to close the far end; it is not gone yet */
+    bool far_eof : 1;
+    bool far_gone : 1;    /* as if it was closed by the peer: the ring may still run empty */
+    bool near_reset : 1;  /* the near end failed */
+    bool out_failed : 1;  /* a write failed: what comes down is thrown away */
     /* A session's stream. Its descriptors are shared with others: they are closed, never shut down or reset.
      * Its far end is closed by its owner alone, who awaits the exit status; each direction ends by itself. */
-    bool is_session;
-    bool is_side; /* stderr: carries down alone, beside the pump of the same far end */
+    bool is_session : 1;
+    bool is_side : 1; /* stderr: carries down alone, beside the pump of the same far end */
 };
 
 void pump_set_init(struct pump_set *set, struct loop *loop, const struct pump_far *far, void *far_ctx,

@@ -2,16 +2,30 @@
  * remote.c - -R: the server listens, and each of its clients is connected to our target (RFC 4254 §7.2,
  * OpenSSH's PROTOCOL §2.4).
  */
+#include <stdlib.h>
+
 #include "forward/forwarder.h"
 
 struct remote_flow {
     struct flow flow;
     struct channel *requested; /* the server's open, not answered yet */
+    char *client;              /* see remote_listener_client */
 };
 
 static struct remote_flow *remote_of(struct flow *flow)
 {
     return (struct remote_flow *)flow;
+}
+
+static const char *remote_client(const struct flow *flow)
+{
+    const char *client = ((const struct remote_flow *)flow)->client;
+    return client ? client : "";
+}
+
+static void remote_wipe(struct flow *flow)
+{
+    free(remote_of(flow)->client);
 }
 
 static void remote_unreachable(struct flow *flow, const struct adit_error *why)
@@ -20,7 +34,7 @@ static void remote_unreachable(struct flow *flow, const struct adit_error *why)
     char target[FORWARDER_TARGET_CAP];
     forwarder_target(flow->forwarder, target);
     forwarder_log(flow->forwarder, SESSION_INFO, "no local service for %s: %s", target, why->text);
-    forwarder_stats(flow->forwarder)->local_refused++;
+    forwarder_count(flow->forwarder, FORWARDER_LOCAL_REFUSED);
     /* What our side looks like is none of the server's business: no reason in detail. */
     ssh_open_refuse(forwarder_ssh(flow->forwarder), rf->requested, 2, "the target does not answer");
     rf->requested = NULL;
@@ -36,6 +50,15 @@ static void remote_connected(struct flow *flow)
     flow_start(flow, ch);
 }
 
+static void remote_cut(struct flow *flow)
+{
+    struct remote_flow *rf = remote_of(flow);
+    if (rf->requested)
+        ssh_open_refuse(forwarder_ssh(flow->forwarder), rf->requested, 1, "the forward is over");
+    rf->requested = NULL;
+    flow_end(flow, true);
+}
+
 static void remote_on_open(struct forwarder *f, const struct ssh_event *ev)
 {
     struct flow *flow = flow_new(f, -1);
@@ -45,6 +68,7 @@ static void remote_on_open(struct forwarder *f, const struct ssh_event *ev)
         return;
     }
     remote_of(flow)->requested = ev->channel;
+    remote_of(flow)->client = remote_listener_client(f, ev);
     remote_listener_set_kind(flow);
     target_connect(flow, f->spec->host, f->spec->port, f->spec->path);
 }
@@ -65,4 +89,7 @@ const struct forwarder_ops forwarder_remote = {
     .flow_timer = target_on_timer,
     .flow_connected = remote_connected,
     .flow_unreachable = remote_unreachable,
+    .flow_cut = remote_cut,
+    .flow_client = remote_client,
+    .flow_wipe = remote_wipe,
 };

@@ -24,12 +24,23 @@ static struct remote_dynamic *remote_dynamic_of(struct flow *flow)
     return (struct remote_dynamic *)handshake_of(flow);
 }
 
-static void remote_dynamic_wipe(struct flow *flow)
+static void held_free(struct flow *flow)
 {
     struct remote_dynamic *h = remote_dynamic_of(flow);
     if (h)
         free(h->held);
-    handshake_free(flow);
+}
+
+static void remote_dynamic_wipe(struct flow *flow)
+{
+    held_free(flow);
+    handshake_wipe(flow);
+}
+
+static const char *remote_dynamic_client(const struct flow *flow)
+{
+    const char *client = ((const struct handshake_flow *)flow)->client;
+    return client ? client : "";
 }
 
 /* ---- Who may be connected to ---- */
@@ -85,7 +96,7 @@ static bool step_request(struct flow *flow)
     }
     forwarder_log(f, SESSION_INFO, "a remote SOCKS client may not connect to %s port %u (PermitRemoteOpen)",
                   r->host, r->port);
-    forwarder_stats(f)->denied++;
+    forwarder_count(f, FORWARDER_DENIED);
     socks_reply(&h->socks, SOCKS_NOT_ALLOWED);
     return true;
 }
@@ -98,7 +109,8 @@ static bool step_granted(struct flow *flow)
     flow_start(flow, flow->channel);
     pump_on_data(&flow->pump, span_make(h->held, h->held_len));
     pump_set_flush(flow->pump.set);
-    remote_dynamic_wipe(flow);
+    held_free(flow);
+    handshake_over(flow);
     if (has_eof)
         pump_on_eof(&flow->pump);
     return false;
@@ -165,7 +177,7 @@ static void remote_dynamic_unreachable(struct flow *flow, const struct adit_erro
     struct handshake *h = handshake_of(flow);
     forwarder_log(flow->forwarder, SESSION_INFO, "remote SOCKS request for %s port %u: %s",
                   h->socks.request.host, h->socks.request.port, why->text);
-    forwarder_stats(flow->forwarder)->local_refused++;
+    forwarder_count(flow->forwarder, FORWARDER_LOCAL_REFUSED);
     socks_reply(&h->socks, result_of(why));
     handshake_run(flow, &steps);
 }
@@ -182,6 +194,7 @@ static void remote_dynamic_on_open(struct forwarder *f, const struct ssh_event *
         return;
     }
     handshake_start(flow, &h->handshake);
+    ((struct handshake_flow *)flow)->client = remote_listener_client(f, ev);
     flow->channel = ev->channel;
     remote_listener_set_kind(flow);
     ssh_open_accept(forwarder_ssh(f), ev->channel, flow);
@@ -205,4 +218,6 @@ const struct forwarder_ops forwarder_remote_dynamic = {
     .flow_connected = remote_dynamic_connected,
     .flow_unreachable = remote_dynamic_unreachable,
     .flow_wipe = remote_dynamic_wipe,
+    .flow_target = handshake_target,
+    .flow_client = remote_dynamic_client,
 };

@@ -55,6 +55,16 @@ void remote_listener_begin(struct forwarder *f)
         remote_fail(f, ADIT_E_FORWARD, "too many requests wait");
 }
 
+/* It was removed meanwhile: what the server has just made is cancelled. */
+static void late_reply(struct forwarder *f, const struct ssh_event *ev)
+{
+    struct remote_listener *r = f->own;
+    r->is_up = ev->flag && ev->number <= UINT16_MAX;
+    r->port = (uint16_t)ev->number;
+    f->state = r->is_up ? FORWARDER_UP : FORWARDER_OVER;
+    remote_listener_stop(f);
+}
+
 static void port_is_up(struct forwarder *f, const struct ssh_event *ev)
 {
     struct remote_listener *r = f->own;
@@ -80,7 +90,9 @@ void remote_listener_on_reply(struct forwarder *f, const struct ssh_event *ev)
         forwarder_cancelled(f);
     if (f->state != FORWARDER_ASKED)
         return;
-    if (!ev->flag) {
+    if (f->is_leaving) {
+        late_reply(f, ev);
+    } else if (!ev->flag) {
         remote_fail(f, ADIT_E_FORWARD, "the server refused it");
     } else if (f->spec->bind_path) {
         r->is_up = true;
@@ -98,10 +110,11 @@ void remote_listener_stop(struct forwarder *f)
         return;
     bool is_asked = f->spec->bind_path ? ssh_streamlocal_forward_cancel(ssh, span_str(f->spec->bind_path), f)
                                        : ssh_forward_cancel(ssh, span_str(asked_address(f)), r->port, f);
-    /* Without memory for it the server's listener ends with the connection. */
+    /* Where it cannot be asked for now, the server's listener ends with the connection; or, of a session that
+     * goes on, when it is asked for again (forward_letters_sweep). */
     if (is_asked)
         f->state = FORWARDER_CANCELLING;
-    r->is_up = false;
+    r->is_up = !is_asked && f->is_leaving;
 }
 
 void remote_listener_free(struct forwarder *f)
@@ -137,7 +150,7 @@ int remote_listener_match(struct forwarder *f, const struct ssh_event *ev)
 {
     const struct remote_listener *r = f->own;
     bool is_path = span_is(ev->names, "forwarded-streamlocal@openssh.com");
-    if (!r || !r->is_up || is_path != (f->spec->bind_path != NULL))
+    if (!r || !r->is_up || f->is_leaving || is_path != (f->spec->bind_path != NULL))
         return 0;
     if (is_path)
         return span_is(ev->text, f->spec->bind_path) ? 2 : 0;
@@ -150,6 +163,16 @@ void remote_listener_set_kind(struct flow *flow)
 {
     flow_set_kind(flow, flow->forwarder->spec->bind_path ? SESSION_CHANNEL_FORWARDED_STREAMLOCAL
                                                          : SESSION_CHANNEL_FORWARDED_TCPIP);
+}
+
+char *remote_listener_client(struct forwarder *f, const struct ssh_event *ev)
+{
+    char host[SOCK_TEXT_CAP - 8], text[SOCK_TEXT_CAP];
+    if (!forwarder_config(f)->survives || f->spec->bind_path)
+        return NULL;
+    (void)adit_text_clean(host, sizeof host, ev->text2, false);
+    (void)adit_format(text, sizeof text, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, ev->number2);
+    return strdup(text);
 }
 
 void remote_listener_log(struct forwarder *f, const struct ssh_event *ev)

@@ -111,6 +111,8 @@ static void session_turn(struct session *s)
     if (s->probe.is_suspect)
         probe_look(s);
     survive_work(s);
+    if (s->has_leaving)
+        forward_letters_sweep(s);
     watch_budget(s);
     if (s->phase == PHASE_FAREWELL && s->conn.is_over && conn_flush(&s->conn) && !session_lingers(s) &&
         !s->is_asking) /* a question of a session that is open does not stop it: it may be out still */
@@ -224,7 +226,7 @@ static void session_free(struct session *s)
     adit_wipe(&s->question, sizeof s->question);
     proof_wipe(&s->proof);
     survive_wipe(s);
-    free(s->forwarders);
+    forwarders_wipe(s);
     free(s);
 }
 

@@ -112,6 +112,8 @@ struct session_forward {
      * for "localhost", "" or "*" for "" (all), else as given. */
     const char *bind;
     uint16_t bind_port;    /* 0: a free one; locally the same on both families */
+    bool bind_counts_up;   /* LOCAL, DYNAMIC, not with bind_port 0: where that port is busy the next one is
+                            * tried, up to 65535; the same on both families */
     const char *bind_path; /* not NULL: a Unix socket instead of bind and bind_port */
     const char *host;      /* the target, a name or a literal without brackets; NULL for dynamic */
     uint16_t port;
@@ -305,6 +307,7 @@ void session_answer(struct session_question *q);
 enum session_notice_kind {
     SESSION_CONNECTING,    /* text: address:port */
     SESSION_CONNECTED,     /* TCP is up; text: address:port */
+    SESSION_NEGOTIATED,    /* the first key exchange is done; algorithms */
     SESSION_AUTHENTICATED, /* text: the method */
     SESSION_BANNER,        /* text: cleaned, may hold newlines */
     SESSION_FORWARD_UP,    /* index, address_index, bound, bound_port, target. One for each address of a local
@@ -333,19 +336,22 @@ enum session_notice_kind {
     SESSION_SUSPECT, /* nothing came though something should have: half of probe_limit_ms after a probe, or a
                       * third of ServerAliveInterval after a keepalive (1.5 s at most; twice the round trip at
                       * least). Once; ALIVE or LOST follows */
+    SESSION_FORWARD_GONE, /* index: what session_forward_remove asked for is done. The letter is its sender's
+                           * again, and nothing of it is used any more */
 };
 
 /* Valid during the call. */
 struct session_notice {
     enum session_notice_kind kind;
     const char *text;
-    size_t index;         /* in config.forwards */
+    size_t index;         /* in config.forwards, or the one of a session_forward_letter */
     size_t address_index; /* 0: the first address of this forward (one line a forward: take this one) */
     const char *bound;    /* "127.0.0.1:8080", "[::1]:8080", "localhost:8080", "*:8080", "/run/sock" */
     uint16_t bound_port;
     const char *target; /* "10.0.0.5:443", "[2001:db8::1]:80", "/run/sock"; "-" for dynamic */
     size_t count;
     uint32_t number;
+    const struct ssh_algorithms *algorithms;
     const struct adit_error *error;
 };
 
@@ -377,13 +383,47 @@ struct session_stats {
     uint32_t rtt_us;   /* 0: not measured */
 };
 
+/* The same of one forward, since it is there: all its connections, those that have ended too. */
+struct session_forward_stats {
+    size_t index;                  /* as in its notices */
+    bool is_up;                    /* it listens: a local one on some of its addresses at least */
+    uint64_t bytes_up, bytes_down; /* payload, towards and from the server */
+    uint64_t opened;               /* connections whose channel was confirmed */
+    uint32_t open_now; /* connections that exist now, also those that are held, or not confirmed yet */
+    uint64_t refused, prohibited, timeout, resolve, open_failed, local_refused, denied, peer_reset;
+    uint64_t last_activity_ms; /* loop_now_ms: when the last byte went, or the last connection was opened; 0:
+                                * never */
+};
+
+enum { SESSION_TARGET_CAP = LIMIT_HOST + 16 };
+
+/* A connection that exists now. */
+struct session_connection_info {
+    uint64_t id;    /* never another one's in this session; below 2^53 */
+    size_t index;   /* its forward's */
+    char client[SOCK_TEXT_CAP];      /* "192.0.2.7:999"; of -R: as the server says it. Empty: not known */
+    char target[SESSION_TARGET_CAP]; /* "10.0.0.5:443"; "-": a SOCKS client has not named it yet */
+    uint64_t opened_ms;              /* loop_now_ms, when the client came */
+    uint64_t bytes_up, bytes_down;
+};
+
 /* A snapshot by letter: the session fills stats and posts mail (kind and owner as the caller set them) to
- * reply_to. The struct is the session's until then. Not after session_join began. */
+ * reply_to. The struct is the session's until then, with the rooms that it names. Not after session_join
+ * began. Clients' and targets' names beyond -L are known to a session that survives alone. */
 struct session_snapshot {
     struct mail request; /* the session's own */
     struct mail mail;
     struct mailbox *reply_to;
+    size_t only_index; /* forwards and connections of this one alone; SIZE_MAX: of all */
+    struct session_forward_stats *forwards; /* room for so many, NULL with 0 */
+    size_t forward_room;
+    struct session_connection_info *connections; /* the same */
+    size_t connection_room;
+    /* filled in */
     struct session_stats stats;
+    size_t forward_count, connection_count; /* that there are: perhaps more than there was room for */
+    uint64_t last_alive_ms; /* loop_now_ms: when something came from the server last, over any connection; 0:
+                             * never */
 };
 void session_snapshot(struct session *s, struct session_snapshot *snapshot);
 
@@ -415,7 +455,7 @@ void session_do(struct session *s, const struct session_command *command);
  * that was ordered before it. */
 
 /* After LOST or WANTED: a new connection, by this configuration. What belongs to the session stays as it was
- * at its start: the forwards, survives, what clients are held for, is_lazy, idle_exit_ms, buffer_budget,
+ * at its start: the forwards (with those that came since), survives, what clients are held for, is_lazy, idle_exit_ms, buffer_budget,
  * log_level, exit_on_forward_failure, and what is said of Unix sockets. The struct is copied; what it points
  * to must stay until the next LOST or the session's end. While there is a connection, or one is being made,
  * it does nothing but to close transport_fd. */
@@ -430,6 +470,26 @@ void session_unlisten(struct session *s);
  * remote ones of the connection if it has asked for them already. FORWARD_UP or FORWARD_FAILED comes for
  * each. */
 void session_retry_forwards(struct session *s);
+
+/* A forward that comes later than the configuration's, and may go again. */
+struct session_forward_letter {
+    struct mail added, removed;     /* the session's own, zero at first */
+    struct forwarder *forwarder;    /* the session's own */
+    struct session_forward forward; /* LOCAL, DYNAMIC or REMOTE; what it points to stays as long as this */
+    size_t index; /* the sender's number for it, in every notice: any but SIZE_MAX, those of config.forwards
+                   * and those of other letters that are out */
+};
+/* It is set up as one of config.forwards would be: a local one listens at once, whether there is a connection
+ * or not; a remote one is asked for now, if there is one, and with each that is made. FORWARD_UP,
+ * FORWARD_FAILED and REMOTE_PORT tell of it. It never ends the session (exit_on_forward_failure). The letter
+ * is the session's until FORWARD_GONE, or until session_join has returned. A session that does not survive,
+ * or another type: FORWARD_FAILED with ADIT_E_UNSUPPORTED. */
+void session_forward_add(struct session *s, struct session_forward_letter *letter);
+/* Once a letter, after session_forward_add, whatever became of it. Its listener is closed at once, its
+ * clients are reset, whether they were connected or held, and the remote one is cancelled. FORWARD_GONE
+ * follows when no port is held by it any more: for a remote one with the server's answer, or with the loss of
+ * the connection. A session that is about to end says it no more. */
+void session_forward_remove(struct session *s, struct session_forward_letter *letter);
 
 /* A probe now, besides those of probe_ms: ALIVE, or SUSPECT and LOST, as it turns out. Nothing without
  * probe_limit_ms, or while one is out. */

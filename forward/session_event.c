@@ -41,6 +41,13 @@ static void warn_weak_crypto(struct session *s)
         session_log(s, SESSION_INFO, "%s", lines[i]);
 }
 
+static void notify_algorithms(struct session *s)
+{
+    struct ssh_algorithms a = ssh_algorithms(s->conn.ssh);
+    struct session_notice n = {.kind = SESSION_NEGOTIATED, .algorithms = &a};
+    session_notify(s, &n);
+}
+
 static void on_kex_done(struct session *s)
 {
     bool is_first = ssh_rekey_count(s->conn.ssh) == 0;
@@ -49,6 +56,8 @@ static void on_kex_done(struct session *s)
     /* Ours went out before the peer's was taken, which is when the machine says that the exchange is done. */
     session_log(s, SESSION_DEBUG1, "SSH2_MSG_NEWKEYS sent");
     session_log(s, SESSION_DEBUG1, "SSH2_MSG_NEWKEYS received");
+    if (is_first)
+        notify_algorithms(s);
     if (s->config.warn_weak_crypto && is_first && !ssh_algorithms(s->conn.ssh).is_post_quantum)
         warn_weak_crypto(s);
 }

@@ -59,16 +59,6 @@ static void on_answer(struct session *s)
         session_finish(s, NULL);
 }
 
-static void on_snapshot(struct session *s, struct session_snapshot *snapshot)
-{
-    s->stats.bytes_up = s->pumps.bytes_up;
-    s->stats.bytes_down = s->pumps.bytes_down;
-    s->stats.buffered = s->pumps.buffered;
-    s->stats.rtt_us = s->conn.ssh ? ssh_rtt_us(s->conn.ssh) : 0;
-    snapshot->stats = s->stats;
-    mailbox_post(snapshot->reply_to, &snapshot->mail);
-}
-
 static void on_forwarder_resolved(struct mail *m)
 {
     struct forwarder *f = m->owner;
@@ -87,9 +77,9 @@ static void command_execute(struct session *s, const struct session_command *c)
         ssh_rekey(s->conn.ssh);
     if (c->kind == SESSION_DO_STOP_LISTENING)
         forwarders_stop(s);
-    for (size_t i = 0; i < s->forwarder_count; i++)
-        if (s->forwarders[i].ops->on_command && !s->forwarders[i].guest)
-            s->forwarders[i].ops->on_command(&s->forwarders[i], c);
+    for (struct forwarder *f = s->forwarders; f; f = f->next)
+        if (f->ops->on_command && !f->guest)
+            f->ops->on_command(f, c);
 }
 
 static void on_command(struct session *s, struct mail *m)
@@ -109,7 +99,13 @@ static void on_mail(struct session *s, struct mail *m)
         session_on_stop(s, m == &s->stop_mail[1]);
         return;
     case SESSION_MAIL_SNAPSHOT:
-        on_snapshot(s, m->owner);
+        session_take_snapshot(s, m->owner);
+        return;
+    case SESSION_MAIL_FORWARD_ADDED:
+        forward_letter_added(s, m->owner);
+        return;
+    case SESSION_MAIL_FORWARD_REMOVED:
+        forward_letter_removed(s, m->owner);
         return;
     case SESSION_MAIL_RESOLVED:
         if (s->phase == PHASE_CONNECTING)
@@ -153,7 +149,7 @@ void session_mail_drop(struct session *s)
     struct mail *m;
     while ((m = mailbox_take(&s->box)))
         if (m->kind == SESSION_MAIL_SNAPSHOT)
-            on_snapshot(s, m->owner);
+            session_take_snapshot(s, m->owner);
         else if (m->kind == SESSION_MAIL_COMMAND)
             letter_drop(m->owner);
         else if (m->kind == SESSION_MAIL_CONNECT)

@@ -10,11 +10,9 @@ void session_begin_forwarders(struct session *s)
     if (s->phase >= PHASE_AUTH)
         return;
     s->phase = PHASE_AUTH;
-    for (size_t i = 0; i < s->forwarder_count && s->phase == PHASE_AUTH; i++) {
-        struct forwarder *f = &s->forwarders[i];
-        if (f->state != FORWARDER_FAILED && f->ops->begin)
+    for (struct forwarder *f = s->forwarders; f && s->phase == PHASE_AUTH; f = f->next)
+        if (f->state != FORWARDER_FAILED && f->ops->begin && !f->is_leaving)
             f->ops->begin(f);
-    }
 }
 
 /* What takes over this connection cannot run a command with it then. Only OpenSSH knows the request. */
@@ -39,8 +37,8 @@ void session_plan_no_more(struct session *s)
 static void tell_forwards_done(struct session *s)
 {
     struct session_notice n = {.kind = SESSION_ALL_FORWARDS_DONE};
-    for (size_t i = 0; i < s->forwarder_count; i++)
-        n.count += s->forwarders[i].state == FORWARDER_FAILED;
+    for (const struct forwarder *f = s->forwarders; f; f = f->next)
+        n.count += f->state == FORWARDER_FAILED;
     s->forwards_are_told = true;
     session_notify(s, &n);
     if (n.count == s->config.forward_count && !s->config.keep_open) {
@@ -111,7 +109,7 @@ void session_on_stop(struct session *s, bool at_once)
 void session_progress(struct session *s)
 {
     if (s->phase == PHASE_OPEN && !s->forwards_are_told && !forwarders_any(s, FORWARDER_ASKED) &&
-        !forwarders_any(s, FORWARDER_READY))
+        !forwarders_any(s, FORWARDER_READY) && !forwarders_any(s, FORWARDER_BINDING))
         tell_forwards_done(s);
     if (s->control)
         control_progress(s->control);

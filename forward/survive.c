@@ -78,6 +78,7 @@ void survive_work(struct session *s)
     if (s->phase != PHASE_DOWN || !s->conn.is_over || s->is_asking)
         return;
     (void)conn_flush(&s->conn);
+    s->heard_ms = session_heard_ms(s);
     conn_wipe(&s->conn);
     conn_init(&s->conn, s);
     proof_wipe(&s->proof);
@@ -93,17 +94,11 @@ void survive_work(struct session *s)
 
 /* ---- Its start, and a lazy one's end ---- */
 
-/* The others are bound to one connection: what was said in it cannot be said again. */
-static bool is_repeatable(enum session_forward_type type)
-{
-    return type == SESSION_FORWARD_LOCAL || type == SESSION_FORWARD_DYNAMIC ||
-           type == SESSION_FORWARD_REMOTE || type == SESSION_FORWARD_AGENT;
-}
-
+/* What was said in one connection cannot be said again. */
 bool survive_can(const struct session_config *config)
 {
     for (size_t i = 0; i < config->forward_count && config->survives; i++)
-        if (!is_repeatable(config->forwards[i].type))
+        if (!forwarders_can_repeat(config->forwards[i].type))
             return false;
     return true;
 }
