@@ -28,11 +28,11 @@ struct flow {
     struct flow *next, *prev; /* all flows of the forwarder */
     struct channel *channel;  /* from its opening to its end */
     struct target *target;    /* while its near end is being connected (target.c) */
-    uint64_t id;     /* grows within a session; of loop_now_ms when it came: FLOW_ID_SHIFT */
-    uint8_t kind;    /* enum session_channel_kind */
-    bool is_opening; /* asked for, neither confirmed nor refused yet */
-    bool is_dead;    /* ended from here; it waits only for the channel's end */
-    bool is_held;    /* its channel is asked for when there is a connection (held.c) */
+    uint64_t id;              /* grows within a session; of loop_now_ms when it came: FLOW_ID_SHIFT */
+    uint8_t kind;             /* enum session_channel_kind */
+    bool is_opening;          /* asked for, neither confirmed nor refused yet */
+    bool is_dead;             /* ended from here; it waits only for the channel's end */
+    bool is_held;             /* its channel is asked for when there is a connection (held.c) */
 };
 enum { FLOW_ID_SHIFT = 12 }; /* a JSON number holds it for 69 years */
 
@@ -69,8 +69,8 @@ struct forwarder {
     void *own;           /* the plug-in's */
     struct guest *guest; /* guest.h's: somebody else asked for it; NULL: the configuration or a letter did */
     struct session_forward_letter *letter; /* came by this; NULL: did not, or GONE was said of it */
-    bool is_cancelled; /* stopped at the wish of a client of the control socket */
-    bool is_leaving;   /* removed: listens no more, and its flows are ended. Freed when they are gone */
+    bool is_cancelled;                     /* stopped at the wish of a client of the control socket */
+    bool is_leaving; /* removed: listens no more, and its flows are ended. Freed when they are gone */
     /* Of what is over; flows that are there have theirs in their pumps. The index is not kept here. */
     struct session_forward_stats stats;
 };
@@ -125,7 +125,7 @@ struct forwarder_ops {
      * do with that. */
     void (*flow_release)(struct flow *flow);
     void (*flow_expired)(struct flow *flow); /* it is held no longer. NULL: flow_end with a reset */
-    void (*flow_cut)(struct flow *flow); /* its forward is removed. NULL: the same */
+    void (*flow_cut)(struct flow *flow);     /* its forward is removed. NULL: the same */
     /* Its channel was refused; NULL: flow_end. The session has logged and counted it. */
     void (*flow_refused)(struct flow *flow, uint32_t reason, struct span text);
     /* A channel event that flow.c does nothing about: REPLY, EXIT, REQUEST (already answered). NULL: passed
@@ -134,8 +134,7 @@ struct forwarder_ops {
     /* Of what goes up. NULL: it always may. False: not now; call pump_on_space once it may. */
     bool (*flow_may_send)(struct flow *flow);
     void (*flow_sent)(struct flow *flow, size_t n); /* 0: nothing was there to be sent after all */
-    void (*flow_target)(const struct flow *flow,
-                        char out[FORWARDER_TARGET_CAP]); /* NULL: forwarder_target */
+    void (*flow_target)(const struct flow *flow, char out[FORWARDER_TARGET_CAP]); /* NULL: forwarder_target */
     /* Who it comes from, "" when that is not known. NULL: whoever is at the other end of its near end. */
     const char *(*flow_client)(const struct flow *flow);
     /* Of a session's (pump.is_session): stderr's, which is started, fed and ended with its pump. NULL: it is

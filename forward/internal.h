@@ -193,8 +193,8 @@ void forward_letters_sweep(struct session *s);
 bool forwarders_make(struct session *s, const struct session_config *config); /* false: no memory */
 /* Behind the others, as READY. spec must stay until forwarders_delete. NULL: no memory. */
 struct forwarder *forwarders_new(struct session *s, const struct session_forward *spec);
-void forwarders_delete(struct forwarder *f);             /* one of those, with what is its own */
-extern const struct forwarder_ops forwarder_none;        /* of one that cannot be: nothing happens to it */
+void forwarders_delete(struct forwarder *f);                /* one of those, with what is its own */
+extern const struct forwarder_ops forwarder_none;           /* of one that cannot be: nothing happens to it */
 bool forwarders_can_repeat(enum session_forward_type type); /* with another connection */
 void forwarders_bind(struct session *s);
 bool forwarders_any(const struct session *s, enum forwarder_state state);
@@ -205,8 +205,8 @@ void forwarders_lose_connection(
     struct session *s); /* its flows end; the forwards begin again with the next */
 void forwarders_unlisten(struct session *s);
 void forwarders_retry(struct session *s);
-void forwarders_free(struct session *s);  /* what is their own */
-void forwarders_wipe(struct session *s);  /* themselves */
+void forwarders_free(struct session *s);                                           /* what is their own */
+void forwarders_wipe(struct session *s);                                           /* themselves */
 struct forwarder *forwarders_match(struct session *s, const struct ssh_event *ev); /* NULL: nobody's */
 struct forwarder *forwarders_agent(struct session *s);                             /* NULL: there is none */
 

@@ -104,14 +104,14 @@ struct pump {
     uint64_t moved_ms; /* the set's now_ms when it was started, or carried something last */
     bool is_started;
     bool in_run;
-    bool wants_space;     /* space was empty: the far end will say */
-    bool in_over;         /* nothing more to carry up */
-    bool out_over;        /* nothing more to carry down: shut down, or the near end takes no more */
-    bool far_closing;     /* we asked to close the far end; it is not gone yet */
+    bool wants_space; /* space was empty: the far end will say */
+    bool in_over;     /* nothing more to carry up */
+    bool out_over;    /* nothing more to carry down: shut down, or the near end takes no more */
+    bool far_closing; /* we asked to close the far end; it is not gone yet */
     bool far_eof : 1;
-    bool far_gone : 1;    /* as if it was closed by the peer: the ring may still run empty */
-    bool near_reset : 1;  /* the near end failed */
-    bool out_failed : 1;  /* a write failed: what comes down is thrown away */
+    bool far_gone : 1;   /* as if it was closed by the peer: the ring may still run empty */
+    bool near_reset : 1; /* the near end failed */
+    bool out_failed : 1; /* a write failed: what comes down is thrown away */
     /* A session's stream. Its descriptors are shared with others: they are closed, never shut down or reset.
      * Its far end is closed by its owner alone, who awaits the exit status; each direction ends by itself. */
     bool is_session : 1;

@@ -399,8 +399,8 @@ enum { SESSION_TARGET_CAP = LIMIT_HOST + 16 };
 
 /* A connection that exists now. */
 struct session_connection_info {
-    uint64_t id;    /* never another one's in this session; below 2^53 */
-    size_t index;   /* its forward's */
+    uint64_t id;                     /* never another one's in this session; below 2^53 */
+    size_t index;                    /* its forward's */
     char client[SOCK_TEXT_CAP];      /* "192.0.2.7:999"; of -R: as the server says it. Empty: not known */
     char target[SESSION_TARGET_CAP]; /* "10.0.0.5:443"; "-": a SOCKS client has not named it yet */
     uint64_t opened_ms;              /* loop_now_ms, when the client came */
@@ -414,7 +414,7 @@ struct session_snapshot {
     struct mail request; /* the session's own */
     struct mail mail;
     struct mailbox *reply_to;
-    size_t only_index; /* forwards and connections of this one alone; SIZE_MAX: of all */
+    size_t only_index;                      /* forwards and connections of this one alone; SIZE_MAX: of all */
     struct session_forward_stats *forwards; /* room for so many, NULL with 0 */
     size_t forward_room;
     struct session_connection_info *connections; /* the same */
@@ -455,10 +455,10 @@ void session_do(struct session *s, const struct session_command *command);
  * that was ordered before it. */
 
 /* After LOST or WANTED: a new connection, by this configuration. What belongs to the session stays as it was
- * at its start: the forwards (with those that came since), survives, what clients are held for, is_lazy, idle_exit_ms, buffer_budget,
- * log_level, exit_on_forward_failure, and what is said of Unix sockets. The struct is copied; what it points
- * to must stay until the next LOST or the session's end. While there is a connection, or one is being made,
- * it does nothing but to close transport_fd. */
+ * at its start: the forwards (with those that came since), survives, what clients are held for, is_lazy,
+ * idle_exit_ms, buffer_budget, log_level, exit_on_forward_failure, and what is said of Unix sockets. The
+ * struct is copied; what it points to must stay until the next LOST or the session's end. While there is a
+ * connection, or one is being made, it does nothing but to close transport_fd. */
 void session_connect(struct session *s, const struct session_config *config);
 /* The connection, or the try to make one, is given up at once: LOST follows with ADIT_E_CLOSED and why
  * (copied). Nothing while there is none and none is about to be made. */

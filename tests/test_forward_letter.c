@@ -615,7 +615,8 @@ static void test_remote(void **state)
     close(listener);
 }
 
-/* The server's client is refused when its target was not reached yet: here a Unix socket whose backlog is full.
+/* The server's client is refused when its target was not reached yet: here a Unix socket whose backlog is
+ * full.
  */
 static void test_remote_connecting(void **state)
 {
