@@ -98,12 +98,14 @@ void shell_on_snapshot(struct shell *s)
     print(text);
 }
 
-/* As ssh: no new forwarded connections, and an end of input for the session; those that are there go on. */
+/* As ssh: no new forwarded connections, and an end of input for the session, which what reads a terminal there
+ * learns from the letter alone; those that are there go on. */
 static enum shell_wish background(struct shell *s)
 {
     print_typed(s, "&", " [backgrounded]");
     hold_give();
-    (void)shell_flush(s);
+    if (shell_flush(s) && s->exec.wants_pty)
+        (void)!write(s->pipe[1], "\004", 1);
     shell_end_input(s);
     shell_tell(s, SESSION_DO_STOP_LISTENING);
     return SHELL_LEAVES;

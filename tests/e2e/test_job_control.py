@@ -72,7 +72,7 @@ def test_continued_before_it_stopped(shell, sshd):
 @pytest.mark.quick
 def test_background(kit, screen, sshd, service):
     """~&: the local shell has its prompt again, what is forwarded goes on, nothing new is, and the process ends with the
-    last of it."""
+    last of it, for the server's shell is told of an end of input in a terminal's way."""
     echo = service(traffic.echo)
     port = traffic.free_port()
     s = local_shell(kit, screen)
@@ -80,7 +80,7 @@ def test_background(kit, screen, sshd, service):
     with socket.create_connection(("127.0.0.1", port), 10) as c:
         c.sendall(b"a")
         assert c.recv(1) == b"a"
-        s.type("exec sleep 1\r~&")
+        s.type("\r~&")
         s.wait(r"~& \[backgrounded\]")
         said(s, "echo status=$?", "status=0")
         assert s.settings() == s.before
