@@ -131,7 +131,6 @@ static const struct handshake_ops steps = {step_send, step_feed, step_request, s
 
 static void dynamic_accepted(struct forwarder *f, int fd, const struct sock_addr *peer)
 {
-    const struct session_access *access = f->spec->access;
     struct flow *flow = flow_new(f, fd);
     struct dynamic *h = flow ? calloc(1, sizeof *h) : NULL;
     if (!h) {
@@ -141,8 +140,6 @@ static void dynamic_accepted(struct forwarder *f, int fd, const struct sock_addr
     }
     flow_origin_of(&h->origin, peer);
     handshake_start(flow, &h->handshake);
-    if (access)
-        socks_restrict(&h->handshake.socks, access->socks_user, access->socks_password, access->http_connect);
 }
 
 static void dynamic_ready(struct flow *flow, struct loop_fd *fd)

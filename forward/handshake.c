@@ -12,8 +12,11 @@ struct handshake *handshake_of(const struct flow *flow)
 
 void handshake_start(struct flow *flow, struct handshake *h)
 {
+    const struct session_access *access = flow->forwarder->spec->access;
     ((struct handshake_flow *)flow)->handshake = h;
     socks_init(&h->socks);
+    if (access)
+        socks_restrict(&h->socks, access->socks_user, access->socks_password, access->http_connect);
     loop_timer_init(&h->timer, SESSION_TIMER_FLOW, flow);
     loop_timer_set(forwarder_loop(flow->forwarder), &h->timer, loop_now_ms() + HANDSHAKE_MS);
 }

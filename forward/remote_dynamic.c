@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "forward/access.h"
 #include "forward/handshake.h"
 #include "socks5/reply.h"
 
@@ -76,6 +77,7 @@ static bool step_feed(struct flow *flow)
         ssh_chan_consumed(forwarder_ssh(flow->forwarder), flow->channel, n, true);
         h->held_len -= n;
         memmove(h->held, h->held + n, h->held_len);
+        adit_wipe(h->held + h->held_len, n); /* it may have been a password */
         return true;
     }
     if (h->has_eof)
@@ -90,12 +92,12 @@ static bool step_request(struct flow *flow)
     const struct socks_request *r = &h->socks.request;
     forwarder_log(f, SESSION_DEBUG1, "channel %u: SOCKS request for %s port %u", ssh_chan_id(flow->channel),
                   r->host, r->port);
-    if (is_permitted(forwarder_config(f), r)) {
+    if (is_permitted(forwarder_config(f), r) && access_may_reach(f->spec->access, r->host, r->port)) {
         target_connect(flow, r->host, r->port, NULL);
         return false;
     }
-    forwarder_log(f, SESSION_INFO, "a remote SOCKS client may not connect to %s port %u (PermitRemoteOpen)",
-                  r->host, r->port);
+    forwarder_log(f, SESSION_INFO, "a remote SOCKS client may not connect to %s port %u (%s)", r->host,
+                  r->port, is_permitted(forwarder_config(f), r) ? "Destinations" : "PermitRemoteOpen");
     forwarder_count(f, FORWARDER_DENIED);
     socks_reply(&h->socks, SOCKS_NOT_ALLOWED);
     return true;

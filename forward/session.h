@@ -90,7 +90,7 @@ struct session_access {
     const struct session_net *allow; /* of LOCAL and DYNAMIC: others are reset, and nothing of them is read. A
                                       * client of a Unix socket is in no network */
     size_t allow_count;              /* 0: everybody */
-    /* Of DYNAMIC alone. */
+    /* Of DYNAMIC, and of REMOTE without a target. */
     const char *socks_user;     /* RFC 1929, and Basic of HTTP; NULL: nobody is asked who he is. At most 255
                                  * bytes each, no colon in the user. SOCKS 4 is refused where there is one */
     const char *socks_password; /* NULL with a user: nobody passes */
@@ -122,7 +122,7 @@ struct session_forward {
     const struct session_exec *exec;       /* EXEC's */
     const struct session_control *control; /* CONTROL's */
     int *fds; /* STDIO: two descriptors, taken, instead of the configuration's; NULL: those */
-    const struct session_access *access; /* LOCAL's and DYNAMIC's; NULL: everybody may use it for all */
+    const struct session_access *access; /* NULL: everybody may use it for all */
 };
 
 /* What a client of a remote SOCKS server may be connected to. */

@@ -171,7 +171,8 @@ struct fixture {
     pthread_cond_t changed;
     uint16_t port[FORWARDS];
     bool is_done, is_ended;
-    unsigned said_denied; /* lines at VERBOSE */
+    unsigned said_denied;         /* lines at VERBOSE */
+    atomic_uint said_destination; /* of a client at the server */
 };
 
 static void on_ask(void *ctx, struct session_question *q)
@@ -203,6 +204,8 @@ static void on_log(void *ctx, enum session_level level, const char *line)
     static const char *const words[] = {" is not allowed here", " was refused: ", " may not connect to "};
     struct fixture *f = ctx;
     must(!strstr(line, "pa55") && !strstr(line, "dTpw"));
+    if (strstr(line, "(Destinations)"))
+        atomic_fetch_add(&f->said_destination, 1);
     pthread_mutex_lock(&f->lock);
     for (size_t i = 0; i < ADIT_COUNT(words); i++)
         f->said_denied += strstr(line, words[i]) && level == SESSION_VERBOSE && strstr(line, "127.0.0.1");
@@ -265,7 +268,7 @@ static void start(struct fixture *f, size_t count, const enum session_forward_ty
         f->forwards[i] = (struct session_forward){.type = types[i],
                                                   .bind = "127.0.0.1",
                                                   .host = types[i] == SESSION_FORWARD_LOCAL ? "echo" : NULL,
-                                                  .port = 7,
+                                                  .port = types[i] == SESSION_FORWARD_LOCAL ? 7 : 0,
                                                   .access = &f->access[i]};
     f->config.forward_count = count;
     assert_int_equal(session_start(&f->session, &f->config, &ops, &err), ADIT_E_OK);
@@ -276,7 +279,7 @@ static void start(struct fixture *f, size_t count, const enum session_forward_ty
     assert_true(f->is_done);
 }
 
-static void stop(struct fixture *f, uint64_t denied)
+static void stop(struct fixture *f, uint64_t denied, unsigned said)
 {
     struct session_stats stats;
     struct adit_error err = {ADIT_E_OK, ""};
@@ -284,7 +287,7 @@ static void stop(struct fixture *f, uint64_t denied)
     assert_int_equal(session_join(f->session, &err, &stats), ADIT_E_OK);
     f->session = NULL;
     assert_int_equal(stats.denied, denied);
-    assert_int_equal(f->said_denied, denied);
+    assert_int_equal(f->said_denied, said);
     assert_int_equal(stats.open_now, 0);
 }
 
@@ -308,7 +311,7 @@ static void test_client_is_reset(void **state)
     for (size_t i = 0; i < 2; i++)
         check_reset(dial(AF_INET, f->port[i]));
     check_echo(dial(AF_INET, f->port[2]), 1000);
-    stop(f, 2);
+    stop(f, 2, 2);
     assert_int_equal(atomic_load(&f->server.opens), 1);
 }
 
@@ -357,7 +360,7 @@ static void test_user(void **state)
     TALK(f->port[0], "\5\1\2\1\1u\4pa56", "\5\2\1\1", false);
     TALK(f->port[0], "\5\1\0", "\5\xff", false);
     TALK(f->port[0], "\4\1\0\7\0\0\0\1u\0echo\0", "\0\x5b\0\0\0\0\0\0", false);
-    stop(f, 6);
+    stop(f, 6, 6);
     assert_int_equal(atomic_load(&f->server.opens), 2);
 }
 
@@ -378,7 +381,7 @@ static void test_http(void **state)
     TALK(f->port[1], "CONNECT echo:7 HTTP/1.1\r\nProxy-Authorization: Basic dTpwYTU2\r\n\r\n", HTTP_407,
          false);
     TALK(f->port[1], "CONNECT echo:7 HTTP/1.1\r\n\r\n", HTTP_407, false);
-    stop(f, 2);
+    stop(f, 2, 2);
 }
 
 static void test_http_is_off(void **state)
@@ -387,7 +390,7 @@ static void test_http_is_off(void **state)
     static const enum session_forward_type types[] = {SESSION_FORWARD_DYNAMIC};
     start(f, 1, types);
     check_talk(f->port[0], (struct span)SPAN_LIT("C"), 1, (struct span)SPAN_LIT(""), false);
-    stop(f, 0);
+    stop(f, 0, 0);
     assert_int_equal(atomic_load(&f->server.opens), 0);
 }
 
@@ -407,8 +410,43 @@ static void test_destination_is_refused(void **state)
     TALK(f->port[0], "CONNECT echo:7 HTTP/1.1\r\n\r\n", HTTP_OK, true);
     TALK(f->port[0], "CONNECT source:7 HTTP/1.1\r\n\r\n", "HTTP/1.1 403 Forbidden\r\n" HTTP_END, false);
     check_echo(dial(AF_INET, f->port[1]), 1000);
-    stop(f, 6);
+    stop(f, 6, 6);
     assert_int_equal(atomic_load(&f->server.opens), 5);
+}
+
+/* A client of the server's listener, who has said this before he was answered. */
+static void remote_client(struct fixture *f, const char *said, size_t n)
+{
+    unsigned over = atomic_load(&f->server.closes);
+    f->server.greeting = said;
+    f->server.greeting_n = n;
+    atomic_store(&f->server.open_remote, true);
+    while (atomic_load(&f->server.closes) == over)
+        usleep(1000);
+}
+
+static void test_remote(void **state)
+{
+    struct fixture *f = *state;
+    static const enum session_forward_type types[] = {SESSION_FORWARD_REMOTE};
+    static const char nobody[] = "\5\1\0", wrong[] = "\5\1\2\1\1u\4pa56",
+                      right[] = "\5\1\2\1\1u\4pa55\5\1\0\1\x7f\0\0\1\0\7",
+                      http[] = "CONNECT h:7 HTTP/1.1\r\nProxy-Authorization: Basic dTpwYTU1\r\n\r\n";
+    static const char *const destinations[] = {"*:8"};
+    f->access[0] = (struct session_access){.socks_user = "u",
+                                           .socks_password = "pa55",
+                                           .destinations = destinations,
+                                           .destination_count = 1,
+                                           .http_connect = true};
+    start(f, 1, types);
+    remote_client(f, nobody, sizeof nobody - 1);
+    remote_client(f, wrong, sizeof wrong - 1);
+    assert_int_equal(f->said_destination, 0);
+    remote_client(f, right, sizeof right - 1);
+    assert_int_equal(f->said_destination, 1);
+    remote_client(f, http, sizeof http - 1);
+    assert_int_equal(f->said_destination, 2);
+    stop(f, 4, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -427,6 +465,7 @@ int main(void)
         TEST(test_http),
         TEST(test_http_is_off),
         TEST(test_destination_is_refused),
+        TEST(test_remote),
     };
     (void)signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
