@@ -64,6 +64,11 @@ static bool split(const char *text, struct span *host, struct span *port)
     return host->n > 0 && port->n > 0;
 }
 
+static bool is_in(const char *set, uint8_t c)
+{
+    return c != 0 && strchr(set, c);
+}
+
 static uint8_t lower(char c)
 {
     return (uint8_t)(c >= 'A' && c <= 'Z' ? c + 32 : c);
@@ -98,7 +103,7 @@ static bool is_of_ipv4(struct span pattern)
 {
     bool has_digit = false;
     for (size_t i = 0; i < pattern.n; i++) {
-        if (!memchr("0123456789.*?", pattern.p[i], 13))
+        if (!is_in("0123456789.*?", pattern.p[i]))
             return false;
         has_digit |= pattern.p[i] >= '0' && pattern.p[i] <= '9';
     }
@@ -135,7 +140,7 @@ static bool is_port(struct span text)
     uint32_t number = 0;
     bool is_pattern = false;
     for (size_t i = 0; i < text.n; i++) {
-        if (text.n > 5 || !memchr("0123456789*?", text.p[i], 12))
+        if (text.n > 5 || !is_in("0123456789*?", text.p[i]))
             return false;
         is_pattern |= text.p[i] == '*' || text.p[i] == '?';
         number = 10 * number + text.p[i] - '0';

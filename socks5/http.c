@@ -14,6 +14,11 @@ static bool is_digit(uint8_t c)
     return c >= '0' && c <= '9';
 }
 
+static bool is_in(const char *set, uint8_t c)
+{
+    return c != 0 && strchr(set, c);
+}
+
 /* word: in small letters. */
 static bool is_word(struct span text, const char *word)
 {
@@ -72,7 +77,7 @@ static bool address_parse(struct http *h, struct span text)
     h->is_address = true;
     h->host = span_sub(text, 1, text.n - 2);
     for (size_t i = 0; i < h->host.n; i++)
-        if (!memchr("0123456789abcdefABCDEF:.", h->host.p[i], 24))
+        if (!is_in("0123456789abcdefABCDEF:.", h->host.p[i]))
             return false;
     return find(h->host, ':') < h->host.n;
 }
@@ -84,7 +89,7 @@ static bool host_parse(struct http *h, struct span text)
     h->is_address = false;
     h->host = text;
     for (size_t i = 0; i < text.n; i++)
-        if (memchr(":/@[]?#", text.p[i], 7))
+        if (is_in(":/@[]?#", text.p[i]))
             return false;
     return true;
 }
