@@ -330,15 +330,22 @@ static void check_free(uint16_t port)
     }
 }
 
-/* Of an address that nobody else uses. */
-static const char *const own_address = "127.7.7.7";
+/* A loopback address that no other process uses. */
+static const char *own_address(void)
+{
+    static char text[20];
+    unsigned pid = (unsigned)getpid();
+    (void)adit_format(text, sizeof text, "127.%u.%u.%u", 64 + (pid >> 16) % 64, (pid >> 8) % 256, pid % 256);
+    return text;
+}
 
+/* One of it. */
 static int take_port(uint16_t *port)
 {
     struct sock_addr a;
     struct adit_error err = {ADIT_E_OK, ""};
     int fd = -1;
-    assert_true(sock_addr_parse(&a, own_address, *port));
+    assert_true(sock_addr_parse(&a, own_address(), *port));
     assert_int_equal(sock_listen(&fd, &a, NULL, &err), ADIT_E_OK);
     assert_true(sock_local(fd, &a));
     *port = sock_addr_port(&a);
@@ -705,7 +712,7 @@ static void test_busy(void **state)
     uint16_t port = 0;
     int taken = take_port(&port);
     struct session_forward_letter a = local(LOCAL, "echo");
-    a.forward.bind = own_address;
+    a.forward.bind = own_address();
     a.forward.bind_port = port;
     f->config.exit_on_forward_failure = true; /* is about the configuration's */
     start(f);
@@ -761,7 +768,7 @@ static void test_counts_to_the_end(void **state)
     uint16_t port = UINT16_MAX;
     int taken = take_port(&port);
     struct session_forward_letter letter = local(LOCAL, "echo");
-    letter.forward.bind = own_address;
+    letter.forward.bind = own_address();
     letter.forward.bind_port = UINT16_MAX;
     letter.forward.bind_counts_up = true;
     start(f);

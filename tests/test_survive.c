@@ -84,7 +84,8 @@ static void on_notify(void *ctx, const struct session_notice *n)
         f->suspect++;
         break;
     case SESSION_FORWARD_UP:
-        f->port[n->index] = n->bound_port;
+        if (n->address_index == 0) /* the other family's is the same, and may be read by now */
+            f->port[n->index] = n->bound_port;
         f->ups[n->index]++;
         break;
     case SESSION_FORWARD_FAILED:
