@@ -1,0 +1,79 @@
+#include "daemon/buffer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_CAP = 256 };
+
+void buffer_wipe(struct buffer *b)
+{
+    free(b->p);
+    memset(b, 0, sizeof *b);
+}
+
+void buffer_clear(struct buffer *b)
+{
+    b->len = 0;
+    if (b->p)
+        b->p[0] = 0;
+}
+
+/* Room for n more bytes and the zero. */
+static bool buffer_reserve(struct buffer *b, size_t n)
+{
+    size_t cap = b->cap ? b->cap : FIRST_CAP;
+    char *p;
+
+    if (b->is_failed || n >= SIZE_MAX / 2 - b->len) {
+        b->is_failed = true;
+        return false;
+    }
+    if (b->cap > b->len + n)
+        return true;
+    while (cap <= b->len + n)
+        cap *= 2;
+    p = realloc(b->p, cap);
+    if (!p) {
+        b->is_failed = true;
+        return false;
+    }
+    b->p = p;
+    b->cap = cap;
+    return true;
+}
+
+void buffer_add(struct buffer *b, struct span bytes)
+{
+    if (!buffer_reserve(b, bytes.n))
+        return;
+    if (bytes.n)
+        memcpy(b->p + b->len, bytes.p, bytes.n);
+    b->len += bytes.n;
+    b->p[b->len] = 0;
+}
+
+void buffer_text(struct buffer *b, const char *text)
+{
+    buffer_add(b, span_str(text));
+}
+
+void buffer_format(struct buffer *b, const char *fmt, ...)
+{
+    va_list ap;
+    int n;
+
+    va_start(ap, fmt);
+    n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    if (n < 0) {
+        b->is_failed = true;
+        return;
+    }
+    if (!buffer_reserve(b, (size_t)n))
+        return;
+    va_start(ap, fmt);
+    vsnprintf(b->p + b->len, (size_t)n + 1, fmt, ap);
+    va_end(ap);
+    b->len += (size_t)n;
+}

@@ -1,0 +1,101 @@
+/*
+ * httpd_internal.h - what the files httpd*.c share.
+ */
+#ifndef DAEMON_HTTPD_INTERNAL_H
+#define DAEMON_HTTPD_INTERNAL_H
+
+#include <microhttpd.h>
+
+#include "daemon/httpd.h"
+
+/* A descriptor with what is to be done; the loop_fd is first, so that it leads here. */
+struct httpd_source {
+    struct loop_fd fd;
+    void (*on_ready)(void *owner);
+};
+
+struct httpd_listener {
+    struct httpd_source source;
+    struct httpd *httpd;
+    int fd;
+    bool is_tcp;
+};
+
+/* One connection, for as long as libmicrohttpd has it. */
+struct httpd_conn {
+    struct httpd *httpd;
+    int fd; /* libmicrohttpd's */
+    bool is_tcp;
+    uint16_t port;               /* TCP: ours */
+    struct httpd_timer deadline; /* for the request that is coming in */
+};
+
+struct httpd {
+    struct httpd_config config;
+    char *token;
+    struct MHD_Daemon *mhd;
+    struct httpd_source epoll; /* libmicrohttpd's own */
+    struct httpd_timer run_timer, accept_timer;
+    struct httpd_listener *listeners[HTTPD_MAX_LISTENERS];
+    size_t listener_count;
+    size_t conns[2], waiting[2]; /* by is_tcp */
+    bool is_ending;
+    struct httpd_request *requests; /* all that are under way */
+};
+
+enum httpd_refusal { /* by the headers alone, the first that applies */
+                     HTTPD_FINE,
+                     HTTPD_BAD_HOST,
+                     HTTPD_BAD_ORIGIN,
+                     HTTPD_NO_TOKEN,
+};
+
+struct httpd_request {
+    struct httpd *httpd;
+    struct httpd_conn *conn;
+    struct MHD_Connection *mhd;
+    struct httpd_request *next, **link; /* of httpd->requests */
+    const char *method, *path;
+    enum httpd_refusal refusal;
+    bool is_too_large, is_other_type, has_type;
+    bool is_dispatched, is_suspended, is_gone, is_counted /* in httpd->waiting */;
+    uint64_t body_len; /* as it came, also what was not kept */
+    struct buffer body;
+    json_t *json;
+    struct header {
+        const char *name;
+        char *value;
+    } headers[3];
+    size_t header_count;
+    struct MHD_Response *response; /* made, not yet queued */
+    unsigned status;
+    struct httpd_source watch; /* its connection's descriptor, while it is suspended */
+    void (*on_gone)(void *owner);
+    void *owner;
+    /* a stream */
+    const struct httpd_stream_ops *stream;
+    struct buffer out;
+    size_t out_at;
+    bool is_over;
+};
+
+/* httpd_request.c: libmicrohttpd's callbacks */
+enum MHD_Result httpd_access(void *httpd, struct MHD_Connection *mhd, const char *path, const char *method,
+                             const char *version, const char *data, size_t *data_len, void **request);
+void httpd_completed(void *httpd, struct MHD_Connection *mhd, void **request,
+                     enum MHD_RequestTerminationCode why);
+/* Out of libmicrohttpd's hands until httpd_resume; the connection is watched. Only inside its callbacks. */
+void httpd_suspend(struct httpd_request *r);
+void httpd_resume(struct httpd_request *r);
+/* Its place among those that wait: false when there is none, and then r was answered. */
+bool httpd_wait_add(struct httpd_request *r);
+/* Nobody will read the answer: tells the owner. */
+void httpd_abandon(struct httpd_request *r);
+
+/* httpd.c */
+struct httpd_conn *httpd_conn_of(struct MHD_Connection *mhd);
+/* libmicrohttpd has something to do. */
+void httpd_kick(struct httpd *h);
+void httpd_deadline_set(struct httpd_conn *c);
+
+#endif
