@@ -704,6 +704,35 @@ static void test_remote_lost(void **state)
     assert_int_equal(atomic_load(&f->server->remote_asked), 0);
 }
 
+/* More at a time than the machine lets wait for an answer: each is cancelled all the same. */
+static void test_remote_many(void **state)
+{
+    enum { UP = LIMIT_GLOBAL_WAITING - 6, ALL = UP + 200 };
+    struct fixture *f = *state;
+    static struct session_forward_letter letters[ALL];
+    for (size_t i = 0; i < ALL; i++)
+        letters[i] = remote(i, 1);
+    start(f);
+    for (size_t i = 0; i < UP; i++)
+        session_forward_add(f->session, &letters[i]);
+    for (size_t i = 0; i < UP; i++)
+        wait_seen(f, SESSION_FORWARD_UP, i, 1);
+    atomic_store(&f->server->is_frozen, true);
+    for (size_t i = UP; i < ALL; i++)
+        session_forward_add(f->session, &letters[i]);
+    for (size_t i = 0; i < ALL; i++)
+        session_forward_remove(f->session, &letters[i]);
+    struct session_snapshot shot = {.only_index = SIZE_MAX};
+    snapshot(f, &shot);
+    assert_int_equal(shot.forward_count, 0);
+    assert_int_equal(count_of(f, SESSION_FORWARD_GONE, 0) + count_of(f, SESSION_FORWARD_GONE, UP - 1), 0);
+    atomic_store(&f->server->is_frozen, false);
+    for (size_t i = 0; i < ALL; i++)
+        wait_seen(f, SESSION_FORWARD_GONE, i, 1);
+    assert_int_equal(atomic_load(&f->server->remote_asked), ALL);
+    assert_int_equal(atomic_load(&f->server->cancels), ALL);
+}
+
 /* ---- Ports ---- */
 
 static void test_busy(void **state)
@@ -958,6 +987,7 @@ int main(void)
         T(test_remote_connecting),
         T(test_remote_outstanding),
         T(test_remote_lost),
+        T(test_remote_many),
         T(test_busy),
         T(test_counts_up),
         T(test_counts_to_the_end),
