@@ -1,0 +1,69 @@
+#include "cli/verb.h"
+
+#include <string.h>
+
+#include "cli/signals.h"
+#include "cli/verb_call.h"
+
+static const struct {
+    const char *name;
+    int (*run)(struct verb_call *c);
+    const char *usage, *help;
+} verbs[] = {
+    {"daemon", verb_daemon,
+     "[-f] [-c FILE] [-F ssh_config] [--socket P] [--state D] [--listen A:P] [--log-format text|json] [-E "
+     "log] [-v...]",
+     "Holds the tunnels: those of adit.conf, and those made by 'adit add'. -f: goes to the background when "
+     "it is "
+     "ready."},
+    {"up", verb_up, "NAME...|--all [--no-wait] [--timeout 30s] [--trust FINGERPRINT] [--socket P]",
+     "Starts tunnels and waits until they are connected. Asks on the terminal what their connections ask."},
+    {"down", verb_down, "NAME...|--all [--socket P]", "Stops tunnels; their ports are free when it returns."},
+    {"restart", verb_restart, "NAME...|--all [--no-wait] [--timeout 30s] [--socket P]",
+     "Stops tunnels and starts them."},
+    {"list", verb_list, "[FILTER] [--json] [--socket P]",
+     "Shows all tunnels, or those with FILTER in their name or their spec."},
+    {"status", verb_status, "[NAME...] [--json] [--socket P]",
+     "Says how many are up and how many failed, and a line for each. Exit status 1 if any failed."},
+    {"wait", verb_wait, "NAME... [--timeout 30s] [--json] [--socket P]", "Waits until they are connected."},
+    {"addr", verb_addr, "NAME [--json] [--socket P]", "Prints where it listens, and nothing else."},
+    {"logs", verb_logs, "[NAME] [-n 100] [-f] [--json] [--socket P]",
+     "The last lines of the daemon's log; -f: and those that come."},
+    {"reload", verb_reload, "[--json] [--socket P]",
+     "Has the daemon read its files again. An error in them changes nothing."},
+    {"check", verb_check, "[FILE] [--json] [--socket P]",
+     "Reads a configuration and says what 'adit reload' would change."},
+    {"add", verb_add,
+     "NAME DEST -L|-R|-D SPEC [--profile P] [--auto-start] [--max-retries N] [--description T] [--up] "
+     "[--socket P]",
+     "Makes a tunnel, which the daemon keeps."},
+    {"edit", verb_edit, "NAME FIELD=VALUE... [--socket P]", "Changes a tunnel that was made by 'adit add'."},
+    {"rm", verb_rm, "NAME [--socket P]", "Stops a tunnel and forgets it."},
+};
+
+static size_t row_find(const char *word)
+{
+    size_t i = 0;
+    while (i < ADIT_COUNT(verbs) && strcmp(verbs[i].name, word) != 0)
+        i++;
+    return i;
+}
+
+bool verb_is(const char *word)
+{
+    return row_find(word) < ADIT_COUNT(verbs);
+}
+
+int verb_main(int argc, char *const argv[])
+{
+    size_t i = row_find(argv[1]);
+    struct verb_call call = {.verb = verbs[i].name,
+                             .usage = verbs[i].usage,
+                             .help = verbs[i].help,
+                             .argc = argc - 2,
+                             .argv = argv + 2};
+    signals_ignore_pipe();
+    int status = verbs[i].run(&call);
+    verb_call_wipe(&call);
+    return status;
+}
