@@ -47,24 +47,15 @@ static struct conf_notes *notes_of(const struct conf_reader *r)
 
 /* ---- Blocks ---- */
 
-static bool grow(void **array, size_t count, size_t size)
+/* One more place in each; what is there already stays, also when memory is short. */
+static bool notes_add(struct conf_notes ***array, size_t count)
 {
-    void *more = realloc(*array, (count + 1) * size);
+    struct conf_notes **more = realloc(*array, (count + 1) * sizeof(struct conf_notes *));
     if (more == NULL)
         return false;
     *array = more;
-    return true;
-}
-
-static struct conf_notes *notes_add(struct conf_notes ***array, size_t count)
-{
-    struct conf_notes *notes = calloc(1, sizeof *notes);
-    if (notes == NULL || !grow((void **)array, count, sizeof **array)) {
-        free(notes);
-        return NULL;
-    }
-    (*array)[count] = notes;
-    return notes;
+    more[count] = calloc(1, sizeof(struct conf_notes));
+    return more[count] != NULL;
 }
 
 static enum adit_err twice(const char *name, const char *file, unsigned line, struct adit_error *err)
@@ -97,9 +88,11 @@ static bool is_ssh_tunnel(const char *word)
 static enum adit_err tunnel_new(struct conf_reader *r, const char *name, struct adit_error *err)
 {
     struct conf *c = r->conf;
-    struct conf_notes *notes;
-    if (!grow((void **)&c->tunnels, c->tunnel_count, sizeof *c->tunnels) ||
-        (notes = notes_add(&r->tunnels, c->tunnel_count)) == NULL)
+    struct definition *more = realloc(c->tunnels, (c->tunnel_count + 1) * sizeof *more);
+    if (more == NULL)
+        return conf_no_memory(err);
+    c->tunnels = more;
+    if (!notes_add(&r->tunnels, c->tunnel_count))
         return conf_no_memory(err);
     struct definition *d = &c->tunnels[c->tunnel_count];
     definition_init(d, DEFINITION_FILE);
@@ -131,8 +124,11 @@ static enum adit_err on_tunnel(struct conf_reader *r, const struct line *line, s
 static enum adit_err profile_new(struct conf_reader *r, const char *name, struct adit_error *err)
 {
     struct conf *c = r->conf;
-    if (!grow((void **)&c->profiles, c->profile_count, sizeof *c->profiles) ||
-        notes_add(&r->profiles, c->profile_count) == NULL)
+    struct profile *more = realloc(c->profiles, (c->profile_count + 1) * sizeof *more);
+    if (more == NULL)
+        return conf_no_memory(err);
+    c->profiles = more;
+    if (!notes_add(&r->profiles, c->profile_count))
         return conf_no_memory(err);
     struct profile *p = &c->profiles[c->profile_count];
     profile_init(p);

@@ -114,7 +114,7 @@ static enum adit_err set_path(const struct conf_reader *r, const struct conf_row
     enum adit_err e = conf_path_make(r, word, &path, err);
     if (e != ADIT_E_OK)
         return e;
-    if (strlen(path) <= row->max)
+    if (path != NULL && strlen(path) <= row->max)
         return replace(to, path);
     e = adit_fail(err, ADIT_E_CONFIG, "'%s' is longer than %u bytes", path, row->max);
     free(path);

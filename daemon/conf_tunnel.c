@@ -108,7 +108,7 @@ static enum adit_err set_backoff(struct conf_reader *r, void *target, const stru
                                  const struct conf_words *words, struct adit_error *err)
 {
     struct definition *d = target;
-    uint32_t first, cap = d->backoff_cap_ms;
+    uint32_t first = 0, cap = d->backoff_cap_ms;
     (void)r;
     (void)row;
     enum adit_err e = conf_count_check(words, 1, 2, err);

@@ -346,7 +346,7 @@ static bool check_description(const struct definition *d, struct definition_erro
 
 bool definition_check(const struct definition *d, struct definition_error *error)
 {
-    struct definition_error own;
+    struct definition_error own = {0};
     struct definition_error *e = error != NULL ? error : &own;
     memset(e, 0, sizeof *e);
     e->forward = SIZE_MAX;

@@ -119,8 +119,8 @@ static void test_names(void **state)
                                             "\xff",
                                             "a\xc3",
                                             "\xc2\x9b",
-                                            "a\xe2\x80\xae"
-                                            "b"};
+                                            ("a\xe2\x80\xae"
+                                             "b")};
     for (size_t i = 0; i < ADIT_COUNT(good_names); i++) {
         set(&d.name, good_names[i]);
         good();
