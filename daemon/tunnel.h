@@ -67,6 +67,7 @@ struct tunnel_status {
     char *kex, *cipher;           /* of the connection that is up, or NULL */
     uint32_t rtt_us;              /* 0: not measured */
     int64_t last_activity;        /* Unix time; 0: never */
+    int64_t last_alive_at;        /* Unix time: when something came from the server last; 0: never */
     uint64_t reconnects;          /* connections after the first, of the tunnel's whole life */
     uint64_t rekeys;              /* of its connection */
     struct tunnel_counters counters;

@@ -1,0 +1,266 @@
+/*
+ * connection.c - see connection.h. What the link's thread says is in connection_letter.c; here is the main
+ * thread's side of its life.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/counters.h"
+#include "daemon/journal.h"
+#include "daemon/registry.h"
+#include "net/random.h"
+
+/* ---- Finding and making ---- */
+
+struct connection *connection_find(struct tunnels *t, const struct route *route)
+{
+    for (struct connection *c = t->connections; c; c = c->next)
+        if (!c->is_stopping && strcmp(c->route.key, route->key) == 0)
+            return c;
+    return NULL;
+}
+
+/* What the members want together: the one that goes on for longest decides, and the others give up by
+ * themselves (tunnel_on_state). */
+static struct keep_config members_config(const struct connection *c)
+{
+    struct keep_config k = {.first_ms = c->route.backoff_first_ms,
+                            .cap_ms = c->route.backoff_cap_ms,
+                            .jitter_percent = c->route.jitter_percent,
+                            .is_lazy = c->route.is_lazy,
+                            .seed = c->seed};
+    bool is_unlimited = false;
+    for (const struct tunnel *u = c->members; u; u = u->next_member) {
+        const struct definition *d = &u->definition;
+        k.auto_reconnect = k.auto_reconnect || d->auto_reconnect;
+        is_unlimited = is_unlimited || (d->auto_reconnect && d->max_retries == 0);
+        if (d->auto_reconnect && d->max_retries > k.max_retries)
+            k.max_retries = d->max_retries;
+    }
+    if (is_unlimited)
+        k.max_retries = 0;
+    return k;
+}
+
+static struct link_config link_config_of(const struct connection *c, struct relay *relay)
+{
+    const struct route *r = &c->route;
+    return (struct link_config){.host = r->host,
+                                .config_file = r->config_file,
+                                .settings = &r->settings,
+                                .user = r->user,
+                                .port = r->port,
+                                .keep = members_config(c),
+                                .hold_ms = r->hold_ms,
+                                .hold_max = r->hold_max,
+                                .probe_ms = LINK_PROBE_MS,
+                                .probe_limit_ms = LINK_PROBE_LIMIT_MS,
+                                .idle_exit_ms = r->idle_exit_ms,
+                                .detect_fast = r->detect_fast,
+                                .log_level = c->tunnels->config.log_level,
+                                .prompt = relay_prompt(relay)};
+}
+
+static enum adit_err make_link(struct connection *c, struct adit_error *err)
+{
+    struct link_config config = link_config_of(c, &c->relay);
+    struct link_ops ops = connection_ops(c);
+    enum adit_err e = link_new(&c->link, &config, &ops, err);
+    if (e == ADIT_E_OK)
+        relay_set_cancel_fd(&c->relay, link_cancel_fd(c->link));
+    return e;
+}
+
+static enum adit_err make_parts(struct connection *c, struct adit_error *err)
+{
+    enum adit_err e = random_seed(&c->seed, sizeof c->seed, err);
+    if (e != ADIT_E_OK)
+        return e;
+    if (!connection_letters_init(c))
+        return adit_fail(err, ADIT_E_MEMORY, "no memory for a connection");
+    e = relay_init(&c->relay, &c->route.secrets, c->tunnels->config.box, REGISTRY_MAIL_RELAY, c, err);
+    if (e == ADIT_E_OK) {
+        e = make_link(c, err);
+        if (e != ADIT_E_OK)
+            relay_wipe(&c->relay);
+    }
+    if (e != ADIT_E_OK)
+        connection_letters_wipe(c);
+    return e;
+}
+
+struct connection *connection_new(struct tunnels *t, struct route *route, struct adit_error *err)
+{
+    struct connection *c = calloc(1, sizeof *c);
+    if (!c) {
+        route_wipe(route);
+        (void)adit_fail(err, ADIT_E_MEMORY, "no memory for a connection");
+        return NULL;
+    }
+    c->tunnels = t;
+    c->route = *route;
+    memset(route, 0, sizeof *route);
+    c->status.next_try_ms = c->status.up_since_ms = KEEP_NEVER;
+    if (make_parts(c, err) != ADIT_E_OK) {
+        route_wipe(&c->route);
+        free(c);
+        return NULL;
+    }
+    c->next = t->connections;
+    t->connections = c;
+    return c;
+}
+
+/* ---- Members ---- */
+
+static void name_the_log(struct connection *c)
+{
+    bool is_one = c->members && !c->members->next_member;
+    char *name = is_one ? text_copy(span_str(c->members->definition.name)) : NULL;
+    (void)pthread_mutex_lock(&c->lock);
+    char *old = c->log_name;
+    c->log_name = name;
+    (void)pthread_mutex_unlock(&c->lock);
+    free(old);
+}
+
+void connection_configure(struct connection *c)
+{
+    struct keep_config config = members_config(c);
+    name_the_log(c);
+    if (c->is_stopping || memcmp(&config, &c->told, sizeof config) == 0)
+        return;
+    c->told = config;
+    link_configure(c->link, &config);
+}
+
+void connection_forward_free(struct connection_forward *f)
+{
+    access_list_wipe(&f->access);
+    free(f);
+}
+
+static enum adit_err add_forward(struct connection *c, struct tunnel *u, size_t at, struct adit_error *err)
+{
+    struct forward_spec spec;
+    struct connection_forward *f = calloc(1, sizeof *f);
+    if (!f)
+        return adit_fail(err, ADIT_E_MEMORY, "no memory for a forward");
+    enum adit_err e = access_list_init(&f->access, &u->definition, err);
+    definition_forward_spec(&u->definition.forwards[at], &spec);
+    f->tunnel = u;
+    f->at = at;
+    f->id = c->next_id++;
+    if (e == ADIT_E_OK)
+        e = link_forward_add(c->link, f->id, &spec, &f->access.access, err);
+    if (e != ADIT_E_OK) {
+        connection_forward_free(f);
+        return e;
+    }
+    f->next = c->forwards;
+    c->forwards = f;
+    return ADIT_E_OK;
+}
+
+bool connection_join(struct connection *c, struct tunnel *tunnel, struct adit_error *err)
+{
+    bool is_first = !c->members;
+    tunnel->next_member = c->members;
+    c->members = tunnel;
+    tunnel->connection = c;
+    tunnel->ups_before = c->ups;
+    tunnel->joined_ms = loop_now_ms();
+    relay_attend(&c->relay, tunnel->attended_until);
+    connection_configure(c);
+    for (size_t i = 0; i < tunnel->definition.forward_count; i++)
+        if (add_forward(c, tunnel, i, err) != ADIT_E_OK) {
+            connection_leave(c, tunnel);
+            return false;
+        }
+    if (is_first || c->status.state == KEEP_FAILED)
+        link_start(c->link);
+    return true;
+}
+
+void connection_leave(struct connection *c, struct tunnel *tunnel)
+{
+    struct tunnel **at = &c->members;
+    while (*at && *at != tunnel)
+        at = &(*at)->next_member;
+    if (!*at)
+        return;
+    *at = tunnel->next_member;
+    tunnel->next_member = NULL;
+    tunnel->connection = NULL;
+    /* The last numbers: its answer is on its way before the forwards are gone. */
+    counters_ask(c, 0);
+    for (struct connection_forward *f = c->forwards; f; f = f->next)
+        if (f->tunnel == tunnel && !f->is_leaving) {
+            f->is_leaving = true;
+            tunnel->leaving++;
+            link_forward_remove(c->link, f->id);
+        }
+    if (!c->members)
+        connection_stop(c);
+    else
+        connection_configure(c);
+}
+
+/* ---- The end ---- */
+
+void connection_stop(struct connection *c)
+{
+    c->is_stopping = true;
+    if (!c->has_ended)
+        link_stop(c->link);
+}
+
+bool connection_is_over(struct connection *c)
+{
+    return c->has_ended && c->letters_out == 0 && relay_is_quiet(&c->relay);
+}
+
+void connection_host_key_wipe(struct connection_host_key *k)
+{
+    free(k->type);
+    free(k->fingerprint);
+    free(k->line);
+    free(k->file);
+    memset(k, 0, sizeof *k);
+}
+
+void connection_free(struct connection *c)
+{
+    struct connection **at = &c->tunnels->connections;
+    while (*at && *at != c)
+        at = &(*at)->next;
+    if (*at)
+        *at = c->next;
+    link_join(c->link);
+    relay_wipe(&c->relay);
+    connection_letters_wipe(c);
+    connection_host_key_wipe(&c->host_key);
+    route_wipe(&c->route);
+    free(c->kex);
+    free(c->cipher);
+    free(c->log_name);
+    free(c);
+}
+
+/* ---- Health ---- */
+
+/* The link counts failures in a row; of several tunnels, the one that has most of them decides. */
+void connection_health(struct connection *c)
+{
+    unsigned worst = 0;
+    for (const struct tunnel *u = c->members; u; u = u->next_member)
+        if (u->health.run > worst)
+            worst = u->health.run;
+    if (c->is_stopping)
+        return;
+    if (worst == 0)
+        link_health(c->link, true);
+    else if (worst > c->failing)
+        link_health(c->link, false);
+    c->failing = worst;
+}

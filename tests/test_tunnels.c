@@ -1,0 +1,399 @@
+/*
+ * The registry: making, finding, changing and removing tunnels; which of them share a connection; all at
+ * once; the end. Links are the test's own.
+ */
+#include "tests/tunnels_world.h"
+
+#include "daemon/store.h"
+
+static struct definition_error error;
+
+/* ---- Making and finding ---- */
+
+static bool is_id(const char *id)
+{
+    size_t n = strspn(id, "tunel_0123456789abcdef");
+    return strncmp(id, "tunnel_", 7) == 0 && strlen(id) == n && id[n - 9] == '_';
+}
+
+static void test_names_and_ids(void **state)
+{
+    (void)state;
+    struct definition d;
+    world_open("Tunnel one\n Via h1\n LocalForward 8001 a:1\nTunnel two\n Via h2\n LocalForward 8002 a:1\n");
+    assert_int_equal(tunnels_count(world.t), 2);
+    struct tunnel *api = add_local("three", "h3", 8003);
+    assert_true(is_id(tunnel_definition(api)->id));
+    assert_true(tunnel_definition(api)->created_at > 1500000000000);
+    assert_ptr_equal(tunnels_find(world.t, "three"), api);
+    assert_ptr_equal(tunnels_find(world.t, tunnel_definition(api)->id), api);
+    assert_string_equal(tunnel_definition(tunnels_first(world.t))->name, "one");
+    assert_ptr_equal(tunnels_next(tunnels_next(tunnels_first(world.t))), api);
+    assert_null(tunnels_next(api));
+    assert_null(tunnels_find(world.t, "four"));
+    assert_string_equal(state_of(api), "disconnected");
+
+    define(&d, "two", "h9", 9000);
+    assert_null(tunnels_add(world.t, &d, &error));
+    assert_string_equal(error.code, "exists");
+    assert_string_equal(error.message, "Tunnel two already exists");
+    assert_true(definition_set(&d.name, "five") && definition_set(&d.profile_id, "nobody"));
+    assert_null(tunnels_add(world.t, &d, &error));
+    assert_string_equal(error.code, "invalid_value");
+    assert_string_equal(error.field, "profile_id");
+    definition_wipe(&d);
+    assert_int_equal(tunnels_count(world.t), 3);
+    world_close();
+}
+
+static void test_files_are_read_only(void **state)
+{
+    (void)state;
+    struct definition d;
+    world_open("Tunnel one\n Via h1\n LocalForward 8001 a:1\n");
+    struct tunnel *u = tunnels_find(world.t, "one");
+    define(&d, "one", "h2", 8001);
+    assert_false(tunnels_change(world.t, u, &d, &error));
+    assert_string_equal(error.code, "read_only");
+    assert_non_null(strstr(error.message, "adit.conf:2"));
+    assert_false(tunnels_remove(world.t, u, &error));
+    assert_string_equal(error.code, "read_only");
+    definition_wipe(&d);
+    world_close();
+}
+
+static void test_what_is_saved(void **state)
+{
+    (void)state;
+    struct adit_error err = {ADIT_E_OK, ""};
+    struct definition *saved;
+    struct store *store;
+    size_t count;
+    world_open("Tunnel file\n Via h1\n LocalForward 8001 a:1\n");
+    tunnels_free(world.t);
+    assert_int_equal(store_open(&store, world_path("state"), &err), ADIT_E_OK);
+    struct tunnels_config config = {.loop = &world.loop,
+                                    .box = &world.box,
+                                    .store = store,
+                                    .conf = &world.confs[0],
+                                    .ops = {&world, world_log}};
+    assert_int_equal(tunnels_new(&world.t, &config, &err), ADIT_E_OK);
+    struct tunnel *a = add_local("a", "h", 8002), *b = add_local("b", "h", 8003);
+    struct definition d;
+    assert_true(definition_copy(&d, tunnel_definition(b)));
+    assert_true(definition_set(&d.description, "changed"));
+    assert_true(tunnels_change(world.t, b, &d, &error));
+    definition_wipe(&d);
+    assert_true(tunnels_remove(world.t, a, &error));
+    char *id = text_copy(span_str(tunnel_definition(b)->id));
+    tunnels_free(world.t);
+    store_free(store);
+
+    assert_int_equal(store_open(&store, world_path("state"), &err), ADIT_E_OK);
+    assert_int_equal(store_load(store, &saved, &count, &err), ADIT_E_OK);
+    assert_int_equal(count, 1);
+    assert_string_equal(saved[0].id, id);
+    assert_string_equal(saved[0].description, "changed");
+    definition_wipe(&saved[0]);
+    free(saved);
+    free(id);
+    store_free(store);
+    assert_int_equal(store_open(&store, world_path("state"), &err), ADIT_E_OK);
+    config.store = store;
+    assert_int_equal(tunnels_new(&world.t, &config, &err), ADIT_E_OK);
+    assert_int_equal(tunnels_count(world.t), 2); /* the file's, and b */
+    assert_string_equal(state_of(tunnels_find(world.t, "b")), "disconnected");
+    tunnels_free(world.t);
+    store_free(store);
+    config.store = NULL;
+    assert_int_equal(tunnels_new(&world.t, &config, &err), ADIT_E_OK);
+    world_close();
+}
+
+static void test_a_port_is_held_while_it_runs(void **state)
+{
+    (void)state;
+    struct definition d;
+    world_open("");
+    struct tunnel *a = add_local("a", "h", 8001);
+    define(&d, "b", "h", 8001);
+    start_it(a);
+    assert_null(tunnels_add(world.t, &d, &error));
+    assert_string_equal(error.code, "port_in_use");
+    assert_string_equal(error.field, "local_port");
+    assert_true(definition_set(&d.forwards[0].bind_address, "localhost"));
+    assert_null(tunnels_add(world.t, &d, &error));
+    assert_true(definition_set(&d.forwards[0].bind_address, "127.0.0.2"));
+    struct tunnel *b = tunnels_add(world.t, &d, &error);
+    assert_non_null(b);
+    assert_true(definition_set(&d.forwards[0].bind_address, NULL));
+    assert_false(tunnels_change(world.t, b, &d, &error));
+    assert_string_equal(error.code, "port_in_use");
+    tunnel_stop(a);
+    assert_true(tunnels_change(world.t, b, &d, &error));
+    definition_wipe(&d);
+    world_close();
+}
+
+/* ---- Connections ---- */
+
+static void test_equal_routes_share_a_connection(void **state)
+{
+    (void)state;
+    struct definition d;
+    world_open("");
+    struct tunnel *a = add_local("a", "h", 8001), *b = add_local("b", "h", 8002);
+    define(&d, "c", "h", 8003);
+    d.port = 2222;
+    struct tunnel *c = add_it(&d);
+    define(&d, "e", "h", 8004);
+    d.max_retries = 1; /* patience is each tunnel's own */
+    d.auto_reconnect = false;
+    struct tunnel *e = add_it(&d);
+    start_it(a);
+    start_it(b);
+    start_it(c);
+    start_it(e);
+    assert_int_equal(fake_link_count, 2);
+    assert_int_equal(fake_links[0]->forward_count, 3);
+    assert_int_equal(fake_links[0]->starts, 1);
+    assert_string_equal(fake_links[0]->config.host, "h");
+    assert_int_equal(fake_links[1]->config.port, 2222);
+    assert_true(fake_links[0]->keep.auto_reconnect);
+    assert_int_equal(fake_links[0]->keep.max_retries, 5);
+    assert_string_equal(tunnel_transport(c), "h:2222");
+
+    tunnel_stop(a);
+    tunnel_stop(b);
+    assert_int_equal(fake_links[0]->stops, 0);
+    assert_false(fake_links[0]->keep.auto_reconnect); /* e alone is left */
+    tunnel_stop(e);
+    assert_int_equal(fake_links[0]->stops, 1);
+    /* A link that is about to end takes nobody any more. */
+    start_it(b);
+    world_settle();
+    assert_int_equal(fake_link_count, 3);
+    assert_true(fake_links[0]->is_joined);
+    assert_false(fake_links[1]->is_joined);
+    world_close();
+}
+
+static void test_a_profile_and_its_secrets(void **state)
+{
+    (void)state;
+    struct definition d;
+    world_open("Profile pw\n User alice\n Auth password\n PasswordEnv ADIT_TEST_PASSWORD\n"
+               "Profile key\n Auth key\n");
+    define(&d, "a", "h", 8001);
+    assert_true(definition_set(&d.profile_id, "pw"));
+    struct tunnel *a = add_it(&d);
+    assert_false(tunnel_start(a, &error));
+    assert_string_equal(error.code, "profile_incomplete");
+    assert_string_equal(error.message, "No password found");
+    define(&d, "b", "h", 8002);
+    assert_true(definition_set(&d.profile_id, "key"));
+    struct tunnel *b = add_it(&d);
+    assert_false(tunnel_start(b, &error));
+    assert_string_equal(error.message, "No SSH key path found");
+    assert_int_equal(fake_link_count, 0);
+    assert_string_equal(state_of(a), "disconnected");
+
+    assert_int_equal(setenv("ADIT_TEST_PASSWORD", "secret", 1), 0);
+    start_it(a);
+    assert_int_equal(fake_link_count, 1);
+    const struct texts *s = fake_links[0]->config.settings;
+    assert_true(texts_has(s, "PubkeyAuthentication no"));
+    assert_true(texts_has(s, "NumberOfPasswordPrompts 1"));
+    for (size_t i = 0; i < s->count; i++)
+        assert_null(strstr(s->item[i], "secret"));
+    world_close();
+}
+
+static void test_jumps_through_tunnels(void **state)
+{
+    (void)state;
+    struct definition d;
+    world_open("Profile ops\n User bob\n");
+    define(&d, "first", "gate", 8001);
+    d.port = 2200;
+    assert_true(definition_set(&d.jump_host_id, "outer") && definition_set(&d.profile_id, "ops"));
+    struct tunnel *first = add_it(&d);
+    define(&d, "second", "inner", 8002);
+    assert_true(definition_set(&d.jump_session_id, tunnel_definition(first)->id));
+    add_it(&d);
+    define(&d, "third", "target", 8003);
+    assert_true(definition_set(&d.jump_session_id, "second"));
+    struct tunnel *third = add_it(&d);
+    start_it(third);
+    assert_true(texts_has(fake_links[0]->config.settings, "ProxyJump outer,bob@gate:2200,inner"));
+
+    assert_true(definition_copy(&d, tunnel_definition(first)));
+    assert_true(definition_set(&d.jump_host_id, NULL) && definition_set(&d.jump_session_id, "third"));
+    assert_false(tunnels_change(world.t, first, &d, &error));
+    assert_string_equal(error.code, "invalid_value");
+    assert_string_equal(error.field, "jump_session_id");
+    assert_true(definition_set(&d.jump_session_id, "nobody"));
+    assert_false(tunnels_change(world.t, first, &d, &error));
+    assert_string_equal(error.message, "Tunnel nobody not found");
+    definition_wipe(&d);
+    world_close();
+}
+
+/* ---- Changes of what runs ---- */
+
+static void test_a_change_restarts_only_what_it_must(void **state)
+{
+    (void)state;
+    struct definition d;
+    world_open("");
+    struct tunnel *a = add_local("a", "h", 8001);
+    start_it(a);
+    fake_connect(fake_links[0]);
+    assert_string_equal(state_of(a), "connected");
+    assert_true(definition_copy(&d, tunnel_definition(a)));
+    assert_true(definition_set(&d.description, "words") && definition_set(&d.name, "renamed"));
+    d.max_retries = 9;
+    assert_true(tunnels_change(world.t, a, &d, &error));
+    assert_string_equal(state_of(a), "connected");
+    assert_int_equal(fake_links[0]->keep.max_retries, 9);
+    assert_ptr_equal(tunnels_find(world.t, "renamed"), a);
+
+    d.forwards[0].remote_port = 80;
+    assert_true(tunnels_change(world.t, a, &d, &error));
+    assert_string_equal(state_of(a), "connecting");
+    assert_int_equal(fake_link_count, 1); /* the old listener is still there */
+    world_settle();
+    assert_int_equal(fake_link_count, 2);
+    assert_int_equal(fake_links[1]->forwards[0].spec.host_port, 80);
+    fake_connect(fake_links[1]);
+    assert_string_equal(state_of(a), "connected");
+    definition_wipe(&d);
+    world_close();
+}
+
+static void count_removed(void *ctx, struct tunnel *tunnel, bool is_so)
+{
+    *(int *)ctx += !tunnel && !is_so;
+}
+
+static void test_a_removed_one_takes_its_listeners_with_it(void **state)
+{
+    (void)state;
+    int told = 0;
+    world_open("");
+    struct tunnel *a = add_local("a", "h", 8001);
+    start_it(a);
+    fake_connect(fake_links[0]);
+    struct tunnel_wait wait = {.ctx = &told, .done = count_removed};
+    fake_lost(fake_links[0], KEEP_RECONNECTING, 1, ADIT_E_CLOSED, "gone");
+    world_mail();
+    tunnel_wait(a, &wait, TUNNEL_WAIT_SETTLED, 60000);
+    assert_true(tunnels_remove(world.t, a, &error));
+    assert_int_equal(told, 1);
+    assert_int_equal(tunnels_count(world.t), 0);
+    assert_null(tunnels_find(world.t, "a"));
+    const struct event *last = events_get(tunnels_events(world.t), events_last(tunnels_events(world.t)));
+    assert_int_equal(last->kind, EVENT_REMOVED);
+    assert_non_null(strstr(last->data, "{\"id\":\"tunnel_"));
+    assert_true(fake_links[0]->forwards[0].is_removed);
+    world_settle();
+    assert_true(fake_links[0]->is_joined);
+    world_close();
+}
+
+/* ---- All of them ---- */
+
+struct tally {
+    unsigned started, running, failed, stopped;
+    char message[64];
+};
+
+static void tell_start(void *ctx, struct tunnel *tunnel, enum tunnels_start what, const char *message)
+{
+    struct tally *n = ctx;
+    (void)tunnel;
+    n->started += what == TUNNELS_STARTED;
+    n->running += what == TUNNELS_RUNNING;
+    n->failed += what == TUNNELS_FAILED;
+    if (message)
+        (void)adit_format(n->message, sizeof n->message, "%s", message);
+}
+
+static void tell_stop(void *ctx, struct tunnel *tunnel)
+{
+    (void)tunnel;
+    ((struct tally *)ctx)->stopped++;
+}
+
+static void test_all_of_them(void **state)
+{
+    (void)state;
+    struct tally n = {0};
+    size_t up, failed;
+    world_open("Profile pw\n Auth password\n PasswordEnv ADIT_TEST_NONE\n"
+               "Tunnel one\n Via h1\n LocalForward 8001 a:1\n AutoStart yes\n"
+               "Tunnel two\n Via h2\n LocalForward 8002 a:1\n"
+               "Tunnel bad\n Via h3\n LocalForward 8003 a:1\n AutoStart yes\n Profile pw\n");
+    tunnels_start_all(world.t, &n, tell_start);
+    assert_int_equal(n.started, 1);
+    assert_int_equal(n.failed, 1);
+    assert_string_equal(n.message, "No password found");
+    const struct tunnel_status *bad = tunnel_status(tunnels_find(world.t, "bad"));
+    assert_int_equal(bad->state, KEEP_FAILED);
+    assert_true(bad->permanent);
+    assert_string_equal(bad->last_error.text, "No password found");
+    assert_string_equal(adit_err_kind(bad->last_error.code), "authentication");
+    fake_connect(fake_links[0]);
+    tunnels_badge(world.t, &up, &failed);
+    assert_int_equal(up, 1);
+    assert_int_equal(failed, 1);
+    tunnels_start_all(world.t, &n, tell_start);
+    assert_int_equal(n.running, 1);
+    tunnels_network(world.t, 3);
+    assert_int_equal(fake_links[0]->networks, 3);
+    tunnels_reconnect_all(world.t);
+    assert_int_equal(fake_links[0]->reconnects, 1);
+    tunnels_stop_all(world.t, &n, tell_stop);
+    assert_int_equal(n.stopped, 2);
+    assert_int_equal(fake_links[0]->stops, 1);
+    world_close();
+}
+
+static void test_the_end(void **state)
+{
+    (void)state;
+    struct definition d;
+    world_open("");
+    struct tunnel *a = add_local("a", "h", 8001);
+    start_it(a);
+    tunnels_end(world.t);
+    assert_false(tunnels_has_ended(world.t));
+    assert_int_equal(fake_links[0]->stops, 1);
+    assert_false(tunnel_start(a, &error));
+    assert_string_equal(error.code, "draining");
+    define(&d, "b", "h", 8002);
+    assert_null(tunnels_add(world.t, &d, &error));
+    assert_string_equal(error.code, "draining");
+    definition_wipe(&d);
+    tunnels_end(world.t);
+    assert_int_equal(fake_links[0]->stops, 2);
+    world_close();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names_and_ids),
+        cmocka_unit_test(test_files_are_read_only),
+        cmocka_unit_test(test_what_is_saved),
+        cmocka_unit_test(test_a_port_is_held_while_it_runs),
+        cmocka_unit_test(test_equal_routes_share_a_connection),
+        cmocka_unit_test(test_a_profile_and_its_secrets),
+        cmocka_unit_test(test_jumps_through_tunnels),
+        cmocka_unit_test(test_a_change_restarts_only_what_it_must),
+        cmocka_unit_test(test_a_removed_one_takes_its_listeners_with_it),
+        cmocka_unit_test(test_all_of_them),
+        cmocka_unit_test(test_the_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
