@@ -113,6 +113,24 @@ def test_any_other_keyword_is_refused():
     assert not ok and "Bad configuration option: nosuchkeyword" in said
 
 
+# ---- adit.conf
+
+def conf_rows():
+    """The keywords of adit.conf's three tables."""
+    return {part: set(re.findall(r'^    \{\.name = "(\w+)"', (servers.ROOT / f"daemon/conf_{part}.c").read_text(), re.M))
+            for part in ("daemon", "profile", "tunnel")}
+
+
+def test_the_manual_of_the_configuration_has_every_keyword():
+    """Each in its section, and no other one."""
+    page = (servers.ROOT / "doc/adit.conf.5").read_text()
+    sections = dict(re.findall(r"^\.Sh ([A-Z ]+)$(.*?)(?=^\.Sh |\Z)", page, re.M | re.S))
+    for part, heading in (("daemon", "THE DAEMON"), ("profile", "PROFILES"), ("tunnel", "TUNNELS")):
+        rows = conf_rows()[part]
+        assert len(rows) > 5
+        assert set(re.findall(r"^\.It Cm (\w+)", sections[heading], re.M)) == rows, part
+
+
 # ---- flags
 
 FLAGS = {  # ssh(1), of 9.2 and 10.0, and what it does not tell of: each flag that its getopt knows, with whether it takes a value
