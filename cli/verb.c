@@ -38,6 +38,10 @@ static const struct {
      "[--socket P]",
      "Makes a tunnel, which the daemon keeps."},
     {"edit", verb_edit, "NAME FIELD=VALUE... [--socket P]", "Changes a tunnel that was made by 'adit add'."},
+    {"run", verb_run, "[ssh options] DEST -L|-R|-D [NAME=]SPEC... [--timeout 30s] -- COMMAND...",
+     "Runs a command with tunnels of its own; ADIT_NAME_ADDR, _HOST, _PORT and _URL say where they listen. "
+     "No daemon "
+     "is needed."},
     {"rm", verb_rm, "NAME [--socket P]", "Stops a tunnel and forgets it."},
 };
 
@@ -49,9 +53,12 @@ static size_t row_find(const char *word)
     return i;
 }
 
-bool verb_is(const char *word)
+bool verb_is_called(int argc, char *const argv[])
 {
-    return row_find(word) < ADIT_COUNT(verbs);
+    if (argc < 2)
+        return false;
+    const char *slash = strrchr(argv[0], '/'), *face = slash != NULL ? slash + 1 : argv[0];
+    return strcmp(face, "ssh") != 0 && strcmp(face, "autossh") != 0 && row_find(argv[1]) < ADIT_COUNT(verbs);
 }
 
 int verb_main(int argc, char *const argv[])

@@ -168,7 +168,7 @@ static bool scan_all(struct scan *s, struct adit_error *err)
     return true;
 }
 
-static int help_show(const struct verb_call *c)
+int verb_help(const struct verb_call *c)
 {
     char text[2048];
     size_t n = usage_text(c, text, sizeof text);
@@ -185,7 +185,7 @@ bool verb_parse(struct verb_call *c, const struct verb_option *options, void *ct
     c->cancel_fd = -1;
     bool is_fine = scan_all(&s, &err);
     if (s.wants_help) {
-        *status = help_show(c);
+        *status = verb_help(c);
         return false;
     }
     if (is_fine && (c->words.count < min || c->words.count > max))

@@ -51,6 +51,7 @@ bool verb_duration(const char *text, uint32_t *ms, struct adit_error *err) ADIT_
 
 /* "adit: TEXT" on standard error; returns the error's exit status. */
 int verb_fail(const struct adit_error *err);
+int verb_help(const struct verb_call *c); /* on standard output */
 int verb_usage_error(const struct verb_call *c, const struct adit_error *err);
 /* A line on standard output; a status of 1 when it is closed, else `status`. */
 int verb_print(int status, const char *fmt, ...) ADIT_PRINTF(2, 3);
@@ -94,5 +95,6 @@ int verb_check(struct verb_call *c);
 int verb_add(struct verb_call *c);
 int verb_edit(struct verb_call *c);
 int verb_rm(struct verb_call *c);
+int verb_run(struct verb_call *c);
 
 #endif

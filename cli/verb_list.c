@@ -9,6 +9,7 @@
 #include "cli/table.h"
 #include "cli/verb_call.h"
 #include "client/units.h"
+#include "daemon/journal.h"
 
 static const struct verb_option json_only[] = {{"json", 0, false, VERB_KEY_JSON}, {0}};
 
@@ -252,8 +253,10 @@ static bool logs_take(void *ctx, int key, const char *value, struct adit_error *
     struct logs *l = ctx;
     if (key == KEY_FOLLOW)
         return l->follows = true;
-    if (units_number(span_str(value), 0, 1000000, &l->count))
+    if (units_number(span_str(value), 0, UINT32_MAX, &l->count)) {
+        l->count = l->count < JOURNAL_LINES ? l->count : JOURNAL_LINES; /* more are not kept */
         return true;
+    }
     (void)adit_fail(err, ADIT_E_USAGE, "-n: '%.100s' is not a number of lines", value);
     return false;
 }
