@@ -5,6 +5,7 @@
 #include "client/jump_spec.h"
 #include "client/units.h"
 #include "daemon/conf_row.h"
+#include "forward/session.h"
 
 static const char *const detect_names[] = {"normal", "fast", NULL};
 
@@ -197,21 +198,6 @@ static enum adit_err set_allow(struct conf_reader *r, void *target, const struct
     return ADIT_E_OK;
 }
 
-/* "HOST:PORT", an IPv6 address in brackets. Either part is a pattern; a port without one is a number. */
-static bool is_destination(const char *word)
-{
-    const char *end = word[0] == '[' ? strchr(word, ']') : strchr(word, ':');
-    const char *colon = end != NULL && *end == ']' ? end + 1 : end;
-    uint32_t port;
-    if (colon == NULL || *colon != ':' || colon == word || strlen(word) > LIMIT_HOST + 8)
-        return false;
-    const char *text = colon + 1;
-    size_t n = strspn(text, "0123456789*?");
-    bool is_pattern = strpbrk(text, "*?") != NULL;
-    return n > 0 && text[n] == 0 &&
-           (is_pattern ? n <= 5 : units_number(span_str(text), 1, UINT16_MAX, &port));
-}
-
 static enum adit_err set_destinations(struct conf_reader *r, void *target, const struct conf_row *row,
                                       const struct conf_words *words, struct adit_error *err)
 {
@@ -219,7 +205,7 @@ static enum adit_err set_destinations(struct conf_reader *r, void *target, const
     (void)r;
     (void)row;
     for (size_t i = 0; i < words->count; i++) {
-        if (!is_destination(words->item[i]))
+        if (!session_destination_check(words->item[i]))
             return adit_fail(err, ADIT_E_CONFIG, "'%s' is not HOST:PORT (either part may be a pattern)",
                              words->item[i]);
         if (!texts_add(&d->destinations, span_str(words->item[i])))

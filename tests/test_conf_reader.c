@@ -358,6 +358,8 @@ static void test_bad_tunnel(void **state)
     bad_line("Allow everybody", "Allow: 'everybody' is not an address or a network (192.168.1.0/24)");
     bad_line("Destinations web", "Destinations: 'web' is not HOST:PORT (either part may be a pattern)");
     bad_line("Destinations web:x", "Destinations: 'web:x' is not HOST:PORT (either part may be a pattern)");
+    bad_line("Destinations a:1,b:2",
+             "Destinations: 'a:1,b:2' is not HOST:PORT (either part may be a pattern)");
     bad_line("Destinations web:0", "Destinations: 'web:0' is not HOST:PORT (either part may be a pattern)");
     bad_line("SocksUser \"\"", "SocksUser: the value must be 1 to 255 bytes");
     bad_line("SocksUser u", "SocksUser: SocksUser and SocksPasswordFile belong together");
