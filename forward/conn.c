@@ -112,6 +112,8 @@ void conn_up(struct conn *c)
     int fd = c->transport.fd;
     (void)sock_set_nodelay(fd, true);
     (void)sock_set_keepalive(fd, s->config.tcp_keepalive);
+    if (s->config.unacked_ms > 0)
+        (void)sock_set_user_timeout(fd, s->config.unacked_ms);
     (void)sock_set_notsent_lowat(fd, (uint32_t)c->bound);
     if (s->config.transport_fd < 0 && sock_peer(fd, &peer))
         sock_addr_text(&peer, text);

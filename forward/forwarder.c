@@ -91,7 +91,8 @@ void forwarder_up(struct forwarder *f, size_t address_index, const char *bound, 
                                    .address_index = address_index,
                                    .bound = bound,
                                    .bound_port = bound_port,
-                                   .target = target};
+                                   .target = target,
+                                   .is_partial = f->is_partial};
         session_log(f->session, SESSION_DEBUG1, "forward up: %s to %s", bound, target);
         forwarder_notify(f, &n);
     }

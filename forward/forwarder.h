@@ -69,6 +69,7 @@ struct forwarder {
     void *own;           /* the plug-in's */
     struct guest *guest; /* guest.h's: somebody else asked for it; NULL: the configuration or a letter did */
     struct session_forward_letter *letter; /* came by this; NULL: did not, or GONE was said of it */
+    bool is_partial;                       /* an address of it could not be had, and is still wanted */
     bool is_cancelled;                     /* stopped at the wish of a client of the control socket */
     bool is_leaving; /* removed: listens no more, and its flows are ended. Freed when they are gone */
     /* Of what is over; flows that are there have theirs in their pumps. The index is not kept here. */

@@ -25,7 +25,6 @@ struct listeners {
     struct resolve *resolve; /* of the bind name */
     struct sock_file file;   /* of bind_path */
     bool is_open;            /* clients are taken */
-    bool is_partial;         /* an address could not be had while others could */
     bool limit_is_told;
 };
 
@@ -181,7 +180,7 @@ static void listen_fixed_port(struct forwarder *f, const struct sock_addr *addrs
         failed++;
         bind_failed(f, false, &err);
     }
-    l->is_partial = failed > 0;
+    f->is_partial = failed > 0;
     if (l->count > 0)
         return;
     if (failed > 0)
@@ -285,7 +284,7 @@ void listener_retry(struct forwarder *f)
     const struct listeners *l = listeners_of(f);
     if (!l)
         listener_bind(f);
-    else if (f->state == FORWARDER_FAILED || (f->state == FORWARDER_UP && l->is_partial))
+    else if (f->state == FORWARDER_FAILED || (f->state == FORWARDER_UP && f->is_partial))
         bind_all(f);
 }
 
@@ -411,7 +410,7 @@ void listener_unlisten(struct forwarder *f)
     listener_stop(f);
     resolve_free(l->resolve);
     l->resolve = NULL;
-    l->is_partial = false;
+    f->is_partial = false;
     f->state = FORWARDER_FAILED;
 }
 

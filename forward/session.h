@@ -175,6 +175,8 @@ struct session_config {
     uint32_t connect_timeout_ms; /* for lookup, TCP, version and key exchange together; 0: no limit of ours.
                                   * It pauses while a question waits for its answer */
     bool tcp_keepalive;
+    uint32_t unacked_ms; /* TCP_USER_TIMEOUT: the kernel gives up when nobody has taken our bytes for so long;
+                          * 0: when it wants to */
     const char *bind_address, *bind_interface; /* where to connect from; NULL: the kernel's choice */
     uint32_t connection_attempts;              /* rounds over all addresses, a second apart; 0 as 1 */
     int qos_login, qos_open; /* the IP_TOS of our packets up to and after the authentication; 0 or less: left
@@ -351,6 +353,7 @@ struct session_notice {
     const char *target; /* "10.0.0.5:443", "[2001:db8::1]:80", "/run/sock"; "-" for dynamic */
     size_t count;
     uint32_t number;
+    bool is_partial; /* FORWARD_UP: another address of it could not be had, and is still wanted */
     const struct ssh_algorithms *algorithms;
     const struct adit_error *error;
 };
