@@ -311,6 +311,7 @@ static struct session_forward session_forward_of(const struct forward_spec *spec
     struct session_forward f = {.type = types[spec->type],
                                 .bind = bind_text(spec, gateway_ports),
                                 .bind_port = spec->port,
+                                .bind_counts_up = spec->port_counts_up,
                                 .host =
                                     forward_spec_is_socks(spec) || spec->target_is_path ? NULL : spec->host,
                                 .port = spec->host_port};
@@ -388,7 +389,7 @@ void client_add_control(struct client *c, const struct session_control *control)
 
 /* ---- The configuration ---- */
 
-static int family_of(uint32_t family)
+int client_family(uint32_t family)
 {
     return family == FAMILY_INET ? AF_INET : family == FAMILY_INET6 ? AF_INET6 : AF_UNSPEC;
 }
@@ -437,7 +438,7 @@ static void make_config(struct client *c)
     const struct options *o = c->options;
     c->config.host = c->host;
     c->config.port = o->port;
-    c->config.family = family_of(o->family);
+    c->config.family = client_family(o->family);
     c->config.user = c->user;
     c->config.connect_timeout_ms = seconds_to_ms(o->connect_timeout_s);
     c->config.tcp_keepalive = o->tcp_keepalive;

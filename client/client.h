@@ -86,7 +86,8 @@ const struct host_key_seen *client_host_key(const struct client *client);
 const char *client_known_name(const struct client *client);
 const char *client_known_hosts(const struct client *client);
 
-/* enum log_level, as a session has it. */
+/* enum options_family and enum log_level, as a session has them. */
+int client_family(uint32_t family);
 enum session_level client_log_level(uint32_t level);
 
 /* Answers q (session_answer is called here). May block for as long as a person or an agent takes. Any one

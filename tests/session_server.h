@@ -28,6 +28,8 @@ enum { REMOTE_PORT = 4242, CHANNELS = 64, ECHO_CAP = 9 * 1024 * 1024 /* more tha
 struct server_channel {
     struct channel *ch;
     bool is_source, is_exec, eof, eof_sent;
+    bool is_relay;
+    int relay_fd;
     uint8_t *buf;
     size_t from, to;
 };
@@ -50,6 +52,7 @@ struct server {
     atomic_bool is_mute;         /* never answers a direct-tcpip */
     atomic_bool refuses_remote;  /* tcpip-forward */
     atomic_bool refuses_session; /* channels of that type */
+    atomic_bool relays;          /* a direct-tcpip goes to that port of this machine */
     atomic_uint opens, sessions, remote_asked;
     atomic_uint closes; /* channels that are over on both sides */
     char asked_address[64];
@@ -88,11 +91,29 @@ static inline struct server_channel *server_channel(struct server *v, struct cha
     return NULL;
 }
 
+static inline void relay_move(struct server *v, struct server_channel *c)
+{
+    if (c->from == c->to) {
+        ssize_t n = c->eof_sent ? -1 : recv(c->relay_fd, c->buf, 32768, MSG_DONTWAIT);
+        c->from = 0;
+        c->to = n > 0 ? (size_t)n : 0;
+        if (n == 0) {
+            c->eof_sent = true;
+            ssh_chan_close(v->ssh, c->ch);
+        }
+    }
+    c->from += ssh_chan_write(v->ssh, c->ch, span_make(c->buf + c->from, c->to - c->from));
+}
+
 static inline void server_move(struct server *v, struct server_channel *c)
 {
     static const uint8_t zeros[32768];
     if (!c->ch)
         return;
+    if (c->is_relay) {
+        relay_move(v, c);
+        return;
+    }
     if (c->is_source) {
         while (ssh_chan_write(v->ssh, c->ch, span_make(zeros, sizeof zeros)) == sizeof zeros)
             ;
@@ -127,6 +148,30 @@ static inline void server_add(struct server *v, struct channel *ch, bool is_sour
     ssh_chan_set_owner(ch, c);
 }
 
+static inline int relay_dial(uint16_t port)
+{
+    struct sock_addr a;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    must(sock_addr_parse(&a, "127.0.0.1", port));
+    if (connect(fd, (struct sockaddr *)&a.storage, a.len) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static inline void server_relay(struct server *v, const struct ssh_event *ev)
+{
+    int fd = relay_dial((uint16_t)ev->number);
+    if (fd < 0) {
+        ssh_open_refuse(v->ssh, ev->channel, 2, "Connection refused");
+        return;
+    }
+    ssh_open_accept(v->ssh, ev->channel, NULL);
+    server_add(v, ev->channel, false);
+    server_channel(v, ev->channel)->is_relay = true;
+    server_channel(v, ev->channel)->relay_fd = fd;
+}
+
 static inline void server_open(struct server *v, const struct ssh_event *ev)
 {
     bool is_session = span_is(ev->names, "session");
@@ -135,6 +180,8 @@ static inline void server_open(struct server *v, const struct ssh_event *ev)
         return;
     if (is_session && atomic_load(&v->refuses_session)) {
         ssh_open_refuse(v->ssh, ev->channel, 2, "open failed");
+    } else if (!is_session && atomic_load(&v->relays)) {
+        server_relay(v, ev);
     } else if (span_is(ev->text, "refuse")) {
         ssh_open_refuse(v->ssh, ev->channel, 2, "Connection refused");
     } else if (span_is(ev->text, "forbid")) {
@@ -175,6 +222,14 @@ static inline void server_sign(struct server *v, const struct ssh_event *ev)
 static inline void server_data(struct server *v, const struct ssh_event *ev)
 {
     struct server_channel *c = ev->owner;
+    if (c->is_relay) {
+        for (size_t done = 0; done < ev->data.n;) {
+            ssize_t n = send(c->relay_fd, ev->data.p + done, ev->data.n - done, MSG_NOSIGNAL);
+            done = n > 0 ? done + (size_t)n : ev->data.n;
+        }
+        ssh_chan_consumed(v->ssh, c->ch, ev->data.n, true);
+        return;
+    }
     if (c->to + ev->data.n > ECHO_CAP) {
         memmove(c->buf, c->buf + c->from, c->to - c->from);
         c->to -= c->from;
@@ -236,6 +291,10 @@ static inline void server_event(struct server *v, const struct ssh_event *ev)
         break;
     case SSH_EVENT_CHANNEL_EOF:
         c->eof = true;
+        if (c->is_relay && !c->eof_sent) {
+            c->eof_sent = true;
+            ssh_chan_close(v->ssh, c->ch);
+        }
         server_move(v, c);
         break;
     case SSH_EVENT_CHANNEL_SPACE:
@@ -244,6 +303,8 @@ static inline void server_event(struct server *v, const struct ssh_event *ev)
         break;
     case SSH_EVENT_CHANNEL_CLOSED:
         atomic_fetch_add(&v->closes, 1);
+        if (c->is_relay)
+            close(c->relay_fd);
         free(c->buf);
         memset(c, 0, sizeof *c);
         break;
@@ -311,8 +372,11 @@ static inline void *server_thread(void *arg)
     while (ssh_next(v->ssh, &ev))
         server_event(v, &ev);
     close(v->fd);
-    for (size_t i = 0; i < CHANNELS; i++)
+    for (size_t i = 0; i < CHANNELS; i++) {
+        if (v->channels[i].is_relay)
+            close(v->channels[i].relay_fd);
         free(v->channels[i].buf);
+    }
     ssh_free(v->ssh);
     return NULL;
 }

@@ -99,6 +99,9 @@ static void test_known(void **state)
     assert_int_equal(check(), ADIT_E_OK);
     assert_int_equal(f.fake.asked, 0);
     assert_string_equal(f.fake.log, "");
+    assert_int_equal(f.keys.seen.verdict, HOST_KEY_KNOWN);
+    assert_string_equal(f.keys.seen.fingerprint, fingerprint);
+    assert_null(f.keys.seen.line);
 }
 
 static void test_unknown_and_strict(void **state)
@@ -108,6 +111,12 @@ static void test_unknown_and_strict(void **state)
     assert_int_equal(check(), ADIT_E_HOST_KEY);
     assert_non_null(strstr(f.fake.log, fingerprint));
     assert_int_equal(access(path, F_OK), -1);
+    char line[256];
+    snprintf(line, sizeof line, "h.example %s\n", ed);
+    assert_int_equal(f.keys.seen.verdict, HOST_KEY_UNKNOWN);
+    assert_string_equal(f.keys.seen.line, line);
+    assert_string_equal(f.keys.seen.type, "ED25519");
+    assert_string_equal(f.keys.seen.fingerprint, fingerprint);
 }
 
 static void test_batch_does_not_ask(void **state)
