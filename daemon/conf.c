@@ -1,6 +1,5 @@
 #include "daemon/conf.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <glob.h>
 #include <grp.h>
@@ -132,48 +131,53 @@ static bool is_alias(void *ctx, const char *name)
 
 /* ---- All of it ---- */
 
-/* NAME.conf, but not a hidden one: what an editor or a package leaves beside it is none. */
-static bool is_part(const char *name)
+/* The folder's name as a pattern that nothing else matches. */
+static bool pattern_of(const char *folder, const char *tail, char *out, size_t cap)
 {
-    size_t n = strlen(name);
-    return name[0] != '.' && n > 5 && strcmp(name + n - 5, ".conf") == 0;
+    size_t n = 0;
+    for (; *folder != 0 && n + 2 < cap; folder++) {
+        if (strchr("*?[\\", *folder) != NULL)
+            out[n++] = '\\';
+        out[n++] = *folder;
+    }
+    return *folder == 0 && adit_format(out + n, cap - n, "%s", tail) == strlen(tail);
 }
 
-static enum adit_err list_parts(const char *folder, struct texts *out, struct adit_error *err)
+/* No folder is an empty one; one that cannot be read is none. */
+static int is_fatal(const char *path, int why)
 {
-    char path[EXPAND_PATH_CAP + 512];
-    const struct dirent *entry;
-    bool done = true;
-    DIR *dir = opendir(folder);
-    if (dir == NULL && (errno == ENOENT || errno == ENOTDIR))
-        return ADIT_E_OK;
-    if (dir == NULL)
-        return adit_fail(err, ADIT_E_CONFIG, "%s: %s", folder, strerror(errno));
-    while (done && (entry = readdir(dir)) != NULL)
-        if (is_part(entry->d_name))
-            done = texts_add(out,
-                             span_make(path, adit_format(path, sizeof path, "%s/%s", folder, entry->d_name)));
-    (void)closedir(dir);
-    return done ? ADIT_E_OK : adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    (void)path;
+    return why != ENOENT && why != ENOTDIR;
+}
+
+/* In byte order, without hidden ones. */
+static enum adit_err find_parts(const char *folder, glob_t *found, struct adit_error *err)
+{
+    char pattern[2 * EXPAND_PATH_CAP];
+    if (!pattern_of(folder, "/conf.d/*.conf", pattern, sizeof pattern))
+        return adit_fail(err, ADIT_E_CONFIG, "the path is too long: %.80s...", folder);
+    int status = glob(pattern, GLOB_NOSORT, is_fatal, found);
+    if (status == GLOB_NOSPACE)
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    if (status == GLOB_ABORTED)
+        return adit_fail(err, ADIT_E_CONFIG, "%s/conf.d: the folder cannot be read", folder);
+    if (status == 0)
+        qsort(found->gl_pathv, found->gl_pathc, sizeof *found->gl_pathv, by_bytes);
+    return ADIT_E_OK;
 }
 
 /* A part that is bad does not keep the next one from being looked at. */
 static enum adit_err read_parts(struct conf_reader *r, const struct loader *l, enum adit_err e,
                                 struct adit_error *err)
 {
-    char folder[EXPAND_PATH_CAP + 16];
-    struct texts parts;
-    texts_init(&parts);
-    adit_format(folder, sizeof folder, "%s/conf.d", l->folder);
-    enum adit_err listed = list_parts(folder, &parts, err);
-    if (parts.count > 0)
-        qsort(parts.item, parts.count, sizeof *parts.item, by_bytes);
+    glob_t found = {0};
+    enum adit_err listed = find_parts(l->folder, &found, err);
     e = e == ADIT_E_OK ? listed : e;
-    for (size_t i = 0; i < parts.count && e != ADIT_E_MEMORY && !r->is_over; i++) {
-        enum adit_err part = read_file(r, parts.item[i], true, false, err);
+    for (size_t i = 0; i < found.gl_pathc && e != ADIT_E_MEMORY && !r->is_over; i++) {
+        enum adit_err part = read_file(r, found.gl_pathv[i], true, false, err);
         e = e == ADIT_E_OK || part == ADIT_E_MEMORY ? part : e;
     }
-    texts_wipe(&parts);
+    globfree(&found);
     return e;
 }
 

@@ -37,6 +37,7 @@ static bool same_text(const char *a, const char *b)
 
 static bool same_profile(const struct conf *old_conf, const struct conf *new_conf, const char *name)
 {
+    name = name != NULL ? name : CONF_PROFILE_DEFAULT;
     const struct profile *a = conf_profile(old_conf, name), *b = conf_profile(new_conf, name);
     return a == NULL || b == NULL ? a == b : profile_same(a, b);
 }

@@ -227,6 +227,23 @@ static void test_defaults(void **state)
     assert_string_equal(err.text, wanted);
 }
 
+/* What a pattern would take for one of its signs is a letter in a folder's name. */
+static void test_folder_name(void **state)
+{
+    (void)state;
+    static const char *const folders[] = {"[x]*", "[x]*/adit", "[x]*/adit/conf.d"};
+    struct conf_world world = {.is_root = false, .xdg_config_home = at("[x]*")};
+    struct adit_error err = {0};
+    for (size_t i = 0; i < ADIT_COUNT(folders); i++)
+        assert_int_equal(mkdir(at(folders[i]), 0755), 0);
+    put("[x]*/adit/conf.d/a.conf", ONE("web"));
+    assert_int_equal(conf_load_in(&c, &world, NULL, &err), ADIT_E_OK);
+    assert_int_equal(c.tunnel_count, 1);
+    assert_int_equal(unlink(at("[x]*/adit/conf.d/a.conf")), 0);
+    for (size_t i = ADIT_COUNT(folders); i > 0; i--)
+        assert_int_equal(rmdir(at(folders[i - 1])), 0);
+}
+
 static void test_listen(void **state)
 {
     (void)state;
@@ -267,8 +284,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_one_file), T(test_errors), T(test_owner),    T(test_aliases),
-        T(test_profiles), T(test_listen), T(test_defaults),
+        T(test_one_file), T(test_errors),      T(test_owner),  T(test_aliases),
+        T(test_profiles), T(test_folder_name), T(test_listen), T(test_defaults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

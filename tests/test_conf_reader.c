@@ -640,6 +640,11 @@ static void test_compare(void **state)
     assert_int_equal(conf_compare(&other, &other.tunnels[0], &c, &c.tunnels[0]), CONF_RESTART);
     good(X "#\n");
     assert_int_equal(conf_compare(&other, &other.tunnels[0], &c, &c.tunnels[0]), CONF_UNCHANGED);
+    /* one of somebody else's, without a profile */
+    struct definition plain;
+    definition_init(&plain, DEFINITION_SESSION);
+    assert_int_equal(conf_compare(&c, &plain, &c, &plain), CONF_UNCHANGED);
+    definition_wipe(&plain);
     conf_wipe(&other);
 }
 
