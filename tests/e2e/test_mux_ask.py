@@ -13,10 +13,15 @@ from harness.control import (ADIT, ALIVE, DENIED, OPEN, OPENED, PAIRS, PORT, S_A
 from harness.wait import wait_until
 
 
+# One process: were there another that reads, it would outlive one that is given up, and take the next one's answer.
 PROGRAM = """#!/bin/sh
 echo "$SSH_ASKPASS_PROMPT $1" >> "$ASKED"
-cat "$ANSWER"
-exit $(cat "$ANSWER.status")
+while IFS= read -r line; do
+    printf '%s\\n' "$line"
+done < "$ANSWER"
+printf %s "$line"
+read -r status < "$ANSWER.status"
+exit "$status"
 """
 
 
@@ -36,7 +41,7 @@ class Asked:
 
     def says(self, line, status=0):
         self.file.write_text(line)
-        (self.file.parent / "answer.status").write_text(str(status))
+        (self.file.parent / "answer.status").write_text(f"{status}\n")
 
     def env(self, **more):
         return {"SSH_ASKPASS": str(self.program), "DISPLAY": ":9", "ASKED": str(self.log), "ANSWER": str(self.file), **more}
