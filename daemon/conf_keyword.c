@@ -109,6 +109,7 @@ enum adit_err conf_keyword_add(struct texts *list, const char *keyword, const ch
         return conf_no_memory(err);
     size_t n = adit_format(line, cap, "%s %s", *name, value);
     bool added = texts_add(list, span_make(line, n));
+    adit_wipe(line, n); /* a proxy's address may hold a password */
     free(line);
     return added ? ADIT_E_OK : conf_no_memory(err);
 }

@@ -59,7 +59,7 @@ static enum adit_err set_password_env(struct conf_reader *r, void *target, const
     (void)row;
     enum adit_err e = conf_count_check(words, 1, 1, err);
     if (e == ADIT_E_OK && !is_variable(words->item[0]))
-        e = adit_fail(err, ADIT_E_CONFIG, "'%s' is no name of a variable", words->item[0]);
+        e = adit_fail(err, ADIT_E_CONFIG, "the value is no name of a variable");
     if (e == ADIT_E_OK)
         e = check_alone(p, err);
     return e != ADIT_E_OK || definition_set(&p->password_env, words->item[0]) ? e : conf_no_memory(err);
@@ -80,7 +80,7 @@ static enum adit_err set_credential(struct conf_reader *r, void *target, const s
     (void)row;
     enum adit_err e = conf_count_check(words, 1, 1, err);
     if (e == ADIT_E_OK && !is_credential(words->item[0]))
-        e = adit_fail(err, ADIT_E_CONFIG, "'%s' is no name of a credential", words->item[0]);
+        e = adit_fail(err, ADIT_E_CONFIG, "the value is no name of a credential");
     if (e == ADIT_E_OK)
         e = check_alone(p, err);
     return e != ADIT_E_OK || definition_set(&p->password_credential, words->item[0]) ? e

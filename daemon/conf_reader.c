@@ -347,6 +347,7 @@ static enum adit_err at_line(struct conf_reader *r, struct span raw, struct adit
         e = judge(r, line->shown != NULL ? line->shown : "?", &why, err);
     line_words_wipe(&line->split);
     free(line);
+    adit_wipe(text, raw.n); /* a proxy's address may hold a password */
     return e;
 }
 

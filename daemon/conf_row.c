@@ -33,11 +33,11 @@ enum adit_err conf_path_make(const struct conf_reader *r, const char *text, char
 {
     char room[2 * EXPAND_PATH_CAP];
     const bool is_home = text[0] == '~' && (text[1] == '/' || text[1] == 0);
+    /* The value is not shown: it may be a secret that somebody took for what is wanted. */
     if (is_home && r->hooks->home[0] != '/')
-        return adit_fail(err, ADIT_E_CONFIG, "'%s': no home folder is known", text);
+        return adit_fail(err, ADIT_E_CONFIG, "no home folder is known");
     if (!is_home && text[0] != '/')
-        return adit_fail(err, ADIT_E_CONFIG, "'%s' is not an absolute path, nor one that begins with ~/",
-                         text);
+        return adit_fail(err, ADIT_E_CONFIG, "the path must be absolute or begin with ~/");
     size_t n =
         adit_format(room, sizeof room, "%s%s", is_home ? r->hooks->home : "", is_home ? text + 1 : text);
     if (n >= EXPAND_PATH_CAP)

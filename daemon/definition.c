@@ -53,6 +53,8 @@ void definition_wipe(struct definition *d)
     const struct texts *lists[LISTS_OWNED];
     texts_of(d, texts);
     lists_of(d, lists);
+    for (size_t i = 0; i < d->keywords.count; i++) /* AditProxy may hold a password */
+        adit_wipe(d->keywords.item[i], strlen(d->keywords.item[i]));
     for (size_t i = 0; i < TEXTS_OWNED; i++)
         free(*texts[i]);
     for (size_t i = 0; i < LISTS_OWNED; i++)

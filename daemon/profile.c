@@ -15,6 +15,8 @@ void profile_wipe(struct profile *p)
                      p->passphrase_file};
     for (size_t i = 0; i < ADIT_COUNT(owned); i++)
         free(owned[i]);
+    for (size_t i = 0; i < p->keywords.count; i++) /* AditProxy may hold a password */
+        adit_wipe(p->keywords.item[i], strlen(p->keywords.item[i]));
     texts_wipe(&p->keywords);
     profile_init(p);
 }

@@ -130,8 +130,7 @@ static void test_bad_daemon(void **state)
     bad("LogLevel loud\n", "F:1: LogLevel: 'loud' is not one of quiet, fatal, error, info, verbose, debug1, "
                            "debug2, debug3\n");
     bad("SocketGroup nobody\n", "F:1: SocketGroup: there is no group 'nobody'\n");
-    bad("Socket adit.sock\n",
-        "F:1: Socket: 'adit.sock' is not an absolute path, nor one that begins with ~/\n");
+    bad("Socket adit.sock\n", "F:1: Socket: the path must be absolute or begin with ~/\n");
     bad("\n\nsocket /a b\n", "F:3: Socket: extra arguments at the end of the line\n");
     bad("Socket\n", "F:1: Socket: an argument is missing\n");
     bad("Socket # where\n", "F:1: Socket: an argument is missing\n");
@@ -151,10 +150,9 @@ static void test_bad_daemon(void **state)
     bad("LocalForward 1 a:1\n", "F:1: LocalForward: belongs in a Tunnel\n");
     bad("Via b\n", "F:1: Via: belongs in a Tunnel\n");
     bad("Auth key\n", "F:1: Auth: belongs in a Profile\n");
-    bad("Socket a\nSocket b\nFoo x\n",
-        "F:1: Socket: 'a' is not an absolute path, nor one that begins with ~/\n"
-        "F:2: Socket: 'b' is not an absolute path, nor one that begins with ~/\n"
-        "F:3: Foo: unknown keyword\n");
+    bad("Socket a\nSocket b\nFoo x\n", "F:1: Socket: the path must be absolute or begin with ~/\n"
+                                       "F:2: Socket: the path must be absolute or begin with ~/\n"
+                                       "F:3: Foo: unknown keyword\n");
 }
 
 static void test_profile(void **state)
@@ -188,12 +186,12 @@ static void test_bad_profile(void **state)
     (void)state;
     bad("Profile a\n Auth magic\n", "F:2: Auth: 'magic' is not one of auto, key, password\n");
     bad("Profile a\n PasswordFile secret\n",
-        "F:2: PasswordFile: 'secret' is not an absolute path, nor one that begins with ~/\n");
+        "F:2: PasswordFile: the path must be absolute or begin with ~/\n");
     bad("Profile a\n PasswordFile /x\n PasswordEnv Y\n",
         "F:3: PasswordEnv: only one of PasswordFile, PasswordEnv and PasswordCredential can be given\n");
-    bad("Profile a\n PasswordEnv 1X\n", "F:2: PasswordEnv: '1X' is no name of a variable\n");
+    bad("Profile a\n PasswordEnv 1X\n", "F:2: PasswordEnv: the value is no name of a variable\n");
     bad("Profile a\n PasswordCredential ../x\n",
-        "F:2: PasswordCredential: '../x' is no name of a credential\n");
+        "F:2: PasswordCredential: the value is no name of a credential\n");
     bad("Profile a\n Via b\n", "F:2: Via: belongs in a Tunnel\n");
     bad("Profile a\n DynamicForward 1\n", "F:2: DynamicForward: belongs in a Tunnel\n");
     bad("Profile a\n Listen none\n", "F:2: Listen: belongs before the first Tunnel or Profile\n");
@@ -202,6 +200,29 @@ static void test_bad_profile(void **state)
         "F:1: Profile: 'default' is plain ssh_config: a Profile has another name\n");
     bad("Profile a\nProfile b\nProfile a\n", "F:3: Profile: 'a' is already defined at F:1\n");
     bad("Profile a b\n", "F:1: Profile: extra arguments at the end of the line (quote a name with blanks)\n");
+}
+
+/* What somebody took for the place of a secret, and is one, is not shown. */
+static void test_planted_secrets(void **state)
+{
+    static const char *const lines[] = {
+        "Profile p\n PasswordFile hunter2\n",
+        "Profile p\n PassphraseFile hunter2\n",
+        "Profile p\n PasswordEnv hunter2!\n",
+        "Profile p\n PasswordCredential /hunter2\n",
+        "Profile p\n Password hunter2\n",
+        "Profile p\n PasswordFile /x hunter2\n",
+        "Profile p\n AditProxy socks5h://u:hunter2@\n",
+        TUNNEL "SocksPasswordFile hunter2\n",
+        TUNNEL "SocksPassword hunter2\n",
+        TUNNEL "AditProxy ftp://u:hunter2@h:1\n",
+    };
+    (void)state;
+    for (size_t i = 0; i < ADIT_COUNT(lines); i++) {
+        struct adit_error err = {0};
+        assert_int_equal(read_text(lines[i], &err), ADIT_E_CONFIG);
+        assert_null(strstr(err.text, "hunter2"));
+    }
 }
 
 static void test_whole_tunnel(void **state)
@@ -657,6 +678,7 @@ int main(void)
         T(test_bad_daemon),
         T(test_profile),
         T(test_bad_profile),
+        T(test_planted_secrets),
         T(test_whole_tunnel),
         T(test_defaults),
         T(test_forwards),
