@@ -49,7 +49,7 @@ FOLDERS := crypto ssh socks5 net forward client daemon cli
 PARTS   ?= $(FOLDERS)
 DAEMON  ?= 1
 CROSS   := s390x-linux-gnu arm-linux-gnueabihf
-TSAN_TESTS := test_mailbox test_loop test_resolve test_child test_thread test_session test_survive test_access test_link \
+TSAN_TESTS := test_mailbox test_loop test_resolve test_child test_thread test_session test_survive test_access test_link test_connection \
 	test_forward_letter
 
 Q := $(if $(V),,@)

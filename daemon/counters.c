@@ -63,9 +63,17 @@ static void add(struct tunnel_counters *to, const struct session_forward_stats *
     to->open_failed += s->open_failed;
 }
 
+static void see_activity(struct tunnel *u, const struct session_forward_stats *s)
+{
+    int64_t at = tunnels_wall(s->last_activity_ms);
+    if (at > u->status.last_activity)
+        u->status.last_activity = at;
+}
+
 void counters_keep(struct tunnel *u, const struct session_forward_stats *s)
 {
     add(&u->base, s);
+    see_activity(u, s);
 }
 
 void counters_sum(struct tunnel *u)
@@ -77,9 +85,7 @@ void counters_sum(struct tunnel *u)
             continue;
         add(&sum, &f->last);
         sum.open_now += f->is_leaving ? 0 : f->last.open_now;
-        int64_t at = tunnels_wall(f->last.last_activity_ms);
-        if (at > u->status.last_activity)
-            u->status.last_activity = at;
+        see_activity(u, &f->last);
     }
     u->status.counters = sum;
     u->status.rtt_us = c ? c->rtt_us : 0;

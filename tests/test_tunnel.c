@@ -2,7 +2,7 @@
  * One tunnel: its state from its connection's and its own forwards, errors, retries, start and stop, waiting,
  * trust, questions. Links are the test's own.
  */
-#include "tests/tunnels_world.h"
+#include "tests/tunnels_fake.h"
 
 #include <poll.h>
 #include <pthread.h>

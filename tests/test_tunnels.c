@@ -2,7 +2,7 @@
  * The registry: making, finding, changing and removing tunnels; which of them share a connection; all at
  * once; the end. Links are the test's own.
  */
-#include "tests/tunnels_world.h"
+#include "tests/tunnels_fake.h"
 
 #include "daemon/store.h"
 

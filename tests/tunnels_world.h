@@ -1,13 +1,16 @@
 /*
- * tunnels_world.h - a registry for tests: its loop, its mailbox, a configuration from a text, links that the
- * test plays (fake_link.h), and the lines of its log.
+ * tunnels_world.h - a registry for tests: its loop, its mailbox, a configuration from a text, and the lines
+ * of its log.
  */
 #ifndef TUNNELS_WORLD_H
 #define TUNNELS_WORLD_H
 
-#include "tests/fake_link.h"
+#include "tests/test.h"
 
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +27,7 @@ struct world {
     struct tunnels *t;
     char log[16 * 1024];
     size_t log_len;
+    pthread_mutex_t lock; /* of the log: links write to it, too */
 };
 
 static struct world world;
@@ -31,13 +35,18 @@ static struct world world;
 static inline void world_log(void *ctx, const struct journal_note *note)
 {
     struct world *w = ctx;
+    (void)pthread_mutex_lock(&w->lock);
     w->log_len += adit_format(w->log + w->log_len, sizeof w->log - w->log_len, "%s: %s\n",
                               note->tunnel ? note->tunnel : "-", note->text);
+    (void)pthread_mutex_unlock(&w->lock);
 }
 
 static inline bool has_logged(const char *line)
 {
-    return strstr(world.log, line) != NULL;
+    (void)pthread_mutex_lock(&world.lock);
+    bool has = strstr(world.log, line) != NULL;
+    (void)pthread_mutex_unlock(&world.lock);
+    return has;
 }
 
 static inline const char *world_path(const char *name)
@@ -75,6 +84,7 @@ static inline void world_open(const char *conf)
 {
     struct adit_error err = {ADIT_E_OK, ""};
     memset(&world, 0, sizeof world);
+    assert_int_equal(pthread_mutex_init(&world.lock, NULL), 0);
     memcpy(world.folder, "/tmp/adit-tunnels-XXXXXX", 25);
     assert_non_null(mkdtemp(world.folder));
     assert_int_equal(loop_init(&world.loop, &err), ADIT_E_OK);
@@ -92,22 +102,10 @@ static inline void world_mail(void)
         tunnels_on_mail(world.t, mail);
 }
 
-/* What was told to stop has stopped. */
-static inline void world_settle(void)
-{
-    world_mail();
-    fake_settle_all();
-    world_mail();
-}
-
-static inline void world_close(void)
+static inline void world_wipe(void)
 {
     char command[160];
-    tunnels_end(world.t);
-    world_settle();
-    assert_true(tunnels_has_ended(world.t));
     tunnels_free(world.t);
-    fake_links_free();
     loop_wipe(&world.loop);
     mailbox_wipe(&world.box);
     for (size_t i = 0; i < world.conf_count; i++)
@@ -160,20 +158,6 @@ static inline void start_it(struct tunnel *u)
 static inline const char *state_of(const struct tunnel *u)
 {
     return keep_state_name(tunnel_status(u)->state);
-}
-
-/* The link's connection is there, with every one of its forwards. */
-static inline void fake_connect(struct link *l)
-{
-    char bound[32];
-    fake_state(l, KEEP_CONNECTING, 0, "started");
-    for (size_t i = 0; i < l->forward_count; i++)
-        if (!l->forwards[i].is_removed) {
-            (void)adit_format(bound, sizeof bound, "127.0.0.1:%u", (unsigned)l->forwards[i].spec.port);
-            fake_up(l, i, 0, bound, l->forwards[i].spec.port);
-        }
-    fake_state(l, KEEP_CONNECTED, 0, "connected");
-    world_mail();
 }
 
 #endif
