@@ -39,7 +39,18 @@ static struct keep_config members_config(const struct connection *c)
     }
     if (is_unlimited)
         k.max_retries = 0;
+    if (c->members && !c->members->next_member) { /* it may have been changed since the route was made */
+        k.first_ms = c->members->definition.backoff_first_ms;
+        k.cap_ms = c->members->definition.backoff_cap_ms;
+        k.jitter_percent = c->members->definition.jitter_percent;
+    }
     return k;
+}
+
+static bool same_config(const struct keep_config *a, const struct keep_config *b)
+{
+    return a->max_retries == b->max_retries && a->auto_reconnect == b->auto_reconnect &&
+           a->first_ms == b->first_ms && a->cap_ms == b->cap_ms && a->jitter_percent == b->jitter_percent;
 }
 
 static struct link_config link_config_of(const struct connection *c, struct relay *relay)
@@ -128,7 +139,7 @@ void connection_configure(struct connection *c)
 {
     struct keep_config config = members_config(c);
     name_the_log(c);
-    if (c->is_stopping || memcmp(&config, &c->told, sizeof config) == 0)
+    if (c->is_stopping || same_config(&config, &c->told))
         return;
     c->told = config;
     link_configure(c->link, &config);
