@@ -267,7 +267,9 @@ $(BUILD)/adit: $(BUILD)/release/adit$(LESS) $(BUILD)/daemon.is
 install: $(BUILD)/adit
 	@install -D -m 755 $(BUILD)/adit $(DESTDIR)$(PREFIX)/bin/adit
 	@for page in $(wildcard doc/*.1); do \
-		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man1/$$(basename $$page) || exit 1; done
+		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
+	@mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system
+	@sed 's|/usr/local/bin|$(PREFIX)/bin|' doc/systemd/adit@.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/adit@.service
 
 demo:
 	scripts/demo
