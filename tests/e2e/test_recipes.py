@@ -20,7 +20,7 @@ HOSTS = {"db.internal": "127.88.0.1", "cache.internal": "127.88.0.2", "web.inter
 def recipes():
     """title -> its commands, of README.md's section `Recipes`."""
     text = (ROOT / "README.md").read_text()
-    section = text[text.index("## Recipes"):text.index("## What is supported")]
+    section = text[text.index("## Recipes"):text.index("## From boot on")]
     found = {}
     for part in section.split("\n### ")[1:]:
         title, _, body = part.partition("\n")
