@@ -503,7 +503,30 @@ static void defaults_choose(struct args *args, struct adit_error *err)
     }
     /* A tunnel that is dead and looks alive helps nobody: a forwarding connection notices it by itself. */
     if (args_only_forwards(args))
-        noted(options_default(o, "ServerAliveInterval", ARGS_ALIVE_INTERVAL, err));
+        noted(options_default(o, "ServerAliveInterval",
+                              o->detect == DETECT_FAST ? ARGS_ALIVE_INTERVAL_FAST : ARGS_ALIVE_INTERVAL,
+                              err));
+}
+
+/* What cannot survive a connection, and what is not made for one that comes again. */
+static enum adit_err lasting_check(const struct args *args, struct adit_error *err)
+{
+    const struct options *o = &args->options;
+    if (!o->reconnect)
+        return ADIT_E_OK;
+    if (o->session_type != SESSION_TYPE_NONE || args->command != NULL)
+        return adit_fail(err, ADIT_E_USAGE,
+                         "AditReconnect wants -N: a shell or a command is lost with its connection");
+    if (args->has_stdio)
+        return adit_fail(err, ADIT_E_USAGE,
+                         "AditReconnect cannot be had with -W: its data is lost with the connection");
+    if (o->control_master != CONTROL_MASTER_NO)
+        return adit_fail(err, ADIT_E_USAGE, "AditReconnect cannot be had with ControlMaster");
+    if (args->control_command != NULL)
+        return adit_fail(err, ADIT_E_USAGE, "AditReconnect cannot be had with -O");
+    if (o->permit_local_command && option_text(o->local_command) != NULL)
+        return adit_fail(err, ADIT_E_USAGE, "AditReconnect cannot be had with LocalCommand");
+    return ADIT_E_OK;
 }
 
 enum adit_err args_finish(struct args *args, struct adit_error *err)
@@ -517,6 +540,8 @@ enum adit_err args_finish(struct args *args, struct adit_error *err)
         return adit_fail(err, ADIT_E_USAGE, "Cannot fork into background without a command to execute.");
     if (args->wants_config) /* what is not built is shown all the same */
         return ADIT_E_OK;
+    if (lasting_check(args, err) != ADIT_E_OK)
+        return err->code;
     return options_check(&args->options, err);
 }
 

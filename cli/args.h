@@ -16,7 +16,8 @@
 #include "adit.h"
 #include "client/options.h"
 
-#define ARGS_ALIVE_INTERVAL "15" /* seconds: of a connection that only forwards, and of its jump hosts */
+#define ARGS_ALIVE_INTERVAL      "15" /* seconds: of a connection that only forwards, and of its jump hosts */
+#define ARGS_ALIVE_INTERVAL_FAST "1"  /* with AditDetect fast */
 
 struct args {
     struct options options; /* what the flags and the destination say */

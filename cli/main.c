@@ -15,6 +15,7 @@
 #include "cli/mux.h"
 #include "cli/query.h"
 #include "cli/run.h"
+#include "cli/run_lasting.h"
 #include "client/client.h"
 #include "client/options_dump.h"
 #include "client/secret_store.h"
@@ -119,7 +120,9 @@ static int connect_in_background(const struct args *args)
     int status;
     if (background_fork(&background, &is_parent, &status, &err) != ADIT_E_OK)
         return usage_error(args, &err);
-    return is_parent ? status : run_connection(args, &background);
+    if (is_parent)
+        return status;
+    return args->options.reconnect ? run_lasting(args, &background) : run_connection(args, &background);
 }
 
 /* What was accepted and has no effect. */
@@ -178,6 +181,8 @@ static int connect_somehow(const struct args *args)
 {
     int status;
     const struct options *o = &args->options;
+    if (o->reconnect)
+        return o->fork_after_auth ? connect_in_background(args) : run_lasting(args, NULL);
     if (mux_session(args, &status))
         return status;
     if (control_is_persistent(o) && (o->session_type != SESSION_TYPE_NONE || args->has_stdio))

@@ -27,13 +27,13 @@ static bool has_value(const char *name)
     return value != NULL && *value != 0;
 }
 
-static bool ask_program(const char *program, const char *text, char *answer, size_t cap)
+static bool ask_program(const char *program, const char *text, int cancel_fd, char *answer, size_t cap)
 {
     const char *const argv[] = {program, text, NULL};
     char line[CHILD_LINE_CAP];
     struct adit_error err = {0};
     int status = 0;
-    enum adit_err e = child_run_line(argv, NULL, signals_fd(), line, &status, &err);
+    enum adit_err e = child_run_line(argv, NULL, cancel_fd, line, &status, &err);
     bool fine = e == ADIT_E_OK && status == 0 && strlen(line) < cap;
     if (e != ADIT_E_OK)
         log_line(LOG_LEVEL_ERROR, err.text);
@@ -61,14 +61,15 @@ const char *prompt_askpass(void)
 static bool ask(void *ctx, const struct prompt_question *q, char *answer, size_t cap)
 {
     const char *program = getenv("SSH_ASKPASS");
-    (void)ctx;
+    const int *given = ctx;
+    int cancel_fd = given != NULL ? *given : signals_fd();
     if (signals_seen() != 0)
         return false;
     if (prompt_wants_askpass(getenv("SSH_ASKPASS_REQUIRE"), program, has_display(), terminal_exists()))
-        return ask_program(program, q->text, answer, cap);
+        return ask_program(program, q->text, cancel_fd, answer, cap);
     /* A session may hold the terminal already (UpdateHostKeys ask). */
     bool was_held = hold_pause();
-    bool is_answered = terminal_ask(q->text, q->kind == PROMPT_LINE, signals_fd(), answer, cap);
+    bool is_answered = terminal_ask(q->text, q->kind == PROMPT_LINE, cancel_fd, answer, cap);
     hold_resume(was_held);
     return is_answered;
 }
@@ -77,6 +78,13 @@ static void tell(void *ctx, enum log_level level, const char *line)
 {
     (void)ctx;
     log_line(level, line);
+}
+
+struct client_prompt prompt_make_with(const int *cancel_fd)
+{
+    /* Only read, and only through a pointer to const: see ask. */
+    return (struct client_prompt){
+        .ctx = (void *)(uintptr_t)cancel_fd, .ask = ask, .log = tell, .cancel_fd = -1};
 }
 
 struct client_prompt prompt_make(void)

@@ -12,6 +12,9 @@
 
 /* The terminal's implementation of struct client_prompt. A signal (signals.h) cancels a question. */
 struct client_prompt prompt_make(void);
+/* The same for a thread that does not read the signals: the descriptor cancels, which is looked at with each
+ * question. */
+struct client_prompt prompt_make_with(const int *cancel_fd);
 
 /* True when SSH_ASKPASS is to be asked. The four are what the environment says (NULL: not set). */
 bool prompt_wants_askpass(const char *require, const char *askpass, bool has_display, bool has_terminal);

@@ -95,17 +95,22 @@ static void say(const struct hop *hop, enum log_level level, const char *line)
         log_format(level, "[%s] %s", hop->name, line);
 }
 
-static void on_log(void *ctx, enum session_level level, const char *line)
+enum log_level run_log_level(enum session_level level)
 {
     static const enum log_level levels[] = {
         [SESSION_QUIET] = LOG_LEVEL_QUIET,   [SESSION_ERROR] = LOG_LEVEL_ERROR,
         [SESSION_INFO] = LOG_LEVEL_INFO,     [SESSION_VERBOSE] = LOG_LEVEL_VERBOSE,
         [SESSION_DEBUG1] = LOG_LEVEL_DEBUG1, [SESSION_DEBUG2] = LOG_LEVEL_DEBUG2,
         [SESSION_DEBUG3] = LOG_LEVEL_DEBUG3};
-    say(ctx, levels[level], line);
+    return levels[level];
 }
 
-static void show_banner(const char *text)
+static void on_log(void *ctx, enum session_level level, const char *line)
+{
+    say(ctx, run_log_level(level), line);
+}
+
+void run_show_banner(const char *text)
 {
     size_t n = strlen(text);
     if (log_get_level() < LOG_LEVEL_INFO || n == 0)
@@ -113,6 +118,12 @@ static void show_banner(const char *text)
     (void)log_write_all(STDERR_FILENO, text, n);
     if (text[n - 1] != '\n')
         (void)log_write_all(STDERR_FILENO, "\n", 1);
+}
+
+void run_show_port(uint16_t port, const char *target)
+{
+    log_format(LOG_LEVEL_INFO, "Allocated port %u for remote forward to %s", (unsigned)port,
+               strcmp(target, "-") == 0 ? "socks:0" : target); /* ssh's words */
 }
 
 static void on_forward_up(struct run *run, const struct session_notice *n)
@@ -179,7 +190,7 @@ static void on_notice(void *ctx, const struct session_notice *n)
         on_authenticated(hop, n->text);
         break;
     case SESSION_BANNER:
-        show_banner(n->text);
+        run_show_banner(n->text);
         break;
     case SESSION_FORWARD_UP:
         note_listener(hop, n);
@@ -190,8 +201,7 @@ static void on_notice(void *ctx, const struct session_notice *n)
         break;
     case SESSION_REMOTE_PORT:
         if (!run->ready.to_stdout)
-            log_format(LOG_LEVEL_INFO, "Allocated port %u for remote forward to %s", (unsigned)n->bound_port,
-                       strcmp(n->target, "-") == 0 ? "socks:0" : n->target); /* ssh's words */
+            run_show_port(n->bound_port, n->target);
         break;
     case SESSION_ALL_FORWARDS_DONE:
         on_forwards_done(hop, n);

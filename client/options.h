@@ -39,6 +39,7 @@ enum control_master {
 };
 enum pubkey_auth { PUBKEY_AUTH_NO, PUBKEY_AUTH_YES, PUBKEY_AUTH_UNBOUND, PUBKEY_AUTH_HOST_BOUND };
 enum tunnel_mode { TUNNEL_NO, TUNNEL_POINT_TO_POINT, TUNNEL_ETHERNET };
+enum detect { DETECT_NORMAL, DETECT_FAST };
 enum verify_dns { VERIFY_DNS_NO, VERIFY_DNS_YES, VERIFY_DNS_ASK };
 enum log_level {
     LOG_LEVEL_QUIET,
@@ -168,9 +169,12 @@ struct options {
     struct texts log_verbose;
     char *syslog_facility; /* a name of syslog(3) as ssh_config has it; NULL: USER */
     char *tag, *refuse_connection;
-    char *ignore_unknown; /* a pattern list */
-    bool exit_codes;      /* AditExitCodes */
-    int ready_fd;         /* AditReadyFd, or OPTIONS_READY_NONE */
+    char *ignore_unknown;                      /* a pattern list */
+    bool exit_codes;                           /* AditExitCodes */
+    int ready_fd;                              /* AditReadyFd, or OPTIONS_READY_NONE */
+    bool reconnect;                            /* AditReconnect */
+    uint32_t detect;                           /* enum detect: normal */
+    uint32_t backoff_first_ms, backoff_cap_ms; /* AditBackoff; 0: the defaults of keep.h */
 
     /* what adit does not do: kept for -G; a note each when given */
     bool forward_x11, forward_x11_trusted; /* no, yes */

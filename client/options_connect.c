@@ -116,3 +116,34 @@ enum adit_err option_set_version_addendum(struct options *o, const struct option
         return option_missing(row, err);
     return option_text_replace(&o->version_addendum, text_same(words->raw, "none") ? "" : words->raw, err);
 }
+
+/* "FIRST CAP", two times as ssh writes them. */
+static enum adit_err backoff_time(const struct option_row *row, struct option_words *words, uint32_t *ms,
+                                  struct adit_error *err)
+{
+    enum { LONGEST_S = 24 * 60 * 60 };
+    const char *word = option_word_wanted(row, words, err);
+    uint32_t seconds;
+    if (word == NULL)
+        return ADIT_E_USAGE;
+    if (!units_time(span_str(word), &seconds) || seconds == 0 || seconds > LONGEST_S)
+        return option_bad(row, err, "'%s' is not a time of 1s to 1d", word);
+    *ms = seconds * 1000;
+    return ADIT_E_OK;
+}
+
+enum adit_err option_set_backoff(struct options *o, const struct option_row *row, struct option_words *words,
+                                 struct adit_error *err)
+{
+    uint32_t first, cap;
+    enum adit_err e = backoff_time(row, words, &first, err);
+    if (e == ADIT_E_OK)
+        e = backoff_time(row, words, &cap, err);
+    if (e != ADIT_E_OK)
+        return e;
+    if (cap < first)
+        return option_bad(row, err, "the longest wait is shorter than the first one");
+    o->backoff_first_ms = first;
+    o->backoff_cap_ms = cap;
+    return ADIT_E_OK;
+}

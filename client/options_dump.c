@@ -445,13 +445,16 @@ static void put_special(struct dump *d)
 /* Those that ssh does not know: only when they were given, so that ssh reads the lines too. */
 static void put_ours(struct dump *d)
 {
-    static const char *const flags[] = {"AditExitCodes", NULL};
+    static const char *const flags[] = {"AditExitCodes", "AditReconnect", "AditDetect", NULL};
     for (const char *const *name = flags; *name != NULL; name++)
         if (options_is_set(d->options, *name))
             put_row(d, *name);
     put_each(d, "AditHostKeyFingerprint", &d->options->fingerprints);
     if (d->options->ready_fd != OPTIONS_READY_NONE)
         put(d, "AditReadyFd", "%d", d->options->ready_fd);
+    if (options_is_set(d->options, "AditBackoff"))
+        put(d, "AditBackoff", "%u %u", (unsigned)(d->options->backoff_first_ms / 1000),
+            (unsigned)(d->options->backoff_cap_ms / 1000));
 }
 
 static void names_init(struct dump *d)

@@ -17,6 +17,7 @@ static const struct option_choice control_master[] = {
     {"false", CONTROL_MASTER_NO},         {"no", CONTROL_MASTER_NO},
     {"auto", CONTROL_MASTER_AUTO},        {"ask", CONTROL_MASTER_ASK},
     {"autoask", CONTROL_MASTER_AUTO_ASK}, {NULL, 0}};
+static const struct option_choice detect[] = {{"normal", DETECT_NORMAL}, {"fast", DETECT_FAST}, {NULL, 0}};
 static const struct option_choice request_tty[] = {{"true", REQUEST_TTY_YES},
                                                    {"false", REQUEST_TTY_NO},
                                                    {"yes", REQUEST_TTY_YES},
@@ -236,10 +237,10 @@ const struct option_row option_rows[] = {
     SPECIAL_AT("RefuseConnection", refuse_connection, option_set_refuse, BUILT),
     FLAG("AditExitCodes", exit_codes, BUILT),
     SPECIAL("AditReadyFd", option_set_ready_fd, BUILT),
-    SPECIAL("AditReconnect", option_set_unbuilt, BUILT),
+    FLAG("AditReconnect", reconnect, BUILT),
     SPECIAL("AditReclaim", option_set_unbuilt, BUILT),
-    SPECIAL("AditDetect", option_set_unbuilt, BUILT),
-    SPECIAL("AditBackoff", option_set_unbuilt, BUILT),
+    CHOICE("AditDetect", detect, BUILT),
+    SPECIAL("AditBackoff", option_set_backoff, BUILT),
     /* what adit does not do */
     FLAG("ForwardX11", forward_x11, NOTED),
     FLAG("ForwardX11Trusted", forward_x11_trusted, LOW),

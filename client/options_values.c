@@ -417,7 +417,7 @@ enum adit_err option_set_ready_fd(struct options *o, const struct option_row *ro
     return ADIT_E_OK;
 }
 
-/* adit's own keywords of later: what says "as it is" is fine. */
+/* A keyword of adit's own that is not there yet: what says "as it is" is fine. */
 enum adit_err option_set_unbuilt(struct options *o, const struct option_row *row, struct option_words *words,
                                  struct adit_error *err)
 {
@@ -425,7 +425,7 @@ enum adit_err option_set_unbuilt(struct options *o, const struct option_row *row
     (void)o;
     if (word == NULL)
         return ADIT_E_USAGE;
-    if (is_no(word) || text_same(word, "normal"))
+    if (is_no(word))
         return ADIT_E_OK;
     return adit_fail(err, ADIT_E_UNSUPPORTED, "%s %s is not supported yet", row->name, word);
 }

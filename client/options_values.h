@@ -32,7 +32,7 @@ void *option_field(struct options *o, const struct option_row *row);
 
 /* options_connect.c */
 option_setter option_set_port, option_set_rekey, option_set_compression, option_set_ip_qos,
-    option_set_version_addendum;
+    option_set_version_addendum, option_set_backoff;
 /* options_values.c */
 option_setter option_set_update_host_keys, option_set_fingerprint, option_set_pubkey_auth, option_set_agent,
     option_set_forward_agent, option_set_add_keys, option_set_mask, option_set_escape, option_set_keystroke,

@@ -121,6 +121,13 @@ static void test_values(void **state)
     assert_int_equal(o.session_type, SESSION_TYPE_NONE);
     good("AditReadyFd 5");
     assert_int_equal(o.ready_fd, 5);
+    good("AditReconnect yes");
+    assert_true(o.reconnect);
+    good("AditDetect fast");
+    assert_int_equal(o.detect, DETECT_FAST);
+    good("AditBackoff 2s 1m30s");
+    assert_int_equal(o.backoff_first_ms, 2000);
+    assert_int_equal(o.backoff_cap_ms, 90000);
 }
 
 static void test_rekey_forms(void **state)
@@ -178,7 +185,12 @@ static void test_refusals(void **state)
     good(" = ");
     bad("BatchMode maybe", ADIT_E_USAGE, "BatchMode: unsupported option \"maybe\".");
     bad("UserKnownHostsFile none /x", ADIT_E_USAGE, "none");
-    bad("AditReconnect yes", ADIT_E_UNSUPPORTED, "AditReconnect");
+    bad("AditReclaim yes", ADIT_E_UNSUPPORTED, "AditReclaim");
+    bad("AditDetect slow", ADIT_E_USAGE, "AditDetect");
+    bad("AditBackoff 1s", ADIT_E_USAGE, "AditBackoff: Missing argument.");
+    bad("AditBackoff 0 1", ADIT_E_USAGE, "AditBackoff");
+    bad("AditBackoff 5 2", ADIT_E_USAGE, "AditBackoff");
+    bad("AditBackoff 1 2d", ADIT_E_USAGE, "AditBackoff");
     bad("LocalForward", ADIT_E_USAGE, "\"localforward\"");
     bad("Host x", ADIT_E_USAGE, "Host");
     bad("Include x", ADIT_E_USAGE, "Include");
