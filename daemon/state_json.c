@@ -28,7 +28,8 @@ void state_extras_wipe(struct state_extras *extras)
 
 static enum adit_err no_memory(struct reading *r)
 {
-    return adit_fail(r->err, ADIT_E_MEMORY, "%s: out of memory", r->name);
+    (void)adit_fail(r->err, ADIT_E_MEMORY, "%s: out of memory", r->name);
+    return ADIT_E_MEMORY;
 }
 
 static enum adit_err bad_tunnel(struct reading *r, const char *what)
@@ -228,12 +229,10 @@ char *state_format(const struct definition *const *tunnels, size_t count, const 
     json_t *top = state_json(tunnels, count, extras);
     char *text = top != NULL ? json_dumps(top, JSON_INDENT(2)) : NULL;
     json_decref(top);
-    size_t n = text != NULL ? strlen(text) : 0;
-    char *whole = text != NULL ? malloc(n + 2) : NULL;
-    if (whole != NULL) {
-        memcpy(whole, text, n);
-        memcpy(whole + n, "\n", 2);
-    }
+    size_t room = text != NULL ? strlen(text) + 2 : 0;
+    char *whole = text != NULL ? malloc(room) : NULL;
+    if (whole != NULL)
+        (void)adit_format(whole, room, "%s\n", text);
     free(text);
     return whole;
 }
