@@ -87,8 +87,11 @@ TEST_LIB_SRC := $(filter-out tests/test_%.c tests/vectors_%.c,$(wildcard tests/*
 FUZZERS := $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
 ifneq ($(LESS),)
 SRC     := $(filter-out $(WITH_DAEMON),$(SRC))
-TESTS   := $(filter-out $(patsubst %.c,test_%,$(notdir $(WITH_DAEMON))),$(TESTS))
-FUZZERS := $(filter-out $(basename $(notdir $(WITH_DAEMON))),$(FUZZERS))
+# And the tests that speak of them.
+OF_DAEMON := $(basename $(notdir $(shell grep -lE '"(\.\./)?(daemon/|cli/verb)' tests/test_*.c fuzz/fuzz_*.c)))
+TESTS   := $(filter-out $(OF_DAEMON),$(TESTS))
+FUZZERS := $(filter-out $(OF_DAEMON:fuzz_%=%),$(FUZZERS))
+override VECTORS :=
 endif
 LIB_SRC := $(filter-out cli/main.c,$(SRC))
 FUZZ_LIB_SRC := $(filter-out fuzz/fuzz_%.c fuzz/replay.c,$(wildcard fuzz/*.c))
