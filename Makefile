@@ -195,6 +195,9 @@ $(BUILD)/$1/cli/main-nodaemon.o: cli/main.c $(BUILD)/$1/flags | $(BUILD)/deps/$$
 	$$(call say,CC $$@)
 	$$Q$$($1.compile) $$($1.rest) -DADIT_DAEMON=0 -c -o $$@ $$<
 
+# Taken in by the assembler.
+$(BUILD)/$1/daemon/api_openapi.o: daemon/openapi.json
+
 $(BUILD)/$1/libadit$(LESS).a: $(LIB_SRC:%.c=$(BUILD)/$1/%.o) $(BUILD)/$1/parts$(LESS)
 	@rm -f $$@
 	$$Qar rcs $$@ $(LIB_SRC:%.c=$(BUILD)/$1/%.o)

@@ -33,8 +33,11 @@ struct api;
 
 struct api_ops {
     void *ctx;
-    /* POST /reload. As tunnels_reload; an error's text is "FILE:LINE: ...". */
-    enum adit_err (*reload)(void *ctx, struct tunnels_reloaded *out, struct adit_error *err);
+    /* POST /reload: reads the configuration again and applies it, as tunnels_reload. With is_check nothing is
+     * applied, out says what would be; path (NULL: the daemon's own) is the file to read then. ADIT_E_CONFIG
+     * with "FILE:LINE: ...". */
+    enum adit_err (*reload)(void *ctx, bool is_check, const char *path, struct tunnels_reloaded *out,
+                            struct adit_error *err);
 };
 
 /* loop, tunnels and journal outlive the API. */

@@ -34,16 +34,17 @@ static int path_fit(const char *pattern, const char *path, struct span *at)
     return *pattern == 0 && *path == 0 ? fit : 0;
 }
 
-static void allow_add(char allow[static ROUTE_ALLOW_CAP], const char *method)
+static void allow_add(char allow[static API_ROUTE_ALLOW_CAP], const char *method)
 {
     size_t n = strlen(allow);
 
-    adit_format(allow + n, ROUTE_ALLOW_CAP - n, "%s%s", n ? ", " : "", method);
+    adit_format(allow + n, API_ROUTE_ALLOW_CAP - n, "%s%s", n ? ", " : "", method);
 }
 
 enum api_route_found api_route_find(const struct api_route *table, size_t count, bool is_tcp,
                                     const char *method, const char *path, const struct api_route **out,
-                                    char id[static ROUTE_PARAM_CAP], char allow[static ROUTE_ALLOW_CAP])
+                                    char id[static API_ROUTE_PARAM_CAP],
+                                    char allow[static API_ROUTE_ALLOW_CAP])
 {
     struct span at, best_at = span_make(NULL, 0);
     int best = 0;
@@ -53,7 +54,7 @@ enum api_route_found api_route_find(const struct api_route *table, size_t count,
     for (size_t i = 0; i < count; i++) {
         int fit = path_fit(table[i].path, path, &at);
 
-        if (fit == 0 || fit < best || (is_tcp && (table[i].flags & ROUTE_UNIX_ONLY)))
+        if (fit == 0 || fit < best || (is_tcp && (table[i].flags & API_ROUTE_UNIX_ONLY)))
             continue;
         if (fit > best) { /* what only {id} fitted does not count any more */
             allow[0] = 0;
@@ -67,6 +68,6 @@ enum api_route_found api_route_find(const struct api_route *table, size_t count,
         }
     }
     if (!*out)
-        return best ? ROUTE_NO_METHOD : ROUTE_NO_PATH;
-    return httpd_unescape(id, ROUTE_PARAM_CAP, best_at) ? ROUTE_FOUND : ROUTE_BAD_PARAM;
+        return best ? API_ROUTE_NO_METHOD : API_ROUTE_NO_PATH;
+    return httpd_unescape(id, API_ROUTE_PARAM_CAP, best_at) ? API_ROUTE_FOUND : API_ROUTE_BAD_PARAM;
 }

@@ -30,6 +30,12 @@ void httpd_on_timer(struct loop_timer *t)
     timer->on_due(t->owner);
 }
 
+void httpd_source_init(struct httpd *h, struct httpd_source *s, void (*on_ready)(void *owner), void *owner)
+{
+    loop_fd_init(&s->fd, h->config.fd_kind, owner);
+    s->on_ready = on_ready;
+}
+
 void httpd_timer_init(struct httpd *h, struct httpd_timer *t, void (*on_due)(void *owner), void *owner)
 {
     loop_timer_init(&t->timer, h->config.timer_kind, owner);
@@ -191,8 +197,7 @@ enum adit_err httpd_listen(struct httpd *h, int fd, struct adit_error *err)
     l->httpd = h;
     l->fd = fd;
     l->is_tcp = sock_addr_family(&at) != AF_UNIX;
-    l->source.on_ready = listener_ready;
-    loop_fd_init(&l->source.fd, h->config.fd_kind, l);
+    httpd_source_init(h, &l->source, listener_ready, l);
     if (loop_add(h->config.loop, &l->source.fd, fd, err)) {
         sock_close(&fd);
         free(l);
@@ -251,8 +256,7 @@ enum adit_err httpd_new(struct httpd **out, const struct httpd_config *config, s
     h->config = *config;
     h->config.token = NULL;
     h->token = text_copy(span_str(config->token));
-    loop_fd_init(&h->epoll.fd, config->fd_kind, h);
-    h->epoll.on_ready = mhd_run;
+    httpd_source_init(h, &h->epoll, mhd_run, h);
     httpd_timer_init(h, &h->run_timer, mhd_run, h);
     httpd_timer_init(h, &h->accept_timer, accept_due, h);
     e = h->token ? mhd_start(h, err) : adit_fail(err, ADIT_E_MEMORY, "no memory for the API");

@@ -64,7 +64,13 @@ void httpd_connect(struct httpd *h, int fd);
 void httpd_on_fd(struct loop_fd *f);
 void httpd_on_timer(struct loop_timer *t);
 
-/* For others who need a timer of their own in the same loop; on_due gets timer.owner. */
+/* For others who wait for a descriptor in the same loop: loop_add its fd; on_ready gets fd.owner. */
+struct httpd_source {
+    struct loop_fd fd;
+    void (*on_ready)(void *owner);
+};
+void httpd_source_init(struct httpd *h, struct httpd_source *s, void (*on_ready)(void *owner), void *owner);
+/* The same with a timer. */
 struct httpd_timer {
     struct loop_timer timer;
     void (*on_due)(void *owner);

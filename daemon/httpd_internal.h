@@ -8,12 +8,6 @@
 
 #include "daemon/httpd.h"
 
-/* A descriptor with what is to be done; the loop_fd is first, so that it leads here. */
-struct httpd_source {
-    struct loop_fd fd;
-    void (*on_ready)(void *owner);
-};
-
 struct httpd_listener {
     struct httpd_source source;
     struct httpd *httpd;
@@ -87,6 +81,7 @@ void httpd_completed(void *httpd, struct MHD_Connection *mhd, void **request,
 /* Out of libmicrohttpd's hands until httpd_resume; the connection is watched. Only inside its callbacks. */
 void httpd_suspend(struct httpd_request *r);
 void httpd_resume(struct httpd_request *r);
+void httpd_watch_ready(void *request);
 /* Its place among those that wait: false when there is none, and then r was answered. */
 bool httpd_wait_add(struct httpd_request *r);
 /* Nobody will read the answer: tells the owner. */

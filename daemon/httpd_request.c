@@ -127,7 +127,7 @@ static struct httpd_request *request_new(struct httpd *h, struct MHD_Connection 
     r->mhd = mhd;
     r->method = method;
     r->path = path;
-    loop_fd_init(&r->watch.fd, h->config.fd_kind, r);
+    httpd_source_init(h, &r->watch, httpd_watch_ready, r);
     r->next = h->requests;
     r->link = &h->requests;
     if (r->next)
@@ -178,6 +178,8 @@ void httpd_completed(void *httpd, struct MHD_Connection *mhd, void **request,
     for (size_t i = 0; i < r->header_count; i++)
         free(r->headers[i].value);
     json_decref(r->json);
+    if (r->body.p)
+        adit_wipe(r->body.p, r->body.len); /* an answer to a prompt */
     buffer_wipe(&r->body);
     buffer_wipe(&r->out);
     free(r);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include "daemon/httpd_internal.h"
 
-static void watch_ready(void *owner)
+void httpd_watch_ready(void *owner)
 {
     struct httpd_request *r = owner;
     bool is_over = r->watch.fd.hangup || (r->watch.fd.peer_done && r->stream && r->stream->ends_with_input);
@@ -28,7 +28,6 @@ void httpd_suspend(struct httpd_request *r)
     r->is_suspended = true;
     if (r->watch.fd.fd >= 0)
         return;
-    r->watch.on_ready = watch_ready;
     if (loop_add(h->config.loop, &r->watch.fd, r->conn->fd, NULL))
         return; /* without it a hang-up is seen at the next write */
 }

@@ -25,7 +25,8 @@ static inline void http_server_step(void *ctx)
         assert_int_equal(f->kind, HTTP_SERVER_FD);
         httpd_on_fd(f);
     }
-    while ((t = loop_expired(&s->loop, loop_now_ms() + s->ahead_ms))) {
+    /* Some: in a clock that goes before ours one may be due again at once. */
+    for (int i = 0; i < 16 && (t = loop_expired(&s->loop, loop_now_ms() + s->ahead_ms)); i++) {
         assert_int_equal(t->kind, HTTP_SERVER_TIMER);
         httpd_on_timer(t);
     }

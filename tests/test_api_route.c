@@ -4,18 +4,18 @@
 #include "tests/test.h"
 
 static const struct api_route table[] = {
-    {"GET", "/", ROUTE_OPEN, NULL},
+    {"GET", "/", API_ROUTE_OPEN, NULL},
     {"GET", "/tunnels", 0, NULL},
     {"POST", "/tunnels", 0, NULL},
     {"GET", "/tunnels/{id}", 0, NULL},
     {"PUT", "/tunnels/{id}", 0, NULL},
     {"GET", "/tunnels/status", 0, NULL},
     {"POST", "/tunnels/{id}/start", 0, NULL},
-    {"POST", "/ui", ROUTE_UNIX_ONLY, NULL},
+    {"POST", "/ui", API_ROUTE_UNIX_ONLY, NULL},
 };
 
 static const struct api_route *found;
-static char id[ROUTE_PARAM_CAP], allow[ROUTE_ALLOW_CAP];
+static char id[API_ROUTE_PARAM_CAP], allow[API_ROUTE_ALLOW_CAP];
 
 static enum api_route_found find(const char *method, const char *path)
 {
@@ -42,7 +42,7 @@ static void what_is_there(void **state)
 
     (void)state;
     for (size_t i = 0; i < ADIT_COUNT(cases); i++) {
-        assert_int_equal(find(cases[i].method, cases[i].path), ROUTE_FOUND);
+        assert_int_equal(find(cases[i].method, cases[i].path), API_ROUTE_FOUND);
         assert_ptr_equal(found, &table[cases[i].at]);
         assert_string_equal(id, cases[i].id);
     }
@@ -68,40 +68,40 @@ static void what_is_not(void **state)
 
     (void)state;
     for (size_t i = 0; i < ADIT_COUNT(paths); i++) {
-        if (find("GET", paths[i]) != ROUTE_NO_PATH)
+        if (find("GET", paths[i]) != API_ROUTE_NO_PATH)
             fail_msg("'%s'", paths[i]);
         assert_null(found);
     }
     assert_int_equal(api_route_find(table, ADIT_COUNT(table), true, "POST", "/ui", &found, id, allow),
-                     ROUTE_NO_PATH);
+                     API_ROUTE_NO_PATH);
 }
 
 static void other_methods(void **state)
 {
     (void)state;
-    assert_int_equal(find("PATCH", "/tunnels"), ROUTE_NO_METHOD);
+    assert_int_equal(find("PATCH", "/tunnels"), API_ROUTE_NO_METHOD);
     assert_string_equal(allow, "GET, POST");
-    assert_int_equal(find("get", "/tunnels"), ROUTE_NO_METHOD);
-    assert_int_equal(find("DELETE", "/tunnels/x"), ROUTE_NO_METHOD);
+    assert_int_equal(find("get", "/tunnels"), API_ROUTE_NO_METHOD);
+    assert_int_equal(find("DELETE", "/tunnels/x"), API_ROUTE_NO_METHOD);
     assert_string_equal(allow, "GET, PUT");
-    assert_int_equal(find("PUT", "/tunnels/status"), ROUTE_NO_METHOD); /* it is the page of that name */
+    assert_int_equal(find("PUT", "/tunnels/status"), API_ROUTE_NO_METHOD); /* it is the page of that name */
     assert_string_equal(allow, "GET");
-    assert_int_equal(find("GET", "/tunnels/x/start"), ROUTE_NO_METHOD);
+    assert_int_equal(find("GET", "/tunnels/x/start"), API_ROUTE_NO_METHOD);
     assert_string_equal(allow, "POST");
 }
 
 static void ids_that_are_none(void **state)
 {
-    char path[2 * ROUTE_PARAM_CAP];
+    char path[2 * API_ROUTE_PARAM_CAP];
 
     (void)state;
-    assert_int_equal(find("GET", "/tunnels/%"), ROUTE_BAD_PARAM);
-    assert_int_equal(find("GET", "/tunnels/%00"), ROUTE_BAD_PARAM);
-    assert_int_equal(find("GET", "/tunnels/%zz"), ROUTE_BAD_PARAM);
+    assert_int_equal(find("GET", "/tunnels/%"), API_ROUTE_BAD_PARAM);
+    assert_int_equal(find("GET", "/tunnels/%00"), API_ROUTE_BAD_PARAM);
+    assert_int_equal(find("GET", "/tunnels/%zz"), API_ROUTE_BAD_PARAM);
     memset(path, 'x', sizeof path);
     memcpy(path, "/tunnels/", strlen("/tunnels/"));
     path[sizeof path - 1] = 0;
-    assert_int_equal(find("GET", path), ROUTE_BAD_PARAM);
+    assert_int_equal(find("GET", path), API_ROUTE_BAD_PARAM);
 }
 
 int main(void)
