@@ -223,6 +223,7 @@ void connection_leave(struct connection *c, struct tunnel *tunnel)
 void connection_stop(struct connection *c)
 {
     c->is_stopping = true;
+    connection_watch(c);
     if (!c->has_ended)
         link_stop(c->link);
 }
@@ -257,6 +258,38 @@ void connection_free(struct connection *c)
     free(c->cipher);
     free(c->log_name);
     free(c);
+}
+
+/* ---- Files ---- */
+
+static void look_again(struct tunnels *t)
+{
+    loop_timer_set(t->config.loop, &t->files_timer, loop_now_ms() + WATCHED_FILES_MS);
+}
+
+void connection_watch(struct connection *c)
+{
+    bool should = c->status.state == KEEP_FAILED && c->status.is_permanent && !c->is_stopping;
+    if (should && !c->is_watching) {
+        /* The secrets are the relay's by now. */
+        watched_files_init(&c->files, &c->route, &c->relay.secrets);
+        look_again(c->tunnels);
+    }
+    if (!should && c->is_watching)
+        watched_files_wipe(&c->files);
+    c->is_watching = should;
+}
+
+void connections_look(struct tunnels *t)
+{
+    bool is_any = false;
+    for (struct connection *c = t->connections; c; c = c->next) {
+        is_any = is_any || c->is_watching;
+        if (c->is_watching && watched_files_changed(&c->files))
+            link_file_changed(c->link);
+    }
+    if (is_any)
+        look_again(t);
 }
 
 /* ---- Health ---- */

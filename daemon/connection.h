@@ -15,6 +15,7 @@
 #include "daemon/relay.h"
 #include "daemon/route.h"
 #include "daemon/tunnel.h"
+#include "daemon/watched_files.h"
 
 struct connection;
 struct connection_letter;
@@ -59,6 +60,8 @@ struct connection {
     uint64_t seed;        /* of the back-off */
     struct keep_config told;
     bool is_stopping, has_ended;
+    bool is_watching; /* it has failed permanently: */
+    struct watched_files files;
     struct connection_letter *last_letter; /* for LINK_ENDED */
 
     pthread_mutex_t lock; /* of: */
@@ -92,6 +95,11 @@ void connection_stop(struct connection *c);
 bool connection_is_over(struct connection *c);
 /* Takes it out of the registry. Waits for the thread when it has not ended. */
 void connection_free(struct connection *c);
+
+/* It has failed permanently, or has not any more: its files are watched meanwhile. */
+void connection_watch(struct connection *c);
+/* The registry's timer is due: looks at the files of all who watch theirs. */
+void connections_look(struct tunnels *t);
 
 /* The worst of its members' checks (health.h), told to the link. */
 void connection_health(struct connection *c);

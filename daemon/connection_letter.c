@@ -140,6 +140,7 @@ static void on_state(struct connection *c, struct connection_letter *letter)
         free(c->cipher);
         c->kex = c->cipher = NULL;
     }
+    connection_watch(c);
     /* A member may leave while it is told. */
     for (struct tunnel *u = c->members, *next; u; u = next) {
         next = u->next_member;

@@ -46,8 +46,8 @@ static void rest(struct health *h, uint32_t ms)
 static void say(struct health *h, const char *why)
 {
     struct tunnel *u = h->tunnel;
-    tunnels_say(u->tunnels, SESSION_INFO, u->definition.name, NULL, "health check failed: %s (%u of %u)", why,
-                h->in_row, (unsigned)HEALTH_FAILURES);
+    tunnel_say(u, SESSION_INFO, NULL, "health check failed: %s (%u of %u)", why, h->in_row,
+               (unsigned)HEALTH_FAILURES);
 }
 
 /* why NULL: it is well. */

@@ -23,6 +23,7 @@ enum {
 
     REGISTRY_TIMER_WAIT = TUNNELS_TIMER_FIRST, /* owner: struct tunnel_wait */
     REGISTRY_TIMER_REFRESH,                    /* owner: struct tunnels */
+    REGISTRY_TIMER_FILES,                      /* owner: struct tunnels */
     REGISTRY_TIMER_HEALTH,                     /* owner: struct health */
     REGISTRY_TIMER_LIST,                       /* owner: struct list_letter */
 
@@ -67,7 +68,8 @@ struct tunnels {
     /* counters.h */
     struct tunnels_refresh *refreshes;
     struct loop_timer refresh_timer;
-    unsigned refresh_waits; /* letters that the round which runs still waits for */
+    struct loop_timer files_timer; /* connections_look */
+    unsigned refresh_waits;        /* letters that the round which runs still waits for */
     uint64_t refresh_round;
 };
 
@@ -101,8 +103,9 @@ void tunnel_take_facts(struct tunnel *u); /* the same, and tunnel_update is to f
 
 /* ---- tunnels.c */
 
-void tunnels_say(struct tunnels *t, enum session_level level, const char *tunnel, const char *kind,
-                 const char *fmt, ...) ADIT_PRINTF(5, 6);
+/* A line of the log, about u. kind: an error's, or NULL. */
+void tunnel_say(const struct tunnel *u, enum session_level level, const char *kind, const char *fmt, ...)
+    ADIT_PRINTF(4, 5);
 struct tunnel *tunnels_find_name(const struct tunnels *t, const char *name);
 int64_t tunnels_wall(uint64_t at_ms); /* Unix time of a time of loop_now_ms; 0 and KEEP_NEVER: 0 */
 

@@ -226,8 +226,7 @@ bool tunnel_trust(struct tunnel *tunnel, const char *fingerprint, struct definit
     if (file_append(tunnel->host_key_file, span_str(s->host_key_line), LIMIT_FILE_KNOWN_HOSTS, &err) !=
         ADIT_E_OK)
         return definition_fail(error, "state_unwritable", NULL, "%s", err.text);
-    tunnels_say(tunnel->tunnels, SESSION_INFO, tunnel->definition.name, NULL, "host key %s is trusted",
-                fingerprint);
+    tunnel_say(tunnel, SESSION_INFO, NULL, "host key %s is trusted", fingerprint);
     s->host_key_known = true;
     s->host_key_can_be_trusted = false;
     if (tunnel->connection) {

@@ -18,16 +18,17 @@
 
 /* ---- Small things ---- */
 
-void tunnels_say(struct tunnels *t, enum session_level level, const char *tunnel, const char *kind,
-                 const char *fmt, ...)
+void tunnel_say(const struct tunnel *u, enum session_level level, const char *kind, const char *fmt, ...)
 {
+    const struct tunnels_ops *ops = &u->tunnels->config.ops;
     char text[LIMIT_ERROR_TEXT + 128];
-    struct journal_note note = {.level = level, .tunnel = tunnel, .kind = kind, .text = text};
+    struct journal_note note = {
+        .level = level, .tunnel = u->definition.name, .transport = u->transport, .kind = kind, .text = text};
     va_list ap;
     va_start(ap, fmt);
     (void)adit_vformat(text, sizeof text, fmt, ap);
     va_end(ap);
-    t->config.ops.log(t->config.ops.ctx, &note);
+    ops->log(ops->ctx, &note);
 }
 
 int64_t tunnels_wall(uint64_t at_ms)
@@ -69,9 +70,10 @@ static enum adit_err take_state(struct tunnels *t, struct adit_error *err)
     size_t count = 0;
     enum adit_err e = t->config.store ? store_load(t->config.store, &saved, &count, err) : ADIT_E_OK;
     for (size_t i = 0; i < count; i++) {
-        if (e == ADIT_E_OK && tunnels_find_name(t, saved[i].name))
-            tunnels_say(t, SESSION_ERROR, saved[i].name, NULL,
-                        "two tunnels have this name: one of a file, one of the API (%s)", saved[i].id);
+        const struct tunnel *other = tunnels_find_name(t, saved[i].name);
+        if (e == ADIT_E_OK && other)
+            tunnel_say(other, SESSION_ERROR, NULL,
+                       "two tunnels have this name: one of a file, one of the API (%s)", saved[i].id);
         if (e == ADIT_E_OK && !tunnels_append(t, &saved[i]))
             e = no_memory(err);
         definition_wipe(&saved[i]);
@@ -91,6 +93,7 @@ enum adit_err tunnels_new(struct tunnels **out, const struct tunnels_config *con
     t->refresh_round = 1;
     events_init(&t->events);
     loop_timer_init(&t->refresh_timer, REGISTRY_TIMER_REFRESH, t);
+    loop_timer_init(&t->files_timer, REGISTRY_TIMER_FILES, t);
     enum adit_err e = take_files(t, err);
     if (e == ADIT_E_OK)
         e = take_state(t, err);
@@ -163,6 +166,7 @@ void tunnels_free(struct tunnels *t)
         tunnel_free(u);
     }
     loop_timer_cancel(t->config.loop, &t->refresh_timer);
+    loop_timer_cancel(t->config.loop, &t->files_timer);
     events_wipe(&t->events);
     free(t);
 }
@@ -188,6 +192,8 @@ void tunnels_on_timer(struct tunnels *t, struct loop_timer *timer)
         wait_on_timer(timer);
     else if (timer->kind == REGISTRY_TIMER_REFRESH)
         counters_on_timer(t);
+    else if (timer->kind == REGISTRY_TIMER_FILES)
+        connections_look(t);
     else if (timer->kind == REGISTRY_TIMER_HEALTH)
         health_on_timer(timer->owner);
     else if (timer->kind == REGISTRY_TIMER_LIST)

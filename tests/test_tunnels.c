@@ -359,6 +359,39 @@ static void test_all_of_them(void **state)
     world_close();
 }
 
+static void test_a_file_that_changes_brings_it_back(void **state)
+{
+    (void)state;
+    struct loop_timer *timer;
+    char conf[256];
+    world_open("");
+    (void)adit_format(
+        conf, sizeof conf,
+        "Profile k\n IdentityFile %s/key\nTunnel one\n Via h\n Profile k\n LocalForward 8001 a:1\n",
+        world.folder);
+    struct tunnels_reloaded counts;
+    assert_int_equal(tunnels_reload(world.t, world_conf(conf), &counts, NULL), ADIT_E_OK);
+    start_it(tunnels_find(world.t, "one"));
+    struct link *l = fake_links[0];
+    fake_lost(l, KEEP_FAILED, 0, ADIT_E_AUTH, "no");
+    world_mail();
+    for (int i = 0; i < 3; i++) { /* the file is not there, comes, and stays as it is */
+        timer = loop_expired(&world.loop, UINT64_MAX - 1);
+        assert_non_null(timer);
+        tunnels_on_timer(world.t, timer);
+        assert_int_equal(l->file_changes, i > 0);
+        if (i == 0)
+            write_text("key", "a key", 0600);
+    }
+    fake_state(l, KEEP_RECONNECTING, 1, "a file has changed");
+    world_mail();
+    timer = loop_expired(&world.loop, UINT64_MAX - 1);
+    assert_non_null(timer);
+    tunnels_on_timer(world.t, timer); /* nobody needs it any more */
+    assert_null(loop_expired(&world.loop, UINT64_MAX - 1));
+    world_close();
+}
+
 static void test_the_end(void **state)
 {
     (void)state;
@@ -393,6 +426,7 @@ int main(void)
         cmocka_unit_test(test_a_change_restarts_only_what_it_must),
         cmocka_unit_test(test_a_removed_one_takes_its_listeners_with_it),
         cmocka_unit_test(test_all_of_them),
+        cmocka_unit_test(test_a_file_that_changes_brings_it_back),
         cmocka_unit_test(test_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
