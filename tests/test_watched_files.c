@@ -34,7 +34,7 @@ static void test_what_is_watched(void **state)
     (void)state;
     struct watched_files w;
     struct route route = {.config_file = NULL};
-    char password[64], config[64];
+    char password[96], config[96];
     memcpy(folder, "/tmp/adit-watched-XXXXXX", 25);
     assert_non_null(mkdtemp(folder));
     assert_int_equal(setenv("HOME", folder, 1), 0);
