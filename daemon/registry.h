@@ -22,6 +22,7 @@ enum {
     REGISTRY_MAIL_LIST,                        /* connections; owner: struct list_letter */
 
     REGISTRY_TIMER_WAIT = TUNNELS_TIMER_FIRST, /* owner: struct tunnel_wait */
+    REGISTRY_TIMER_WAITS,                      /* owner: struct tunnels */
     REGISTRY_TIMER_REFRESH,                    /* owner: struct tunnels */
     REGISTRY_TIMER_FILES,                      /* owner: struct tunnels */
     REGISTRY_TIMER_HEALTH,                     /* owner: struct health */
@@ -69,6 +70,8 @@ struct tunnels {
     struct tunnels_refresh *refreshes;
     struct loop_timer refresh_timer;
     struct loop_timer files_timer; /* connections_look */
+    struct loop_timer waits_timer; /* waits_tell, */
+    bool waits_are_due;            /* which has something to do */
     unsigned refresh_waits;        /* letters that the round which runs still waits for */
     uint64_t refresh_round;
 };

@@ -93,6 +93,7 @@ enum adit_err tunnels_new(struct tunnels **out, const struct tunnels_config *con
     t->refresh_round = 1;
     events_init(&t->events);
     loop_timer_init(&t->refresh_timer, REGISTRY_TIMER_REFRESH, t);
+    loop_timer_init(&t->waits_timer, REGISTRY_TIMER_WAITS, t);
     loop_timer_init(&t->files_timer, REGISTRY_TIMER_FILES, t);
     enum adit_err e = take_files(t, err);
     if (e == ADIT_E_OK)
@@ -167,6 +168,7 @@ void tunnels_free(struct tunnels *t)
     }
     loop_timer_cancel(t->config.loop, &t->refresh_timer);
     loop_timer_cancel(t->config.loop, &t->files_timer);
+    loop_timer_cancel(t->config.loop, &t->waits_timer);
     events_wipe(&t->events);
     free(t);
 }
@@ -183,6 +185,7 @@ void tunnels_on_mail(struct tunnels *t, struct mail *mail)
         counters_on_mail(t, mail);
     else if (mail->kind == REGISTRY_MAIL_LIST)
         connections_list_on_mail(mail);
+    waits_tell(t);
     sweep(t);
 }
 
@@ -198,6 +201,7 @@ void tunnels_on_timer(struct tunnels *t, struct loop_timer *timer)
         health_on_timer(timer->owner);
     else if (timer->kind == REGISTRY_TIMER_LIST)
         connections_list_on_timer(timer);
+    waits_tell(t);
     sweep(t);
 }
 
@@ -205,6 +209,7 @@ void tunnels_on_fd(struct tunnels *t, struct loop_fd *fd)
 {
     if (fd->kind == REGISTRY_FD_HEALTH)
         health_on_fd(fd->owner);
+    waits_tell(t);
     sweep(t);
 }
 

@@ -53,12 +53,32 @@ static void finish(struct tunnel_wait *w, struct tunnel *tunnel, bool came_true)
 
 void wait_check(struct tunnel *u)
 {
-    for (struct tunnel_wait *w = u->waits; w;) {
-        bool is_its = is_so(u, w->what);
-        if (is_its)
-            finish(w, u, true);
-        w = is_its ? u->waits : w->next; /* whoever is told may take others away */
-    }
+    struct tunnels *t = u->tunnels;
+    for (struct tunnel_wait *w = u->waits; w; w = w->next)
+        if (is_so(u, w->what) && !t->waits_are_due) {
+            t->waits_are_due = true;
+            loop_timer_set(t->config.loop, &t->waits_timer, loop_now_ms());
+        }
+}
+
+static struct tunnel_wait *find_due(const struct tunnels *t)
+{
+    for (struct tunnel *u = t->first; u; u = u->next)
+        for (struct tunnel_wait *w = u->waits; w; w = w->next)
+            if (is_so(u, w->what))
+                return w;
+    return NULL;
+}
+
+void waits_tell(struct tunnels *t)
+{
+    struct tunnel_wait *w;
+    if (!t->waits_are_due)
+        return;
+    t->waits_are_due = false;
+    loop_timer_cancel(t->config.loop, &t->waits_timer);
+    while ((w = find_due(t)))
+        finish(w, w->tunnel, true);
 }
 
 void wait_end(struct tunnel *u)
