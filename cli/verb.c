@@ -38,6 +38,9 @@ static const struct {
      "[--socket P]",
      "Makes a tunnel, which the daemon keeps."},
     {"edit", verb_edit, "NAME FIELD=VALUE... [--socket P]", "Changes a tunnel that was made by 'adit add'."},
+    {"open", verb_open,
+     "[-46CN] [-i FILE] [-J HOST] [-l USER] [-o OPTION] [-p PORT] DEST -L|-R|-D SPEC... [--socket P]",
+     "Opens tunnels in the daemon that live as long as this process."},
     {"run", verb_run, "[ssh options] DEST -L|-R|-D [NAME=]SPEC... [--timeout 30s] -- COMMAND...",
      "Runs a command with tunnels of its own; ADIT_NAME_ADDR, _HOST, _PORT and _URL say where they listen. "
      "No daemon "

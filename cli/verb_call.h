@@ -76,6 +76,23 @@ enum adit_err verb_tunnel(const struct verb_call *c, const char *id, struct clie
 enum adit_err verb_find(const struct client_tunnels *list, const char *name, const struct client_tunnel **out,
                         struct adit_error *err) ADIT_MUST_USE;
 
+/* POST /tunnels/ID/action; body may be NULL. What it answers does not matter. */
+enum adit_err verb_post(const struct verb_call *c, const char *id, const char *action, const char *body,
+                        struct adit_error *err) ADIT_MUST_USE;
+
+/* ---- Questions of a tunnel's connection */
+
+struct client_question;
+/* What it asks (text NULL: nothing), which is the caller's to free; with that the daemon knows for a minute
+ * that somebody is there to answer. */
+enum adit_err verb_question_get(const struct verb_call *c, const char *id, struct client_question *q,
+                                struct adit_error *err) ADIT_MUST_USE;
+/* Asks it on the terminal, if there is one. ADIT_E_INTERRUPTED: a signal came. */
+enum adit_err verb_question_relay(const struct verb_call *c, const char *id,
+                                  struct adit_error *err) ADIT_MUST_USE;
+/* Signals become readable on cancel_fd, so that Ctrl-C during a question gives the terminal back. */
+void verb_catch_signals(struct verb_call *c);
+
 /* Where no daemon answers: starts one for a user who is not root, and says so. ADIT_E_NO_DAEMON otherwise. */
 enum adit_err verb_need_daemon(struct verb_call *c, struct adit_error *err) ADIT_MUST_USE;
 
@@ -96,5 +113,6 @@ int verb_add(struct verb_call *c);
 int verb_edit(struct verb_call *c);
 int verb_rm(struct verb_call *c);
 int verb_run(struct verb_call *c);
+int verb_open(struct verb_call *c);
 
 #endif

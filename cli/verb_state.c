@@ -7,7 +7,6 @@
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "cli/verb_call.h"
-#include "client/prompt.h"
 #include "daemon/client_json.h"
 #include "net/loop.h"
 
@@ -72,57 +71,6 @@ static bool names_are_fine(const struct verb_call *c, const struct orders *o, in
         return false;
     }
     return true;
-}
-
-static enum adit_err post(const struct verb_call *c, const char *id, const char *action, const char *body,
-                          struct adit_error *err)
-{
-    char target[VERB_TARGET_CAP];
-    struct http_client_reply reply = {0};
-    enum adit_err e = verb_target(target, id, action, err);
-    if (e == ADIT_E_OK)
-        e = verb_ask(c, "POST", target, body, &reply, err);
-    http_client_reply_wipe(&reply);
-    return e;
-}
-
-/* ---- Questions ---- */
-
-static enum adit_err question_get(const struct verb_call *c, const char *id, struct client_question *q,
-                                  struct adit_error *err)
-{
-    char target[VERB_TARGET_CAP];
-    struct http_client_reply reply = {0};
-    *q = (struct client_question){0};
-    enum adit_err e = verb_target(target, id, "prompt", err);
-    if (e == ADIT_E_OK)
-        e = verb_ask(c, "GET", target, NULL, &reply, err);
-    if (e == ADIT_E_OK && !client_question_read(reply.body, reply.len, q))
-        q->text = NULL;
-    http_client_reply_wipe(&reply);
-    return e;
-}
-
-/* What its connection asks is asked here; so long the daemon keeps the question. */
-static enum adit_err question_relay(const struct verb_call *c, const char *id, struct adit_error *err)
-{
-    struct client_question q;
-    struct adit_error gone = {0};
-    char answer[PROMPT_ANSWER_CAP] = "";
-    enum adit_err e = question_get(c, id, &q, err);
-    if (e != ADIT_E_OK || q.text == NULL)
-        return e;
-    bool is_answered = terminal_ask(q.text, !q.is_secret, c->cancel_fd, answer, sizeof answer);
-    char *body = client_answer_json(&q, is_answered ? answer : NULL);
-    adit_wipe(answer, sizeof answer);
-    /* A question that was taken back meanwhile wants no answer. */
-    if (body != NULL)
-        (void)post(c, id, "prompt", body, &gone);
-    if (body != NULL)
-        adit_wipe(body, strlen(body));
-    free(body);
-    free(q.text);
-    return signals_seen() != 0 ? adit_fail(err, ADIT_E_INTERRUPTED, "interrupted") : ADIT_E_OK;
 }
 
 /* ---- Waiting ---- */
@@ -195,7 +143,7 @@ static enum adit_err settle(struct waiting *w, struct adit_error *err)
         if (e != ADIT_E_OK || is_settled)
             return e;
         if (w->has_terminal)
-            e = question_relay(w->c, w->id, err);
+            e = verb_question_relay(w->c, w->id, err);
         if (e == ADIT_E_OK)
             e = pause_for(w, err);
         if (e != ADIT_E_OK)
@@ -254,15 +202,15 @@ static enum adit_err start_one(const struct verb_call *c, const char *id, const 
     enum adit_err e = ADIT_E_OK;
     if (o->trust != NULL) {
         char *body = client_text_json("fingerprint", o->trust);
-        e = body != NULL ? post(c, id, "trust", body, err)
+        e = body != NULL ? verb_post(c, id, "trust", body, err)
                          : adit_fail(err, ADIT_E_USAGE, "--trust: not a fingerprint");
         free(body);
     }
     /* To ask for its questions is to say that somebody is there to answer. */
     if (e == ADIT_E_OK && !o->no_wait && terminal_exists())
-        e = question_get(c, id, &ignored, err);
+        e = verb_question_get(c, id, &ignored, err);
     free(ignored.text);
-    return e == ADIT_E_OK ? post(c, id, "start?idempotent=1", NULL, err) : e;
+    return e == ADIT_E_OK ? verb_post(c, id, "start?idempotent=1", NULL, err) : e;
 }
 
 static int start_all(struct verb_call *c, const struct texts *ids, const struct orders *o)
@@ -286,14 +234,6 @@ static int start_all(struct verb_call *c, const struct texts *ids, const struct 
     return status;
 }
 
-/* Ctrl-C during a question must give the terminal back. */
-static void catch_signals(struct verb_call *c)
-{
-    struct adit_error err = {0};
-    if (signals_init(-1, &err) == ADIT_E_OK)
-        c->cancel_fd = signals_fd();
-}
-
 static int up_or_restart(struct verb_call *c, const struct verb_option *options, bool is_restart)
 {
     struct orders o = {.timeout_ms = VERB_TIMEOUT_S * 1000};
@@ -303,12 +243,12 @@ static int up_or_restart(struct verb_call *c, const struct verb_option *options,
     if (!verb_parse(c, options, &o, orders_take, 0, SIZE_MAX, &status) || !names_are_fine(c, &o, &status))
         return status;
     texts_init(&ids);
-    catch_signals(c);
+    verb_catch_signals(c);
     enum adit_err e = is_restart ? ADIT_E_OK : verb_need_daemon(c, &err);
     if (e == ADIT_E_OK)
         e = ids_find(c, o.all, &ids, &err);
     for (size_t i = 0; i < ids.count && is_restart && e == ADIT_E_OK; i++)
-        e = post(c, ids.item[i], "stop", NULL, &err);
+        e = verb_post(c, ids.item[i], "stop", NULL, &err);
     status = e == ADIT_E_OK ? start_all(c, &ids, &o) : verb_fail(&err);
     texts_wipe(&ids);
     return signals_seen() != 0 ? 128 + signals_seen() : status;
@@ -336,7 +276,7 @@ int verb_down(struct verb_call *c)
     texts_init(&ids);
     enum adit_err e = ids_find(c, o.all, &ids, &err);
     for (size_t i = 0; i < ids.count && e == ADIT_E_OK; i++)
-        e = post(c, ids.item[i], "stop", NULL, &err);
+        e = verb_post(c, ids.item[i], "stop", NULL, &err);
     texts_wipe(&ids);
     return e == ADIT_E_OK ? 0 : verb_fail(&err);
 }

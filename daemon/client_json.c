@@ -65,25 +65,62 @@ static bool put_new(json_t *object, const struct client_new *n)
            (!n->has_max_retries || put(object, "max_retries", json_integer(n->max_retries)));
 }
 
+static enum adit_err forward_check(const struct forward_spec *f, struct adit_error *err)
+{
+    if (f->bind == FORWARD_BIND_PATH || f->target_is_path)
+        return adit_fail(err, ADIT_E_USAGE, "Unix sockets are not for tunnels of the daemon");
+    if (f->type == FORWARD_REMOTE && f->host[0] == 0)
+        return adit_fail(err, ADIT_E_USAGE, "-R as a SOCKS server is for configuration files alone");
+    return ADIT_E_OK;
+}
+
+/* The object's text; object is given back. is_fine false: jansson takes no text that is not UTF-8. */
+static char *request_text(json_t *object, bool is_fine, struct adit_error *err)
+{
+    char *text = is_fine ? json_dumps(object, JSON_COMPACT) : NULL;
+    json_decref(object);
+    if (text == NULL)
+        (void)adit_fail(err, ADIT_E_USAGE, "a name, a description or an option is not valid UTF-8");
+    return text;
+}
+
 char *client_new_json(const struct client_new *n, struct adit_error *err)
 {
-    const struct forward_spec *f = n->forward;
-    if (f->bind == FORWARD_BIND_PATH || f->target_is_path) {
-        (void)adit_fail(err, ADIT_E_USAGE, "Unix sockets are not for tunnels of the daemon");
+    if (forward_check(n->forward, err) != ADIT_E_OK)
         return NULL;
-    }
-    if (f->type == FORWARD_REMOTE && f->host[0] == 0) {
-        (void)adit_fail(err, ADIT_E_USAGE, "-R as a SOCKS server is for configuration files alone");
-        return NULL;
-    }
     json_t *object = json_object();
-    char *text = NULL;
-    if (object != NULL && put_new(object, n))
-        text = json_dumps(object, JSON_COMPACT);
-    json_decref(object);
-    if (text == NULL) /* jansson takes no text that is not UTF-8 */
-        (void)adit_fail(err, ADIT_E_USAGE, "a name or a description is not valid UTF-8");
-    return text;
+    return request_text(object, put_new(object, n), err);
+}
+
+static bool add_forwards(json_t *list, const struct client_session *s, struct adit_error *err)
+{
+    bool is_fine = true;
+    for (size_t i = 0; i < s->forward_count && is_fine; i++) {
+        json_t *one = json_object();
+        is_fine = forward_check(&s->forwards[i], err) == ADIT_E_OK && put_forward(one, &s->forwards[i]);
+        is_fine = json_array_append_new(list, one) == 0 && is_fine;
+    }
+    return is_fine;
+}
+
+static bool add_keywords(json_t *list, const struct texts *lines)
+{
+    bool is_fine = true;
+    for (size_t i = 0; i < lines->count && is_fine; i++)
+        is_fine = json_array_append_new(list, json_string(lines->item[i])) == 0;
+    return is_fine;
+}
+
+char *client_session_json(const struct client_session *s, struct adit_error *err)
+{
+    json_t *object = json_object(), *forwards = json_array(), *keywords = json_array();
+    bool is_fine = add_forwards(forwards, s, err) && add_keywords(keywords, s->keywords);
+    is_fine = put(object, "forwards", forwards) && is_fine;
+    is_fine = put(object, "keywords", keywords) && is_fine;
+    is_fine = is_fine && put_text(object, "host", s->host) && put_text(object, "jump_host_id", s->jump) &&
+              (s->port == 0 || put(object, "port", json_integer(s->port))) &&
+              put(object, "attend", json_true());
+    return request_text(object, is_fine, err);
 }
 
 enum field_type { FIELD_TEXT, FIELD_NUMBER, FIELD_BOOL, FIELD_PORT };

@@ -23,6 +23,17 @@ struct client_new {
 /* The body of POST /tunnels. */
 char *client_new_json(const struct client_new *n, struct adit_error *err) ADIT_MUST_USE;
 
+/* Tunnels that live as long as a stream. */
+struct client_session {
+    const char *host, *jump;      /* jump: a ProxyJump value, or NULL */
+    uint16_t port;                /* 0: not given */
+    const struct texts *keywords; /* lines of ssh_config */
+    const struct forward_spec *forwards;
+    size_t forward_count;
+};
+/* The body of POST /sessions of somebody who is there to answer questions. */
+char *client_session_json(const struct client_session *s, struct adit_error *err) ADIT_MUST_USE;
+
 /* "field=value" each, as the body of PUT: numbers, true, false and null where a field of T takes them, else
  * texts; an empty value is null. ADIT_E_USAGE in err: no '=', or no such value for this field. */
 char *client_edit_json(char *const fields[], size_t count, struct adit_error *err) ADIT_MUST_USE;

@@ -52,12 +52,15 @@ static void tunnel_wipe(struct client_tunnel *t)
     free(t->key_type);
     free(t->fingerprint);
     free(t->json);
+    free(t->type);
+    free(t->target);
     texts_wipe(&t->addresses);
 }
 
 static bool tunnel_read(struct client_tunnel *t, const json_t *object)
 {
     const json_t *key = json_object_get(object, "host_key");
+    const json_t *first = json_array_get(json_object_get(object, "forwards"), 0);
     *t = (struct client_tunnel){
         .id = text_of(object, "id"),
         .name = text_of(object, "name"),
@@ -69,6 +72,8 @@ static bool tunnel_read(struct client_tunnel *t, const json_t *object)
         .last_error_kind = text_of(object, "last_error_kind"),
         .key_type = text_of(key, "type"),
         .fingerprint = text_of(key, "fingerprint"),
+        .type = text_of(first, "type"),
+        .target = text_of(first, "target"),
         .json = json_dumps(object, JSON_COMPACT),
         .permanent = json_is_true(json_object_get(object, "permanent")),
         .auto_reconnect = !json_is_false(json_object_get(object, "auto_reconnect")),
@@ -79,7 +84,7 @@ static bool tunnel_read(struct client_tunnel *t, const json_t *object)
     texts_init(&t->addresses);
     return t->id != NULL && t->name != NULL && t->state != NULL && t->spec != NULL && t->via != NULL &&
            t->origin != NULL && t->last_error != NULL && t->last_error_kind != NULL && t->key_type != NULL &&
-           t->fingerprint != NULL && t->json != NULL &&
+           t->fingerprint != NULL && t->json != NULL && t->type != NULL && t->target != NULL &&
            addresses_add(&t->addresses, json_object_get(object, "listen"));
 }
 

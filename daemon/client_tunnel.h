@@ -13,6 +13,7 @@
 struct client_tunnel {
     char *id, *name, *state, *spec, *via, *origin;
     char *last_error, *last_error_kind;
+    char *type, *target;    /* of the first forward: "local", "dynamic", "remote"; where it leads */
     struct texts addresses; /* "127.0.0.1:8443"; of -R what the server has bound, "host:port" */
     bool permanent, auto_reconnect;
     int64_t uptime; /* seconds; -1: it is not up */

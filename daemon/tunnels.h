@@ -171,6 +171,7 @@ struct tunnels_session_request {
     const struct texts *keywords;              /* "Keyword value"; NULL: none */
     const struct definition_forward *forwards; /* the enabled ones */
     size_t forward_count;
+    bool is_attended; /* somebody is there to answer questions: tunnel_attend comes before the start */
 };
 /* NULL: error, and nothing was made. */
 struct tunnels_session *tunnels_session_open(struct tunnels *t, const struct tunnels_session_request *request,

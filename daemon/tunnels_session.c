@@ -84,6 +84,8 @@ static bool make_all(struct tunnels *t, struct tunnels_session *s, const struct 
         if (!u)
             return false;
         s->tunnels[s->count++] = u;
+        if (r->is_attended)
+            tunnel_attend(u);
         if (!tunnel_start(u, error))
             return false;
     }
