@@ -263,6 +263,7 @@ static bool request_take(struct request *q, const struct api_call *call, struct 
     q->wanted.profile_id = first->profile_id;
     q->wanted.jump_host_id = first->jump_host_id;
     q->wanted.forwards = q->forwards;
+    q->wanted.is_attended = json_is_true(json_object_get(call->body, "attend"));
     return keywords_take(q, json_object_get(call->body, "keywords"), error);
 }
 
@@ -279,15 +280,17 @@ static bool ids_of(const struct session *s, struct texts *ids)
 
 void api_open_session(const struct api_call *call)
 {
-    static const char *const on_tcp[] = {"host", "port", "profile_id", "jump_host_id", "forwards", NULL};
-    static const char *const on_unix[] = {"host",     "port",     "profile_id", "jump_host_id",
-                                          "forwards", "keywords", NULL};
+    static const char *const of_others[] = {"host", "port", "profile_id", "jump_host_id", "forwards", NULL};
+    static const char *const of_own_user[] = {"host",     "port",     "profile_id", "jump_host_id",
+                                              "forwards", "keywords", "attend",     NULL};
     struct request q = {.definitions = NULL};
     struct definition_error error;
     struct session *s = NULL;
     struct texts ids;
 
-    if (!api_body_knows(call, call->body, httpd_is_tcp(call->request) ? on_tcp : on_unix))
+    /* Keywords can run programs as the daemon's user: not even the members of its group may say them. */
+    bool is_own = !httpd_is_tcp(call->request) && !call->api->config.has_group;
+    if (!api_body_knows(call, call->body, is_own ? of_own_user : of_others))
         return;
     texts_init(&q.keywords);
     if (request_take(&q, call, &error)) {

@@ -161,6 +161,9 @@ static enum adit_err check(struct daemon *d, const char *path, struct tunnels_re
 {
     struct conf *conf = NULL;
     struct conf_diff diff = {0};
+    if (path != NULL &&
+        d->conf->socket_group != NULL) /* what a file holds is not the group's to learn from errors */
+        return adit_fail(err, ADIT_E_CONFIG, "with SocketGroup only the daemon's own files are checked");
     enum adit_err e = conf_read(d, path != NULL ? path : d->args->config_file, &conf, err);
     if (e == ADIT_E_OK)
         conf_diff(d->conf, conf, &diff);

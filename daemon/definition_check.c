@@ -327,9 +327,10 @@ static bool check_origin(const struct definition *d, struct definition_error *e)
     if (d->origin == DEFINITION_FILE)
         return true;
     const bool has_destinations = d->destinations.count > 0 && d->origin != DEFINITION_MCP;
-    if (d->allow_non_loopback || d->reclaim || d->keywords.count > 0 || d->allow.count > 0 ||
-        has_destinations || d->socks_user != NULL || d->socks_password_file != NULL ||
-        d->health.kind != DEFINITION_HEALTH_NONE)
+    /* A session's come from our own user, over the Unix socket alone (api_sessions.c). */
+    const bool has_keywords = d->keywords.count > 0 && d->origin != DEFINITION_SESSION;
+    if (d->allow_non_loopback || d->reclaim || has_keywords || d->allow.count > 0 || has_destinations ||
+        d->socks_user != NULL || d->socks_password_file != NULL || d->health.kind != DEFINITION_HEALTH_NONE)
         return definition_fail(e, DEFINITION_E_INVALID, NULL,
                                "this can only be said in a configuration file");
     return true;

@@ -97,9 +97,10 @@ bool httpd_stream(struct httpd_request *r, const char *type, const struct httpd_
 {
     struct MHD_Response *response;
 
-    if (!httpd_wait_add(r))
+    if (!r->is_counted && !httpd_wait_add(r)) /* one that was held is counted already */
         return false;
-    assert(!r->response && !r->is_suspended);
+    assert(!r->response);
+    r->on_gone = NULL;
     response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, stream_read, r, NULL);
     if (!response || MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) != MHD_YES ||
         MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") != MHD_YES ||
@@ -113,6 +114,7 @@ bool httpd_stream(struct httpd_request *r, const char *type, const struct httpd_
     r->owner = owner;
     r->response = response;
     r->status = 200;
+    httpd_resume(r);
     return true;
 }
 

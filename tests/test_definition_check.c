@@ -373,6 +373,10 @@ static void test_only_in_a_file(void **state)
     (void)state;
     assert_true(texts_add(&d.keywords, span_str("ProxyCommand x")));
     bad("invalid_value", "", "this can only be said in a configuration file");
+    d.origin = DEFINITION_MCP;
+    bad("invalid_value", "", "this can only be said in a configuration file");
+    d.origin = DEFINITION_SESSION; /* the API takes them from our own user alone */
+    good();
     d.origin = DEFINITION_FILE;
     good();
     set(&d.socks_user, "u");
