@@ -114,5 +114,9 @@ enum adit_err tunnels_reload(struct tunnels *t, const struct conf *conf, struct 
     remove_missing(t, conf, out);
     for (size_t i = 0; e == ADIT_E_OK && i < conf->tunnel_count; i++)
         e = apply(t, old, &conf->tunnels[i], out, err);
-    return e == ADIT_E_OK ? renew_others(t, old, err) : e;
+    if (e == ADIT_E_OK)
+        e = renew_others(t, old, err);
+    if (e != ADIT_E_OK) /* no memory: what was done stays done, and the caller may free the new one */
+        t->conf = old;
+    return e;
 }

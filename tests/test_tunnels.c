@@ -209,6 +209,50 @@ static void test_a_profile_and_its_secrets(void **state)
     world_close();
 }
 
+static void test_an_alias_as_a_profile(void **state)
+{
+    (void)state;
+    struct definition d;
+    struct tunnels_reloaded counts;
+    char conf[128];
+    world_open("");
+    write_text("ssh_config", "Host gate\n User eve\n IdentityFile ~/.ssh/gate\nHost *.wild\n", 0600);
+    (void)adit_format(conf, sizeof conf, "SshConfig %s\n", world_path("ssh_config"));
+    assert_int_equal(tunnels_reload(world.t, world_conf(conf), &counts, NULL), ADIT_E_OK);
+    define(&d, "a", "10.0.0.9", 8001);
+    assert_true(definition_set(&d.profile_id, "*.wild"));
+    assert_null(tunnels_add(world.t, &d, &error));
+    assert_string_equal(error.field, "profile_id");
+    assert_true(definition_set(&d.profile_id, "gate"));
+    start_it(add_it(&d));
+    assert_string_equal(fake_links[0]->config.host, "gate");
+    assert_true(texts_has(fake_links[0]->config.settings, "HostName 10.0.0.9"));
+    assert_string_equal(fake_links[0]->config.config_file, world_path("ssh_config"));
+    world_close();
+}
+
+static void test_a_key_that_ssh_config_names(void **state)
+{
+    (void)state;
+    struct definition d;
+    struct tunnels_reloaded counts;
+    char conf[256];
+    world_open("");
+    write_text("ssh_config", "Host gate\n IdentityFile ~/.ssh/gate\n", 0600);
+    (void)adit_format(conf, sizeof conf, "SshConfig %s\nProfile key\n Auth key\n", world_path("ssh_config"));
+    assert_int_equal(tunnels_reload(world.t, world_conf(conf), &counts, NULL), ADIT_E_OK);
+    define(&d, "a", "other", 8001);
+    assert_true(definition_set(&d.profile_id, "key"));
+    struct tunnel *a = add_it(&d);
+    assert_false(tunnel_start(a, &error));
+    assert_string_equal(error.message, "No SSH key path found");
+    define(&d, "b", "gate", 8002);
+    assert_true(definition_set(&d.profile_id, "key"));
+    start_it(add_it(&d));
+    assert_int_equal(fake_link_count, 1);
+    world_close();
+}
+
 static void test_jumps_through_tunnels(void **state)
 {
     (void)state;
@@ -422,6 +466,8 @@ int main(void)
         cmocka_unit_test(test_a_port_is_held_while_it_runs),
         cmocka_unit_test(test_equal_routes_share_a_connection),
         cmocka_unit_test(test_a_profile_and_its_secrets),
+        cmocka_unit_test(test_an_alias_as_a_profile),
+        cmocka_unit_test(test_a_key_that_ssh_config_names),
         cmocka_unit_test(test_jumps_through_tunnels),
         cmocka_unit_test(test_a_change_restarts_only_what_it_must),
         cmocka_unit_test(test_a_removed_one_takes_its_listeners_with_it),

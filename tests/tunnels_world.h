@@ -65,14 +65,14 @@ static inline void write_text(const char *name, const char *text, mode_t mode)
     assert_int_equal(chmod(world_path(name), mode), 0);
 }
 
-/* The configuration of a text, with no ssh_config behind it. */
+/* The configuration of a text, with no ssh_config behind it, unless it names one. */
 static inline const struct conf *world_conf(const char *text)
 {
     struct adit_error err = {ADIT_E_OK, ""};
     char all[4096];
     assert_true(world.conf_count < ADIT_COUNT(world.confs));
     struct conf *conf = &world.confs[world.conf_count++];
-    (void)adit_format(all, sizeof all, "SshConfig none\n%s", text);
+    (void)adit_format(all, sizeof all, "%s%s", strstr(text, "SshConfig") ? "" : "SshConfig none\n", text);
     write_text("adit.conf", all, 0600);
     conf_init(conf);
     if (conf_load(conf, world_path("adit.conf"), &err) != ADIT_E_OK)
