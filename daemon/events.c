@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/texts.h"
+
 static const char *const kind_names[] = {[EVENT_TUNNEL] = "tunnel", [EVENT_REMOVED] = "removed"};
 
 const char *event_kind_name(enum event_kind kind)
@@ -16,20 +18,99 @@ const char *event_kind_name(enum event_kind kind)
 void events_init(struct events *e)
 {
     memset(e, 0, sizeof *e);
+    e->shown = &e->shown_room;
 }
+
+/* ---- Bases ---- */
+
+static void base_drop(struct event_base *b)
+{
+    if (b && --b->users == 0)
+        free(b);
+}
+
+void events_forget(struct event_base **like)
+{
+    base_drop(*like);
+    *like = NULL;
+}
+
+static struct event_base *base_new(const char *text)
+{
+    size_t len = strlen(text);
+    struct event_base *b = malloc(sizeof *b + len);
+    if (!b)
+        return NULL;
+    b->users = 1;
+    b->len = len;
+    memcpy(b->text, text, len);
+    return b;
+}
+
+/* How much of text the base has at its beginning and at its end. */
+static void compare(const struct event_base *b, const char *text, size_t len, size_t *head, size_t *tail)
+{
+    size_t both = b->len < len ? b->len : len;
+    *head = *tail = 0;
+    while (*head < both && b->text[*head] == text[*head])
+        ++*head;
+    while (*head + *tail < both && b->text[b->len - 1 - *tail] == text[len - 1 - *tail])
+        ++*tail;
+}
+
+static void kept_wipe(struct event_kept *k)
+{
+    base_drop(k->base);
+    free(k->middle);
+    memset(k, 0, sizeof *k);
+}
+
+/* False: no memory. */
+static bool keep_like(struct event_kept *k, struct event_base *base, const char *text)
+{
+    size_t len = strlen(text);
+    compare(base, text, len, &k->head, &k->tail);
+    k->middle = text_copy(span_make(text + k->head, len - k->head - k->tail));
+    if (!k->middle)
+        return false;
+    k->base = base;
+    base->users++;
+    return true;
+}
+
+static bool keep(struct event_kept *k, const char *text, struct event_base **like)
+{
+    struct event_base *own = NULL;
+    size_t head = 0, tail = 0;
+    if (like && *like)
+        compare(*like, text, strlen(text), &head, &tail);
+    if (like && *like && head + tail >= strlen(text) / 2)
+        return keep_like(k, *like, text);
+    own = base_new(text);
+    if (!own)
+        return false;
+    bool ok = keep_like(k, own, text);
+    if (ok && like) {
+        base_drop(*like);
+        *like = own;
+    } else {
+        base_drop(own);
+    }
+    return ok;
+}
+
+/* ---- The ring ---- */
 
 void events_wipe(struct events *e)
 {
     for (size_t i = 0; i < EVENTS_KEPT; i++)
-        free(e->ring[i].data);
+        kept_wipe(&e->ring[i]);
+    free(e->shown_room.data);
     events_init(e);
 }
 
-void events_add(struct events *e, enum event_kind kind, char *data)
+static void tell(struct events *e, const struct event *event)
 {
-    struct event *event = &e->ring[++e->last % EVENTS_KEPT];
-    free(event->data);
-    *event = (struct event){.id = e->last, .kind = kind, .data = data};
     /* Whoever is told may leave, and may be the next one: telling is moved on by events_unsubscribe. */
     struct events_subscriber *s = e->subscribers;
     while (s) {
@@ -38,6 +119,19 @@ void events_add(struct events *e, enum event_kind kind, char *data)
         s = e->telling;
     }
     e->telling = NULL;
+}
+
+void events_add(struct events *e, enum event_kind kind, char *data, struct event_base **like)
+{
+    struct event_kept *k = &e->ring[++e->last % EVENTS_KEPT];
+    kept_wipe(k);
+    k->kind = kind;
+    if (data && !keep(k, data, like)) {
+        free(data);
+        data = NULL;
+    }
+    tell(e, &(struct event){.id = e->last, .kind = kind, .data = data});
+    free(data);
 }
 
 uint64_t events_last(const struct events *e)
@@ -49,7 +143,20 @@ const struct event *events_get(const struct events *e, uint64_t id)
 {
     if (id == 0 || id > e->last || e->last - id >= EVENTS_KEPT)
         return NULL;
-    return &e->ring[id % EVENTS_KEPT];
+    const struct event_kept *k = &e->ring[id % EVENTS_KEPT];
+    size_t middle = k->middle ? strlen(k->middle) : 0;
+    free(e->shown->data);
+    *e->shown = (struct event){.id = id, .kind = k->kind};
+    if (k->base)
+        e->shown->data = malloc(k->head + middle + k->tail + 1);
+    if (e->shown->data) {
+        char *out = e->shown->data;
+        memcpy(out, k->base->text, k->head);
+        memcpy(out + k->head, k->middle, middle);
+        memcpy(out + k->head + middle, k->base->text + k->base->len - k->tail, k->tail);
+        out[k->head + middle + k->tail] = 0;
+    }
+    return e->shown;
 }
 
 void events_subscribe(struct events *e, struct events_subscriber *s)

@@ -16,12 +16,25 @@ enum event_kind {
     EVENT_REMOVED, /* data: {"id":"..."} */
 };
 
-/* Lives until EVENTS_KEPT later ones have come: use it within the call that got it. */
+/* What events_get shows lives until the next call of it, or of events_add. */
 struct event {
     uint64_t id; /* the first is 1 */
     enum event_kind kind;
     char *data; /* without a line end. NULL: there was no memory for it, and whoever hears of it knows only
                  * that something has changed: he tells "reset" */
+};
+
+/* The events of one tunnel are much alike: each is kept as what differs from one of them. */
+struct event_base {
+    size_t users, len;
+    char text[];
+};
+struct event_kept {
+    enum event_kind kind;
+    struct event_base
+        *base; /* its first `head` bytes, then middle, then its last `tail` bytes; NULL: no data */
+    size_t head, tail;
+    char *middle;
 };
 
 const char *event_kind_name(enum event_kind kind); /* "tunnel", "removed" */
@@ -34,17 +47,21 @@ struct events_subscriber {
     struct events_subscriber *next; /* the ring's own */
 };
 
+/* Must not move. */
 struct events {
-    struct event ring[EVENTS_KEPT];
-    uint64_t last; /* the newest one's id; 0: there was none yet */
+    struct event_kept ring[EVENTS_KEPT];
+    uint64_t last;                   /* the newest one's id; 0: there was none yet */
+    struct event shown_room, *shown; /* what events_get made last */
     struct events_subscriber *subscribers, *telling;
 };
 
 void events_init(struct events *e);
 void events_wipe(struct events *e);
 
-/* data is taken: it came from malloc, or is NULL. */
-void events_add(struct events *e, enum event_kind kind, char *data);
+/* data is taken: it came from malloc, or is NULL. like: one for each tunnel, NULL at first and given back by
+ * events_forget; NULL: this one is like no other. */
+void events_add(struct events *e, enum event_kind kind, char *data, struct event_base **like);
+void events_forget(struct event_base **like);
 
 /* The newest id; 0: there was none yet. */
 uint64_t events_last(const struct events *e);

@@ -54,6 +54,7 @@ struct tunnel {
     char *host_key_file;
     struct health health;
     struct tunnel_wait *waits;
+    struct event_base *events_like;
 };
 
 struct tunnels {

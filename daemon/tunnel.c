@@ -55,6 +55,7 @@ void tunnel_take_room(struct tunnel *u, struct tunnel_forward *room, size_t coun
 void tunnel_free(struct tunnel *u)
 {
     wait_end(u);
+    events_forget(&u->events_like);
     health_stop(&u->health);
     free_forwards(u->status.forwards, u->forward_room);
     free(u->status.host_key_type);

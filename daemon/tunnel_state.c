@@ -142,7 +142,8 @@ void tunnel_changed(struct tunnel *u)
     if (u->is_removed)
         return;
     json_t *json = tunnel_json(u);
-    events_add(&u->tunnels->events, EVENT_TUNNEL, json ? json_dumps(json, JSON_COMPACT) : NULL);
+    events_add(&u->tunnels->events, EVENT_TUNNEL, json ? json_dumps(json, JSON_COMPACT) : NULL,
+               &u->events_like);
     json_decref(json);
 }
 

@@ -28,7 +28,7 @@ struct tunnel *tunnels_append(struct tunnels *t, const struct definition *d)
 static void tell_removed(struct tunnel *u)
 {
     json_t *json = json_pack("{s:s}", "id", u->definition.id);
-    events_add(&u->tunnels->events, EVENT_REMOVED, json ? json_dumps(json, JSON_COMPACT) : NULL);
+    events_add(&u->tunnels->events, EVENT_REMOVED, json ? json_dumps(json, JSON_COMPACT) : NULL, NULL);
     json_decref(json);
 }
 

@@ -13,7 +13,7 @@ static struct events events;
 
 static void add(const char *data)
 {
-    events_add(&events, EVENT_TUNNEL, text_copy(span_str(data)));
+    events_add(&events, EVENT_TUNNEL, text_copy(span_str(data)), NULL);
 }
 
 struct ear {
@@ -49,7 +49,7 @@ static void test_ids_grow_by_one(void **state)
     assert_null(events_get(&events, 0));
     assert_null(events_get(&events, 1));
     add("one");
-    events_add(&events, EVENT_REMOVED, text_copy(span_str("two")));
+    events_add(&events, EVENT_REMOVED, text_copy(span_str("two")), NULL);
     assert_int_equal(events_last(&events), 2);
     assert_string_equal(events_get(&events, 1)->data, "one");
     assert_int_equal(events_get(&events, 2)->kind, EVENT_REMOVED);
@@ -74,6 +74,33 @@ static void test_a_thousand_are_kept(void **state)
     assert_string_equal(events_get(&events, 8)->data, "8");
     assert_string_equal(events_get(&events, EVENTS_KEPT + 7)->data, "1007");
     assert_null(events_get(&events, EVENTS_KEPT + 8));
+    events_wipe(&events);
+}
+
+/* Each text in turn, as the events of one tunnel: it comes out as it went in. */
+static void test_what_is_alike_is_kept_once(void **state)
+{
+    static const char *const texts[] = {
+        "{\"id\":\"a\",\"state\":\"connecting\",\"kex\":null}",
+        "{\"id\":\"a\",\"state\":\"connected\",\"kex\":null}",
+        "{\"id\":\"a\",\"state\":\"connected\",\"kex\":null}",
+        "{\"id\":\"a\",\"state\":\"a very long word that is nowhere else\",\"kex\":null}",
+        "{\"id\":\"a\",\"state\":\"connecting\",\"kex\":null}",
+        "",
+        "aa",
+        "aaaa",
+        "aaa",
+        "something else",
+    };
+    struct event_base *like = NULL;
+    (void)state;
+    events_init(&events);
+    for (unsigned i = 0; i < 3 * EVENTS_KEPT; i++)
+        events_add(&events, EVENT_TUNNEL, text_copy(span_str(texts[i % ADIT_COUNT(texts)])), &like);
+    for (unsigned i = 2 * EVENTS_KEPT; i < 3 * EVENTS_KEPT; i++)
+        assert_string_equal(events_get(&events, i + 1)->data, texts[i % ADIT_COUNT(texts)]);
+    events_forget(&like); /* what is kept stays */
+    assert_string_equal(events_get(&events, 3 * EVENTS_KEPT)->data, "something else");
     events_wipe(&events);
 }
 
@@ -111,7 +138,7 @@ static void test_an_event_without_memory(void **state)
     (void)state;
     events_init(&events);
     ear_open(&a);
-    events_add(&events, EVENT_TUNNEL, NULL);
+    events_add(&events, EVENT_TUNNEL, NULL, NULL);
     assert_int_equal(a.last, 1);
     assert_null(events_get(&events, 1)->data);
     events_wipe(&events);
@@ -122,6 +149,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ids_grow_by_one),
         cmocka_unit_test(test_a_thousand_are_kept),
+        cmocka_unit_test(test_what_is_alike_is_kept_once),
         cmocka_unit_test(test_subscribers_come_and_go),
         cmocka_unit_test(test_an_event_without_memory),
     };
