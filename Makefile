@@ -197,6 +197,7 @@ $(BUILD)/$1/cli/main-nodaemon.o: cli/main.c $(BUILD)/$1/flags | $(BUILD)/deps/$$
 
 # Taken in by the assembler.
 $(BUILD)/$1/daemon/api_openapi.o: daemon/openapi.json
+$(BUILD)/$1/daemon/api_page.o: daemon/page.html
 
 $(BUILD)/$1/libadit$(LESS).a: $(LIB_SRC:%.c=$(BUILD)/$1/%.o) $(BUILD)/$1/parts$(LESS)
 	@rm -f $$@

@@ -127,6 +127,7 @@ void api_readyz(const struct api_call *call);
 void api_version(const struct api_call *call);
 void api_profiles(const struct api_call *call);
 void api_openapi(const struct api_call *call);
+void api_page(const struct api_call *call);
 void api_metrics(const struct api_call *call);
 void api_reload(const struct api_call *call);
 void api_ui(const struct api_call *call);

@@ -33,6 +33,7 @@ const struct api_route api_routes[] = {
     {"GET", "/version", READS, api_version},
     {"GET", "/metrics", READS, api_metrics},
     {"GET", "/openapi.json", READS, api_openapi},
+    {"GET", "/", API_ROUTE_OPEN, api_page},
     {"POST", "/reload", CHANGES | API_ROUTE_MAY_BODY | LOCAL, api_reload},
     {"POST", "/ui", CHANGES | LOCAL, api_ui},
 };

@@ -1,0 +1,19 @@
+/*
+ * api_page.h - what a browser is told that the page may do (Content Security Policy, level 3). The hashes are
+ * those of what stands between <script> and </script>, <style> and </style> in page.html: scripts/page-hashes
+ * writes them after a change, and test_api_page refuses others.
+ */
+#ifndef DAEMON_API_PAGE_H
+#define DAEMON_API_PAGE_H
+
+#include "adit.h"
+
+#define API_PAGE_SCRIPT "vi+uF+pulTQSg9EbSYaf2GoiofOy7IX0WQsD+Q4QV7o="
+#define API_PAGE_STYLE  "qaK6zYPYpuqSwAkmZsEZBtTcaDpn8bHN7MgcOU1YxdA="
+#define API_PAGE_POLICY                                                                              \
+    "default-src 'none'; script-src 'sha256-" API_PAGE_SCRIPT "'; style-src 'sha256-" API_PAGE_STYLE \
+    "'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+struct span api_page_text(void);
+
+#endif
