@@ -4,7 +4,7 @@
 #ifndef TESTS_API_WORLD_H
 #define TESTS_API_WORLD_H
 
-#include "tests/tunnels_world.h"
+#include "tests/tunnels_fake.h"
 
 #include <fcntl.h>
 
