@@ -2,7 +2,6 @@
 #include "client/ssh_config.h"
 
 #include <errno.h>
-#include <glob.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netdb.h>
@@ -16,6 +15,7 @@
 #include "client/cidr.h"
 #include "client/config_reader.h"
 #include "client/files.h"
+#include "client/globs.h"
 #include "client/jump_spec.h"
 #include "client/secret_store.h"
 #include "net/child.h"
@@ -89,16 +89,16 @@ static enum adit_err read_file(struct config_reader *r, const char *path, bool c
 
 static enum adit_err read_matching(struct config_reader *r, const char *pattern, struct adit_error *err)
 {
-    glob_t found = {0};
+    struct texts found;
     enum adit_err e = ADIT_E_OK;
-    int status = glob(pattern, 0, NULL, &found);
-    if (status != 0 && status != GLOB_NOMATCH)
-        e = adit_fail(err, ADIT_E_CONFIG, "glob failed for %s.", pattern);
-    for (size_t i = 0; status == 0 && i < found.gl_pathc && e == ADIT_E_OK; i++) {
+    texts_init(&found);
+    if (!globs_find(&found, pattern))
+        e = adit_fail(err, ADIT_E_MEMORY, "glob failed for %s.", pattern);
+    for (size_t i = 0; i < found.count && e == ADIT_E_OK; i++) {
         bool missing; /* a link that leads nowhere, or gone since */
-        e = read_file(r, found.gl_pathv[i], true, &missing, err);
+        e = read_file(r, found.item[i], true, &missing, err);
     }
-    globfree(&found);
+    texts_wipe(&found);
     return e;
 }
 
