@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "ecc_impl.h"
 #include "internal.h"
 
 void x25519_public(uint8_t pub[32], const uint8_t sk[32])
@@ -57,7 +58,7 @@ size_t ecc_point_len(enum ecc_curve curve)
 static bool scalar_is_valid(enum ecc_curve curve, const uint8_t *sk)
 {
     size_t n;
-    const uint8_t *order = br_ec_get_default()->order(bear_curve(curve), &n);
+    const uint8_t *order = ecc_impl(curve)->order(bear_curve(curve), &n);
     uint32_t borrow = 0, bits = 0;
     for (size_t i = n; i > 0; i--) { /* sk - order borrows at the end exactly when sk < order */
         borrow = ((uint32_t)sk[i - 1] - order[i - 1] - borrow) >> 31;
@@ -70,7 +71,7 @@ bool ecc_public(enum ecc_curve curve, const uint8_t *sk, uint8_t *point)
 {
     if (!scalar_is_valid(curve, sk))
         return false;
-    return br_ec_get_default()->mulgen(point, sk, ecc_scalar_len(curve), bear_curve(curve)) ==
+    return ecc_impl(curve)->mulgen(point, sk, ecc_scalar_len(curve), bear_curve(curve)) ==
            ecc_point_len(curve);
 }
 
@@ -93,7 +94,7 @@ static bool point_mul(enum ecc_curve curve, uint8_t *product, struct span peer, 
     if (peer.n != ecc_point_len(curve))
         return false;
     memcpy(product, peer.p, peer.n);
-    return br_ec_get_default()->mul(product, peer.n, x, x_len, bear_curve(curve)) == 1;
+    return ecc_impl(curve)->mul(product, peer.n, x, x_len, bear_curve(curve)) == 1;
 }
 
 bool ecc_point_is_valid(enum ecc_curve curve, struct span point)

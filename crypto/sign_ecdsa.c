@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "crypto.h"
+#include "ecc_impl.h"
 
 struct ecdsa_curve {
     int bear_id;
@@ -45,7 +46,7 @@ static bool pad_in_range(uint8_t *out, size_t len, struct span value, const uint
 bool ecdsa_verify(enum ecc_curve curve, struct span point, struct span msg, struct span r, struct span s)
 {
     struct ecdsa_curve c = curve_of(curve);
-    const br_ec_impl *ec = br_ec_get_default();
+    const br_ec_impl *ec = ecc_impl(curve);
     size_t len;
     const uint8_t *order = ec->order(c.bear_id, &len);
     uint8_t digest[HASH_MAX_LEN];
@@ -73,7 +74,7 @@ bool ecdsa_sign(enum ecc_curve curve, const uint8_t *sk, struct span msg, uint8_
     memcpy(x, sk, len);
     br_ec_private_key key = {.curve = c.bear_id, .x = x, .xlen = len};
     hash_of(c.hash, msg, digest);
-    size_t n = br_ecdsa_i31_sign_raw(br_ec_get_default(), c.bear_hash, digest, &key, sig);
+    size_t n = br_ecdsa_i31_sign_raw(ecc_impl(curve), c.bear_hash, digest, &key, sig);
     adit_wipe(x, sizeof x);
     if (n != 2 * len)
         return false;
