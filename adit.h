@@ -28,6 +28,9 @@
 /* The variable that may hold a private key's text. No program that we start gets it. */
 #define ADIT_ENV_KEY "ADIT_KEY"
 
+/* For our own bugs alone; it is always on, and says nothing: a core or a debugger has the place. */
+#define adit_assert(condition) ((condition) ? (void)0 : __builtin_trap())
+
 /* ---- Limits ------------------------------------------------------------------------------
  * Every bound on what a peer, a file or a user may make us hold, in one place, with its reason.
  * A length that a peer sends is compared with one of these; it is never handed to an allocator.

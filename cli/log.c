@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/raw.h"
+#include "cli/syslog.h"
 #include "net/standard.h"
 
 enum { LINE_CAP = 8192, PREFIX_CAP = 16 };
@@ -64,7 +65,7 @@ enum adit_err log_to_syslog(const char *program, const char *facility, struct ad
     int number = LOG_USER;
     if (facility != NULL && !facility_find(facility, &number))
         return adit_fail(err, ADIT_E_USAGE, "SyslogFacility: '%s' is not a facility of syslog", facility);
-    openlog(program, LOG_PID, number);
+    syslog_begin(program, number);
     is_syslog = true;
     return ADIT_E_OK;
 }
@@ -153,7 +154,7 @@ static void line_write(enum log_level level, const char *text)
     size_t n = adit_format(line, PREFIX_CAP, "%s", prefix_of(level));
     n += adit_text_clean(line + n, sizeof line - n - 2, span_str(text), false);
     if (is_syslog) {
-        syslog(priority_of(level), "%s", line);
+        syslog_line(priority_of(level), line);
         return;
     }
     if (raw_is_on() && log_is_on_stderr()) /* the terminal does not go back to the line's start by itself */

@@ -1,6 +1,5 @@
 #include "client/agent_conn.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -98,7 +97,7 @@ static bool call_receive(struct call *c, struct file *reply)
                 return false;
             break;
         case AGENT_FRAME_WHOLE:
-            assert(reply->p != NULL); /* a whole one has bytes */
+            adit_assert(reply->p != NULL); /* a whole one has bytes */
             memmove(reply->p, message.p, message.n);
             reply->n = message.n;
             return true;

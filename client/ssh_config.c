@@ -19,6 +19,7 @@
 #include "client/jump_spec.h"
 #include "client/secret_store.h"
 #include "net/child.h"
+#include "net/sock.h"
 
 #define SYSTEM_FOLDER "/etc/ssh"
 
@@ -184,10 +185,14 @@ static bool address(void *ctx, const char *name, char out[static LIMIT_HOST + 1]
     (void)ctx;
     if (getaddrinfo(name, NULL, &hints, &found) != 0 || found == NULL)
         return false;
-    bool done =
-        getnameinfo(found->ai_addr, found->ai_addrlen, out, LIMIT_HOST + 1, NULL, 0, NI_NUMERICHOST) == 0;
+    struct sock_addr a = {.len = found->ai_addrlen};
+    bool fits = found->ai_addrlen <= sizeof a.storage;
+    if (fits)
+        memcpy(&a.storage, found->ai_addr, found->ai_addrlen);
     freeaddrinfo(found);
-    return done;
+    char text[SOCK_TEXT_CAP];
+    sock_addr_host(&a, text);
+    return fits && adit_format(out, LIMIT_HOST + 1, "%s", text) > 0;
 }
 
 /* ---- Passes ---- */

@@ -3,7 +3,6 @@
  * with MD5, PBKDF2 (RFC 8018 §5.2), that of PKCS#12, scrypt, and triple DES. By BearSSL, scrypt by libsodium;
  * for files alone, never on a wire.
  */
-#include <assert.h>
 #include <string.h>
 
 #include "internal.h"
@@ -74,7 +73,7 @@ void pbkdf2(enum hash_alg alg, struct span passphrase, struct span salt, uint32_
     uint8_t block[HASH_MAX_LEN];
     br_hmac_key_context key;
     size_t block_len = hash_len(alg);
-    assert(rounds > 0);
+    adit_assert(rounds > 0);
     br_hmac_key_init(&key, hash_class(alg), passphrase.p, passphrase.n);
     for (size_t have = 0, index = 1; have < out_len; index++) {
         size_t n = out_len - have < block_len ? out_len - have : block_len;
@@ -218,7 +217,7 @@ bool scrypt_is_affordable(uint64_t cost, uint32_t block_size, uint32_t parallel)
 bool scrypt_kdf(struct span passphrase, struct span salt, uint64_t cost, uint32_t block_size,
                 uint32_t parallel, uint8_t *out, size_t out_len)
 {
-    assert(scrypt_is_affordable(cost, block_size, parallel));
+    adit_assert(scrypt_is_affordable(cost, block_size, parallel));
     return crypto_pwhash_scryptsalsa208sha256_ll(passphrase.p, passphrase.n, salt.p, salt.n, cost, block_size,
                                                  parallel, out, out_len) == 0;
 }

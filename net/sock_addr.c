@@ -154,6 +154,48 @@ bool sock_addr_is_link_local(const struct sock_addr *a)
     return sock_addr_family(a) == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&as_in6(a)->sin6_addr);
 }
 
+/* By hand: a libc's inet_ntop brings all of printf along, which nothing else here needs. */
+static void put_in(const uint8_t b[4], char *out)
+{
+    (void)adit_format(out, SOCK_TEXT_CAP, "%u.%u.%u.%u", b[0], b[1], b[2], b[3]);
+}
+
+static unsigned group_of(const uint8_t b[16], unsigned i)
+{
+    return (unsigned)b[2 * i] << 8 | b[2 * i + 1];
+}
+
+/* RFC 5952 §4.2: the longest run of zero groups, the first of equal ones, never of one alone. */
+static unsigned longest_run(const uint8_t b[16], unsigned *len)
+{
+    unsigned best = 0;
+    *len = 1;
+    for (unsigned i = 0, n = 0; i < 8; i++) {
+        n = group_of(b, i) == 0 ? n + 1 : 0;
+        if (n > *len) {
+            *len = n;
+            best = i + 1 - n;
+        }
+    }
+    return best;
+}
+
+static void put_in6(const uint8_t b[16], char *out)
+{
+    unsigned len, run = longest_run(b, &len);
+    bool has_run = len > 1;
+    size_t n = 0;
+    for (unsigned i = 0; i < 8; i++) {
+        if (has_run && i == run) {
+            n += adit_format(out + n, SOCK_TEXT_CAP - n, "::");
+            i += len - 1;
+            continue;
+        }
+        bool needs_colon = i > 0 && out[n - 1] != ':';
+        n += adit_format(out + n, SOCK_TEXT_CAP - n, needs_colon ? ":%x" : "%x", group_of(b, i));
+    }
+}
+
 static void text_in6(const struct sock_addr *a, char *out)
 {
     char name[IF_NAMESIZE];
@@ -161,10 +203,10 @@ static void text_in6(const struct sock_addr *a, char *out)
     size_t n;
 
     if (is_mapped(a)) {
-        (void)inet_ntop(AF_INET, as_in6(a)->sin6_addr.s6_addr + 12, out, SOCK_TEXT_CAP);
+        put_in(as_in6(a)->sin6_addr.s6_addr + 12, out);
         return;
     }
-    (void)inet_ntop(AF_INET6, &as_in6(a)->sin6_addr, out, SOCK_TEXT_CAP);
+    put_in6(as_in6(a)->sin6_addr.s6_addr, out);
     if (scope == 0)
         return;
     n = strlen(out);
@@ -192,7 +234,7 @@ void sock_addr_host(const struct sock_addr *a, char out[static SOCK_TEXT_CAP])
     out[0] = '\0';
     switch (sock_addr_family(a)) {
     case AF_INET:
-        (void)inet_ntop(AF_INET, &as_in(a)->sin_addr, out, SOCK_TEXT_CAP);
+        put_in((const uint8_t *)&as_in(a)->sin_addr, out);
         break;
     case AF_INET6:
         text_in6(a, out);

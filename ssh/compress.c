@@ -1,6 +1,5 @@
 #include "ssh/compress.h"
 
-#include <assert.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -147,14 +146,14 @@ bool packer_make_room(struct packer *p, size_t n)
 size_t packer_run(struct packer *p, uint8_t *payload, size_t n)
 {
     size_t cap = n + compress_overhead(n);
-    assert(n > 0 && n <= p->plain.cap && cap <= UINT32_MAX);
+    adit_assert(n > 0 && n <= p->plain.cap && cap <= UINT32_MAX);
     memcpy(p->plain.p, payload, n);
     p->z.next_in = p->plain.p;
     p->z.avail_in = (unsigned)n;
     p->z.next_out = payload;
     p->z.avail_out = (unsigned)cap;
     int result = deflate(&p->z, Z_PARTIAL_FLUSH);
-    assert(result == Z_OK && p->z.avail_in == 0 && p->z.avail_out > 0);
+    adit_assert(result == Z_OK && p->z.avail_in == 0 && p->z.avail_out > 0);
     (void)result;
     return cap - p->z.avail_out;
 }

@@ -1,5 +1,6 @@
 #include "net/sock.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 #include <sys/un.h>
 #include "tests/test.h"
@@ -40,6 +41,25 @@ static void literals(void **state)
         assert_string_equal(text, cases[i].text);
         sock_addr_set_port(&a, 65535);
         assert_int_equal(sock_addr_port(&a), 65535);
+    }
+}
+
+/* As the system's own would be, but for what it shows with a dotted end. */
+static void every_shape_of_ipv6(void **state)
+{
+    (void)state;
+    for (unsigned zeros = 0; zeros < 256; zeros++) {
+        struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+        struct sock_addr a = {.len = sizeof in6};
+        char expected[INET6_ADDRSTRLEN], text[SOCK_TEXT_CAP];
+        for (unsigned i = 0; i < 8; i++)
+            in6.sin6_addr.s6_addr[2 * i + 1] = (zeros >> i & 1) != 0 ? 0 : (uint8_t)(0xb0 + i);
+        in6.sin6_addr.s6_addr[4] = (zeros & 4) != 0 ? 0 : 0x12;
+        memcpy(&a.storage, &in6, sizeof in6);
+        assert_non_null(inet_ntop(AF_INET6, &in6.sin6_addr, expected, sizeof expected));
+        sock_addr_host(&a, text);
+        if (strchr(expected, '.') == NULL)
+            assert_string_equal(text, expected);
     }
 }
 
@@ -149,8 +169,9 @@ static void test_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bytes),   cmocka_unit_test(literals),   cmocka_unit_test(link_local),
-        cmocka_unit_test(not_literals), cmocka_unit_test(unix_paths), cmocka_unit_test(no_address),
+        cmocka_unit_test(test_bytes), cmocka_unit_test(literals),     cmocka_unit_test(every_shape_of_ipv6),
+        cmocka_unit_test(link_local), cmocka_unit_test(not_literals), cmocka_unit_test(unix_paths),
+        cmocka_unit_test(no_address),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
