@@ -273,7 +273,7 @@ $(BUILD)/adit: $(BUILD)/release/adit$(LESS) $(BUILD)/daemon.is
 
 install: $(BUILD)/adit
 	@install -D -m 755 $(BUILD)/adit $(DESTDIR)$(PREFIX)/bin/adit
-	@for page in $(wildcard doc/*.1); do \
+	@for page in $(wildcard doc/*.[1-8]); do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
 	@mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system
 	@sed 's|/usr/local/bin|$(PREFIX)/bin|' doc/systemd/adit@.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/adit@.service

@@ -21,6 +21,9 @@
 #include "client/secret_store.h"
 #include "client/ssh_config.h"
 #include "net/child.h"
+#if ADIT_DAEMON
+#include "cli/verb.h"
+#endif
 
 /* A parent may have closed some of these; what we open must not become one of them. */
 static bool standard_descriptors_open(void)
@@ -36,6 +39,10 @@ static void usage_show(const struct args *args, int fd)
     char text[ARGS_USAGE_CAP];
     args_usage(args, text);
     (void)log_write_all(fd, text, strlen(text));
+#if ADIT_DAEMON
+    if (!args->is_ssh)
+        verb_usage(fd);
+#endif
 }
 
 /* ssh's words stand alone, as programs expect them. */
@@ -227,6 +234,10 @@ int main(int argc, char **argv)
     child_guard_descriptors();
     /* First of all: the order of the algorithms, which options change, depends on what the CPU can do. */
     enum adit_err e = client_setup(&err);
+#if ADIT_DAEMON
+    if (e == ADIT_E_OK && verb_is_called(argc, argv))
+        return verb_main(argc, argv);
+#endif
     if (e == ADIT_E_OK)
         e = args_parse(&args, argc, argv, &err);
     (void)e; /* also in err */

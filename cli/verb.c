@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "cli/log.h"
 #include "cli/signals.h"
 #include "cli/verb_call.h"
 
@@ -54,6 +55,17 @@ static size_t row_find(const char *word)
     while (i < ADIT_COUNT(verbs) && strcmp(verbs[i].name, word) != 0)
         i++;
     return i;
+}
+
+void verb_usage(int fd)
+{
+    char text[512];
+    size_t n = adit_format(text, sizeof text, "       adit VERB -h, for tunnels in a daemon, see aditd(8):");
+    for (size_t i = 0; i < ADIT_COUNT(verbs); i++)
+        n += adit_format(text + n, sizeof text - n, "%s%s", i % 10 == 0 ? "\n           " : " ",
+                         verbs[i].name);
+    n += adit_format(text + n, sizeof text - n, "\n");
+    (void)log_write_all(fd, text, n);
 }
 
 bool verb_is_called(int argc, char *const argv[])

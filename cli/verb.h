@@ -9,6 +9,9 @@
 
 #include "adit.h"
 
+/* Their names, for the usage text of the program; written to fd. */
+void verb_usage(int fd);
+
 bool verb_is_called(int argc, char *const argv[]);
 /* Of a command line that calls one. Returns the exit status: 0 ok, 1 other, 2 usage or configuration, 3
  * authentication, 4 host key, 5 transport, 6 forwarding, 7 waiting timed out, 8 gave up, 9 no daemon. */
