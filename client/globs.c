@@ -83,8 +83,9 @@ static bool walk_on(struct walk *w, const char *rest);
 
 static bool is_plain(struct span name)
 {
+    static const char special[] = "*?[\\";
     for (size_t i = 0; i < name.n; i++)
-        if (memchr("*?[\\", name.p[i], 4) != NULL)
+        if (memchr(special, name.p[i], sizeof special - 1) != NULL)
             return false;
     return true;
 }
