@@ -25,7 +25,7 @@ void health_init(struct health *h, struct tunnel *tunnel)
 
 static void hang_up(struct health *h)
 {
-    if (h->phase == HEALTH_COUNTING)
+    if (h->refresh.is_waiting)
         tunnels_refresh_cancel(h->tunnel->tunnels, &h->refresh);
     loop_del(loop_of(h), &h->io);
     sock_close(&h->fd);
@@ -36,10 +36,31 @@ static uint32_t interval_ms(const struct health *h)
     return h->tunnel->definition.health.interval_s * 1000u;
 }
 
+/* What it still says is read, so that our end is closed in order: a reset would be counted as an error. */
+static void drain(struct health *h)
+{
+    char buf[1024];
+    size_t n = 0;
+    enum sock_io io = SOCK_IO_OK;
+    while (h->drained < HEALTH_DRAIN_MAX && (io = sock_read(h->fd, buf, sizeof buf, &n, NULL)) == SOCK_IO_OK)
+        h->drained += n;
+    if (io == SOCK_IO_AGAIN)
+        loop_fd_not_readable(&h->io);
+    else
+        hang_up(h);
+}
+
 static void rest(struct health *h, uint32_t ms)
 {
-    hang_up(h);
+    bool is_open = h->phase == HEALTH_READING && h->fd >= 0;
+    if (!is_open)
+        hang_up(h);
     h->phase = HEALTH_RESTING;
+    h->drained = 0;
+    if (is_open) {
+        (void)sock_shutdown_write(h->fd);
+        drain(h);
+    }
     loop_timer_set(loop_of(h), &h->timer, loop_now_ms() + ms);
 }
 
@@ -55,6 +76,8 @@ static void finish(struct health *h, const char *why)
 {
     struct tunnel *u = h->tunnel;
     bool was_failing = h->is_failing;
+    if (why && h->reply_len == 0)
+        hang_up(h); /* there is nothing to be polite about */
     rest(h, interval_ms(h));
     if (!why) {
         h->run = h->in_row = 0;
@@ -84,6 +107,7 @@ static void count(struct health *h, void (*done)(void *ctx))
     h->phase = HEALTH_COUNTING;
     h->refresh.ctx = h;
     h->refresh.done = done;
+    h->refresh.is_waiting = true;
     tunnels_refresh(h->tunnel->tunnels, &h->refresh);
 }
 
@@ -161,6 +185,7 @@ static void dial(void *ctx)
 {
     struct health *h = ctx;
     bool done = false;
+    hang_up(h); /* of the check before */
     h->opened = h->tunnel->status.counters.opened;
     make_request(h);
     h->phase = HEALTH_CONNECTING;
@@ -194,6 +219,8 @@ void health_on_fd(struct health *h)
         send_more(h);
     while (h->phase == HEALTH_READING && h->fd >= 0 && h->io.can_read)
         read_more(h);
+    if (h->phase == HEALTH_RESTING && h->fd >= 0 && h->io.can_read)
+        drain(h);
 }
 
 void health_on_timer(struct health *h)

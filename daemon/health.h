@@ -20,8 +20,9 @@
 enum {
     HEALTH_LIMIT_MS = 5000,
     HEALTH_FAILURES = 3,
-    HEALTH_REQUEST_CAP = 2560, /* a path is at most 2,000 bytes */
-    HEALTH_REPLY_CAP = 32,     /* "HTTP/1.1 200 " and a little more */
+    HEALTH_REQUEST_CAP = 2560,    /* a path is at most 2,000 bytes */
+    HEALTH_DRAIN_MAX = 64 * 1024, /* of what a service says after its first words */
+    HEALTH_REPLY_CAP = 32,        /* "HTTP/1.1 200 " and a little more */
 };
 
 enum health_phase {
@@ -45,7 +46,7 @@ struct health {
     char request[HEALTH_REQUEST_CAP];
     size_t request_len, sent;
     char reply[HEALTH_REPLY_CAP];
-    size_t reply_len;
+    size_t reply_len, drained;
     struct tunnels_refresh refresh;
 
     /* to be read */

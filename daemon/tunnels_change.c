@@ -18,6 +18,8 @@ struct tunnel *tunnels_append(struct tunnels *t, const struct definition *d)
     struct tunnel *u = tunnel_new(t, d);
     if (!u)
         return NULL;
+    if (u->definition.created_at == 0) /* a file's */
+        u->definition.created_at = (int64_t)time(NULL) * 1000;
     while (*at)
         at = &(*at)->next;
     *at = u;
