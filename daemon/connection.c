@@ -182,6 +182,7 @@ bool connection_join(struct connection *c, struct tunnel *tunnel, struct adit_er
     tunnel->connection = c;
     tunnel->ups_before = c->ups;
     tunnel->joined_ms = loop_now_ms();
+    tunnel->retries_before = c->status.retry_count;
     relay_attend(&c->relay, tunnel->attended_until);
     connection_configure(c);
     for (size_t i = 0; i < tunnel->definition.forward_count; i++)

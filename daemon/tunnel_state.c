@@ -17,6 +17,14 @@ static void copy_text(char **to, const char *from)
     (void)ok;
 }
 
+/* Retries since it joined: those before were not its own. The connection counts anew when it is well. */
+static uint32_t retries_of(struct tunnel *u, const struct link_status *s)
+{
+    if (s->retry_count < u->retries_before)
+        u->retries_before = 0;
+    return s->retry_count - u->retries_before;
+}
+
 /* ---- Its state ---- */
 
 static bool is_missing(const struct tunnel *u)
@@ -123,7 +131,7 @@ static bool set_retry(struct tunnel *u)
     struct tunnel_status *s = &u->status, old = *s;
     const struct connection *c = u->connection;
     if (c && !u->has_failed) {
-        s->retry_count = c->status.retry_count;
+        s->retry_count = retries_of(u, &c->status);
         s->next_retry_at = tunnels_wall(c->status.next_try_ms);
         s->permanent = c->status.state == KEEP_FAILED && c->status.is_permanent;
     } else {
@@ -185,14 +193,15 @@ void tunnel_fail_alone(struct tunnel *u, enum adit_err code, const char *text, c
 static bool gives_up(struct tunnel *u, const struct link_status *s)
 {
     const struct definition *d = &u->definition;
-    if (s->state != KEEP_RECONNECTING || s->retry_count == 0 || s->next_try_ms == KEEP_NEVER)
+    uint32_t retries = retries_of(u, s);
+    if (s->state != KEEP_RECONNECTING || retries == 0 || s->next_try_ms == KEEP_NEVER)
         return false;
     if (!d->auto_reconnect) {
         tunnel_fail_alone(u, s->error.code,
                           u->was_up ? "Connection lost (auto_reconnect disabled)" : s->error.text, NULL);
         return true;
     }
-    if (d->max_retries == 0 || s->retry_count <= d->max_retries)
+    if (d->max_retries == 0 || retries <= d->max_retries)
         return false;
     tunnel_fail_alone(u, s->error.code, s->error.text, NULL);
     u->status.retry_count = d->max_retries;

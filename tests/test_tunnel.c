@@ -210,7 +210,17 @@ static void test_patience_is_its_own(void **state)
     start_it(shorter);
     assert_int_equal(fake_link_count, 1);
     assert_int_equal(l->forward_count, 4);
-    assert_int_equal(tunnel_status(shorter)->retry_count, 3);
+    assert_int_equal(tunnel_status(shorter)->retry_count, 0);
+    fake_lost(l, KEEP_RECONNECTING, 5, ADIT_E_CONNECT, "refused");
+    world_mail();
+    assert_int_equal(tunnel_status(shorter)->retry_count, 2);
+    assert_string_equal(state_of(shorter), "reconnecting");
+    fake_state(l, KEEP_CONNECTED, 0, "");
+    world_mail();
+    assert_int_equal(tunnel_status(shorter)->retry_count, 0);
+    fake_lost(l, KEEP_RECONNECTING, 1, ADIT_E_CONNECT, "refused");
+    world_mail();
+    assert_int_equal(tunnel_status(shorter)->retry_count, 1);
     world_close();
 }
 
