@@ -362,9 +362,10 @@ static void conn_output(struct conn *c)
 bool conn_work(struct conn *c)
 {
     struct session *s = c->session;
+    c->turn_len = c->turn_read_len =
+        0; /* also of a connection that is over: its session may have turns yet */
     if (!c->ssh || c->is_over)
         return false;
-    c->turn_len = c->turn_read_len = 0;
     conn_tick(c);
     conn_input(c);
     conn_output(c);

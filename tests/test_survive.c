@@ -31,6 +31,8 @@ struct fixture {
     size_t failed;
     struct adit_error why;
     bool is_ended, hold_question;
+    const char *stop_at; /* a line at which the session's thread waits until this is NULL again, */
+    bool has_stopped;    /* and that it does */
     struct session_question *held;
 };
 
@@ -110,8 +112,15 @@ static void on_notify(void *ctx, const struct session_notice *n)
 
 static void on_log(void *ctx, enum session_level level, const char *line)
 {
-    (void)ctx;
+    struct fixture *f = ctx;
     must(level <= SESSION_DEBUG3 && line != NULL);
+    pthread_mutex_lock(&f->lock);
+    while (f->stop_at && strcmp(line, f->stop_at) == 0) {
+        f->has_stopped = true;
+        pthread_cond_broadcast(&f->changed);
+        pthread_cond_wait(&f->changed, &f->lock);
+    }
+    pthread_mutex_unlock(&f->lock);
 }
 
 /* ---- Both sides ---- */
@@ -315,6 +324,18 @@ static void check_reset(int fd)
 {
     uint8_t byte;
     assert_int_equal(read(fd, &byte, 1), -1);
+    assert_int_equal(errno, ECONNRESET);
+    close(fd);
+}
+
+/* The same behind any number of bytes. */
+static void check_cut(int fd)
+{
+    uint8_t bytes[4096];
+    ssize_t n;
+    while ((n = read(fd, bytes, sizeof bytes)) > 0)
+        ;
+    assert_int_equal(n, -1);
     assert_int_equal(errno, ECONNRESET);
     close(fd);
 }
@@ -912,6 +933,53 @@ static void test_loss_with_host_keys_asked(void **state)
     stop_cleanly(f, NULL);
 }
 
+static void stop_at(struct fixture *f, const char *line)
+{
+    pthread_mutex_lock(&f->lock);
+    f->stop_at = line;
+    pthread_cond_broadcast(&f->changed);
+    pthread_mutex_unlock(&f->lock);
+}
+
+static void wait_stopped(struct fixture *f)
+{
+    pthread_mutex_lock(&f->lock);
+    while (!f->has_stopped)
+        pthread_cond_wait(&f->changed, &f->lock);
+    pthread_mutex_unlock(&f->lock);
+}
+
+/* What was read last, in one turn, is a bulk transfer's and the end; and then, while a question is out, there
+ * are turns that read nothing. */
+static void test_loss_in_bulk(void **state)
+{
+    struct fixture *f = *state;
+    enum { BULK = 64 * 1024 };
+    f->config.wants_host_keys = true;
+    f->forwards[0].host = "source";
+    f->config.transport_fd = serve(f);
+    int fd = f->config.transport_fd;
+    assert_int_equal(start_only(f, 1), ADIT_E_OK);
+    wait_count(f, &f->done, 1);
+    hold_questions(f, true);
+    atomic_store(&f->server->show_keys, true);
+    struct session_question *q = wait_held(f);
+    stop_at(f, "channel 0: open");
+    int client = dial(AF_INET, f->port[0]);
+    wait_stopped(f);
+    while (sock_waiting_len(fd) < BULK)
+        usleep(1000);
+    server_gone(f);
+    stop_at(f, NULL);
+    check_cut(client);
+    for (int i = 0; i < 10; i++)
+        (void)snapshot(f);
+    hold_questions(f, false);
+    session_answer(q);
+    wait_count(f, &f->lost, 1);
+    stop_cleanly(f, NULL);
+}
+
 /* ---- Lazy ---- */
 
 static void test_lazy(void **state)
@@ -1187,6 +1255,7 @@ int main(void)
         TEST(test_stop_while_dropped_and_asking),
         TEST(test_loss_while_stopping),
         TEST(test_loss_with_host_keys_asked),
+        TEST(test_loss_in_bulk),
         TEST(test_lazy),
         TEST(test_lazy_in_use),
         TEST(test_lazy_stop),
