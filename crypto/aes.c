@@ -1,7 +1,8 @@
 /*
  * aes.c - which AES runs here, and AES by itself: CTR and CBC.
  *
- * BearSSL has AES by x86 instructions and in constant-time bitsliced C, 64 bits wide or 32.
+ * BearSSL has AES in constant-time bitsliced C, 64 bits wide or 32, and by x86 instructions (which 32-bit
+ * programs use; see below for the others).
  * Of its two CTR classes `ctr` has a 32-bit counter that does not carry: it is for GCM, whose counter
  * is defined so. SSH's counter is 128 bits wide with a random start: that is the `ctrcbc` class. Where the
  * CPU has AES, a faster CTR of our own stands in for it.
@@ -30,21 +31,32 @@ static const struct aes_impl portable_impl = {
 
 static struct aes_impl chosen;
 
-void aes_impl_choose(bool portable)
+#ifndef __x86_64__
+static void use_hardware(struct aes_impl *a)
 {
-    struct aes_impl a = portable_impl;
-    if (!portable && br_aes_x86ni_ctr_get_vtable() != NULL) {
-        a.ctr = br_aes_x86ni_ctr_get_vtable();
-        a.ctrcbc = br_aes_x86ni_ctrcbc_get_vtable();
-        a.cbcenc = br_aes_x86ni_cbcenc_get_vtable();
-        a.cbcdec = br_aes_x86ni_cbcdec_get_vtable();
+    if (br_aes_x86ni_ctr_get_vtable() != NULL) {
+        a->ctr = br_aes_x86ni_ctr_get_vtable();
+        a->ctrcbc = br_aes_x86ni_ctrcbc_get_vtable();
+        a->cbcenc = br_aes_x86ni_cbcenc_get_vtable();
+        a->cbcdec = br_aes_x86ni_cbcdec_get_vtable();
         if (br_ghash_pclmul_get() != 0) {
-            a.ghash = br_ghash_pclmul_get();
-            a.has_fast_gcm = true;
+            a->ghash = br_ghash_pclmul_get();
+            a->has_fast_gcm = true;
         }
     }
-    a.has_sodium_gcm = !portable && crypto_aead_aes256gcm_is_available() == 1;
-    chosen = a;
+    a->has_sodium_gcm = crypto_aead_aes256gcm_is_available() == 1;
+}
+#endif
+
+void aes_impl_choose(bool portable)
+{
+    chosen = portable_impl;
+#ifdef __x86_64__ /* there CTR and GCM are our own where the CPU has AES, and CBC is for key files alone */
+    (void)portable;
+#else
+    if (!portable)
+        use_hardware(&chosen);
+#endif
 }
 
 const struct aes_impl *aes_impl(void)

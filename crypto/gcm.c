@@ -27,7 +27,7 @@ static bool x86_open(const struct gcm_key *k, const uint8_t iv[12], struct span 
 }
 
 static const struct gcm_impl x86_impl = {x86_seal, x86_open};
-#endif
+#else
 
 /* ---- libsodium's ---------------------------------------------------------------------------------------- */
 
@@ -46,6 +46,7 @@ static bool sodium_open(const struct gcm_key *k, const uint8_t iv[12], struct sp
 }
 
 static const struct gcm_impl sodium_impl = {sodium_seal, sodium_open};
+#endif
 
 /* ---- BearSSL's ------------------------------------------------------------------------------------------ */
 
@@ -99,12 +100,13 @@ void gcm_key_init(struct gcm_key *k, struct span key)
         k->impl = &x86_impl;
         return;
     }
-#endif
+#else
     if (key.n == 32 && aes_impl()->has_sodium_gcm) {
         crypto_aead_aes256gcm_beforenm(&k->u.sodium, key.p);
         k->impl = &sodium_impl;
         return;
     }
+#endif
     aes_impl()->ctr->init(&k->u.bear.aes.vtable, key.p, key.n);
     k->u.bear.ghash = aes_impl()->ghash;
     k->impl = &bear_impl;

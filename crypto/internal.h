@@ -49,8 +49,8 @@ struct aes_impl {
     const br_block_cbcenc_class *cbcenc;
     const br_block_cbcdec_class *cbcdec;
     br_ghash ghash;
-    bool has_fast_gcm; /* ctr and ghash both in hardware */
-    bool has_sodium_gcm;
+    bool has_fast_gcm;   /* ctr and ghash both in hardware */
+    bool has_sodium_gcm; /* both false on x86-64, where gcm.c has its own */
 };
 /* Called by crypto_init after libsodium's own start. Before that the portable code is in force. */
 void aes_impl_choose(bool portable);
@@ -90,8 +90,9 @@ struct gcm_key {
     union {
 #ifdef __x86_64__
         struct gcm_x86_key x86;
-#endif
+#else
         crypto_aead_aes256gcm_state sodium;
+#endif
         struct {
             br_aes_gen_ctr_keys aes;
             br_ghash ghash;
