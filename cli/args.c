@@ -501,6 +501,8 @@ static void defaults_choose(struct args *args, struct adit_error *err)
         noted(options_default(o, "ExitOnForwardFailure", "yes", err));
         noted(options_default(o, "ClearAllForwardings", "yes", err));
     }
+    if (o->reconnect) /* nobody sits there who would give it up */
+        noted(options_default(o, "ConnectTimeout", ARGS_CONNECT_TIMEOUT, err));
     /* A tunnel that is dead and looks alive helps nobody: a forwarding connection notices it by itself. */
     if (args_only_forwards(args))
         noted(options_default(o, "ServerAliveInterval",

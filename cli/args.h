@@ -17,6 +17,7 @@
 #include "client/options.h"
 
 #define ARGS_ALIVE_INTERVAL      "15" /* seconds: of a connection that only forwards, and of its jump hosts */
+#define ARGS_CONNECT_TIMEOUT     "30" /* of a connection that lasts */
 #define ARGS_ALIVE_INTERVAL_FAST "1"  /* with AditDetect fast */
 
 struct args {

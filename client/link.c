@@ -1,5 +1,5 @@
 /*
- * link.c - a link's life, its thread, and the letters to it.
+ * link.c - a link's life, its thread, and the letters that it reads.
  *
  * One turn: letters are read, each tells keep what happened; keep says what is to be done; it is done; what
  * has changed is told.
@@ -143,8 +143,11 @@ static void on_stop(struct link *l, bool is_hasty)
 
 static void on_lost(struct link *l)
 {
+    struct adit_error late = {ADIT_E_OK, ""};
+    if (l->is_late)
+        (void)adit_fail(&late, ADIT_E_TIMEOUT, "%s", l->lost.text);
     if (l->phase == LINK_BOUND)
-        link_connection_over(l, &l->lost);
+        link_connection_over(l, l->is_late ? &late : &l->lost);
 }
 
 /* Without a stop it ends when its own thread cannot go on: the next try makes another. */
@@ -216,6 +219,8 @@ static void on_mail(struct link *l, struct mail *m)
 static int wait_ms(const struct link *l)
 {
     uint64_t next = keep_next(&l->keep), now = loop_now_ms();
+    if (l->limit_at < next)
+        next = l->limit_at;
     enum { LONGEST_MS = 24 * 60 * 60 * 1000 };
     if (next == KEEP_NEVER)
         return -1;
@@ -233,8 +238,10 @@ static void turn(struct link *l)
         on_mail(l, m);
         do_all(l);
     }
-    if (!l->is_stopping)
+    if (!l->is_stopping) {
+        link_limit_look(l);
         link_do(l, keep_due(&l->keep, loop_now_ms()));
+    }
     do_all(l);
 }
 
@@ -252,104 +259,6 @@ static void *link_thread(void *arg)
         turn(l);
     end(l);
     return NULL;
-}
-
-/* ---- Letters: written ---- */
-
-/* The lock is held. One that was given and not read yet goes behind what was said since. */
-static void order(struct link *l, enum link_order which, enum link_mail kind)
-{
-    struct mail *m = &l->orders[which];
-    (void)mailbox_withdraw(&l->box, m);
-    m->kind = (int)kind;
-    mailbox_post(&l->box, m);
-}
-
-static void order_alone(struct link *l, enum link_order which, enum link_mail kind)
-{
-    (void)pthread_mutex_lock(&l->lock);
-    order(l, which, kind);
-    (void)pthread_mutex_unlock(&l->lock);
-}
-
-static void cancel(const struct link *l)
-{
-    const uint64_t one = 1;
-    (void)!write(l->cancel_fd, &one, sizeof one); /* it cannot overflow by ones */
-}
-
-void link_start(struct link *l)
-{
-    order_alone(l, LINK_ORDER_START, LINK_MAIL_START);
-}
-
-void link_stop(struct link *l)
-{
-    (void)pthread_mutex_lock(&l->lock);
-    cancel(l);
-    if (l->stops < 2)
-        order(l, l->stops == 0 ? LINK_ORDER_STOP : LINK_ORDER_STOP_AGAIN, LINK_MAIL_STOP);
-    l->stops++;
-    (void)pthread_mutex_unlock(&l->lock);
-}
-
-void link_reconnect(struct link *l)
-{
-    (void)pthread_mutex_lock(&l->lock);
-    l->is_recalled = true;
-    cancel(l);
-    order(l, LINK_ORDER_RECONNECT, LINK_MAIL_RECONNECT);
-    (void)pthread_mutex_unlock(&l->lock);
-}
-
-void link_configure(struct link *l, const struct keep_config *config)
-{
-    (void)pthread_mutex_lock(&l->lock);
-    l->settings = *config;
-    order(l, LINK_ORDER_CONFIGURE, LINK_MAIL_CONFIGURE);
-    (void)pthread_mutex_unlock(&l->lock);
-}
-
-void link_health(struct link *l, bool is_healthy)
-{
-    order_alone(l, is_healthy ? LINK_ORDER_HEALTHY : LINK_ORDER_SICK,
-                is_healthy ? LINK_MAIL_HEALTHY : LINK_MAIL_SICK);
-}
-
-void link_network(struct link *l, unsigned watch_news)
-{
-    (void)pthread_mutex_lock(&l->lock);
-    l->network |= watch_news;
-    order(l, LINK_ORDER_NETWORK, LINK_MAIL_NETWORK);
-    (void)pthread_mutex_unlock(&l->lock);
-}
-
-void link_file_changed(struct link *l)
-{
-    order_alone(l, LINK_ORDER_FILE, LINK_MAIL_FILE);
-}
-
-void link_trust(struct link *l, const char *fingerprint)
-{
-    (void)pthread_mutex_lock(&l->lock);
-    /* One that does not fit is none that was seen. */
-    (void)adit_format(l->trusted, sizeof l->trusted, "%s", fingerprint);
-    order(l, LINK_ORDER_TRUST, LINK_MAIL_TRUST);
-    (void)pthread_mutex_unlock(&l->lock);
-}
-
-void link_snapshot(struct link *l, struct session_snapshot *snapshot)
-{
-    (void)pthread_mutex_lock(&l->lock);
-    if (l->session != NULL) {
-        session_snapshot(l->session, snapshot);
-    } else {
-        memset(&snapshot->stats, 0, sizeof snapshot->stats);
-        snapshot->forward_count = snapshot->connection_count = 0;
-        snapshot->last_alive_ms = 0;
-        mailbox_post(snapshot->reply_to, &snapshot->mail);
-    }
-    (void)pthread_mutex_unlock(&l->lock);
 }
 
 /* ---- Life ---- */
@@ -395,6 +304,7 @@ enum adit_err link_new(struct link **out, const struct link_config *config, cons
     l->ops = *ops;
     keep_init(&l->keep, &config->keep);
     l->destination.link = l;
+    l->limit_at = KEEP_NEVER;
     l->prompt =
         (struct client_prompt){.ctx = l, .ask = link_ask, .log = link_prompt_log, .cancel_fd = l->cancel_fd};
     l->log_level = config->options != NULL ? client_log_level(config->options->log_level) : config->log_level;

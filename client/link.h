@@ -41,7 +41,8 @@ struct session_access;
 enum {
     LINK_PROBE_MS = 30 * 1000, /* the defaults of the health probe */
     LINK_PROBE_LIMIT_MS = 10 * 1000,
-    LINK_CONNECT_TIMEOUT_S = 30, /* ConnectTimeout, where ssh_config says nothing (options NULL) */
+    LINK_PROBE_LIMIT_FAST_MS = 2000, /* the longest with detect_fast */
+    LINK_CONNECT_TIMEOUT_S = 30,     /* ConnectTimeout, where ssh_config says nothing (options NULL) */
 };
 
 /* What it points to is borrowed until link_join; the struct itself is copied. */
@@ -62,7 +63,8 @@ struct link_config {
     uint32_t probe_ms, probe_limit_ms; /* 0: none. Not in a server's way: no session may be open for it */
     uint32_t idle_exit_ms;             /* lazy: see struct session_config */
     /* How soon a dead connection is found: ServerAliveInterval 15 (false) or 1 (true), 3 times, unless the
-     * options say something else. */
+     * options say something else; and probe_limit_ms is 2 s at most. A probe goes out at the first suspicion.
+     */
     bool detect_fast;
     enum session_level log_level; /* lines above it are not even made. With options their LogLevel counts */
     /* ask alone is used; NULL: there is nobody to ask. It should give up (false) when link_cancel_fd becomes

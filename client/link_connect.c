@@ -125,6 +125,12 @@ static uint32_t unacked_ms(const struct options *o)
     return ms < INT32_MAX ? (uint32_t)ms : INT32_MAX;
 }
 
+static uint32_t probe_limit_ms(const struct link *l)
+{
+    bool is_shorter = l->config.detect_fast && l->config.probe_limit_ms > LINK_PROBE_LIMIT_FAST_MS;
+    return is_shorter ? LINK_PROBE_LIMIT_FAST_MS : l->config.probe_limit_ms;
+}
+
 static void order_connection(struct link *l, int fd)
 {
     struct session_config config = *client_session_config(l->destination.client);
@@ -134,9 +140,10 @@ static void order_connection(struct link *l, int fd)
     config.forward_count = 0;
     config.may_open_sessions = true; /* the probe does, and who can say what comes later */
     config.probe_ms = l->config.probe_ms;
-    config.probe_limit_ms = l->config.probe_limit_ms;
+    config.probe_limit_ms = probe_limit_ms(l);
     config.unacked_ms = unacked_ms(options_of(l));
     l->phase = LINK_BOUND;
+    link_limit_begin(l, config.connect_timeout_ms);
     session_connect(l->session, &config);
 }
 
@@ -181,6 +188,7 @@ static enum adit_err start_next(struct link *l, struct adit_error *err)
         return bind_destination(l, err);
     enum adit_err e = chain_start(l->chain, l->hops_started, &ops, &hop->session, err);
     l->hops_started += e == ADIT_E_OK;
+    link_limit_begin(l, client_session_config(hop->client)->connect_timeout_ms);
     return e;
 }
 
@@ -210,7 +218,7 @@ void link_connect(struct link *l)
         return;
     l->phase = LINK_HOPPING;
     l->route[0] = 0;
-    l->was_cut = false;
+    l->was_cut = l->is_late = false;
     l->over = err;
     if (begin(l, &err) != ADIT_E_OK)
         link_connection_over(l, &err);
@@ -310,6 +318,7 @@ void link_connection_over(struct link *l, const struct adit_error *why)
         return;
     l->over = *why;
     l->phase = LINK_CLEARING;
+    link_limit_end(l);
     for (size_t i = 0; i < l->hops_started; i++)
         stop_hop(&l->hops[i]);
     clear(l);

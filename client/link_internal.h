@@ -1,7 +1,8 @@
 /*
- * link_internal.h - what the files of a link share: link.c (its life, its thread and the letters to it),
- * link_connect.c (the way to the server), link_forward.c, link_notice.c (what its sessions say, on their
- * threads and then on the link's), link_state.c (what it tells) and link_trust.c.
+ * link_internal.h - what the files of a link share: link.c (its life, its thread and what it reads),
+ * link_order.c (the letters to it), link_connect.c (the way to the server), link_forward.c, link_notice.c
+ * (what its sessions say, on their threads and then on the link's), link_state.c (what it tells),
+ * link_limit.c and link_trust.c.
  */
 #ifndef CLIENT_LINK_INTERNAL_H
 #define CLIENT_LINK_INTERNAL_H
@@ -114,6 +115,8 @@ struct link {
     char method[64];                /* how it was authenticated */
     struct adit_error over;         /* why the connection is over */
     bool was_cut;                   /* a question of it was given up for something that somebody wants */
+    uint64_t limit_at;              /* until when the server must have let us in; KEEP_NEVER */
+    bool is_late;                   /* it did not */
     bool session_is_over;
     struct link_status told;
     char missing_why[LIMIT_ERROR_TEXT];               /* of the forward that failed last */
@@ -184,6 +187,13 @@ void link_forwards_lost(struct link *l);   /* no connection: what is remote is n
 void link_forwards_closed(struct link *l); /* UNLISTEN */
 void link_forwards_return(struct link *l); /* the session is no more: nobody has their letters */
 void link_forwards_wipe(struct link *l);
+
+/* ---- link_limit.c */
+
+void link_limit_begin(struct link *l, uint32_t timeout_ms); /* 0: none */
+void link_limit_pause(struct link *l, uint64_t since_ms);   /* that was somebody's time to answer */
+void link_limit_end(struct link *l);
+void link_limit_look(struct link *l); /* at limit_at, or earlier */
 
 /* ---- link_trust.c */
 

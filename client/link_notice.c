@@ -168,7 +168,9 @@ void link_on_question(struct link *l, struct session_question *q)
         client_refuse(hop->client, q);
         return;
     }
+    uint64_t since = loop_now_ms();
     client_answer(hop->client, q); /* and q is the session's again */
+    link_limit_pause(l, since);
     l->was_cut = l->was_cut || is_cancelled(l);
     if (is_host_key)
         link_see_host_key(l, hop->client, hop->name);
@@ -225,6 +227,7 @@ static void on_authenticated(struct link *l, const char *method)
 {
     struct link_notice n = {.kind = LINK_AUTHENTICATED, .text = method};
     (void)adit_format(l->method, sizeof l->method, "%s", method);
+    link_limit_end(l);
     link_notify(l, &n);
 }
 
@@ -267,8 +270,9 @@ static void on_destination(struct link *l, const struct session_notice *s)
     case SESSION_ALIVE:
         keep_alive(&l->keep, now);
         return;
-    case SESSION_SUSPECT:
+    case SESSION_SUSPECT: /* to be found out now, rather than by all the keepalives that are to come */
         keep_suspect(&l->keep, now);
+        session_probe(l->session);
         return;
     default:
         return;

@@ -52,6 +52,7 @@ struct server {
     atomic_bool is_mute;         /* never answers a direct-tcpip */
     atomic_bool refuses_remote;  /* tcpip-forward */
     atomic_bool refuses_session; /* channels of that type */
+    atomic_bool is_shy;          /* never answers a request for authentication */
     atomic_bool relays;          /* a direct-tcpip goes to that port of this machine */
     atomic_uint opens, sessions, remote_asked;
     atomic_uint closes; /* channels that are over on both sides */
@@ -266,6 +267,8 @@ static inline void server_event(struct server *v, const struct ssh_event *ev)
         server_sign(v, ev);
         break;
     case SSH_EVENT_AUTH_REQUEST:
+        if (atomic_load(&v->is_shy))
+            break;
         ssh_auth_request_answer(v->ssh, span_is(ev->names, "password") && span_is(ev->data, "secret"), false,
                                 methods);
         break;

@@ -26,7 +26,7 @@ struct fake {
     pthread_t thread;
     struct key_secret host_key;
     char known[256]; /* its line for known_hosts */
-    atomic_bool is_over, relays;
+    atomic_bool is_over, relays, is_shy;
     atomic_int manner;
     atomic_uint accepted;
     pthread_mutex_t lock;
@@ -41,6 +41,7 @@ static void fake_serve(struct fake *k, int fd)
     v->host_key = k->host_key;
     v->fd = fd;
     atomic_store(&v->relays, atomic_load(&k->relays));
+    atomic_store(&v->is_shy, atomic_load(&k->is_shy));
     pthread_mutex_lock(&k->lock);
     k->servers[k->count++] = v;
     must(pthread_create(&v->thread, NULL, server_thread, v) == 0);
@@ -509,6 +510,21 @@ static void test_bad_setting(void **state)
     stop();
 }
 
+/* It has shown its key, and says nothing any more. */
+static void test_silent_after_its_key(void **state)
+{
+    (void)state;
+    know(&f.server);
+    set("ConnectTimeout 1");
+    atomic_store(&f.server.is_shy, true);
+    start();
+    wait_state(KEEP_RECONNECTING);
+    assert_int_equal(status().error.code, ADIT_E_TIMEOUT);
+    atomic_store(&f.server.is_shy, false);
+    wait_state(KEEP_CONNECTED);
+    stop();
+}
+
 static void test_file_changed(void **state)
 {
     (void)state;
@@ -814,6 +830,29 @@ static void test_jump_host_closes(void **state)
     stop();
 }
 
+static void test_jump_host_is_silent(void **state)
+{
+    (void)state;
+    FILE *out;
+    char path[128];
+    jump_through();
+    snprintf(path, sizeof path, "%s/config", f.folder);
+    out = fopen(path, "w");
+    assert_non_null(out);
+    fputs("ConnectTimeout 1\n", out); /* for jump hosts, too */
+    fclose(out);
+    f.config.config_file = path;
+    atomic_store(&f.jump.is_shy, true);
+    start();
+    wait_state(KEEP_RECONNECTING);
+    assert_int_equal(status().error.code, ADIT_E_TIMEOUT);
+    assert_non_null(strstr(status().error.text, "jump host"));
+    atomic_store(&f.jump.is_shy, false);
+    wait_state(KEEP_CONNECTED);
+    stop();
+    unlink(path);
+}
+
 static void test_stop_at_jump_host(void **state)
 {
     (void)state;
@@ -978,6 +1017,7 @@ int main(void)
         TEST(test_gives_up),
         TEST(test_permanent),
         TEST(test_bad_setting),
+        TEST(test_silent_after_its_key),
         TEST(test_file_changed),
         TEST(test_stop_before_start),
         TEST(test_stop_while_connecting),
@@ -998,6 +1038,7 @@ int main(void)
         TEST(test_lazy),
         TEST(test_jump_host),
         TEST(test_jump_host_closes),
+        TEST(test_jump_host_is_silent),
         TEST(test_stop_at_jump_host),
         TEST(test_stop_before_jump_host),
         TEST(test_unknown_host),

@@ -81,6 +81,18 @@ def test_server_comes_later(kit, server, echo):
     assert traffic.ask(client.listening()[0].addr) == b"ping"
 
 
+def test_dead_path(kit, server, echo, relay):
+    """AditDetect=fast: a path that swallows everything is suspected, and left."""
+    path = relay(server.port)
+    client = kit.connect(server, "-N", *LASTING, "-o", "AditDetect=fast", "-L", f"0:{echo.target}", port=path.port)
+    addr = client.listening()[0].addr
+    path.freeze()
+    wait_states(client, "connected", "suspect", "reconnecting")
+    path.thaw()
+    wait_states(client, "reconnecting", "connected")
+    assert traffic.ask(addr) == b"ping"
+
+
 def test_remote_forward_returns(kit, server, echo):
     """-R of a fixed port is asked for again."""
     port = traffic.free_port()
