@@ -275,6 +275,9 @@ install: $(BUILD)/adit
 	@install -D -m 755 $(BUILD)/adit $(DESTDIR)$(PREFIX)/bin/adit
 	@for page in $(wildcard doc/*.[1-8]); do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
+	@install -D -m 644 doc/completions/adit.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/adit
+	@install -D -m 644 doc/completions/_adit $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_adit
+	@install -D -m 644 doc/completions/adit.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/adit.fish
 	@mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system
 	@sed 's|/usr/local/bin|$(PREFIX)/bin|' doc/systemd/adit@.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/adit@.service
 

@@ -1,0 +1,194 @@
+"""What the shells complete behind `adit`: doc/completions/. bash is driven as readline drives it, without bash-completion;
+the others are looked at, and read by their shell where it is installed."""
+import re
+import shutil
+import subprocess
+
+import pytest
+from test_documents import table_rows, TABLE
+
+from harness import servers
+from harness.client import ADIT
+
+pytestmark = [pytest.mark.usefixtures("adit_only"), pytest.mark.quick]
+FOLDER = servers.ROOT / "doc/completions"
+FILES = {"bash": FOLDER / "adit.bash", "zsh": FOLDER / "_adit", "fish": FOLDER / "adit.fish"}
+BREAKS = " \t\n\"'><=;|&(:@"  # readline's, in bash: where it cuts words
+
+# Called as readline does: the words, cut at COMP_WORDBREAKS, and what of the last one is replaced.
+DRIVER = r"""
+. "$1"; shift
+piece=$1 program=$2; shift
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+_adit "$program" "$piece" "${COMP_WORDS[COMP_CWORD - 1]}"
+printf '%s\n' "${COMPREPLY[@]}"
+"""
+
+
+def cut(word):
+    """A word as COMP_WORDS has it: breaking characters stand by themselves."""
+    return [piece for piece in re.split(r"([=:@]+)", word) if piece] or [""]
+
+
+def complete(home, *line, program=ADIT):
+    """What bash offers for the last word of the line, as readline would put it behind what stays."""
+    words = [program]
+    for word in line:
+        words += cut(word)
+    stays = line[-1][:max(line[-1].rfind(c) for c in "=:@") + 1]
+    piece = line[-1][len(stays):]
+    run = subprocess.run(["bash", "--norc", "-c", DRIVER, "bash", str(FILES["bash"]), piece, *words],
+                         env={"HOME": str(home), "PATH": "/usr/bin:/bin", "LC_ALL": "C"}, capture_output=True, text=True, check=True, timeout=60)
+    assert run.stderr == ""
+    return [stays + said for said in run.stdout.splitlines() if said]
+
+
+@pytest.fixture
+def home(tmp_path):
+    folder = tmp_path / "home"
+    (folder / ".ssh/conf.d").mkdir(parents=True)
+    (folder / ".ssh/config").write_text(
+        "# Host comment\nInclude conf.d/*\nHost bastion *.example !not web-1 # rest\n  HostName x\nHOST=\"build\"\n"
+        "Host bad$(touch${IFS}ran) -oProxyCommand=x `id` ok\n\tHost\ttabbed\r\nMatch host matched\nInclude config ~/.ssh/more /nowhere\nHost last")
+    (folder / ".ssh/conf.d/one").write_text("Host included\n")
+    (folder / ".ssh/more").write_text("Host more\n")
+    (folder / "other").write_text("Host elsewhere\n")
+    return folder
+
+
+def usage_flags():
+    text = subprocess.run([ADIT, "-h"], capture_output=True, text=True, check=True).stdout
+    plain = "".join(re.findall(r"\[-(\w{2,})\]", text))
+    valued = re.findall(r"\[-(\w) ", text)
+    assert len(plain) > 15 and len(valued) > 15
+    return set(plain), set(valued), set(plain) | set(valued) | set(re.findall(r"(?<= )-(\w)(?= )", text)) | {"h", "V"}
+
+
+def keywords_built():
+    """Those that do something."""
+    unbuilt = set(re.findall(r'"(\w+)", option_set_unbuilt', TABLE))
+    return {name for name, state in table_rows().items() if state == "BUILT"} - unbuilt
+
+
+# ---- all three
+
+def flags_of(shell):
+    text = FILES[shell].read_text()
+    if shell == "bash":
+        return set(re.search(r"^_adit_plain=(\w+)$", text, re.M)[1] + re.search(r"^_adit_valued=(\w+)$", text, re.M)[1])
+    pattern = r"^        '\*?-(\w)\+?\[" if shell == "zsh" else r"^complete -c adit -s (\w) "
+    return set(re.findall(pattern, text, re.M))
+
+
+@pytest.mark.parametrize("shell", FILES)
+def test_every_flag(shell):
+    assert flags_of(shell) == usage_flags()[2]
+
+
+@pytest.mark.parametrize("shell", FILES)
+def test_values_of_flags(shell):
+    """Which flags take a value."""
+    text = FILES[shell].read_text()
+    if shell == "bash":
+        found = set(re.search(r"^_adit_valued=(\w+)$", text, re.M)[1])
+    elif shell == "zsh":
+        found = set(re.findall(r"^        '\*?-(\w)\+\[", text, re.M))
+    else:
+        found = set(re.findall(r"^complete -c adit -s (\w) -[xr] ", text, re.M))
+    assert found == usage_flags()[1]
+
+
+@pytest.mark.parametrize("shell", FILES)
+def test_every_keyword(shell):
+    text = FILES[shell].read_text()
+    lists = {"bash": r"_adit_keywords='([\w\s]+)'", "zsh": r"keywords=\(([\w\s]+)\)", "fish": r"__adit_keywords ([\w\s\\]+?)\n\n"}
+    assert sorted(re.findall(r"\w+", re.search(lists[shell], text)[1])) == sorted(keywords_built())
+
+
+@pytest.mark.parametrize("shell", FILES)
+def test_syntax(shell):
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"{shell} is not installed")
+    run = subprocess.run([program, "-n", str(FILES[shell])], capture_output=True, text=True, check=False, timeout=60)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+# ---- bash
+
+def test_flags(home):
+    assert {word[1:] for word in complete(home, "-")} == usage_flags()[2]
+    assert complete(home, "-N") == ["-N"] and complete(home, "-Nqf") == ["-Nqf"]
+    assert complete(home, "--", "-") == []
+
+
+HOSTS = {"included", "bastion", "web-1", "build", "ok", "tabbed", "more", "last"}
+
+
+def test_hosts(home):
+    """The literal ones; nothing of a file is run."""
+    assert set(complete(home, "")) == HOSTS
+    assert complete(home, "b") == ["bastion", "build"]
+    assert complete(home, "alice@b") == ["alice@bastion", "alice@build"]
+    assert set(complete(home, "alice@")) == {"alice@" + host for host in HOSTS}
+    assert complete(home, "-J", "me@bastion,w") == ["me@bastion,web-1"]
+    assert complete(home, "-Jinc") == ["-Jincluded"]
+    assert complete(home, "-oProxyJump=inc") == ["-oProxyJump=included"]
+    assert not (home / "ran").exists()
+
+
+def test_other_configuration(home):
+    assert complete(home, "-F", str(home / "other"), "") == ["elsewhere"]
+    assert complete(home, "-NF~/other", "") == ["elsewhere"]
+    assert complete(home, "-F", "none", "") == []
+
+
+def test_no_configuration(tmp_path):
+    assert complete(tmp_path, "") == []
+
+
+def test_one_destination(home):
+    """Behind it are flags, and then the command, which is another program's."""
+    assert complete(home, "-N", "-L", "8080:intranet.example:80", "we") == ["web-1"]
+    assert complete(home, "-NL", "[::1]:8080:h:80", "-p22", "we") == ["web-1"]
+    assert complete(home, "-p", "we") == []
+    assert complete(home, "-w", "we") == []
+    assert complete(home, "bastion", "we") == []
+    assert complete(home, "me@bastion", "-J", "we") == ["web-1"]
+    assert complete(home, "--", "we") == ["web-1"]
+    assert complete(home, "bastion", "ls", "-J", "we") == []
+
+
+def test_keywords(home):
+    assert set(complete(home, "-o", "")) == {name + "=" for name in keywords_built()}
+    assert complete(home, "-o", "ServerAliveI") == ["ServerAliveInterval="]
+    assert complete(home, "-o", "serveralivei") == ["ServerAliveInterval="]
+    assert complete(home, "-NoExitOn") == ["-NoExitOnForwardFailure="]
+
+
+def answers(name):
+    return subprocess.run([ADIT, "-Q", name], capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_algorithms(home):
+    """What this program answers to -Q."""
+    assert complete(home, "-c", "aes128") == [c for c in answers("cipher") if c.startswith("aes128")] != []
+    assert complete(home, "-c", "aes128-ctr,aes256-gcm@") == ["aes128-ctr,aes256-gcm@openssh.com"]
+    assert complete(home, "-m", "") == answers("mac")
+    assert complete(home, "-o", "KexAlgorithms=curve") == ["KexAlgorithms=" + k for k in answers("kex") if k.startswith("curve")]
+    assert complete(home, "-Q", "") == answers("help")
+    assert complete(home, "-Q", "", program=str(home / "no-such-program")) == []
+
+
+def test_control_commands(home):
+    for word in complete(home, "-O", ""):
+        run = subprocess.run([ADIT, "-F", "none", "-O", word, "h"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=60)
+        assert "No ControlPath specified" in run.stderr
+    assert complete(home, "-O", "ch") == ["check"]
+
+
+def test_registered(home):
+    """By sourcing the file alone."""
+    run = subprocess.run(["bash", "--norc", "-c", '. "$1"; complete -p adit', "bash", str(FILES["bash"])],
+                         env={"HOME": str(home), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True, timeout=60)
+    assert run.stdout == "complete -F _adit adit\n" and run.stderr == ""
