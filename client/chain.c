@@ -145,8 +145,12 @@ static enum adit_err resolve_options(const struct chain *c, struct hop *l, struc
 {
     struct adit_error why = {ADIT_E_OK, ""};
     const struct options *destination = c->hops[0]->options;
-    const struct ssh_config_query query = {
-        .host = l->spec.host, .file = c->config_file, .bad_line = hop_bad_line, .debug = hop_debug, .ctx = l};
+    const struct ssh_config_query query = {.host = l->spec.host,
+                                           .file = c->config_file,
+                                           .bad_line = hop_bad_line,
+                                           .debug = hop_debug,
+                                           .ctx = l,
+                                           .cancel_fd = c->prompt.cancel_fd};
     enum adit_err e = set_given(l, jump, &why);
     if (e == ADIT_E_OK)
         e = ssh_config_resolve(&l->own, &query, &why);

@@ -70,7 +70,8 @@ static enum adit_err resolve(struct link *l, struct adit_error *err)
                                            .file = l->config.config_file,
                                            .bad_line = on_bad_line,
                                            .debug = on_debug,
-                                           .ctx = l};
+                                           .ctx = l,
+                                           .cancel_fd = l->cancel_fd};
     if (l->config.options != NULL)
         return ADIT_E_OK;
     options_init(&l->own);

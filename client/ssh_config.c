@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -128,8 +129,23 @@ static enum adit_err on_include(void *ctx, struct config_reader *r, const char *
 
 /* ---- Conditions ---- */
 
+/* False: given up, and the command is killed. Old kernels have no descriptor for a child's end. */
+static bool wait_for(struct child *child, int cancel_fd, int *status)
+{
+    enum { LOOK_MS = 10 };
+    struct pollfd p = {cancel_fd, POLLIN, 0};
+    while (!child_reap(child, cancel_fd <= 0, status)) {
+        if (poll(&p, 1, LOOK_MS) <= 0)
+            continue;
+        child_abandon(child);
+        return false;
+    }
+    return true;
+}
+
 static enum adit_err on_exec(void *ctx, const char *command, bool *matches, struct adit_error *err)
 {
+    const struct resolver *s = ctx;
     const char *shell = getenv("SHELL");
     if (shell == NULL || *shell == 0)
         shell = "/bin/sh";
@@ -143,8 +159,8 @@ static enum adit_err on_exec(void *ctx, const char *command, bool *matches, stru
     enum adit_err e = child_start(&child, argv, NULL, fds, false, err);
     if (e != ADIT_E_OK)
         return e;
-    if (!child_reap(&child, true, &status))
-        return adit_fail(err, ADIT_E_SYSTEM, "match exec '%s' error", command);
+    if (!wait_for(&child, s->query->cancel_fd, &status))
+        return adit_fail(err, ADIT_E_INTERRUPTED, "match exec '%s': given up", command);
     *matches = status == 0;
     return ADIT_E_OK;
 }

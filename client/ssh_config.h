@@ -27,12 +27,13 @@ struct ssh_config_query {
     /* Lines for DEBUG1; may be NULL. */
     void (*debug)(void *ctx, const char *line);
     void *ctx;
+    int cancel_fd; /* becomes readable when a command of Match exec is to be waited for no longer; 0: never */
 };
 
 /* Afterwards host_name is the name to connect to, without tokens (see host_name_is_final); User and SetEnv of
  * a file have theirs expanded too. ADIT_E_CONFIG: "FILE: terminating, N bad configuration options" behind the
  * lines themselves; a jump host that is the host; ... ADIT_E_RESOLVE
- * for a name that must be canonical and is not; ADIT_E_MEMORY. */
+ * for a name that must be canonical and is not; ADIT_E_INTERRUPTED (cancel_fd); ADIT_E_MEMORY. */
 enum adit_err ssh_config_resolve(struct options *o, const struct ssh_config_query *q,
                                  struct adit_error *err) ADIT_MUST_USE;
 

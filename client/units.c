@@ -49,10 +49,11 @@ static bool service_port(struct span name, uint16_t *out)
         return false;
     memcpy(text, name.p, name.n);
     text[name.n] = 0;
-    const struct servent *service = getservbyname(text, "tcp");
-    if (service == NULL)
+    char room[1024];
+    struct servent entry, *found = NULL;
+    if (getservbyname_r(text, "tcp", &entry, room, sizeof room, &found) != 0 || found == NULL)
         return false;
-    *out = ntohs((uint16_t)service->s_port);
+    *out = ntohs((uint16_t)found->s_port);
     return true;
 }
 

@@ -593,6 +593,27 @@ static void test_stop_while_open(void **state)
     close(fd);
 }
 
+/* A command of the configuration's that does not end. */
+static void test_stop_while_reading(void **state)
+{
+    (void)state;
+    char path[128], mark[128], line[512];
+    snprintf(path, sizeof path, "%s/config", f.folder);
+    snprintf(mark, sizeof mark, "%s/mark", f.folder);
+    snprintf(line, sizeof line, "Match exec \"echo >%s; exec sleep 1000\"\nUser bob\n", mark);
+    FILE *out = fopen(path, "w");
+    assert_non_null(out);
+    fputs(line, out);
+    fclose(out);
+    f.config.config_file = path;
+    start();
+    while (access(mark, F_OK) != 0)
+        usleep(1000);
+    stop();
+    unlink(path);
+    unlink(mark);
+}
+
 static void test_stop_failed(void **state)
 {
     (void)state;
@@ -1024,6 +1045,7 @@ int main(void)
         TEST(test_stop_while_waiting),
         TEST(test_stop_while_asked),
         TEST(test_stop_while_open),
+        TEST(test_stop_while_reading),
         TEST(test_stop_failed),
         TEST(test_reconnect_while_waiting),
         TEST(test_reconnect_while_up),
