@@ -1,7 +1,7 @@
 #include "daemon/conf.h"
 
 #include <errno.h>
-#include <glob.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "client/files.h"
+#include "client/globs.h"
 #include "client/secret_store.h"
 #include "daemon/conf_paths.h"
 #include "daemon/conf_reader.h"
@@ -80,16 +81,11 @@ static enum adit_err read_file(struct conf_reader *r, const char *path, bool che
     return e;
 }
 
-static int by_bytes(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static enum adit_err on_include(void *ctx, struct conf_reader *r, const char *pattern, struct adit_error *err)
 {
     const struct loader *l = ctx;
     char path[3 * EXPAND_PATH_CAP];
-    glob_t found = {0};
+    struct texts found;
     enum adit_err e = ADIT_E_OK;
     const bool is_home = pattern[0] == '~' && pattern[1] == '/';
     if (is_home && l->world.home[0] == 0)
@@ -100,14 +96,12 @@ static enum adit_err on_include(void *ctx, struct conf_reader *r, const char *pa
         adit_format(path, sizeof path, "%s", pattern);
     else
         adit_format(path, sizeof path, "%s/%s", l->folder, pattern);
-    int status = glob(path, GLOB_NOSORT, NULL, &found);
-    if (status != 0 && status != GLOB_NOMATCH)
-        e = adit_fail(err, ADIT_E_CONFIG, "the pattern %s cannot be read", pattern);
-    if (status == 0)
-        qsort(found.gl_pathv, found.gl_pathc, sizeof *found.gl_pathv, by_bytes);
-    for (size_t i = 0; status == 0 && i < found.gl_pathc && e == ADIT_E_OK; i++)
-        e = read_file(r, found.gl_pathv[i], true, true, err);
-    globfree(&found);
+    texts_init(&found);
+    if (!globs_find(&found, path))
+        e = adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    for (size_t i = 0; i < found.count && e == ADIT_E_OK; i++)
+        e = read_file(r, found.item[i], true, true, err);
+    texts_wipe(&found);
     return e;
 }
 
@@ -144,40 +138,41 @@ static bool pattern_of(const char *folder, const char *tail, char *out, size_t c
 }
 
 /* No folder is an empty one; one that cannot be read is none. */
-static int is_fatal(const char *path, int why)
+static bool is_readable(const char *folder)
 {
-    (void)path;
-    return why != ENOENT && why != ENOTDIR;
+    char path[EXPAND_PATH_CAP + 16];
+    adit_format(path, sizeof path, "%s/conf.d", folder);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT || errno == ENOTDIR;
+    (void)close(fd);
+    return true;
 }
 
 /* In byte order, without hidden ones. */
-static enum adit_err find_parts(const char *folder, glob_t *found, struct adit_error *err)
+static enum adit_err find_parts(const char *folder, struct texts *found, struct adit_error *err)
 {
     char pattern[2 * EXPAND_PATH_CAP];
     if (!pattern_of(folder, "/conf.d/*.conf", pattern, sizeof pattern))
         return adit_fail(err, ADIT_E_CONFIG, "the path is too long: %.80s...", folder);
-    int status = glob(pattern, GLOB_NOSORT, is_fatal, found);
-    if (status == GLOB_NOSPACE)
-        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
-    if (status == GLOB_ABORTED)
+    if (!is_readable(folder))
         return adit_fail(err, ADIT_E_CONFIG, "%s/conf.d: the folder cannot be read", folder);
-    if (status == 0)
-        qsort(found->gl_pathv, found->gl_pathc, sizeof *found->gl_pathv, by_bytes);
-    return ADIT_E_OK;
+    return globs_find(found, pattern) ? ADIT_E_OK : adit_fail(err, ADIT_E_MEMORY, "out of memory");
 }
 
 /* A part that is bad does not keep the next one from being looked at. */
 static enum adit_err read_parts(struct conf_reader *r, const struct loader *l, enum adit_err e,
                                 struct adit_error *err)
 {
-    glob_t found = {0};
+    struct texts found;
+    texts_init(&found);
     enum adit_err listed = find_parts(l->folder, &found, err);
     e = e == ADIT_E_OK ? listed : e;
-    for (size_t i = 0; i < found.gl_pathc && e != ADIT_E_MEMORY && !r->is_over; i++) {
-        enum adit_err part = read_file(r, found.gl_pathv[i], true, false, err);
+    for (size_t i = 0; i < found.count && e != ADIT_E_MEMORY && !r->is_over; i++) {
+        enum adit_err part = read_file(r, found.item[i], true, false, err);
         e = e == ADIT_E_OK || part == ADIT_E_MEMORY ? part : e;
     }
-    globfree(&found);
+    texts_wipe(&found);
     return e;
 }
 

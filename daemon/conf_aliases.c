@@ -1,9 +1,9 @@
-#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "client/expand.h"
 #include "client/files.h"
+#include "client/globs.h"
 #include "client/jump_spec.h"
 #include "client/line_words.h"
 #include "client/options.h"
@@ -34,7 +34,7 @@ static void add(struct aliases *a, const char *word)
 static void include(struct aliases *a, const char *pattern)
 {
     char path[2 * EXPAND_PATH_CAP];
-    glob_t found = {0};
+    struct texts found;
     if (a->depth == CONF_INCLUDE_DEPTH_MAX)
         return;
     if (pattern[0] == '/')
@@ -43,12 +43,13 @@ static void include(struct aliases *a, const char *pattern)
         adit_format(path, sizeof path, "%s%s", a->home, pattern + 1);
     else
         adit_format(path, sizeof path, "%s/%s", a->folder, pattern);
+    texts_init(&found);
     a->depth++;
-    if (glob(path, 0, NULL, &found) == 0)
-        for (size_t i = 0; i < found.gl_pathc; i++)
-            read_file(a, found.gl_pathv[i]);
+    a->is_failed = !globs_find(&found, path) || a->is_failed;
+    for (size_t i = 0; i < found.count && !a->is_failed; i++)
+        read_file(a, found.item[i]);
     a->depth--;
-    globfree(&found);
+    texts_wipe(&found);
 }
 
 static void on_value(struct aliases *a, const char *value, void (*each)(struct aliases *, const char *))
