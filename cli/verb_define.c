@@ -34,6 +34,7 @@ struct add {
     struct client_new new;
     struct forward_spec forward;
     size_t forward_count;
+    char host[LIMIT_USER + LIMIT_HOST + 2]; /* "[user@]host" */
     bool up;
 };
 
@@ -79,16 +80,15 @@ static enum adit_err add_post(const struct verb_call *c, struct add *a, struct c
                               struct adit_error *err)
 {
     struct destination to;
-    char host[LIMIT_USER + LIMIT_HOST + 2];
     bool is_malformed = false;
     struct http_client_reply reply = {0};
     if (a->forward_count == 0)
         return adit_fail(err, ADIT_E_USAGE, "add: what it forwards is missing (-L, -R or -D)");
     if (destination_parse(&to, c->words.item[1], &is_malformed, err) != ADIT_E_OK)
         return err->code;
-    (void)adit_format(host, sizeof host, "%s%s%s", to.user, to.user[0] != 0 ? "@" : "", to.host);
+    (void)adit_format(a->host, sizeof a->host, "%s%s%s", to.user, to.user[0] != 0 ? "@" : "", to.host);
     a->new.name = c->words.item[0];
-    a->new.host = host;
+    a->new.host = a->host;
     a->new.port = to.port;
     a->new.forward = &a->forward;
     char *body = client_new_json(&a->new, err);
@@ -125,7 +125,9 @@ int verb_add(struct verb_call *c)
     enum adit_err e = verb_need_daemon(c, &err);
     if (e == ADIT_E_OK)
         e = add_post(c, &a, &made, &err);
-    if (e != ADIT_E_OK)
+    if (e == ADIT_E_OK && made.count != 1)
+        e = adit_fail(&err, ADIT_E_PROTOCOL, "the daemon's answer is none to this");
+    if (e != ADIT_E_OK || made.item == NULL)
         return e == ADIT_E_USAGE ? verb_usage_error(c, &err) : verb_fail(&err);
     const struct client_tunnel *t = &made.item[0];
     status = verb_print(0, "added %s: %s via %s", t->name, t->spec, t->via);

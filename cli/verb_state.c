@@ -135,7 +135,7 @@ static enum adit_err pause_for(const struct waiting *w, struct adit_error *err)
 static enum adit_err settle(struct waiting *w, struct adit_error *err)
 {
     for (;;) {
-        bool is_settled;
+        bool is_settled = false;
         client_tunnels_wipe(&w->now);
         enum adit_err e = verb_tunnel(w->c, w->id, &w->now, err);
         if (e == ADIT_E_OK)

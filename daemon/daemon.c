@@ -140,7 +140,7 @@ static enum adit_err reload(struct daemon *d, struct tunnels_reloaded *out, stru
     enum adit_err e = conf_read(d, d->args->config_file, &conf, err);
     if (e == ADIT_E_OK)
         e = tunnels_reload(d->tunnels, conf, out, err);
-    if (e == ADIT_E_OK) {
+    if (e == ADIT_E_OK && conf != NULL) {
         conf_free(d->conf);
         d->conf = conf;
         journal_set_level(d->journal, level_of(d));
@@ -433,8 +433,9 @@ static enum adit_err store_begin(struct daemon *d, struct adit_error *err)
 static enum adit_err begin(struct daemon *d, struct adit_error *err)
 {
     enum adit_err e = conf_read(d, d->args->config_file, &d->conf, err);
-    if (e == ADIT_E_OK)
-        e = journal_open(d, err);
+    if (e != ADIT_E_OK || d->conf == NULL)
+        return e;
+    e = journal_open(d, err);
     if (e == ADIT_E_OK)
         e = store_begin(d, err);
     if (e == ADIT_E_OK)
