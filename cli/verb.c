@@ -46,6 +46,8 @@ static const struct {
      "Runs a command with tunnels of its own; ADIT_NAME_ADDR, _HOST, _PORT and _URL say where they listen. "
      "No daemon "
      "is needed."},
+    {"ui", verb_ui, "[--print] [--socket P]",
+     "Opens the daemon's page in a browser, or prints its address: whoever has it may use the daemon."},
     {"rm", verb_rm, "NAME [--socket P]", "Stops a tunnel and forgets it."},
 };
 

@@ -114,5 +114,6 @@ int verb_edit(struct verb_call *c);
 int verb_rm(struct verb_call *c);
 int verb_run(struct verb_call *c);
 int verb_open(struct verb_call *c);
+int verb_ui(struct verb_call *c);
 
 #endif

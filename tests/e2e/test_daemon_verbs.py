@@ -153,7 +153,7 @@ def test_exit_statuses(d, echo, kit, sshd, key_folder):
 def test_help_and_words(d):
     """-h of each verb; a verb is one only as the first word, and not under ssh's name."""
     for verb in ("daemon", "up", "down", "restart", "list", "status", "wait", "addr", "logs", "reload", "check", "add",
-                 "edit", "rm", "open", "run"):
+                 "edit", "rm", "open", "run", "ui"):
         done = d.verb(verb, "-h")
         assert done.code == 0 and done.out.startswith(f"usage: adit {verb}"), done
     done = d.verb("-oAditExitCodes=yes", "-oBatchMode=yes", "-F", "none", "-p", traffic.free_port(), "list")
