@@ -48,6 +48,11 @@ static const struct {
      "is needed."},
     {"ui", verb_ui, "[--print] [--socket P]",
      "Opens the daemon's page in a browser, or prints its address: whoever has it may use the daemon."},
+    {"mcp", verb_mcp,
+     "[--tools=read,tunnel] [--allow HOST:PORT]... [--allow-server PATTERN]... [--allow-local HOST:PORT]... "
+     "[--max-ttl 24h] [-c FILE]",
+     "Speaks the Model Context Protocol on standard input and output; the tunnels that are made there end "
+     "with it."},
     {"rm", verb_rm, "NAME [--socket P]", "Stops a tunnel and forgets it."},
 };
 

@@ -115,5 +115,6 @@ int verb_rm(struct verb_call *c);
 int verb_run(struct verb_call *c);
 int verb_open(struct verb_call *c);
 int verb_ui(struct verb_call *c);
+int verb_mcp(struct verb_call *c);
 
 #endif

@@ -166,10 +166,11 @@ static bool check_listener(const struct definition *d, const char *address, stru
     return invalid(e, "bind_address", address, "must be an address, localhost or *");
 }
 
-/* What a remote forward leads to is nothing that we listen on: a file may name any host. */
+/* What a remote forward leads to is nothing that we listen on: a file may name any host, and so may MCP,
+ * whose targets --allow-local names. */
 static bool check_target(const struct definition *d, const char *address, struct definition_error *e)
 {
-    if (d->origin != DEFINITION_FILE)
+    if (d->origin != DEFINITION_FILE && d->origin != DEFINITION_MCP)
         return check_listener(d, address, e);
     return address == NULL || jump_spec_is_host(span_str(address)) ||
            invalid(e, "bind_address", address, "is no host name");
@@ -320,15 +321,16 @@ static bool check_socks(const struct definition *d, struct definition_error *e)
                            "SocksUser and SocksPasswordFile belong together");
 }
 
-/* What only a file may say, said by somebody else: never, whatever path it came by. MCP limits its targets.
- */
+/* What only a file may say, said by somebody else: never, whatever path it came by. MCP limits its targets,
+ * and goes the way of a file's tunnel, with its keywords. */
 static bool check_origin(const struct definition *d, struct definition_error *e)
 {
     if (d->origin == DEFINITION_FILE)
         return true;
     const bool has_destinations = d->destinations.count > 0 && d->origin != DEFINITION_MCP;
     /* A session's come from our own user, over the Unix socket alone (api_sessions.c). */
-    const bool has_keywords = d->keywords.count > 0 && d->origin != DEFINITION_SESSION;
+    const bool has_keywords =
+        d->keywords.count > 0 && d->origin != DEFINITION_SESSION && d->origin != DEFINITION_MCP;
     if (d->allow_non_loopback || d->reclaim || has_keywords || d->allow.count > 0 || has_destinations ||
         d->socks_user != NULL || d->socks_password_file != NULL || d->health.kind != DEFINITION_HEALTH_NONE)
         return definition_fail(e, DEFINITION_E_INVALID, NULL,

@@ -1,0 +1,31 @@
+/*
+ * mcp.h - `adit mcp`: tunnels for a program that speaks the Model Context Protocol on two descriptors, one
+ * JSON-RPC message a line. The tunnels are this process's own, and end with it.
+ */
+#ifndef DAEMON_MCP_H
+#define DAEMON_MCP_H
+
+#include "adit.h"
+#include "daemon/mcp_allow.h"
+
+enum {
+    MCP_END_MS = 700,              /* after the input's end: no more waiting */
+    MCP_OUT_MAX = 4 * 1024 * 1024, /* answers that nobody reads: no more questions are taken */
+    MCP_TTL_MAX_S = 24 * 3600,     /* --max-ttl's default */
+};
+
+/* Borrowed. */
+struct mcp_args {
+    const char *config_file; /* NULL: $ADIT_CONFIG, or the default files */
+    unsigned groups;         /* of mcp_tools.h */
+    struct mcp_allow allow;
+    uint32_t max_ttl_s;
+    int in_fd, out_fd, log_fd; /* they stay as they are: nothing about them is changed */
+};
+
+/* Once, in a process that ignores SIGPIPE. Returns when the input ends or nobody takes the answers any more,
+ * with all tunnels closed; a connection whose thread does not let go in MCP_END_MS ends the process (status
+ * 0). ADIT_E_CONFIG, ADIT_E_SYSTEM, ADIT_E_MEMORY. */
+enum adit_err mcp_run(const struct mcp_args *args, struct adit_error *err) ADIT_MUST_USE;
+
+#endif
