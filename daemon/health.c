@@ -99,7 +99,8 @@ static void on_counted(void *ctx)
 {
     struct health *h = ctx;
     h->phase = HEALTH_READING;
-    finish(h, h->tunnel->status.counters.opened > h->opened ? NULL : "no answer in time");
+    bool is_open = h->tunnel->status.counters.opened > h->opened;
+    finish(h, is_open ? NULL : h->is_over ? "the server could not connect" : "no answer in time");
 }
 
 static void count(struct health *h, void (*done)(void *ctx))
@@ -148,9 +149,12 @@ static void read_more(struct health *h)
         loop_fd_not_readable(&h->io);
     else if (io == SOCK_IO_FAILED)
         finish(h, "reset");
-    else if (!is_http)
+    else if (!is_http && io == SOCK_IO_OK)
         finish(h, NULL);
-    else if (io == SOCK_IO_EOF || h->reply_len >= 12)
+    else if (!is_http) { /* the service, or an open that the server refused: both end like this */
+        h->is_over = true;
+        count(h, on_counted);
+    } else if (io == SOCK_IO_EOF || h->reply_len >= 12)
         judge_reply(h);
 }
 
@@ -186,6 +190,7 @@ static void dial(void *ctx)
     struct health *h = ctx;
     bool done = false;
     hang_up(h); /* of the check before */
+    h->is_over = false;
     h->opened = h->tunnel->status.counters.opened;
     make_request(h);
     h->phase = HEALTH_CONNECTING;

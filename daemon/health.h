@@ -2,8 +2,8 @@
  * health.h - HealthCheck: does a service answer through the tunnel? A connection to the tunnel's own
  * listener, made by the main loop without ever waiting.
  *
- *     tcp: the server has opened a channel for it: it sends something or ends it in an orderly way within
- *          HEALTH_LIMIT_MS, or the session has counted the channel by then; a reset is a failure
+ *     tcp: the server has opened a channel for it: something comes within HEALTH_LIMIT_MS, or the session has
+ *          counted the channel by then, or by its end; a reset is a failure
  *     http: GET PATH is answered by a status from 200 to 399 within HEALTH_LIMIT_MS
  *
  * It runs while the connection is up, at once and then every interval. HEALTH_FAILURES in a row make the
@@ -43,6 +43,7 @@ struct health {
     int fd;
     struct sock_addr to;
     uint64_t opened; /* channels before it */
+    bool is_over;    /* the other end has said nothing, and goes */
     char request[HEALTH_REQUEST_CAP];
     size_t request_len, sent;
     char reply[HEALTH_REPLY_CAP];

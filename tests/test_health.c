@@ -72,6 +72,16 @@ static void until(const unsigned *count, unsigned n)
         turn();
 }
 
+/* The registry asks, and is told so many channels. */
+static void answer_numbers(uint64_t opened)
+{
+    while (link_of->snapshot_count == 0)
+        turn();
+    link_of->forwards[0].stats.opened = opened;
+    fake_numbers(link_of, 0);
+    world_mail();
+}
+
 static void test_tcp(void **state)
 {
     (void)state;
@@ -81,13 +91,19 @@ static void test_tcp(void **state)
     until(&link_of->good, 1);
     sock_close(&fd);
     fd = accept_check(true);
-    sock_close(&fd); /* in order: somebody was there */
+    sock_close(&fd); /* without a word: was somebody there? */
+    answer_numbers(1);
     until(&link_of->good, 2);
     fd = accept_check(true);
-    sock_close_reset(&fd);
+    sock_close(&fd);
+    answer_numbers(1); /* no more than before */
     until(&link_of->bad, 1);
+    assert_true(has_logged("one: health check failed: the server could not connect (1 of 3)\n"));
+    fd = accept_check(true);
+    sock_close_reset(&fd);
+    until(&link_of->bad, 2);
     assert_string_equal(state_of(tunnel), "connected");
-    assert_true(has_logged("one: health check failed: reset (1 of 3)\n"));
+    assert_true(has_logged("one: health check failed: reset (2 of 3)\n"));
     close_world();
 }
 
