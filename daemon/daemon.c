@@ -312,6 +312,10 @@ static enum adit_err loop_run(struct daemon *d, struct adit_error *err)
 static enum adit_err signals_open(struct daemon *d, struct adit_error *err)
 {
     sigset_t set;
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    /* A log that nobody reads any more, a file that may not grow: the write says so, and life goes on. */
+    (void)sigaction(SIGPIPE, &ignore, NULL);
+    (void)sigaction(SIGXFSZ, &ignore, NULL);
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGHUP);
     (void)sigaddset(&set, SIGTERM);
