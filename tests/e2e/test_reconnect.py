@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from harness import servers, traffic
+from harness.terminal import Terminal
 from harness.wait import wait_until
 from test_background import pid_of
 
@@ -161,6 +162,49 @@ def test_in_the_background(kit, server, echo):
     finally:
         os.kill(pid, signal.SIGTERM)
         wait_until(lambda: not traffic.listeners(port), 15, "the end of the one in the background")
+
+
+def asked(kit, server, echo):
+    """On a terminal, at a server that nobody knows."""
+    terminal = Terminal(kit, *kit.base(batch=False), "-N", *LASTING, "-p", str(server.port), "-l", server.user, "-L",
+                        f"0:{echo.target}", "127.0.0.1")
+    terminal.wait(r"yes/no")
+    return terminal
+
+
+def test_a_person_is_asked(kit, server, echo):
+    """Once: the next connection knows the key."""
+    terminal = asked(kit, server, echo)
+    terminal.type("yes\n")
+    addr = terminal.client.listening()[0].addr
+    for pid in server.sessions():
+        os.kill(pid, signal.SIGKILL)
+    wait_states(terminal.client, "connected", "reconnecting", "connected")
+    assert traffic.ask(addr) == b"ping"
+    terminal.close()
+
+
+def test_a_question_is_broken_off(kit, server, echo):
+    """Ctrl-C while somebody is asked: the terminal echoes again, and it ends."""
+    terminal = asked(kit, server, echo)
+    terminal.type("\x03")
+    assert terminal.client.finish() == 128 + signal.SIGINT
+    assert terminal.is_echoing()
+    terminal.close()
+
+
+def test_unix_socket(kit, server, echo):
+    """A path with a token, as in any other connection; the file is there while the server is not."""
+    path = kit.folder / "s-127.0.0.1"
+    client = kit.connect(server, "-N", *LASTING, "-L", f"{kit.folder}/s-%h:{echo.target}")
+    client.listening()
+    server.stop()
+    wait_states(client, "connected", "reconnecting")
+    assert path.is_socket()
+    begin_again(server)
+    assert traffic.ask(str(path)) == b"ping"
+    client.stop()
+    assert not path.exists()
 
 
 @pytest.mark.quick
