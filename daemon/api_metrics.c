@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -182,17 +183,18 @@ static void add_transport(struct buffer *out, const struct tunnel *first, size_t
 
 /* ---- The process's */
 
+/* The second number of statm: resident pages. */
 static uint64_t resident_bytes(void)
 {
-    unsigned long long size = 0, resident = 0;
+    char line[128], *at = NULL;
     FILE *f = fopen("/proc/self/statm", "re");
 
     if (!f)
         return 0;
-    if (fscanf(f, "%llu %llu", &size, &resident) != 2)
-        resident = 0;
+    if (fgets(line, sizeof line, f))
+        at = strchr(line, ' ');
     fclose(f);
-    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    return at ? strtoull(at, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
 static uint64_t open_fds(void)

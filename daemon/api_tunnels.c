@@ -102,6 +102,7 @@ static bool query_wait(const struct api_call *call, uint32_t *wait_s)
 /* Location: /tunnels/ID. What an id may hold is more than a path may. */
 static void location_add(struct httpd_request *r, const char *id)
 {
+    static const char hex[] = "0123456789ABCDEF";
     struct buffer b = {0};
 
     buffer_text(&b, "/tunnels/");
@@ -110,7 +111,7 @@ static void location_add(struct httpd_request *r, const char *id)
             strchr("-._~:", *p))
             buffer_add(&b, span_make(p, 1));
         else
-            buffer_format(&b, "%%%02X", *p);
+            buffer_format(&b, "%%%c%c", hex[*p >> 4], hex[*p & 15]);
     }
     if (!b.is_failed)
         httpd_reply_header(r, "Location", b.p);

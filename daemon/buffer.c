@@ -1,6 +1,5 @@
 #include "daemon/buffer.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,20 +59,16 @@ void buffer_text(struct buffer *b, const char *text)
 
 void buffer_format(struct buffer *b, const char *fmt, ...)
 {
-    va_list ap;
-    int n;
+    for (size_t room = FIRST_CAP; buffer_reserve(b, room); room *= 2) {
+        va_list ap;
+        size_t n;
 
-    va_start(ap, fmt);
-    n = vsnprintf(NULL, 0, fmt, ap);
-    va_end(ap);
-    if (n < 0) {
-        b->is_failed = true;
-        return;
+        va_start(ap, fmt);
+        n = adit_vformat(b->p + b->len, room + 1, fmt, ap);
+        va_end(ap);
+        if (n < room) { /* and so it was not cut off */
+            b->len += n;
+            return;
+        }
     }
-    if (!buffer_reserve(b, (size_t)n))
-        return;
-    va_start(ap, fmt);
-    vsnprintf(b->p + b->len, (size_t)n + 1, fmt, ap);
-    va_end(ap);
-    b->len += (size_t)n;
 }

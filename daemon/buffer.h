@@ -18,6 +18,7 @@ void buffer_wipe(struct buffer *b);  /* frees; may be used again */
 void buffer_clear(struct buffer *b); /* empty, the memory stays */
 void buffer_add(struct buffer *b, struct span bytes);
 void buffer_text(struct buffer *b, const char *text);
+/* As adit_format. */
 void buffer_format(struct buffer *b, const char *fmt, ...) ADIT_PRINTF(2, 3);
 
 #endif

@@ -1,7 +1,6 @@
 #include "daemon/httpd.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "client/texts.h"
@@ -112,7 +111,7 @@ void httpd_reply_error(struct httpd_request *r, const char *code, const char *fi
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(raw, sizeof raw, fmt, ap);
+    (void)adit_vformat(raw, sizeof raw, fmt, ap);
     va_end(ap);
     adit_text_clean(message, sizeof message, span_str(raw), false);
     httpd_reply_json(

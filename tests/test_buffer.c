@@ -31,6 +31,26 @@ static void grows(void **state)
     buffer_wipe(&b);
 }
 
+static void long_formats(void **state)
+{
+    char text[3000];
+
+    (void)state;
+    memset(text, 'x', sizeof text);
+    for (size_t n = 250; n < sizeof text; n += n < 520 || n > 1010 ? 1 : 97) {
+        struct buffer b = {0};
+
+        text[n] = 0;
+        buffer_text(&b, "a");
+        buffer_format(&b, "<%s>", text);
+        assert_int_equal(b.len, n + 3);
+        assert_int_equal(strlen(b.p), n + 3);
+        assert_int_equal(b.p[n + 2], '>');
+        buffer_wipe(&b);
+        text[n] = 'x';
+    }
+}
+
 static void without_memory(void **state)
 {
     struct buffer b = {0};
@@ -47,7 +67,8 @@ static void without_memory(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(grows), cmocka_unit_test(without_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(grows), cmocka_unit_test(long_formats),
+                                       cmocka_unit_test(without_memory)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
