@@ -11,13 +11,15 @@ __asm__(".pushsection .rodata\n"
         ".incbin \"daemon/page.html\"\n"
         "adit_page_end:\n"
         ".byte 0\n"
+        ".balign 4\n"
+        "adit_page_len: .long adit_page_end - adit_page_begin\n"
         ".popsection\n");
 extern const uint8_t adit_page_begin[] __attribute__((visibility("hidden")));
-extern const uint8_t adit_page_end[] __attribute__((visibility("hidden")));
+extern const uint32_t adit_page_len __attribute__((visibility("hidden")));
 
 struct span api_page_text(void)
 {
-    return span_make(adit_page_begin, (size_t)(adit_page_end - adit_page_begin));
+    return span_make(adit_page_begin, adit_page_len);
 }
 
 void api_page(const struct api_call *call)
