@@ -38,12 +38,12 @@ void events_forget(struct event_base **like)
 static struct event_base *base_new(const char *text)
 {
     size_t len = strlen(text);
-    struct event_base *b = malloc(sizeof *b + len);
+    struct event_base *b = malloc(sizeof *b + len + 1);
     if (!b)
         return NULL;
     b->users = 1;
     b->len = len;
-    memcpy(b->text, text, len);
+    memcpy(b->text, text, len + 1);
     return b;
 }
 
@@ -139,23 +139,28 @@ uint64_t events_last(const struct events *e)
     return e->last;
 }
 
+/* NULL: there is none, or no memory for it. */
+static char *kept_text(const struct event_kept *k)
+{
+    if (!k->base || !k->middle)
+        return NULL;
+    size_t middle = strlen(k->middle);
+    char *out = malloc(k->head + middle + k->tail + 1);
+    if (!out)
+        return NULL;
+    memcpy(out, k->base->text, k->head);
+    memcpy(out + k->head, k->middle, middle);
+    memcpy(out + k->head + middle, k->base->text + k->base->len - k->tail, k->tail + 1);
+    return out;
+}
+
 const struct event *events_get(const struct events *e, uint64_t id)
 {
     if (id == 0 || id > e->last || e->last - id >= EVENTS_KEPT)
         return NULL;
     const struct event_kept *k = &e->ring[id % EVENTS_KEPT];
-    size_t middle = k->middle ? strlen(k->middle) : 0;
     free(e->shown->data);
-    *e->shown = (struct event){.id = id, .kind = k->kind};
-    if (k->base)
-        e->shown->data = malloc(k->head + middle + k->tail + 1);
-    if (e->shown->data) {
-        char *out = e->shown->data;
-        memcpy(out, k->base->text, k->head);
-        memcpy(out + k->head, k->middle, middle);
-        memcpy(out + k->head + middle, k->base->text + k->base->len - k->tail, k->tail);
-        out[k->head + middle + k->tail] = 0;
-    }
+    *e->shown = (struct event){.id = id, .kind = k->kind, .data = kept_text(k)};
     return e->shown;
 }
 

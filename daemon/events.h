@@ -27,7 +27,7 @@ struct event {
 /* The events of one tunnel are much alike: each is kept as what differs from one of them. */
 struct event_base {
     size_t users, len;
-    char text[];
+    char text[]; /* with its zero */
 };
 struct event_kept {
     enum event_kind kind;

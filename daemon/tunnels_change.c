@@ -65,7 +65,7 @@ static bool save(struct tunnels *t, const struct saving *s, struct definition_er
     size_t n = 0;
     if (!t->config.store)
         return true;
-    const struct definition **list = calloc(t->count + 1, sizeof *list);
+    const struct definition **list = calloc(t->count + 1, sizeof(const struct definition *));
     if (!list)
         return definition_fail(error, "state_unwritable", NULL, "out of memory");
     for (const struct tunnel *u = t->first; u; u = u->next)

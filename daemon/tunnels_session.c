@@ -95,7 +95,7 @@ static bool make_all(struct tunnels *t, struct tunnels_session *s, const struct 
 struct tunnels_session *tunnels_session_open(struct tunnels *t, const struct tunnels_session_request *request,
                                              struct definition_error *error)
 {
-    struct tunnels_session *s = calloc(1, sizeof *s + request->forward_count * sizeof s->tunnels[0]);
+    struct tunnels_session *s = calloc(1, sizeof *s + request->forward_count * sizeof(struct tunnel *));
     if (!s) {
         (void)definition_fail(error, "state_unwritable", NULL, "out of memory");
         return NULL;
