@@ -108,3 +108,38 @@ def test_no_server_at_start(kit, server, echo):
                lambda: d.tunnel("web"))
     assert "retry" in d.verb("list").out
     assert d.stop() == 0
+
+
+def test_end_while_the_server_is_frozen(d, server, echo):
+    """A server that answers nothing any more does not keep the daemon: it ends in order, within its five seconds."""
+    d.configure(conf(echo) + f"Tunnel back\n    Via bastion\n    RemoteForward 127.0.0.1:0 {echo.target}\n")
+    assert d.verb("reload").code == 0
+    assert d.verb("up", "--all").code == 0
+    frozen = server.sessions()
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        assert d.stop() == 0
+        assert not d.socket.exists()
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_nothing_is_left_behind(d, server, echo):
+    """Started, used and stopped again and again: as many descriptors and threads as before."""
+    threads = d.client.status("Threads")
+    d.configure(conf(echo))
+    assert d.verb("reload").code == 0
+
+    def round_trip():
+        assert d.verb("up", "web").code == 0 and d.carries("web")
+        assert d.verb("down", "web").code == 0
+
+    round_trip()  # what is made once
+    wait_until(lambda: d.client.status("Threads") == threads, 10, "the connection's threads to end")
+    before = d.client.fds()
+    for _ in range(5):
+        round_trip()
+    wait_until(lambda: (d.client.fds(), d.client.status("Threads")) == (before, threads), 10,
+               lambda: f"{d.client.fds()} {d.client.status('Threads')} instead of {before} {threads}")
