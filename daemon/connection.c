@@ -274,6 +274,7 @@ void connection_watch(struct connection *c)
     if (should && !c->is_watching) {
         /* The secrets are the relay's by now. */
         watched_files_init(&c->files, &c->route, &c->relay.secrets);
+        c->files_are_others = false;
         look_again(c->tunnels);
     }
     if (!should && c->is_watching)
@@ -281,13 +282,28 @@ void connection_watch(struct connection *c)
     c->is_watching = should;
 }
 
+/* A folder in which something changes all the time is no reason to try all the time: each try that leads to
+ * nothing doubles the time to the next. */
+static void look(struct connection *c)
+{
+    unsigned step = c->files_tries < WATCHED_FILES_STEPS ? c->files_tries : WATCHED_FILES_STEPS;
+    uint64_t now = loop_now_ms();
+    c->files_are_others = watched_files_changed(&c->files) || c->files_are_others;
+    if (!c->files_are_others || (step > 0 && now < c->files_tried_ms + ((uint64_t)WATCHED_FILES_MS << step)))
+        return;
+    c->files_are_others = false;
+    c->files_tries++;
+    c->files_tried_ms = now;
+    link_file_changed(c->link);
+}
+
 void connections_look(struct tunnels *t)
 {
     bool is_any = false;
     for (struct connection *c = t->connections; c; c = c->next) {
         is_any = is_any || c->is_watching;
-        if (c->is_watching && watched_files_changed(&c->files))
-            link_file_changed(c->link);
+        if (c->is_watching)
+            look(c);
     }
     if (is_any)
         look_again(t);

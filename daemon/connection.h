@@ -62,6 +62,9 @@ struct connection {
     bool is_stopping, has_ended;
     bool is_watching; /* it has failed permanently: */
     struct watched_files files;
+    bool files_are_others;   /* one has changed, */
+    unsigned files_tries;    /* which was so often the reason of a try since the last connection, */
+    uint64_t files_tried_ms; /* and then */
     struct connection_letter *last_letter; /* for LINK_ENDED */
 
     pthread_mutex_t lock; /* of: */

@@ -131,7 +131,7 @@ static void on_state(struct connection *c, struct connection_letter *letter)
     c->status = letter->status;
     if (is_up && !was_up) {
         c->ups++;
-        c->failing = 0;
+        c->failing = c->files_tries = 0;
         for (struct tunnel *u = c->members; u; u = u->next_member)
             u->health.run = 0;
     }

@@ -14,7 +14,11 @@
 struct route;
 struct secrets;
 
-enum { WATCHED_FILES_MS = 2000 /* so often they are looked at */ };
+enum {
+    WATCHED_FILES_MS = 2000, /* so often they are looked at */
+    WATCHED_FILES_STEPS =
+        5, /* tries for their changes that lead to nothing are up to WATCHED_FILES_MS * 2^5 apart */
+};
 
 struct watched_files {
     struct texts paths;

@@ -429,6 +429,16 @@ static void test_a_file_that_changes_brings_it_back(void **state)
     }
     fake_state(l, KEEP_RECONNECTING, 1, "a file has changed");
     world_mail();
+    /* It fails again, and there is another change: not so soon. */
+    fake_lost(l, KEEP_FAILED, 0, ADIT_E_AUTH, "no");
+    world_mail();
+    write_text("key", "another key", 0600);
+    timer = loop_expired(&world.loop, UINT64_MAX - 1);
+    assert_non_null(timer);
+    tunnels_on_timer(world.t, timer);
+    assert_int_equal(l->file_changes, 1);
+    fake_state(l, KEEP_RECONNECTING, 1, "asked to");
+    world_mail();
     timer = loop_expired(&world.loop, UINT64_MAX - 1);
     assert_non_null(timer);
     tunnels_on_timer(world.t, timer); /* nobody needs it any more */
