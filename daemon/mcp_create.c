@@ -104,7 +104,7 @@ static enum adit_err set_allowed(struct definition *d, const char *server, const
 static enum adit_err read_server(struct mcp_wish *w, const json_t *arguments, const struct mcp_limits *limits,
                                  struct adit_error *err)
 {
-    const char *server;
+    const char *server = NULL;
     if (mcp_argument_text(arguments, "server", &server, err) != ADIT_E_OK)
         return err->code;
     if (server == NULL || server[0] == 0)
@@ -127,7 +127,7 @@ static enum adit_err read_type(struct definition *d, const json_t *arguments, st
 {
     enum forward_type type = FORWARD_LOCAL;
     struct definition_error ignored;
-    const char *text;
+    const char *text = NULL;
     if (mcp_argument_text(arguments, "type", &text, err) != ADIT_E_OK)
         return err->code;
     if (text == NULL)
@@ -140,8 +140,8 @@ static enum adit_err read_type(struct definition *d, const json_t *arguments, st
 static enum adit_err read_remote(struct definition_forward *f, const json_t *arguments,
                                  struct adit_error *err)
 {
-    const char *host;
-    uint32_t port;
+    const char *host = NULL;
+    uint32_t port = 0;
     if (mcp_argument_text(arguments, "remoteHost", &host, err) != ADIT_E_OK ||
         mcp_argument_number(arguments, "remotePort", 0, UINT16_MAX, &f->has_remote_port, &port, err) !=
             ADIT_E_OK)
@@ -159,8 +159,8 @@ static enum adit_err read_remote(struct definition_forward *f, const json_t *arg
 
 static enum adit_err read_local(struct definition_forward *f, const json_t *arguments, struct adit_error *err)
 {
-    const char *host;
-    uint32_t port;
+    const char *host = NULL;
+    uint32_t port = 0;
     uint32_t min = f->type == FORWARD_REMOTE; /* the target's port: 0 is none */
     if (mcp_argument_text(arguments, "localHost", &host, err) != ADIT_E_OK ||
         mcp_argument_number(arguments, "localPort", min, UINT16_MAX, &f->has_local_port, &port, err) !=
@@ -219,8 +219,8 @@ static enum adit_err read_forward(struct definition *d, const json_t *arguments,
 static enum adit_err read_rest(struct mcp_wish *w, const json_t *arguments, const struct mcp_limits *limits,
                                const char *fallback, struct adit_error *err)
 {
-    const char *name;
-    bool has_ttl;
+    const char *name = NULL;
+    bool has_ttl = false;
     if (mcp_argument_text(arguments, "name", &name, err) != ADIT_E_OK ||
         mcp_argument_number(arguments, "ttl", 1, UINT32_MAX, &has_ttl, &w->ttl_s, err) != ADIT_E_OK)
         return err->code;

@@ -112,14 +112,19 @@ static struct mcp_request *request_new(struct mcp_rpc *r, struct batch *b, json_
     return request;
 }
 
+static void request_release(struct mcp_request *request)
+{
+    json_decref(request->id);
+    free(request);
+}
+
 static void request_free(struct mcp_request *request)
 {
     struct mcp_request **at = &request->rpc->requests;
     while (*at != request)
         at = &(*at)->next;
     *at = request->next;
-    json_decref(request->id);
-    free(request);
+    request_release(request);
 }
 
 void mcp_request_answer(struct mcp_request *request, json_t *result)
@@ -317,12 +322,14 @@ void mcp_rpc_init(struct mcp_rpc *r, const struct mcp_rpc_ops *ops)
 
 void mcp_rpc_wipe(struct mcp_rpc *r)
 {
-    while (r->requests != NULL) {
-        struct batch *b = r->requests->batch;
-        request_free(r->requests);
+    for (struct mcp_request *request = r->requests, *next; request != NULL; request = next) {
+        struct batch *b = request->batch;
+        next = request->next;
+        request_release(request);
         if (b != NULL && --b->waiting == 0) {
             json_decref(b->answers);
             free(b);
         }
     }
+    r->requests = NULL;
 }

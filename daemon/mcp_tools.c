@@ -36,8 +36,9 @@ struct job {
 
 /* One ssh_tunnel_close: a job for each tunnel, one answer for all. */
 struct close_job {
+    struct close_job *next;
     struct mcp_request *request;
-    size_t waiting;
+    size_t waiting; /* jobs, and one while they are made; 0: answered */
     json_t *ids;
 };
 
@@ -47,6 +48,7 @@ struct mcp_tools {
     size_t made_count;
     struct job *jobs;
     size_t job_count;
+    struct close_job *closings; /* those that were answered go with the next call */
     struct texts closed;
     unsigned named; /* names that we have given */
 };
@@ -162,6 +164,12 @@ static struct made *made_new(struct mcp_tools *t, const struct tunnel *u, const 
     return m;
 }
 
+static void made_release(struct made *m)
+{
+    loop_timer_cancel(m->tools->config.loop, &m->ttl);
+    made_free(m);
+}
+
 static void made_forget(struct made *m)
 {
     struct mcp_tools *t = m->tools;
@@ -170,8 +178,7 @@ static void made_forget(struct made *m)
         at = &(*at)->next;
     *at = m->next;
     t->made_count--;
-    loop_timer_cancel(t->config.loop, &m->ttl);
-    made_free(m);
+    made_release(m);
 }
 
 static void remember_closed(struct mcp_tools *t, const char *id)
@@ -218,13 +225,8 @@ static struct job *job_new(struct mcp_tools *t, struct mcp_request *request, con
     return j;
 }
 
-static void job_free(struct job *j)
+static void job_release(struct job *j)
 {
-    struct job **at = &j->tools->jobs;
-    while (*at != j)
-        at = &(*at)->next;
-    *at = j->next;
-    j->tools->job_count--;
     if (j->is_waiting)
         tunnel_wait_cancel(&j->wait);
     if (j->is_refreshing)
@@ -232,6 +234,16 @@ static void job_free(struct job *j)
     free(j->id);
     free(j->server);
     free(j);
+}
+
+static void job_free(struct job *j)
+{
+    struct job **at = &j->tools->jobs;
+    while (*at != j)
+        at = &(*at)->next;
+    *at = j->next;
+    j->tools->job_count--;
+    job_release(j);
 }
 
 static void job_wait(struct job *j, struct tunnel *u, enum tunnel_wait_for what, uint32_t limit_ms,
@@ -301,7 +313,7 @@ static void tool_list(struct mcp_tools *t, const json_t *arguments, struct mcp_r
 {
     static const char *const names[] = {"server", NULL};
     struct adit_error err = {0};
-    const char *server;
+    const char *server = NULL;
     if (mcp_arguments_known(arguments, names, &err) != ADIT_E_OK ||
         mcp_argument_text(arguments, "server", &server, &err) != ADIT_E_OK) {
         fail(request, &err);
@@ -373,8 +385,8 @@ static void tool_wait(struct mcp_tools *t, const json_t *arguments, struct mcp_r
 {
     static const char *const names[] = {"tunnel_id", "timeout", NULL};
     struct adit_error err = {0};
-    uint32_t seconds;
-    bool has;
+    uint32_t seconds = 0;
+    bool has = false;
     struct tunnel *u = tunnel_meant(t, arguments, names, request);
     if (u == NULL)
         return;
@@ -495,8 +507,19 @@ static void close_let_go(struct close_job *c)
         return;
     int count = (int)json_array_size(c->ids);
     answer(c->request, json_pack("{s:i, s:O}", "closed", count, "ids", c->ids), NULL, false);
-    json_decref(c->ids);
-    free(c);
+}
+
+static void closings_sweep(struct mcp_tools *t, bool all)
+{
+    for (struct close_job **at = &t->closings, *c; (c = *at) != NULL;) {
+        if (!all && c->waiting > 0) {
+            at = &c->next;
+            continue;
+        }
+        *at = c->next;
+        json_decref(c->ids);
+        free(c);
+    }
 }
 
 static void on_closed(void *ctx, struct tunnel *u, bool is_so)
@@ -559,6 +582,8 @@ static void close_begin(struct mcp_tools *t, const char *id, const char *server,
     }
     c->request = request;
     c->waiting = 1;
+    c->next = t->closings;
+    t->closings = c;
     if (u != NULL)
         (void)close_one(t, u, c);
     else if (server != NULL)
@@ -612,6 +637,7 @@ bool mcp_tools_call(void *ctx, const char *tool, const json_t *arguments, struct
     struct mcp_tools *t = ctx;
     struct adit_error err = {0};
     size_t i = 0;
+    closings_sweep(t, false);
     while (i < ADIT_COUNT(tools) &&
            (strcmp(tools[i].name, tool) != 0 || (t->config.groups & tools[i].group) == 0))
         i++;
@@ -644,16 +670,15 @@ void mcp_tools_free(struct mcp_tools *t)
 {
     if (t == NULL)
         return;
-    while (t->jobs != NULL) {
-        struct close_job *c = t->jobs->closing;
-        job_free(t->jobs);
-        if (c != NULL && --c->waiting == 0) {
-            json_decref(c->ids);
-            free(c);
-        }
+    for (struct job *j = t->jobs, *next; j != NULL; j = next) {
+        next = j->next;
+        job_release(j);
     }
-    while (t->made != NULL)
-        made_forget(t->made);
+    for (struct made *m = t->made, *next; m != NULL; m = next) {
+        next = m->next;
+        made_release(m);
+    }
+    closings_sweep(t, true);
     texts_wipe(&t->closed);
     free(t);
 }

@@ -1,26 +1,28 @@
 """adit mcp: tunnels for a program that speaks the Model Context Protocol on standard input and output."""
 import itertools
 import json
+import os
+import signal
 import socket
 import subprocess
 
 import pytest
 
-from harness import socks, traffic
+from harness import servers, socks, traffic
 from harness.wait import wait_until
 
 
 class Mcp:
     """A running `adit mcp` and the JSON lines to and from it. Its ssh_config knows the server as `box`."""
 
-    def __init__(self, kit, sshd, *args, config=""):
+    def __init__(self, kit, sshd, *args, config="", tunnels=""):
         kit.trust(sshd)
         ssh = kit.folder / "ssh_config"
         ssh.write_text(f"Host box\n HostName 127.0.0.1\n Port {sshd.port}\n User {sshd.user}\n"
                        f"Host *\n IdentityFile {kit.key}\n IdentitiesOnly yes\n UserKnownHostsFile {kit.known_hosts}\n"
                        f" GlobalKnownHostsFile none\n{config}")
         conf = kit.folder / "adit.conf"
-        conf.write_text(f"SshConfig {ssh}\n")
+        conf.write_text(f"SshConfig {ssh}\n{tunnels}")
         self.ids = itertools.count(1)
         self.client = kit.run("mcp", "-c", conf, *args, stdin=subprocess.PIPE)
         self.used = 0
@@ -69,6 +71,7 @@ class Mcp:
 
 @pytest.fixture
 def mcp(kit, sshd):
+    """mcp(argument, ...): one that may reach the stock server."""
     def begin(*args, **kw):
         return Mcp(kit, sshd, *args, **kw)
     return begin
@@ -207,3 +210,37 @@ def test_the_ttl_ends_a_tunnel(mcp, echo):
                   remotePort=echo.port)
     wait_until(lambda: not traffic.listeners(info["config"]["localPort"]), 20)
     assert m.call("ssh_tunnel_list")["tunnels"] == []
+
+
+def test_it_connects_again_by_itself(kit, start, echo):
+    """The server's session is killed: the tunnel is active again without any call, and carries."""
+    server = start(servers.Sshd, fresh=True)
+    m = Mcp(kit, server, BOTH, "--allow", "*:*")
+    info = m.call("ssh_tunnel_create", server="box", type="local", localPort=0, remoteHost=echo.host,
+                  remotePort=echo.port)
+    mark = server.mark()
+    for pid in server.sessions():
+        os.kill(pid, signal.SIGKILL)
+    server.wait_log("Accepted publickey", mark, 30)
+    again = m.call("ssh_tunnel_wait", tunnel_id=info["id"])
+    assert again["state"] == "active" and again["lastError"]
+    assert traffic.ask(("127.0.0.1", info["config"]["localPort"])) == b"ping"
+
+
+def test_a_tunnel_of_the_configuration_as_server(mcp, kit, sshd, echo):
+    """Its way is gone, with its own keywords: without them the key would not be found."""
+    way = f"Tunnel way\n Via {sshd.user}@127.0.0.1:{sshd.port}\n IdentityFile {kit.key}\n LocalForward 0 a:1\n"
+    m = mcp(BOTH, "--allow", "*:*", tunnels=way)
+    info = m.call("ssh_tunnel_create", server="way", type="local", localPort=0, remoteHost=echo.host,
+                  remotePort=echo.port)
+    assert info["server"] == "way" and traffic.ask(("127.0.0.1", info["config"]["localPort"])) == b"ping"
+    assert m.call("ssh_tunnel_list")["count"] == 1
+
+
+@pytest.mark.parametrize("args", [("--tools=write",), ("--allow", "nowhere"), ("--max-ttl", "never"), ("word",),
+                                  ("--allow-server", ""), ("-c", "/nonexistent")])
+def test_usage_errors(kit, args):
+    """A wrong option ends it at once with status 2, and nothing on standard output."""
+    client = kit.run("mcp", *args)
+    assert client.finish() == 2
+    assert client.out.text == "" and "adit: " in client.err.text
