@@ -1,4 +1,4 @@
-# Completion of adit(1) for bash 4.3 or later: flags, keywords of -o, hosts of ~/.ssh/config.
+# Completion of adit(1) for bash 4.3 or later: flags, keywords of -o, hosts of ~/.ssh/config, verbs and tunnels.
 # It needs nothing else: `. adit.bash`, or bash-completion finds it by its name.
 # Words of files are text alone here: nothing of them is expanded or run (so there is no compgen -W).
 
@@ -64,6 +64,26 @@ _adit_query() {
     while read -r word; do
         words+=("$word")
     done < <("$program" -Q "$1" 2>/dev/null </dev/null)
+}
+
+# The verbs, as adit -h names them below "VERB"; without the daemon there are none.
+_adit_verbs() {
+    local text
+    text=$("$program" -h 2>/dev/null </dev/null)
+    [[ $text == *'adit VERB'*:* ]] || return 0
+    read -ra words -d '' <<<"${text##*:}"
+}
+
+# The names of the daemon's tunnels: the first column of adit list, as a word of the shell.
+_adit_tunnels() {
+    local row name
+    while read -r row; do
+        name=${row%%  *}
+        if [[ $row == *'  '* && ! ($name == NAME && $row == *STATE*SPEC*) ]]; then
+            printf -v name %q "$name"
+            words+=("$name")
+        fi
+    done < <("$program" list "${socket[@]}" 2>/dev/null </dev/null)
 }
 
 # ---- Answers ----
@@ -184,6 +204,109 @@ _adit_scan() {
     done
 }
 
+# What the verb's usage says: its options to `words`, those with a value to `valued`.
+_adit_verb_options() {
+    local usage name i
+    read -r usage < <("$program" "$1" -h 2>/dev/null </dev/null)
+    words=(-h)
+    if [[ $usage == *'[ssh options]'* ]]; then
+        for ((i = 0; i < ${#_adit_plain}; i++)); do words+=("-${_adit_plain:i:1}"); done
+        for ((i = 0; i < ${#_adit_valued}; i++)); do words+=("-${_adit_valued:i:1}") valued+="-${_adit_valued:i:1} "; done
+    fi
+    while [[ $usage =~ [][\ \|](--?[[:alnum:]][[:alnum:]-]*)(.*)$ ]]; do
+        name=${BASH_REMATCH[1]} usage=${BASH_REMATCH[2]}
+        if [[ $usage =~ ^(\|-[[:alpha:]])*(=|\ [[:alnum:]]|\ \[[[:upper:]]) ]]; then
+            valued+="$name "
+        fi
+        if [[ $name == -[!-]?* ]]; then
+            for ((i = 1; i < ${#name}; i++)); do words+=("-${name:i:1}"); done
+        else
+            words+=("$name")
+        fi
+    done
+}
+
+# The value $2 of the option $1 of the verb; $3 is what stands before it in its word.
+_adit_verb_value() {
+    words=()
+    case $1 in
+    --socket | --state) _adit_reply_file ;;
+    --log-format)
+        words=(text json)
+        _adit_reply "$2" "$3"
+        ;;
+    --tools)
+        words=(read tunnel)
+        _adit_reply_last "$2" "$3"
+        ;;
+    -c) if [[ $verb == run ]]; then _adit_value c "$2" "$3"; else _adit_reply_file; fi ;;
+    -[!-]) _adit_value "${1#-}" "$2" "$3" ;;
+    esac
+}
+
+# A word that is no option; $2 stand before it.
+_adit_verb_word() {
+    words=()
+    case $verb:$2 in
+    up:* | down:* | restart:* | wait:* | status:* | addr:0 | rm:0 | logs:0 | edit:0)
+        _adit_tunnels
+        _adit_reply "$1" ''
+        ;;
+    edit:*)
+        words=(name= host= port= profile_id= jump_host_id= jump_session_id= forward_type= local_port= bind_address=
+            remote_host= remote_port= auto_start= auto_reconnect= max_retries= description= lazy= idle_exit=)
+        _adit_reply "$1" ''
+        compopt -o nospace 2>/dev/null
+        ;;
+    check:0) _adit_reply_file ;;
+    add:1 | open:0 | run:0) _adit_reply_host "$1" '' ;;
+    esac
+}
+
+_adit_verb() {
+    local verb=${line[0]} valued=' ' count=0 i at word
+    local -a socket=()
+    _adit_verb_options "$verb"
+    for ((i = 1; i < ${#line[@]} - 1; i++)); do
+        word=${line[i]}
+        if [[ $waiting ]]; then
+            [[ $waiting == --socket ]] && socket=(--socket "$word")
+            [[ $waiting == -F ]] && config=${word/#'~/'/"$HOME/"}
+            waiting=
+        elif [[ $only_words || $word != -?* ]]; then
+            count=$((count + 1))
+        elif [[ $word == -- ]]; then
+            only_words=1
+            [[ $verb == run ]] && count=0 verb=command
+        elif [[ $word == --* ]]; then
+            [[ $valued == *" $word "* ]] && waiting=$word
+            [[ $word == --socket=* ]] && socket=("$word")
+        else
+            for ((at = 1; at < ${#word}; at++)); do
+                [[ $valued == *" -${word:at:1} "* ]] || continue
+                [[ ${word:at+1} ]] || waiting=-${word:at:1}
+                break
+            done
+        fi
+    done
+    if [[ $waiting ]]; then
+        _adit_verb_value "$waiting" "$cur" ''
+    elif [[ $only_words || $cur != -* ]]; then
+        _adit_verb_word "$cur" "$count"
+        if [[ $verb == command && $count == 0 ]]; then
+            while read -r word; do COMPREPLY+=("$word"); done < <(compgen -c -- "$cur")
+        elif [[ $verb == command ]]; then
+            _adit_reply_file
+        fi
+    elif [[ $cur == --*=* ]]; then
+        _adit_verb_value "${cur%%=*}" "${cur#*=}" "${cur%%=*}="
+    elif [[ $cur == -[!-]?* && $valued == *" ${cur:0:2} "* ]]; then
+        _adit_verb_value "${cur:0:2}" "${cur:2}" "${cur:0:2}"
+    else
+        _adit_reply "$cur" ''
+    fi
+}
+
 # A word that begins with "-": flags, and perhaps the value of the last one.
 _adit_flags() {
     local i letter
@@ -224,6 +347,16 @@ _adit() {
     cur=${line[${#line[@]} - 1]}
     [[ $cur == *"$2" ]] || cur=$2
     cut=${cur%"$2"}
+    if [[ ${line[0]} == [a-z]* ]]; then
+        _adit_verbs
+        if ((${#line[@]} > 1)) && [[ " ${words[*]} " == *" ${line[0]} "* ]]; then
+            _adit_verb
+            return
+        fi
+        [[ ${#line[@]} == 1 && $cur != *@* ]] || words=()
+    elif ((${#line[@]} == 1)) && [[ ! $cur ]]; then
+        _adit_verbs
+    fi
     _adit_scan
     if [[ $command ]]; then
         return

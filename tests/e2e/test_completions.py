@@ -9,6 +9,7 @@ from test_documents import table_rows, TABLE
 
 from harness import servers
 from harness.client import ADIT
+from harness.daemon import Daemon
 
 pytestmark = [pytest.mark.usefixtures("adit_only"), pytest.mark.quick]
 FOLDER = servers.ROOT / "doc/completions"
@@ -38,14 +39,14 @@ def complete(home, *line, program=ADIT):
     stays = line[-1][:max(line[-1].rfind(c) for c in "=:@") + 1]
     piece = line[-1][len(stays):]
     run = subprocess.run(["bash", "--norc", "-c", DRIVER, "bash", str(FILES["bash"]), piece, *words],
-                         env={"HOME": str(home), "PATH": "/usr/bin:/bin", "LC_ALL": "C"}, capture_output=True, text=True, check=True, timeout=60)
+                         env={"HOME": str(home), "PATH": "/usr/bin:/bin", "LC_ALL": "C", "ADIT_SOCK": str(home / "no.sock")}, capture_output=True, text=True, check=True, timeout=60)
     assert run.stderr == ""
     return [stays + said for said in run.stdout.splitlines() if said]
 
 
 @pytest.fixture
 def home(tmp_path):
-    folder = tmp_path / "home"
+    folder = tmp_path / "user"
     (folder / ".ssh/conf.d").mkdir(parents=True)
     (folder / ".ssh/config").write_text(
         "# Host comment\nInclude conf.d/*\nHost bastion *.example !not web-1 # rest\n  HostName x\nHOST=\"build\"\n"
@@ -76,7 +77,7 @@ def flags_of(shell):
     text = FILES[shell].read_text()
     if shell == "bash":
         return set(re.search(r"^_adit_plain=(\w+)$", text, re.M)[1] + re.search(r"^_adit_valued=(\w+)$", text, re.M)[1])
-    pattern = r"^        '\*?-(\w)\+?\[" if shell == "zsh" else r"^complete -c adit -s (\w) "
+    pattern = r"^        '\*?-(\w)\+?\[" if shell == "zsh" else r"^complete -c adit -n 'not __adit_has_verb' -s (\w) "
     return set(re.findall(pattern, text, re.M))
 
 
@@ -94,7 +95,7 @@ def test_values_of_flags(shell):
     elif shell == "zsh":
         found = set(re.findall(r"^        '\*?-(\w)\+\[", text, re.M))
     else:
-        found = set(re.findall(r"^complete -c adit -s (\w) -[xr] ", text, re.M))
+        found = set(re.findall(r"^complete -c adit -n 'not __adit_has_verb' -s (\w) -[xr] ", text, re.M))
     assert found == usage_flags()[1]
 
 
@@ -127,7 +128,7 @@ HOSTS = {"included", "bastion", "web-1", "build", "ok", "tabbed", "more", "last"
 
 def test_hosts(home):
     """The literal ones; nothing of a file is run."""
-    assert set(complete(home, "")) == HOSTS
+    assert set(complete(home, "")) == HOSTS | set(verbs())
     assert complete(home, "b") == ["bastion", "build"]
     assert complete(home, "alice@b") == ["alice@bastion", "alice@build"]
     assert set(complete(home, "alice@")) == {"alice@" + host for host in HOSTS}
@@ -144,7 +145,7 @@ def test_other_configuration(home):
 
 
 def test_no_configuration(tmp_path):
-    assert complete(tmp_path, "") == []
+    assert complete(tmp_path, "x") == [] and complete(tmp_path, "-N", "") == []
 
 
 def test_one_destination(home):
@@ -192,3 +193,67 @@ def test_registered(home):
     run = subprocess.run(["bash", "--norc", "-c", '. "$1"; complete -p adit', "bash", str(FILES["bash"])],
                          env={"HOME": str(home), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True, timeout=60)
     assert run.stdout == "complete -F _adit adit\n" and run.stderr == ""
+
+
+# ---- the verbs, by what the program says of them
+
+def verbs():
+    """{verb: usage}, from the table of the sources and the program."""
+    text = (servers.ROOT / "cli/verb.c").read_text()
+    names = re.findall(r'^    \{"(\w+)", verb_\w+', text[text.index("verbs[] = {"):], re.M)
+    assert len(names) > 10
+    return {name: subprocess.run([ADIT, name, "-h"], capture_output=True, text=True, check=True).stdout.splitlines()[0] for name in names}
+
+
+def test_verbs(home):
+    """As the first word alone, and not of a program that has none."""
+    for verb in verbs():
+        assert verb in complete(home, verb[:2])
+    assert complete(home, "-N", "statu") == [] and complete(home, "me@statu") == [] and complete(home, "bastion", "statu") == []
+    assert complete(home, "statu", program="/bin/true") == []
+
+
+def test_options_of_verbs(home):
+    """Every one of its usage."""
+    for verb, usage in verbs().items():
+        wanted = {"-" + flag for group in re.findall(r"(?<=[\[| ])-(\w+)", usage) for flag in group} | set(re.findall(r"--[\w-]+", usage)) | {"-h"}
+        if "[ssh options]" in usage:
+            wanted |= {"-" + flag for flag in usage_flags()[2]}
+        assert set(complete(home, verb, "-")) == wanted, verb
+
+
+def test_values_of_verbs(home):
+    assert complete(home, "daemon", "--log-format", "") == ["text", "json"]
+    assert complete(home, "daemon", "--log-format=j") == ["--log-format=json"]
+    assert complete(home, "open", "-4", "-J", "inc") == ["included"]
+    assert complete(home, "run", "-c", "aes256-g") == ["aes256-gcm@openssh.com"]
+    assert complete(home, "run", "-oServerAliveI") == ["-oServerAliveInterval="]
+
+
+def test_hosts_of_verbs(home):
+    assert complete(home, "add", "new", "we") == ["web-1"] and complete(home, "add", "we") == []
+    assert complete(home, "add", "--description", "a", "new", "-L", "80:h:80", "we") == ["web-1"]
+    assert complete(home, "open", "we") == ["web-1"] and complete(home, "run", "--timeout", "5s", "me@we") == ["me@web-1"]
+    assert "true" in complete(home, "run", "web-1", "-L", "80:h:80", "--", "tru")
+
+
+def test_fields_of_edit(home):
+    written = re.findall(r'^    \{"(\w+)", take_', (servers.ROOT / "daemon/definition_json.c").read_text(), re.M)
+    assert complete(home, "edit", "web", "") == [name + "=" for name in written]
+    for shell, path in FILES.items():
+        assert re.findall(r"\w+", re.search(r"\bname(?:=| ) ?host[\w\s=\\]*?\bidle_exit\b", path.read_text())[0]) == written, shell
+
+
+def test_tunnels(home, kit, sshd):
+    """Names of the daemon that runs; nothing, and no word, where there is none."""
+    conf = "".join(f"Tunnel {name}\n Via bastion\n DynamicForward 0\n" for name in ("web", '"web 2"', "db", "NAME"))
+    daemon = Daemon(kit, sshd, conf).start()
+    try:
+        for verb in ("up", "down", "restart", "wait", "status", "addr", "logs", "edit", "rm"):
+            assert complete(home, verb, "--socket", str(daemon.socket), "") == ["web", "web\\ 2", "db", "NAME"], verb
+        assert complete(home, "up", f"--socket={daemon.socket}", "web", "d") == ["db"]
+        assert complete(home, "addr", "--socket", str(daemon.socket), "web", "d") == []
+        assert complete(home, "up", "d") == []
+    finally:
+        assert daemon.stop() == 0
+    assert complete(home, "up", "--socket", str(daemon.socket), "") == []
