@@ -63,7 +63,7 @@ static bool ask(void *ctx, const struct prompt_question *q, char *answer, size_t
     const char *program = getenv("SSH_ASKPASS");
     const int *given = ctx;
     int cancel_fd = given != NULL ? *given : signals_fd();
-    if (signals_seen() != 0)
+    if (given == NULL && signals_seen() != 0) /* they are the main thread's */
         return false;
     if (prompt_wants_askpass(getenv("SSH_ASKPASS_REQUIRE"), program, has_display(), terminal_exists()))
         return ask_program(program, q->text, cancel_fd, answer, cap);

@@ -349,7 +349,7 @@ static void join_session(struct link *l)
 
 void link_session_broken(struct link *l)
 {
-    struct adit_error err = l->lost;
+    struct adit_error err = l->ended;
     if (err.code == ADIT_E_OK)
         (void)adit_fail(&err, ADIT_E_SYSTEM, "the session has ended");
     join_session(l);

@@ -125,7 +125,7 @@ struct link {
 
     /* The session's thread writes, and then posts. */
     struct mail lost_mail, ended_mail;
-    struct adit_error lost;
+    struct adit_error lost, ended;
 };
 
 /* What a session said, copied. */

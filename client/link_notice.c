@@ -73,7 +73,7 @@ static void on_ended(struct link_hop *hop, const struct session_notice *n)
         post(l, &hop->ended, LINK_MAIL_HOP_ENDED, hop);
         return;
     }
-    l->lost = *n->error;
+    l->ended = *n->error; /* LOST may be unread still, with its own */
     post(l, &l->ended_mail, LINK_MAIL_ENDED, l);
 }
 
