@@ -302,6 +302,7 @@ enum adit_err link_new(struct link **out, const struct link_config *config, cons
     }
     l->config = *config;
     l->ops = *ops;
+    link_orders_init(l);
     keep_init(&l->keep, &config->keep);
     l->destination.link = l;
     l->limit_at = KEEP_NEVER;

@@ -153,6 +153,10 @@ void link_tell_state(struct link *l);
 /* More to be done, by keep's word. */
 void link_do(struct link *l, unsigned todo);
 
+/* ---- link_order.c */
+
+void link_orders_init(struct link *l);
+
 /* ---- link_connect.c */
 
 /* Makes the session, with listeners for all forwards. */

@@ -6,19 +6,32 @@
 
 #include "client/link_internal.h"
 
+/* Once for all: the link's thread may read the kind of one that is given again meanwhile. */
+void link_orders_init(struct link *l)
+{
+    static const enum link_mail kinds[LINK_ORDERS] = {
+        [LINK_ORDER_START] = LINK_MAIL_START,         [LINK_ORDER_STOP] = LINK_MAIL_STOP,
+        [LINK_ORDER_STOP_AGAIN] = LINK_MAIL_STOP,     [LINK_ORDER_RECONNECT] = LINK_MAIL_RECONNECT,
+        [LINK_ORDER_CONFIGURE] = LINK_MAIL_CONFIGURE, [LINK_ORDER_HEALTHY] = LINK_MAIL_HEALTHY,
+        [LINK_ORDER_SICK] = LINK_MAIL_SICK,           [LINK_ORDER_NETWORK] = LINK_MAIL_NETWORK,
+        [LINK_ORDER_FILE] = LINK_MAIL_FILE,           [LINK_ORDER_TRUST] = LINK_MAIL_TRUST,
+    };
+    for (size_t i = 0; i < LINK_ORDERS; i++)
+        l->orders[i].kind = (int)kinds[i];
+}
+
 /* The lock is held. One that was given and not read yet goes behind what was said since. */
-static void order(struct link *l, enum link_order which, enum link_mail kind)
+static void order(struct link *l, enum link_order which)
 {
     struct mail *m = &l->orders[which];
     (void)mailbox_withdraw(&l->box, m);
-    m->kind = (int)kind;
     mailbox_post(&l->box, m);
 }
 
-static void order_alone(struct link *l, enum link_order which, enum link_mail kind)
+static void order_alone(struct link *l, enum link_order which)
 {
     (void)pthread_mutex_lock(&l->lock);
-    order(l, which, kind);
+    order(l, which);
     (void)pthread_mutex_unlock(&l->lock);
 }
 
@@ -30,7 +43,7 @@ static void cancel(const struct link *l)
 
 void link_start(struct link *l)
 {
-    order_alone(l, LINK_ORDER_START, LINK_MAIL_START);
+    order_alone(l, LINK_ORDER_START);
 }
 
 void link_stop(struct link *l)
@@ -38,7 +51,7 @@ void link_stop(struct link *l)
     (void)pthread_mutex_lock(&l->lock);
     cancel(l);
     if (l->stops < 2)
-        order(l, l->stops == 0 ? LINK_ORDER_STOP : LINK_ORDER_STOP_AGAIN, LINK_MAIL_STOP);
+        order(l, l->stops == 0 ? LINK_ORDER_STOP : LINK_ORDER_STOP_AGAIN);
     l->stops++;
     (void)pthread_mutex_unlock(&l->lock);
 }
@@ -48,7 +61,7 @@ void link_reconnect(struct link *l)
     (void)pthread_mutex_lock(&l->lock);
     l->is_recalled = true;
     cancel(l);
-    order(l, LINK_ORDER_RECONNECT, LINK_MAIL_RECONNECT);
+    order(l, LINK_ORDER_RECONNECT);
     (void)pthread_mutex_unlock(&l->lock);
 }
 
@@ -56,27 +69,26 @@ void link_configure(struct link *l, const struct keep_config *config)
 {
     (void)pthread_mutex_lock(&l->lock);
     l->settings = *config;
-    order(l, LINK_ORDER_CONFIGURE, LINK_MAIL_CONFIGURE);
+    order(l, LINK_ORDER_CONFIGURE);
     (void)pthread_mutex_unlock(&l->lock);
 }
 
 void link_health(struct link *l, bool is_healthy)
 {
-    order_alone(l, is_healthy ? LINK_ORDER_HEALTHY : LINK_ORDER_SICK,
-                is_healthy ? LINK_MAIL_HEALTHY : LINK_MAIL_SICK);
+    order_alone(l, is_healthy ? LINK_ORDER_HEALTHY : LINK_ORDER_SICK);
 }
 
 void link_network(struct link *l, unsigned watch_news)
 {
     (void)pthread_mutex_lock(&l->lock);
     l->network |= watch_news;
-    order(l, LINK_ORDER_NETWORK, LINK_MAIL_NETWORK);
+    order(l, LINK_ORDER_NETWORK);
     (void)pthread_mutex_unlock(&l->lock);
 }
 
 void link_file_changed(struct link *l)
 {
-    order_alone(l, LINK_ORDER_FILE, LINK_MAIL_FILE);
+    order_alone(l, LINK_ORDER_FILE);
 }
 
 void link_trust(struct link *l, const char *fingerprint)
@@ -84,7 +96,7 @@ void link_trust(struct link *l, const char *fingerprint)
     (void)pthread_mutex_lock(&l->lock);
     /* One that does not fit is none that was seen. */
     (void)adit_format(l->trusted, sizeof l->trusted, "%s", fingerprint);
-    order(l, LINK_ORDER_TRUST, LINK_MAIL_TRUST);
+    order(l, LINK_ORDER_TRUST);
     (void)pthread_mutex_unlock(&l->lock);
 }
 
