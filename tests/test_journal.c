@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/journal.h"
@@ -65,6 +66,28 @@ static void test_text(void **state)
     assert_string_equal(after_time(written()), "ERROR 5\n");
     journal_say(j, SESSION_VERBOSE, "not asked for");
     assert_string_equal(written(), "");
+    end();
+}
+
+/* Under systemd the journal has the time, and wants the priority. */
+static void test_systemd(void **state)
+{
+    struct adit_error err = {0};
+    struct stat st;
+    char stream[64];
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(fstat(ends[1], &st), 0);
+    (void)adit_format(stream, sizeof stream, "%llu:%llu", (unsigned long long)st.st_dev,
+                      (unsigned long long)st.st_ino);
+    assert_int_equal(setenv("JOURNAL_STREAM", stream, 1), 0);
+    const struct journal_config config = {ends[1], false, SESSION_DEBUG1, NULL};
+    assert_int_equal(journal_new(&j, &config, &err), ADIT_E_OK);
+    journal_say(j, SESSION_ERROR, "one");
+    journal_say(j, SESSION_INFO, "two");
+    journal_say(j, SESSION_DEBUG1, "three");
+    assert_string_equal(written(), "<3>ERROR one\n<6>INFO two\n<7>DEBUG1 three\n");
+    assert_int_equal(unsetenv("JOURNAL_STREAM"), 0);
     end();
 }
 
@@ -181,8 +204,9 @@ static void test_stuck(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_text),   cmocka_unit_test(test_json),
-                                       cmocka_unit_test(test_filter), cmocka_unit_test(test_ring),
-                                       cmocka_unit_test(test_news),   cmocka_unit_test(test_stuck)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_text), cmocka_unit_test(test_systemd),
+                                       cmocka_unit_test(test_json), cmocka_unit_test(test_filter),
+                                       cmocka_unit_test(test_ring), cmocka_unit_test(test_news),
+                                       cmocka_unit_test(test_stuck)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

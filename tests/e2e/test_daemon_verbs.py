@@ -150,6 +150,15 @@ def test_exit_statuses(d, echo, kit, sshd, key_folder):
                         "aditd'\n")
 
 
+def test_root_starts_none(kit, sshd, echo, needs_root):
+    """For root no daemon is started behind one's back: 9."""
+    d = Daemon(kit, sshd)
+    for words in (["up", "web"], ["add", "web", "bastion", "-L", f"0:{echo.target}"], ["ui", "--print"], ["logs"]):
+        done = d.verb(*words)
+        assert done.code == 9 and done.err.startswith(f"adit: no daemon at {d.socket}: "), done
+    assert not d.socket.exists()
+
+
 def test_help_and_words(d):
     """-h of each verb; a verb is one only as the first word, and not under ssh's name."""
     for verb in ("daemon", "up", "down", "restart", "list", "status", "wait", "addr", "logs", "reload", "check", "add",
