@@ -278,8 +278,11 @@ install: $(BUILD)/adit
 	@install -D -m 644 doc/completions/adit.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/adit
 	@install -D -m 644 doc/completions/_adit $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_adit
 	@install -D -m 644 doc/completions/adit.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/adit.fish
-	@mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system
-	@sed 's|/usr/local/bin|$(PREFIX)/bin|' doc/systemd/adit@.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/adit@.service
+	@mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/systemd/user
+	@for unit in adit@ $(if $(LESS),,aditd); do sed 's|/usr/local/bin|$(PREFIX)/bin|' doc/systemd/$$unit.service \
+		>$(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit.service || exit 1; done
+	$(if $(LESS),,@sed 's|/usr/local/bin|$(PREFIX)/bin|' doc/systemd/aditd-user.service \
+		>$(DESTDIR)$(PREFIX)/lib/systemd/user/aditd.service)
 
 demo:
 	scripts/demo

@@ -1,4 +1,5 @@
 """The units for systemd and the script for OpenWrt, as far as they can be tried elsewhere."""
+import os
 import re
 import subprocess
 
@@ -9,16 +10,16 @@ from harness.servers import ROOT
 
 pytestmark = pytest.mark.usefixtures("adit_only")
 
-UNITS = {"adit@.service": 20}  # the most that systemd-analyze may say against one, times ten
+UNITS = {"aditd.service": 20, "adit@.service": 20}  # the most that systemd-analyze may say against one, times ten
 
 
 def text(name):
     return (ROOT / "doc" / name).read_text()
 
 
-def unit(folder, name):
+def unit(folder, name, as_name=None):
     """A copy that names a program that is there; no manual page is installed."""
-    path = folder / name
+    path = folder / (as_name or name)
     path.write_text(re.sub(r"(?m)^Documentation=.*\n", "", text("systemd/" + name).replace("/usr/local/bin/adit", ADIT)))
     return str(path)
 
@@ -29,6 +30,13 @@ def test_unit(tmp_path, name):
     assert (verify.returncode, verify.stdout + verify.stderr) == (0, "")
     subprocess.run(["systemd-analyze", "security", "--offline=true", f"--threshold={UNITS[name]}", tmp_path / name],
                    check=True, capture_output=True)
+
+
+def test_user_unit(tmp_path):
+    more = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+    path = unit(tmp_path, "aditd-user.service", "aditd.service")
+    verify = subprocess.run(["systemd-analyze", "--user", "verify", path], capture_output=True, text=True, env=more)
+    assert (verify.returncode, verify.stdout + verify.stderr) == (0, "")
 
 
 def test_instance_command(tmp_path):
