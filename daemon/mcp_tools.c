@@ -14,7 +14,8 @@ struct made {
     struct made *next;
     struct mcp_tools *tools;
     char *id, *server;
-    int64_t expires; /* Unix time */
+    uint32_t ttl_s;
+    int64_t expires; /* Unix time; 0: its maker has no answer yet */
     struct loop_timer ttl;
 };
 
@@ -154,9 +155,8 @@ static struct made *made_new(struct mcp_tools *t, const struct tunnel *u, const 
         return NULL;
     }
     m->tools = t;
-    m->expires = (int64_t)time(NULL) + w->ttl_s;
+    m->ttl_s = w->ttl_s;
     loop_timer_init(&m->ttl, MCP_TOOLS_TIMER, m);
-    loop_timer_set(t->config.loop, &m->ttl, loop_now_ms() + (uint64_t)w->ttl_s * 1000);
     while (*at != NULL)
         at = &(*at)->next;
     *at = m;
@@ -418,13 +418,25 @@ static void create_failed(struct job *j, const struct tunnel *u)
     job_free(j);
 }
 
+/* Its time begins with the answer: however short it is, whoever made it learns of it. */
+static void show_created(void *ctx)
+{
+    struct job *j = ctx;
+    struct made *m = made_find_id(j->tools, j->id);
+    if (m != NULL) {
+        m->expires = (int64_t)time(NULL) + m->ttl_s;
+        loop_timer_set(j->tools->config.loop, &m->ttl, loop_now_ms() + (uint64_t)m->ttl_s * 1000);
+    }
+    show_one(j);
+}
+
 static void on_created(void *ctx, struct tunnel *u, bool is_so)
 {
     struct job *j = ctx;
     (void)is_so;
     j->is_waiting = false;
     if (u != NULL && is_active(u))
-        job_refresh(j, show_one);
+        job_refresh(j, show_created);
     else
         create_failed(j, u);
 }
