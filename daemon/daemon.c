@@ -42,6 +42,7 @@ struct daemon {
     struct loop_fd signals, mail, network;
     struct loop_timer end, end_hard, watchdog;
     uint64_t watchdog_ms;
+    uint64_t told; /* the newest event when the service manager was told the status */
 };
 
 /* ---- The configuration ---- */
@@ -292,6 +293,20 @@ static void timer_do(struct daemon *d, struct loop_timer *t)
         tunnels_on_timer(d->tunnels, t);
 }
 
+/* The status line of `adit status`, to the service manager, whenever something has happened. */
+static void status_tell(struct daemon *d)
+{
+    char text[64];
+    size_t up, failed;
+    uint64_t newest = events_last(tunnels_events(d->tunnels));
+    if (newest == d->told || d->is_ending)
+        return;
+    d->told = newest;
+    tunnels_badge(d->tunnels, &up, &failed);
+    (void)adit_format(text, sizeof text, "STATUS=%zu up, %zu failed", up, failed);
+    notify_send(text);
+}
+
 static enum adit_err loop_run(struct daemon *d, struct adit_error *err)
 {
     while (!d->is_ending || !tunnels_has_ended(d->tunnels)) {
@@ -303,6 +318,7 @@ static enum adit_err loop_run(struct daemon *d, struct adit_error *err)
             fd_do(d, f);
         while ((t = loop_expired(&d->loop, loop_now_ms())) != NULL)
             timer_do(d, t);
+        status_tell(d);
     }
     return ADIT_E_OK;
 }

@@ -218,7 +218,7 @@ def test_socket_from_a_manager(make, kit):
 
 
 def test_notify(make, kit):
-    """READY, RELOADING and STOPPING go to the service manager."""
+    """READY, STATUS, RELOADING and STOPPING go to the service manager."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
         s.bind(str(kit.folder / "notify"))
         s.settimeout(15)
@@ -228,6 +228,8 @@ def test_notify(make, kit):
         client.proc.send_signal(signal.SIGHUP)
         assert s.recv(200).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
         assert s.recv(200) == b"READY=1"
+        assert d.verb("add", "web", "nobody.invalid", "-L", "0:h:1").code == 0
+        assert s.recv(200) == b"STATUS=0 up, 0 failed"
         client.proc.send_signal(signal.SIGTERM)
         assert s.recv(200) == b"STOPPING=1"
         assert client.finish() == 0
