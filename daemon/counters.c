@@ -93,6 +93,16 @@ void counters_sum(struct tunnel *u)
     u->status.last_alive_at = c ? tunnels_wall(c->last_alive_ms) : 0;
 }
 
+/* A link may have made another session, which counts from zero. */
+static void renew(struct connection_forward *f, const struct session_forward_stats *now)
+{
+    bool is_less = now->bytes_up < f->last.bytes_up || now->bytes_down < f->last.bytes_down ||
+                   now->opened < f->last.opened;
+    if (is_less)
+        counters_keep(f->tunnel, &f->last);
+    f->last = *now;
+}
+
 /* A session that is not there answers with nothing: what was known stays. */
 static void take(struct connection *c, const struct session_snapshot *s)
 {
@@ -100,7 +110,7 @@ static void take(struct connection *c, const struct session_snapshot *s)
     for (size_t i = 0; i < n; i++)
         for (struct connection_forward *f = c->forwards; f; f = f->next)
             if (f->id == s->forwards[i].index)
-                f->last = s->forwards[i];
+                renew(f, &s->forwards[i]);
     c->rtt_us = s->stats.rtt_us;
     c->rekeys = s->stats.rekeys;
     c->last_alive_ms = s->last_alive_ms;

@@ -120,6 +120,11 @@ static void test_sums_outlive_their_connection(void **state)
     fake_numbers(fake_links[1], 0);
     world_mail();
     assert_int_equal(tunnel_status(a)->counters.bytes_up, 15);
+    fake_links[1]->forwards[0].stats.bytes_up = 2; /* another session of the same link */
+    tunnels_refresh(world.t, &one);
+    fake_numbers(fake_links[1], 0);
+    world_mail();
+    assert_int_equal(tunnel_status(a)->counters.bytes_up, 17);
     world_close();
 }
 
