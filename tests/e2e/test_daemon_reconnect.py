@@ -126,7 +126,7 @@ def test_end_while_the_server_is_frozen(d, server, echo):
             os.kill(pid, signal.SIGCONT)
 
 
-def test_nothing_is_left_behind(d, server, echo):
+def test_nothing_is_left_behind(d, server, echo, release):
     """Started, used and stopped again and again: as many descriptors and threads as before."""
     threads = d.client.status("Threads")
     d.configure(conf(echo))
