@@ -1,5 +1,5 @@
-#define _FILE_OFFSET_BITS \
-    64 /* readdir: a folder's entries have 64 bits for their place on 32-bit systems too */
+/* A folder's entries have 64 bits for their place, which readdir refuses on 32-bit systems without this. */
+#define _FILE_OFFSET_BITS 64
 #include "client/globs.h"
 
 #include <dirent.h>
