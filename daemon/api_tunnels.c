@@ -208,7 +208,7 @@ void api_remove_tunnel(const struct api_call *call)
     api_wait(call, tunnel, TUNNEL_WAIT_LISTENERS, TUNNEL_WAIT_LISTENERS_MS, remove_now);
 }
 
-/* ---- Start, stop, reconnect, trust */
+/* ---- Start, stop, trust */
 
 void api_start_tunnel(const struct api_call *call)
 {
@@ -234,20 +234,6 @@ void api_stop_tunnel(const struct api_call *call)
         return;
     tunnel_stop(tunnel);
     settle(call, tunnel, wait_s, then_ok);
-}
-
-void api_reconnect_tunnel(const struct api_call *call)
-{
-    struct tunnel *tunnel = api_find(call);
-    struct definition_error error;
-    uint32_t wait_s;
-
-    if (!tunnel || !query_wait(call, &wait_s))
-        return;
-    if (tunnel_reconnect(tunnel, &error))
-        settle(call, tunnel, wait_s, then_ok);
-    else
-        api_reply_error(call->request, &error);
 }
 
 void api_trust_tunnel(const struct api_call *call)

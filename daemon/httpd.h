@@ -107,7 +107,8 @@ void httpd_reply_error(struct httpd_request *r, const char *code, const char *fi
     ADIT_PRINTF(4, 5);
 
 /* The answer comes later. When the client hangs up or the server ends before it, on_gone is called, once, and
- * r must not be used after it. False: too many wait, and r was answered (503). */
+ * r must not be used after it. Again: another owner takes its place. False: too many wait, and r was answered
+ * (503). */
 bool httpd_hold(struct httpd_request *r, void (*on_gone)(void *owner), void *owner) ADIT_MUST_USE;
 
 /* An answer without a known end, 200. */

@@ -56,7 +56,7 @@ bool httpd_wait_add(struct httpd_request *r)
 
 bool httpd_hold(struct httpd_request *r, void (*on_gone)(void *owner), void *owner)
 {
-    if (!httpd_wait_add(r))
+    if (!r->is_counted && !httpd_wait_add(r)) /* one that was held before is counted already */
         return false;
     r->on_gone = on_gone;
     r->owner = owner;

@@ -217,6 +217,51 @@ static void waiting_for_it(void **state)
     api_world_close();
 }
 
+/* One that is connected still is when the order is given: that is not the answer. */
+static void waiting_for_a_fresh_one(void **state)
+{
+    (void)state;
+    api_world_open("");
+    order(&aw.c, "POST", "/tunnels?start=1&wait=600", "", web);
+    struct link *l = link_until(1);
+    fake_connect(l);
+    assert_int_equal(http_talk_answer(&aw.c), 201);
+    order(&aw.c, "POST", "/tunnels/web/reconnect?wait=600", "", NULL);
+    step_until(&l->reconnects, 1);
+    for (int i = 0; i < 3; i++)
+        api_world_step(NULL);
+    http_talk_take(&aw.c);
+    assert_int_equal(aw.c.in.len, 0);
+    fake_lost(l, KEEP_RECONNECTING, 1, ADIT_E_CLOSED, "as was ordered");
+    for (int i = 0; i < 3; i++)
+        api_world_step(NULL);
+    http_talk_take(&aw.c);
+    assert_int_equal(aw.c.in.len, 0);
+    fake_state(l, KEEP_CONNECTED, 0, "connected");
+    assert_int_equal(http_talk_answer(&aw.c), 200);
+    expect("state", "\"connected\"");
+
+    /* Nothing happens, the client goes, the tunnel goes. */
+    order(&aw.c, "POST", "/tunnels/web/reconnect?wait=600", "", NULL);
+    step_until(&l->reconnects, 2);
+    aw.ahead_ms = 601 * 1000;
+    assert_int_equal(http_talk_answer(&aw.c), 200);
+    aw.ahead_ms = 0;
+    struct http_talk other;
+    api_world_connect(&other);
+    order(&other, "POST", "/tunnels/web/reconnect?wait=600", "", NULL);
+    order(&aw.c, "POST", "/tunnels/web/reconnect?wait=600", "", NULL);
+    step_until(&l->reconnects, 4);
+    http_talk_close(&other);
+    for (int i = 0; i < 3; i++)
+        api_world_step(NULL);
+    struct definition_error error;
+    assert_true(tunnels_remove(world.t, tunnels_find(world.t, "web"), &error));
+    http_talk_answer(&aw.c);
+    http_talk_expect_error(&aw.c, 404, "not_found", NULL);
+    api_world_close();
+}
+
 /* A profile without what it needs: nothing is left behind by ?start=1. */
 static void a_start_that_fails(void **state)
 {
@@ -341,15 +386,11 @@ static void trusting(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_whole_life),
-        cmocka_unit_test(what_is_refused),
-        cmocka_unit_test(one_of_a_file),
-        cmocka_unit_test(start_and_stop),
-        cmocka_unit_test(waiting_for_it),
-        cmocka_unit_test(a_start_that_fails),
-        cmocka_unit_test(removing_one_that_runs),
-        cmocka_unit_test(all_at_once),
-        cmocka_unit_test(numbers),
+        cmocka_unit_test(the_whole_life),     cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(one_of_a_file),      cmocka_unit_test(start_and_stop),
+        cmocka_unit_test(waiting_for_it),     cmocka_unit_test(waiting_for_a_fresh_one),
+        cmocka_unit_test(a_start_that_fails), cmocka_unit_test(removing_one_that_runs),
+        cmocka_unit_test(all_at_once),        cmocka_unit_test(numbers),
         cmocka_unit_test(trusting),
     };
 

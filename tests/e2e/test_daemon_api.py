@@ -1,0 +1,282 @@
+"""The HTTP API of a daemon with a real server behind it: as programs drive it, and as strangers try to."""
+import json
+import re
+import socket
+
+import pytest
+
+from harness import traffic
+from harness.daemon import Daemon
+from harness.http import Api, Events
+from harness.wait import wait_until
+
+pytestmark = pytest.mark.usefixtures("adit_only")
+
+
+@pytest.fixture
+def d(kit, sshd):
+    daemon = Daemon(kit, sshd, "Listen 127.0.0.1:0\n").start()
+    yield daemon
+    assert daemon.stop() == 0
+
+
+@pytest.fixture
+def api(d):
+    return Api(d.socket)
+
+
+@pytest.fixture
+def tcp(d):
+    host, port = re.search(r"listen=http://([\d.]+):(\d+)/", d.ready_line()).groups()
+    return Api((host, int(port)), (d.state / "token").read_text().strip())
+
+
+def definition(echo, name="web", **more):
+    host, port = echo.target.rsplit(":", 1)
+    return {"name": name, "host": "bastion", "port": None, "profile_id": "default", "jump_host_id": None,
+            "jump_session_id": None, "forward_type": "local", "local_port": 0, "bind_address": "127.0.0.1",
+            "remote_host": host, "remote_port": int(port), "auto_start": False, "auto_reconnect": True,
+            "max_retries": 5, **more}
+
+
+def address(t):
+    host, _, port = t["listen"][0].rpartition(":")
+    return host, int(port)
+
+
+def code(answer):
+    error = answer.json["error"]
+    assert set(error) == {"code", "message", "field"}
+    return answer.status, error["code"], error["field"]
+
+
+@pytest.mark.parametrize("over", ["api", "tcp"])
+def test_a_tunnels_life(over, request, echo):
+    """Made, started, used, counted, changed, stopped, removed: the same over both."""
+    a = request.getfixturevalue(over)
+    made = a.ask("POST", "/tunnels", definition(echo))
+    assert made.status == 201 and made.json["status"] == "disconnected", made
+    path = made.headers["Location"]
+    assert path == "/tunnels/" + made.json["id"] and re.fullmatch(r"/tunnels/tunnel_\d+_[0-9a-f]{8}", path)
+    started = a.ask("POST", path + "/start?wait=60")
+    assert started.status == 200 and started.json["state"] == "connected", started
+    assert traffic.ask(address(started.json), b"x" * 70000) == b"x" * 70000
+    counts = ("bytes_sent", "bytes_received", "connections_total", "connections_active")
+
+    def now():
+        t = a.ask("GET", path).json
+        return [t[k] for k in counts]
+
+    wait_until(lambda: now() == [70000, 70000, 1, 0], 20, now)
+    assert code(a.ask("POST", path + "/start")) == (409, "running", None)
+    assert a.ask("POST", path + "/start?idempotent=1").status == 200
+    status = a.ask("GET", "/tunnels/status").json
+    assert (status["up"], status["failed"]) == (1, 0) and status["tunnels"][0]["state"] == "connected"
+    with socket.create_connection(address(started.json)) as s:
+        s.sendall(b"hold")
+        assert s.recv(4) == b"hold"
+        listed = a.ask("GET", path + "/connections").json["connections"]
+        assert [c["target"] for c in listed] == [echo.target]
+        assert listed[0]["client"] == "127.0.0.1:%d" % s.getsockname()[1]
+        assert listed[0]["bytes_sent"] == 4
+    assert a.ask("POST", path + "/reconnect?wait=60").json["state"] == "connected"
+    changed = a.ask("PUT", path, {"description": "the echo", "state": "failed"})
+    assert changed.status == 200 and changed.json["description"] == "the echo", changed
+    assert changed.json["state"] == "connected"  # that needs no restart
+    stopped = a.ask("POST", path + "/stop")
+    assert stopped.status == 200 and stopped.json["state"] == "disconnected" and stopped.json["listen"] == []
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address(started.json))
+    assert a.ask("DELETE", path).status == 204
+    assert code(a.ask("GET", path)) == (404, "not_found", None)
+    assert a.ask("GET", "/tunnels").json == {"tunnels": []}
+
+
+def test_all_with_auto_start(api, echo):
+    ids = [api.ask("POST", "/tunnels", definition(echo, f"t{i}", auto_start=i > 0)).json["id"] for i in range(3)]
+    done = api.ask("POST", "/tunnels/start-all").json
+    assert sorted(done["started"]) == sorted(ids[1:]) and done["running"] == [] and done["failed"] == []
+    wait_until(lambda: api.ask("GET", "/readyz").status == 200, 20)
+    assert sorted(api.ask("POST", "/tunnels/start-all").json["running"]) == sorted(ids[1:])
+    assert sorted(api.ask("POST", "/tunnels/stop-all").json["stopped"]) == sorted(ids[1:])
+    not_ready = api.ask("GET", "/readyz")
+    assert not_ready.status == 503 and sorted(not_ready.json["not_ready"]) == ["t1", "t2"]
+
+
+def test_events(api, echo):
+    """Each change is told once, in order; who comes back with the last id has missed nothing."""
+    events = Events(api, "GET", "/events")
+    path = api.ask("POST", "/tunnels", definition(echo)).headers["Location"]
+    name, first, t = events.next()
+    assert name == "tunnel" and t["name"] == "web"
+    api.ask("POST", path + "/start?wait=60")
+    seen = events.until(lambda name, at, t: t["state"] == "connected")
+    assert api.ask("DELETE", path).status == 204
+    gone = events.until(lambda name, at, t: name == "removed")
+    assert gone[2] == {"id": t["id"]}
+    events.close()
+    again = Events(api, "GET", "/events", headers={"Last-Event-ID": str(first)})
+    ids = []
+    while not ids or ids[-1] != gone[1]:
+        ids.append(again.next()[1])
+    assert ids == list(range(first + 1, gone[1] + 1)) and seen[1] in ids
+    again.close()
+    lost = Events(api, "GET", "/events", headers={"Last-Event-ID": "999999"})
+    assert lost.next()[0] == "reset"
+    lost.close()
+
+
+def test_session(api, echo):
+    """Its tunnels carry bytes as long as the stream is read, and are gone with it."""
+    one = definition(echo)
+    forwards = [{k: one[k] for k in ("forward_type", "local_port", "bind_address", "remote_host", "remote_port")}]
+    forwards += [{**forwards[0], "enabled": False}]
+    session = Events(api, "POST", "/sessions", {"host": "bastion", "port": None, "profile_id": "default",
+                                                "forwards": forwards})
+    name, _, t = session.next()
+    assert name == "session" and t["origin"] == "session" and t["id"].startswith("session:tunnel_")
+    assert re.fullmatch(r"Session forward :\d+", t["name"])
+    if t["state"] != "connected":
+        t = session.until(lambda name, at, t: t["state"] == "connected")[2]
+    assert traffic.ask(address(t)) == b"ping"
+    assert len(api.ask("GET", "/tunnels").json["tunnels"]) == 1
+    assert code(api.ask("DELETE", "/tunnels/" + t["id"]))[:2] == (409, "read_only")
+    session.close()
+    wait_until(lambda: api.ask("GET", "/tunnels").json["tunnels"] == [], 20)
+
+
+def test_strangers(tcp, d):
+    """What a web page could make a browser send: none of it passes, and nothing hands out what would."""
+    here = "%s:%d" % tcp.where
+    stranger = Api(tcp.where)
+    assert code(stranger.ask("GET", "/tunnels")) == (401, "unauthorized", None)
+    assert code(stranger.ask("GET", "/tunnels", headers={"Authorization": "Bearer " + "0" * 64}))[0] == 401
+    for host in ("evil.example", "evil.example:%d" % tcp.where[1], "127.0.0.1", ""):
+        for path in ("/", "/healthz", "/tunnels"):
+            assert code(tcp.ask("GET", path, headers={"Host": host})) == (403, "forbidden_host", None)
+    for origin in ("http://evil.example", "null", "https://" + here):
+        assert code(tcp.ask("GET", "/tunnels", headers={"Origin": origin})) == (403, "forbidden_origin", None)
+    assert tcp.ask("GET", "/tunnels", headers={"Origin": "http://" + here}).status == 200
+    assert stranger.ask("GET", "/healthz").json == {"status": "ok"}
+    assert stranger.ask("GET", "/").status == 200
+    assert tcp.ask("OPTIONS", "/tunnels", headers={"Origin": "http://" + here}).status == 405
+    assert tcp.ask("POST", "/ui").status == 404 and tcp.ask("POST", "/reload").status == 404
+    for answer in tcp.answers + stranger.answers:
+        assert not [h for h in answer.headers if h.lower() == "set-cookie" or h.lower().startswith("access-control-")]
+        assert tcp.token.encode() not in answer.body
+
+
+@pytest.mark.parametrize("host", ["x;touch {0}", "$(touch {0})", "-oProxyCommand=touch {0}", "`touch {0}`", "a|touch {0}",
+                                  "u@-oProxyCommand=x", "a\nb"])
+def test_names_never_reach_a_shell(api, d, echo, tmp_path, host):
+    d.ssh_config.write_text(d.ssh_config.read_text() + "Host *\n ProxyCommand echo %h\n")
+    mark = tmp_path / "touched"
+    for more in ({"host": host.format(mark)}, {"jump_host_id": host.format(mark)}):
+        assert code(api.ask("POST", "/tunnels?start=1", definition(echo, **more)))[:2] == (400, "invalid_value")
+    assert code(api.ask("POST", "/sessions", {"host": host.format(mark), "forwards": [
+        {"forward_type": "dynamic", "local_port": 0}]}))[:2] == (400, "invalid_value")
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("path, body, headers, expected", [
+    ("/tunnels", b"{}", {}, (415, "unsupported_media_type", None)),
+    ("/tunnels", b"{}", {"Content-Type": "text/plain"}, (415, "unsupported_media_type", None)),
+    ("/tunnels", b"{", {"Content-Type": "application/json"}, (400, "invalid_value", None)),
+    ("/tunnels", b"[" * 17 + b"]" * 17, {"Content-Type": "application/json"}, (400, "invalid_value", None)),
+    ("/tunnels", b" " * (1024 * 1024 + 1), {"Content-Type": "application/json"}, (413, "too_large", None)),
+    ("/tunnels", b"{}", {"Content-Type": "application/json"}, (400, "missing_field", "name")),
+    ("/nothing", b"{}", {"Content-Type": "application/json"}, (404, "not_found", None)),
+    ("/healthz", b"{}", {"Content-Type": "application/json"}, (405, "method_not_allowed", None)),
+])
+def test_requests_that_are_wrong(api, path, body, headers, expected):
+    assert code(api.ask("POST", path, body, headers)) == expected
+    assert api.ask("GET", "/healthz").status == 200
+
+
+def test_metrics(api, echo):
+    """The text format, line by line; and the counters of what went through."""
+    path = api.ask("POST", "/tunnels", definition(echo)).headers["Location"]
+    t = api.ask("POST", path + "/start?wait=60").json
+    assert traffic.ask(address(t), b"12345") == b"12345"
+    line = re.compile(r'[a-z_]+(\{[a-z_]+="([^"\\\n]|\\.)*"(,[a-z_]+="([^"\\\n]|\\.)*")*\})? -?[0-9.]+(e[+-]?[0-9]+)?')
+
+    def metrics():
+        got = api.ask("GET", "/metrics")
+        assert got.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        text = got.body.decode()
+        assert all(line.fullmatch(x) for x in text.splitlines() if not x.startswith(("# HELP ", "# TYPE ")))
+        return text
+
+    wait_until(lambda: 'adit_tunnel_bytes_total{tunnel="web",direction="sent"} 5\n' in metrics(), 20, metrics)
+    text = metrics()
+    for wanted in ('adit_tunnel_up{tunnel="web",type="local"} 1', 'adit_tunnel_state{tunnel="web",state="connected"} 1',
+                   'adit_tunnel_connections_total{tunnel="web"} 1', 'adit_forward_bound{tunnel="web"} 1'):
+        assert wanted + "\n" in text
+    assert re.search(r"^process_resident_memory_bytes [1-9]\d+$", text, re.M)
+
+
+def test_openapi_describes_the_answers(api, echo):
+    """What it says of an answer's members holds for the answers that are given."""
+    doc = api.ask("GET", "/openapi.json").json
+    assert doc["openapi"] == "3.0.3"
+
+    def resolve(s):
+        while "$ref" in s:
+            at = doc
+            for name in s["$ref"][2:].split("/"):
+                at = at[name]
+            s = at
+        return s
+
+    kinds = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict}
+
+    def check(s, value, where):
+        s = resolve(s)
+        if "anyOf" in s:
+            assert any(fits(x, value) for x in s["anyOf"]), (where, value)
+            return
+        if value is None:
+            assert s.get("nullable"), where
+            return
+        assert isinstance(value, kinds[s["type"]]) and (s["type"] == "boolean") == isinstance(value, bool), (where, value)
+        assert "enum" not in s or value in s["enum"], (where, value)
+        if s["type"] == "array":
+            for x in value:
+                check(s["items"], x, where + "[]")
+        if s["type"] == "object" and "properties" in s:
+            assert set(s.get("required", [])) <= set(value) <= set(s["properties"]), (where, value)
+            for k, v in value.items():
+                check(s["properties"][k], v, f"{where}.{k}")
+
+    def fits(s, value):
+        try:
+            check(s, value, "")
+        except AssertionError:
+            return False
+        return True
+
+    def ask(method, path, body=None, template=None):
+        got = api.ask(method, path, body)
+        said = resolve(doc["paths"][template or path.split("?")[0]][method.lower()]["responses"][str(got.status)])
+        if got.status != 204:
+            check(said["content"]["application/json"]["schema"], got.json, f"{method} {path}")
+        return got
+
+    path = ask("POST", "/tunnels", definition(echo)).headers["Location"]
+    ask("POST", "/tunnels", definition(echo))
+    ask("POST", "/tunnels", {})
+    ask("POST", path + "/start?wait=60", None, "/tunnels/{id}/start")
+    for read in ("/tunnels", "/tunnels/status", "/profiles", "/version", "/healthz", "/readyz", "/openapi.json"):
+        ask("GET", read)
+    for read in ("", "/connections", "/prompt"):
+        ask("GET", path + read, None, "/tunnels/{id}" + read)
+    ask("PUT", path, doc["components"]["schemas"]["TunnelChange"]["example"], "/tunnels/{id}")
+    ask("POST", path + "/trust", {"fingerprint": "SHA256:x"}, "/tunnels/{id}/trust")
+    ask("POST", path + "/prompt", {"id": 1, "answer": None}, "/tunnels/{id}/prompt")
+    ask("POST", path + "/reconnect", None, "/tunnels/{id}/reconnect")
+    ask("POST", path + "/stop", None, "/tunnels/{id}/stop")
+    for order in ("/tunnels/start-all", "/tunnels/stop-all", "/reload", "/ui"):
+        ask("POST", order)
+    ask("DELETE", path, None, "/tunnels/{id}")
+    ask("DELETE", path, None, "/tunnels/{id}")
+    assert json.dumps(doc).count("$ref") > 50
