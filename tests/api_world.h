@@ -44,6 +44,7 @@ static inline void api_world_step(void *ctx)
 {
     struct loop_fd *f;
     struct loop_timer *t;
+    struct http_talk_round round = {.count = 0};
 
     (void)ctx;
     world_mail();
@@ -57,8 +58,8 @@ static inline void api_world_step(void *ctx)
         else
             tunnels_on_fd(world.t, f);
     }
-    /* Some: in a clock that goes before ours one may be due again at once. */
-    for (int i = 0; i < 16 && (t = loop_expired(&world.loop, loop_now_ms() + aw.ahead_ms)); i++) {
+    round.now_ms = loop_now_ms() + aw.ahead_ms;
+    while ((t = http_talk_expired(&round, &world.loop))) {
         if (t->kind == API_TIMER_KIND)
             api_on_timer(t);
         else

@@ -278,4 +278,48 @@ static inline void http_talk_expect_error(const struct http_talk *c, int status,
     json_decref(j);
 }
 
+/* ---- A clock that goes before ours: each timer that is due is given once a round, also one that is set again to
+ * a time that lies before that clock's. */
+
+enum { HTTP_TALK_TIMERS = 64 };
+
+struct http_talk_round {
+    uint64_t now_ms;
+    const struct loop_timer *seen[HTTP_TALK_TIMERS];
+    size_t count;
+    struct {
+        struct loop_timer *timer;
+        uint64_t at_ms;
+    } again[HTTP_TALK_TIMERS]; /* for the next round */
+    size_t again_count;
+};
+
+static inline bool http_talk_is_new(const struct http_talk_round *r, const struct loop_timer *t)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (r->seen[i] == t)
+            return false;
+    return r->count < HTTP_TALK_TIMERS;
+}
+
+/* NULL: the round is over. */
+static inline struct loop_timer *http_talk_expired(struct http_talk_round *r, struct loop *loop)
+{
+    struct loop_timer *t;
+
+    while ((t = loop_expired(loop, r->now_ms))) {
+        if (http_talk_is_new(r, t)) {
+            r->seen[r->count++] = t;
+            return t;
+        }
+        assert_true(r->again_count < HTTP_TALK_TIMERS);
+        r->again[r->again_count].timer = t;
+        r->again[r->again_count++].at_ms = t->at_ms;
+    }
+    for (size_t i = 0; i < r->again_count; i++)
+        if (!r->again[i].timer->is_set)
+            loop_timer_set(loop, r->again[i].timer, r->again[i].at_ms);
+    return NULL;
+}
+
 #endif

@@ -201,9 +201,11 @@ static void waiting_for_it(void **state)
     expect("state", "\"reconnecting\"");
     expect("retry_count", "1");
 
-    /* Or the client goes, or the tunnel. */
+    /* Or the client goes, or the tunnel. (Connections that were idle in that clock are closed.) */
     http_talk_close(&other);
     api_world_connect(&other);
+    http_talk_close(&aw.c);
+    api_world_connect(&aw.c);
     order(&other, "POST", "/tunnels/web/reconnect?wait=600", "", NULL);
     order(&aw.c, "POST", "/tunnels/web/reconnect?wait=600", "", NULL);
     step_until(&l->reconnects, 3);
@@ -247,6 +249,8 @@ static void waiting_for_a_fresh_one(void **state)
     aw.ahead_ms = 601 * 1000;
     assert_int_equal(http_talk_answer(&aw.c), 200);
     aw.ahead_ms = 0;
+    http_talk_close(&aw.c);
+    api_world_connect(&aw.c);
     struct http_talk other;
     api_world_connect(&other);
     order(&other, "POST", "/tunnels/web/reconnect?wait=600", "", NULL);
