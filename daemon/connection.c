@@ -174,6 +174,12 @@ static enum adit_err add_forward(struct connection *c, struct tunnel *u, size_t 
     return ADIT_E_OK;
 }
 
+static bool is_backing_off(const struct connection *c)
+{
+    const struct link_status *s = &c->status;
+    return s->state == KEEP_RECONNECTING && s->next_try_ms != 0 && s->next_try_ms != KEEP_NEVER;
+}
+
 bool connection_join(struct connection *c, struct tunnel *tunnel, struct adit_error *err)
 {
     bool is_first = !c->members;
@@ -192,6 +198,8 @@ bool connection_join(struct connection *c, struct tunnel *tunnel, struct adit_er
         }
     if (is_first || c->status.state == KEEP_FAILED)
         link_start(c->link);
+    else if (is_backing_off(c)) /* who starts a tunnel wants to know now, as if it had its own connection */
+        link_reconnect(c->link);
     return true;
 }
 

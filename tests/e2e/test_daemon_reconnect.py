@@ -110,6 +110,21 @@ def test_no_server_at_start(kit, server, echo):
     assert d.stop() == 0
 
 
+def test_start_while_its_connection_waits(kit, server, echo):
+    """A tunnel joins the connection of another one, which is not due for long: a try at once tells it why."""
+    slow = "    Backoff 10m 10m\n    BackoffJitter 0\n"
+    d = Daemon(kit, server, "".join(f"Tunnel {name}\n    Via bastion\n    LocalForward 0 {echo.target}\n{slow}"
+                                    for name in ("one", "two")))
+    server.stop()
+    d.start()
+    assert d.verb("up", "one", "--no-wait").code == 0
+    wait_until(lambda: d.tunnel("one")["next_retry_at"], 30, lambda: d.tunnel("one"))
+    done = d.verb("up", "two", "--timeout", "30s")
+    assert done.code == 5, done
+    assert d.tunnel("two")["last_error_kind"] == "transport"
+    assert d.stop() == 0
+
+
 def test_end_while_the_server_is_frozen(d, server, echo):
     """A server that answers nothing any more does not keep the daemon: it ends in order, within its five seconds."""
     d.configure(conf(echo) + f"Tunnel back\n    Via bastion\n    RemoteForward 127.0.0.1:0 {echo.target}\n")
