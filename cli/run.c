@@ -496,12 +496,14 @@ int run_connection(const struct args *args, struct background *background)
         e = connect_and_serve(&run, &err);
     shell_end(&run.shell);
     int number = signals_seen();
-    if (!args->options.exit_codes && run_is_clean_end(run.is_up, run.shell.is_wanted, number)) {
+    bool is_clean = run_is_clean_end(run.is_up, run.shell.is_wanted, number);
+    if (!args->options.exit_codes && is_clean) {
         e = ADIT_E_OK;
         number = 0;
     }
     if (number != 0) /* ssh says so with -v alone: whoever ended it knows */
-        log_format(args->is_ssh ? LOG_LEVEL_VERBOSE : LOG_LEVEL_INFO, "Killed by signal %d.", number);
+        log_format(args->is_ssh || is_clean ? LOG_LEVEL_VERBOSE : LOG_LEVEL_INFO, "Killed by signal %d.",
+                   number);
     else if (e != ADIT_E_OK)
         failure_tell(&run, e, &err);
     if (e == ADIT_E_FORWARD)

@@ -35,6 +35,21 @@ static unsigned count_of(const struct run_spec *r, char letter)
     return n;
 }
 
+/* ssh takes a forward that is there already for the same one, and of two names only one would be seen: each
+ * is to have a listener and variables of its own. */
+static enum adit_err forward_check(const struct run_spec *r, const struct run_forward *f, const char *spec,
+                                   struct adit_error *err)
+{
+    const char flag[] = {'-', f->letter, 0};
+    for (size_t i = 0; i < r->forward_count; i++)
+        if (strcmp(r->forwards[i].name, f->name) == 0)
+            return adit_fail(err, ADIT_E_USAGE, "run: two forwards are called %s", f->name);
+    for (size_t i = 1; i < r->options.count; i++)
+        if (strcmp(r->options.item[i - 1], flag) == 0 && strcmp(r->options.item[i], spec) == 0)
+            return adit_fail(err, ADIT_E_USAGE, "run: '%s %.100s' is given twice", flag, spec);
+    return ADIT_E_OK;
+}
+
 /* "[NAME=]spec"; *spec is what ssh takes. */
 static enum adit_err forward_take(struct run_spec *r, char letter, const char *text, const char **spec,
                                   struct adit_error *err)
@@ -53,8 +68,9 @@ static enum adit_err forward_take(struct run_spec *r, char letter, const char *t
     else if (!name_set(f, span_make(text, (size_t)(sign - text))))
         return adit_fail(err, ADIT_E_USAGE, "run: '%.100s': a name of 1 to %d letters", text,
                          RUN_NAME_CAP - 1);
-    r->forward_count++;
-    return ADIT_E_OK;
+    enum adit_err e = forward_check(r, f, *spec, err);
+    r->forward_count += e == ADIT_E_OK;
+    return e;
 }
 
 static enum adit_err option_add(struct run_spec *r, const char *text, struct adit_error *err)

@@ -53,10 +53,16 @@ static void test_words(void **state)
 
 static void test_wrong(void **state)
 {
-    static const char *const lines[] = {"host -D 0",           "host -D 0 --",
-                                        "host -- x",           "host -L",
-                                        "host --timeout -- x", "host --timeout soon -D 0 -- x",
-                                        "host -L =0:h:1 -- x"};
+    static const char *const lines[] = {"host -D 0",
+                                        "host -D 0 --",
+                                        "host -- x",
+                                        "host -L",
+                                        "host --timeout -- x",
+                                        "host --timeout soon -D 0 -- x",
+                                        "host -L =0:h:1 -- x",
+                                        "host -L w=0:h:1 -L W=0:h:2 -- x",
+                                        "host -L a=0:h:1 -L b=0:h:1 -- x",
+                                        "host -D 0 -D0 -- x"};
     (void)state;
     for (size_t i = 0; i < ADIT_COUNT(lines); i++) {
         assert_int_equal(parse(lines[i]), ADIT_E_USAGE);

@@ -51,6 +51,13 @@ def test_exit_statuses(run, echo, command, code):
     assert run("-L", f"0:{echo.target}", command=command).finish() == code
 
 
+def test_nothing_is_said_at_the_end(run, echo):
+    """The command's words alone: that its tunnels end with it is no news."""
+    client = run("-L", f"0:{echo.target}", command=["true"])
+    assert client.finish() == 0
+    assert "signal" not in client.err.text
+
+
 def test_not_up(run, echo, kit):
     """A failure before the command: its exit status by the list of errors, and the command does not run."""
     port = traffic.free_port()
