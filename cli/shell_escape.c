@@ -98,8 +98,8 @@ void shell_on_snapshot(struct shell *s)
     print(text);
 }
 
-/* As ssh: no new forwarded connections, and an end of input for the session, which what reads a terminal there
- * learns from the letter alone; those that are there go on. */
+/* As ssh: no new forwarded connections, and an end of input for the session, which what reads a terminal
+ * there learns from the letter alone; those that are there go on. */
 static enum shell_wish background(struct shell *s)
 {
     print_typed(s, "&", " [backgrounded]");
