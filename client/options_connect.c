@@ -135,7 +135,7 @@ static enum adit_err backoff_time(const struct option_row *row, struct option_wo
 enum adit_err option_set_backoff(struct options *o, const struct option_row *row, struct option_words *words,
                                  struct adit_error *err)
 {
-    uint32_t first, cap;
+    uint32_t first = 0, cap = 0;
     enum adit_err e = backoff_time(row, words, &first, err);
     if (e == ADIT_E_OK)
         e = backoff_time(row, words, &cap, err);
