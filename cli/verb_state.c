@@ -151,11 +151,19 @@ static enum adit_err settle(struct waiting *w, struct adit_error *err)
     }
 }
 
+/* The daemon's words (client/host_keys.c) for a key that may be accepted: never one that has changed. */
+static bool key_may_be_trusted(const struct client_tunnel *t)
+{
+    return client_tunnel_error(t) == ADIT_E_HOST_KEY && !t->is_key_known && t->fingerprint[0] != 0 &&
+           (strstr(t->last_error, "the key is not known") ||
+            strstr(t->last_error, "the key was not accepted"));
+}
+
 /* An unknown host key: which, and how to accept exactly that one. */
 static void key_tell(const struct client_tunnel *t)
 {
     char line[2048];
-    if (client_tunnel_error(t) != ADIT_E_HOST_KEY || t->is_key_known || t->fingerprint[0] == 0)
+    if (!key_may_be_trusted(t))
         return;
     (void)adit_format(line, sizeof line, "adit: %s: the host key of %s is not known: %s %s", t->name, t->via,
                       t->key_type, t->fingerprint);

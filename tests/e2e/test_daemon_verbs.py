@@ -228,6 +228,18 @@ def test_unknown_host_key(kit, sshd, echo):
     assert d.stop() == 0
 
 
+def test_changed_host_key(kit, sshd, echo):
+    """Exit 4, and nothing invites anybody to accept it; the API refuses to."""
+    d = Daemon(kit, sshd, trust=False).start()
+    kit.known_hosts.write_text(f"[127.0.0.1]:{sshd.port} {kit.key.with_suffix('.pub').read_text()}")
+    add(d, echo)
+    done = d.verb("up", "web")
+    assert done.code == 4 and "has changed" in done.err, done
+    assert "--trust" not in done.err and "not known" not in done.err
+    assert d.verb("up", "--trust", d.tunnel("web")["host_key"]["fingerprint"], "web").code != 0
+    assert d.stop() == 0
+
+
 def test_host_key_on_a_terminal(kit, sshd, echo):
     """`up` on a terminal asks the question and goes on."""
     d = Daemon(kit, sshd, trust=False).start()
