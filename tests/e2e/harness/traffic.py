@@ -300,6 +300,20 @@ def free_port(host="127.0.0.1"):
         return s.getsockname()[1]
 
 
+def steady_port():
+    """Free now, and outside of the range from which the system takes ports for connections, so that what leaves it for a
+    while can have it again."""
+    first = int(open("/proc/sys/net/ipv4/ip_local_port_range").read().split()[0])
+    while True:
+        port = random.randrange(first // 2, first)
+        try:
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", port))
+                return port
+        except OSError:
+            continue
+
+
 def free_port_both():
     """Free on 127.0.0.1 and ::1 alike."""
     while True:
