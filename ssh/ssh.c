@@ -268,13 +268,15 @@ static uint64_t tick_handshake(struct ssh *ssh, uint64_t passed)
     return UINT64_MAX;
 }
 
-/* ServerAliveInterval and ServerAliveCountMax: the answer, a success or a failure, proves life. */
+/* ServerAliveInterval and ServerAliveCountMax: the answer, a success or a failure, proves life. Each request
+ * has a whole interval from when it was sent: after a stop of ours the time that is gone says nothing against
+ * the server. */
 static uint64_t tick_alive(struct ssh *ssh)
 {
     uint64_t interval = (uint64_t)ssh->config.alive_interval_s * 1000 * 1000;
     if (interval == 0 || ssh->phase != PHASE_OPEN)
         return UINT64_MAX;
-    uint64_t due = ssh->heard_us + interval * (ssh->alive_sent + 1);
+    uint64_t due = (ssh->alive_sent > 0 ? ssh->alive_sent_us : ssh->heard_us) + interval;
     if (ssh->now_us < due)
         return due;
     if (ssh->alive_sent >= ssh->config.alive_count_max) {
@@ -282,9 +284,10 @@ static uint64_t tick_alive(struct ssh *ssh)
         return UINT64_MAX;
     }
     ssh->alive_sent++;
+    ssh->alive_sent_us = ssh->now_us;
     (void)globals_add(&ssh->globals, GLOBAL_KEEPALIVE, "keepalive@openssh.com", (struct span){0}, true, 0,
                       NULL);
-    return ssh->heard_us + interval * (ssh->alive_sent + 1);
+    return ssh->alive_sent_us + interval;
 }
 
 static uint64_t tick_rekey(struct ssh *ssh)

@@ -80,6 +80,7 @@ struct ssh {
     uint64_t kex_asked_us;      /* the peer's KEXINIT came: the client answers it at once */
     uint64_t kex_done_us;
     uint64_t idle_since_us;
+    uint64_t alive_sent_us; /* the last of alive_sent keepalives without an answer */
     uint32_t alive_sent;
     uint32_t rtt_us;
     uint32_t ext_infos;

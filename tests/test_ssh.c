@@ -399,6 +399,25 @@ static void test_keepalive(void **state)
     free_pair(p);
 }
 
+/* We stood still for longer than the server may: it gets its time to answer all the same. */
+static void test_keepalive_after_a_stop(void **state)
+{
+    (void)state;
+    struct pair *p = new_pair();
+    p->config[0].alive_interval_s = 15;
+    p->config[0].alive_count_max = 3;
+    pair_start(p);
+    assert_true(pair_run(p));
+    p->now_us += (uint64_t)600 * 1000 * 1000;
+    for (int i = 0; i < 5; i++) { /* as often as it may be asked for the time */
+        (void)ssh_tick(p->ssh[0], p->now_us);
+        assert_false(ssh_is_ended(p->ssh[0]));
+    }
+    assert_true(pair_run(p));
+    assert_true(pair_is_up(p));
+    free_pair(p);
+}
+
 static void test_rekey_by_time(void **state)
 {
     (void)state;
@@ -641,6 +660,7 @@ int main(void)
         cmocka_unit_test(test_refused_channel_ends_alone),
         cmocka_unit_test(test_handshake_timeout),
         cmocka_unit_test(test_keepalive),
+        cmocka_unit_test(test_keepalive_after_a_stop),
         cmocka_unit_test(test_rekey_by_time),
         cmocka_unit_test(test_disconnect_is_told),
         cmocka_unit_test(test_flipped_byte_ends_the_session),
