@@ -8,7 +8,7 @@
 
 #include "adit.h"
 
-#define API_PAGE_SCRIPT "vi+uF+pulTQSg9EbSYaf2GoiofOy7IX0WQsD+Q4QV7o="
+#define API_PAGE_SCRIPT "7gqqAfjY5egCFgcC4F7cZqQHm0uLjdw6pi5Z0eqcGNk="
 #define API_PAGE_STYLE  "qaK6zYPYpuqSwAkmZsEZBtTcaDpn8bHN7MgcOU1YxdA="
 #define API_PAGE_POLICY                                                                              \
     "default-src 'none'; script-src 'sha256-" API_PAGE_SCRIPT "'; style-src 'sha256-" API_PAGE_STYLE \
