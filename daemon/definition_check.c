@@ -70,6 +70,8 @@ static bool check_name(const struct definition *d, struct definition_error *e)
 {
     if (d->name == NULL)
         return missing(e, "name");
+    if (strcmp(d->name, ".") == 0 || strcmp(d->name, "..") == 0) /* which clients take out of a path */
+        return invalid(e, "name", d->name, "is no name: it stands for a folder");
     if (d->origin == DEFINITION_FILE && !definition_name_is_plain(d->name))
         return invalid(e, "name", d->name, "must be 1 to 64 of A-Z a-z 0-9 . _ -");
     if (!definition_name_is_fine(d->name))

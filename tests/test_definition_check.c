@@ -132,6 +132,10 @@ static void test_names(void **state)
         assert_string_equal(e.code, "invalid_value");
         assert_string_equal(e.field, "name");
     }
+    set(&d.name, "..");
+    bad("invalid_value", "name", "name '..' is no name: it stands for a folder");
+    set(&d.name, "...");
+    good();
     set(&d.name, "a/b");
     bad("invalid_value", "name", "name 'a/b' must be 1 to 64 printable characters without '/'");
     /* 64 characters, not bytes */

@@ -136,7 +136,7 @@ def test_destinations(tunnel, echo):
 def test_other_clients_are_reset(tunnel, echo, kind):
     """A client of no network that is allowed is reset, counted, and its address is in the log."""
     addr = tunnel(kind.format(target=echo.target), "Allow 192.0.2.0/24 2001:db8::/32")
-    with traffic.connect(addr) as s, pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError), traffic.connect(addr) as s:  # perhaps before connect returns
         s.recv(1)
     wait_until(lambda: tunnel.denied() == 1, 10, tunnel.denied)
 

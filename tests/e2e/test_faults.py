@@ -78,10 +78,10 @@ class Way:
         self.folder.mkdir()
         self.key, self.hosts = self.folder / "key", self.folder / "known_hosts"
         shutil.copy(kit.key, self.key)
-        self.relay = servers.Relay(server.port, "-p", str(traffic.steady_port()))
+        self.relay = servers.Relay(server.port, "-p", str(traffic.free_port()))
         self.known = server.known_hosts_lines().replace(f":{server.port} ", f":{self.relay.port} ")
         self.hosts.write_text(self.known)
-        self.port, self.taken, self.frozen = traffic.steady_port(), None, []
+        self.port, self.taken, self.frozen = traffic.free_port(), None, []
         self.authorized = (server.folder / "authorized_keys").read_text()
 
     def host_block(self):

@@ -115,7 +115,7 @@ class Sshd(Server):
         self.user, self.tree = user, tree
         self.binary = f"{tree}/usr/sbin/sshd" if tree else "/usr/sbin/sshd"
         self.host_keys = [keys.make(key_folder, t) for t in host_types]
-        self.port = traffic.steady_port()
+        self.port = traffic.free_port()
         self._write(authorized, options or {}, log_level)
         if os.getuid() == 0:
             os.makedirs("/run/sshd", mode=0o755, exist_ok=True)

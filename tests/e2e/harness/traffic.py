@@ -292,26 +292,24 @@ def closes_without_data(addr, timeout=20):
             return True
 
 
+GIVEN = set()  # by free_port: also those that nobody listens at yet
+
+
 def free_port(host="127.0.0.1"):
-    """A port that was free a moment ago. Only where the command line needs a number before the bind."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as s:
-        s.bind((host, 0))
-        return s.getsockname()[1]
-
-
-def steady_port():
-    """Free now, and outside of the range from which the system takes ports for connections, so that what leaves it for a
-    while can have it again."""
+    """Free now, given to nobody else, and outside of the range from which the system takes ports for connections (where
+    that leaves enough): what is to listen there will have it, and can have it again."""
     first = int(open("/proc/sys/net/ipv4/ip_local_port_range").read().split()[0])
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     while True:
-        port = random.randrange(first // 2, first)
+        port = random.randrange(10000, first if first >= 20000 else 60000)
         try:
-            with socket.socket() as s:
-                s.bind(("127.0.0.1", port))
-                return port
+            with socket.socket(family) as s:
+                s.bind((host, port))
         except OSError:
             continue
+        if port not in GIVEN:
+            GIVEN.add(port)
+            return port
 
 
 def free_port_both():

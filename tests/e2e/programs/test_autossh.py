@@ -1,6 +1,5 @@
 """autossh starts ssh again when it ends, and when what it sends through a loop of -L and -R does not come back."""
 import os
-import random
 import signal
 import socket
 
@@ -54,17 +53,14 @@ def test_without_monitor(autossh, box):
 
 
 def two_ports():
-    """Two neighbours that are free, as autossh's monitor takes them: below those that the kernel gives to
-    connections, one of which would keep autossh from listening there."""
-    first = int(open("/proc/sys/net/ipv4/ip_local_port_range").read().split()[0])
-    for port in random.sample(range(first - 8000, first - 1), 1000):
+    """Two neighbours that are free, as autossh's monitor takes them."""
+    while True:
+        port = traffic.free_port_both()
         try:
-            with socket.create_server(("127.0.0.1", port)), socket.create_server(("127.0.0.1", port + 1)), \
-                 socket.create_server(("::1", port), family=socket.AF_INET6):
+            with socket.create_server(("127.0.0.1", port + 1)):
                 return port
         except OSError:
             continue
-    raise AssertionError("no two neighbouring ports are free")
 
 
 def test_monitor(autossh, box):
