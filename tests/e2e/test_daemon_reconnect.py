@@ -1,5 +1,4 @@
 """Tunnels of the daemon when something breaks: they say so, and come back by themselves."""
-import os
 import signal
 import socket
 
@@ -30,11 +29,7 @@ def conf(echo, more="", port=0):
 
 
 def kill_sessions(server):
-    for pid in server.sessions():
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+    server.signal_sessions(signal.SIGKILL)
 
 
 def states(d):
@@ -131,14 +126,12 @@ def test_end_while_the_server_is_frozen(d, server, echo):
     assert d.verb("reload").code == 0
     assert d.verb("up", "--all").code == 0
     frozen = server.sessions()
-    for pid in frozen:
-        os.kill(pid, signal.SIGSTOP)
+    servers.signal_all(frozen, signal.SIGSTOP)
     try:
         assert d.stop() == 0
         assert not d.socket.exists()
     finally:
-        for pid in frozen:
-            os.kill(pid, signal.SIGCONT)
+        servers.signal_all(frozen, signal.SIGCONT)
 
 
 def test_nothing_is_left_behind(d, server, echo, release):

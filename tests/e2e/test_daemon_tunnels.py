@@ -1,6 +1,5 @@
 """Tunnels of the daemon: which share a connection, when they give up, what they count, and their health checks."""
 import contextlib
-import os
 import signal
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,11 +33,7 @@ def reload(d, text):
 
 
 def kill_sessions(server):
-    for pid in server.sessions():
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+    server.signal_sessions(signal.SIGKILL)
 
 
 def test_equal_tunnels_share_a_connection(d, server, echo):

@@ -93,11 +93,7 @@ class Way:
                 f" LocalForward 127.0.0.1:{self.port} {echo.target}\n")
 
     def kill(self):
-        for pid in self.server.sessions():
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        self.server.signal_sessions(signal.SIGKILL)
 
     def new_relay(self, *args):
         port = self.relay.port
@@ -111,11 +107,7 @@ class Way:
         self.relay.stop()
 
     def thaw_processes(self):
-        for pid in self.frozen:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        servers.signal_all(self.frozen, signal.SIGKILL)
         self.frozen = []
 
 
@@ -127,11 +119,7 @@ def session_killed(way, d, rng):
 
 def session_frozen(way, d, rng):
     way.frozen = way.server.sessions()
-    for pid in way.frozen:
-        try:
-            os.kill(pid, signal.SIGSTOP)
-        except ProcessLookupError:
-            pass
+    servers.signal_all(way.frozen, signal.SIGSTOP)
 
 
 def frozen_ends(way, d):

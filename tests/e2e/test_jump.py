@@ -1,6 +1,5 @@
 """-J and ProxyJump: a chain of connections in one process."""
 import hashlib
-import os
 import re
 import signal
 import subprocess
@@ -165,8 +164,7 @@ def test_hop_dies(kit, sshd, jumps, echo, which, adit_only):
     made = jumps(2, fresh=True)
     client, addr = kit.local(sshd, echo, "-J", spec(*made))
     assert traffic.ask(addr) == b"ping"
-    for pid in made[which].sessions():
-        os.kill(pid, signal.SIGKILL)
+    made[which].signal_sessions(signal.SIGKILL)
     check_end(client, "closed|reset", made[which])
 
 

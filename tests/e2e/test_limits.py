@@ -1,7 +1,6 @@
 """Many, slow, dead and broken peers: what is bounded stays bounded, what is alone stays alone."""
 import asyncio
 import fcntl
-import os
 import resource
 import signal
 import socket
@@ -227,8 +226,7 @@ def test_server_killed_in_mid_transfer(kit, start, service):
     client, addr = kit.local(server, service(traffic.endless))
     with traffic.connect(addr) as s:
         assert len(traffic.recv_exact(s, 1 << 20)) == 1 << 20
-        for pid in server.sessions():
-            os.kill(pid, signal.SIGKILL)
+        server.signal_sessions(signal.SIGKILL)
         with pytest.raises((ConnectionError, EOFError)):
             while True:
                 if not s.recv(1 << 18):

@@ -1,7 +1,6 @@
 """adit mcp: tunnels for a program that speaks the Model Context Protocol on standard input and output."""
 import itertools
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -219,8 +218,7 @@ def test_it_connects_again_by_itself(kit, start, echo):
     info = m.call("ssh_tunnel_create", server="box", type="local", localPort=0, remoteHost=echo.host,
                   remotePort=echo.port)
     mark = server.mark()
-    for pid in server.sessions():
-        os.kill(pid, signal.SIGKILL)
+    server.signal_sessions(signal.SIGKILL)
     server.wait_log("Accepted publickey", mark, 30)
     again = m.call("ssh_tunnel_wait", tunnel_id=info["id"])
     assert again["state"] == "active" and again["lastError"]

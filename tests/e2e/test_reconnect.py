@@ -52,8 +52,7 @@ def test_session_is_killed(kit, server, echo):
     client, addr = lasting(kit, server, echo)
     assert traffic.ask(addr) == b"ping"
     wait_states(client, "connecting", "connected")
-    for pid in server.sessions():
-        os.kill(pid, signal.SIGKILL)
+    server.signal_sessions(signal.SIGKILL)
     wait_states(client, "connected", "reconnecting", "connected")
     assert traffic.ask(addr) == b"ping"
     assert client.out.text.count("listening ") == 1
@@ -100,8 +99,7 @@ def test_remote_forward_returns(kit, server, echo):
     client = kit.connect(server, "-N", *LASTING, "-R", f"127.0.0.1:{port}:{echo.target}")
     client.listening()
     assert traffic.ask(("127.0.0.1", port)) == b"ping"
-    for pid in server.sessions():
-        os.kill(pid, signal.SIGKILL)
+    server.signal_sessions(signal.SIGKILL)
     wait_states(client, "connected", "reconnecting", "connected")
     assert traffic.ask(("127.0.0.1", port)) == b"ping"
 
@@ -128,8 +126,7 @@ def test_through_a_jump_host(kit, server, start, echo):
     client = kit.run("-F", config, "-N", *LASTING, "-J", f"127.0.0.1:{server.port}", "-p", str(behind.port), "-L",
                      f"0:{echo.target}", "127.0.0.1")
     addr = client.listening()[0].addr
-    for pid in server.sessions():
-        os.kill(pid, signal.SIGKILL)
+    server.signal_sessions(signal.SIGKILL)
     wait_states(client, "connected", "reconnecting", "connected")
     assert f"reconnecting: jump host 127.0.0.1:{server.port}: " in client.err.text
     assert traffic.ask(addr) == b"ping"
@@ -139,8 +136,7 @@ def test_proxy_command_is_reaped(kit, server, echo):
     """Each connection has a program of its own, and none is left behind."""
     client, addr = lasting(kit, server, echo, "-o", f"ProxyCommand=socat - TCP:127.0.0.1:{server.port}")
     (first,) = servers.descendants(client.pid)
-    for pid in server.sessions():
-        os.kill(pid, signal.SIGKILL)
+    server.signal_sessions(signal.SIGKILL)
     wait_states(client, "connected", "reconnecting", "connected")
     assert traffic.ask(addr) == b"ping"
     (second,) = servers.descendants(client.pid)
@@ -155,8 +151,7 @@ def test_in_the_background(kit, server, echo):
     assert client.finish() == 0
     pid = pid_of(port)
     try:
-        for session in server.sessions():
-            os.kill(session, signal.SIGKILL)
+        server.signal_sessions(signal.SIGKILL)
         assert traffic.ask(("127.0.0.1", port)) == b"ping"
         assert pid_of(port) == pid
     finally:
@@ -177,8 +172,7 @@ def test_a_person_is_asked(kit, server, echo):
     terminal = asked(kit, server, echo)
     terminal.type("yes\n")
     addr = terminal.client.listening()[0].addr
-    for pid in server.sessions():
-        os.kill(pid, signal.SIGKILL)
+    server.signal_sessions(signal.SIGKILL)
     wait_states(terminal.client, "connected", "reconnecting", "connected")
     assert traffic.ask(addr) == b"ping"
     terminal.close()

@@ -1,4 +1,5 @@
 """Real SSH servers on loopback ports: OpenSSH (two versions), dropbear, asyncssh, and the relay."""
+import contextlib
 import json
 import os
 import pwd
@@ -84,6 +85,9 @@ class Server:
         """Processes below the listening one."""
         return descendants(self.proc.pid)
 
+    def signal_sessions(self, number):
+        signal_all(self.sessions(), number)
+
     def known_hosts_lines(self, host="127.0.0.1"):
         return "".join(f"[{host}]:{self.port} {keys.public(k)}\n" for k in self.host_keys)
 
@@ -104,6 +108,13 @@ def is_locked(user):
     except OSError:
         pass
     return False
+
+
+def signal_all(pids, number):
+    """To each that is still there: with one of a session's processes, others end."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 class Sshd(Server):

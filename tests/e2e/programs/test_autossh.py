@@ -1,5 +1,4 @@
 """autossh starts ssh again when it ends, and when what it sends through a loop of -L and -R does not come back."""
-import os
 import signal
 import socket
 
@@ -48,8 +47,8 @@ def test_without_monitor(autossh, box):
     for count in (1, 2, 3):
         wait_until(lambda: works(address), 20, lambda: client.err.text)
         assert logins(box) == count
-        for pid in box.sessions() if count < 3 else ():
-            os.kill(pid, signal.SIGKILL)
+        if count < 3:
+            box.signal_sessions(signal.SIGKILL)
 
 
 def two_ports():
@@ -68,13 +67,11 @@ def test_monitor(autossh, box):
     client, address = autossh("-M", str(two_ports()), AUTOSSH_POLL="1", AUTOSSH_FIRST_POLL="1")
     wait_until(lambda: works(address), 20, lambda: client.err.text)
     frozen = box.sessions()
-    for pid in frozen:
-        os.kill(pid, signal.SIGSTOP)
+    servers.signal_all(frozen, signal.SIGSTOP)
     try:
         wait_until(lambda: logins(box) == 2 and works(address), 60, lambda: client.err.text)
     finally:
-        for pid in frozen:
-            os.kill(pid, signal.SIGKILL)
+        servers.signal_all(frozen, signal.SIGKILL)
 
 
 def test_end(autossh):

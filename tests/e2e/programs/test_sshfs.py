@@ -74,8 +74,7 @@ def test_reconnect(mount, there, box):
     _, here = mount("-o", "reconnect,cache=no")
     (there / "one").write_text("1")
     assert (here / "one").read_text() == "1"
-    for pid in box.sessions():
-        os.kill(pid, signal.SIGKILL)
+    box.signal_sessions(signal.SIGKILL)
     (there / "two").write_text("2")
 
     def reads():
