@@ -57,7 +57,7 @@ say = $(if $(V),,@echo '  $1')
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all deps clean install demo lint layers FORCE peers fuzz check check-quick check-unit check-valgrind \
+.PHONY: all deps clean install demo lint layers FORCE peers npm-packages fuzz check check-quick check-unit check-valgrind \
 	check-tsan check-corpus check-clang check-e2e check-vectors check-arch
 comma := ,
 
@@ -342,10 +342,10 @@ $(BUILD)/tools/traffic: $(wildcard bench/traffic*.c) bench/traffic.h
 
 # E2E: more words for pytest.
 .PHONY: check-e2e-quick
-check-e2e: $(BUILD)/adit $(TOOLS) peers
+check-e2e: $(BUILD)/adit $(TOOLS) peers npm-packages
 	+@$(MAKE) --no-print-directory DAEMON=0 $(BUILD)/release/adit-nodaemon
 	@scripts/run-e2e $(BUILD) $(E2E)
-check-e2e-quick: $(BUILD)/adit $(TOOLS) peers
+check-e2e-quick: $(BUILD)/adit $(TOOLS) peers npm-packages
 	@scripts/run-e2e $(BUILD) -m quick $(E2E)
 
 # Figures. BENCH: more words for bench/run.py.
@@ -361,6 +361,10 @@ check-bench: $(BUILD)/adit $(TOOLS) peers
 
 peers:
 	@scripts/peers $(BUILD)
+
+# After the peers: both may install with apt. Without them the tests that need them fail, and only these.
+npm-packages: | peers
+	-@scripts/npm-packages $(BUILD)
 
 run-%: $(BUILD)/asan/tests/%
 	@scripts/run-tests asan $<
