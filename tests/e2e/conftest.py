@@ -28,7 +28,10 @@ signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
-    """What makes no sense for another client than adit is marked so by the fixture `adit_only`."""
+    """Files with slow tests come first: a run side by side ends when its last file does. What makes no sense for
+    another client than adit is marked so by the fixture `adit_only`."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
     for item in items:
         if client.IS_SSH and "adit_only" in item.fixturenames:
             item.add_marker(pytest.mark.skip(reason="of adit alone"))
@@ -164,11 +167,12 @@ def service():
 def mute_dns(tmp_path, needs_root):
     """What to put before a command so that its name server never answers: a mount namespace with a resolv.conf."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        address = f"127.0.0.{153 + traffic.SHARE}"
         try:
-            server.bind(("127.0.0.153", 53))
+            server.bind((address, 53))
         except OSError:
-            pytest.skip("port 53 of 127.0.0.153 cannot be bound here")
-        (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.153\noptions timeout:30 attempts:2\n")
+            pytest.skip(f"port 53 of {address} cannot be bound here")
+        (tmp_path / "resolv.conf").write_text(f"nameserver {address}\noptions timeout:30 attempts:2\n")
         yield ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"',
                str(tmp_path / "resolv.conf")]
 

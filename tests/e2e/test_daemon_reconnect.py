@@ -114,7 +114,7 @@ def test_start_while_its_connection_waits(kit, server, echo):
     d.start()
     assert d.verb("up", "one", "--no-wait").code == 0
     wait_until(lambda: d.tunnel("one")["next_retry_at"], 30, lambda: d.tunnel("one"))
-    done = d.verb("up", "two", "--timeout", "30s")
+    done = d.verb("up", "two", "--timeout", "5s")
     assert done.code == 5, done
     assert d.tunnel("two")["last_error_kind"] == "transport"
     assert d.stop() == 0

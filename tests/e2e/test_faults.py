@@ -295,6 +295,7 @@ def nothing_left(d, before):
     return fds <= before[0] and (threads <= before[1] or is_sanitized())
 
 
+@pytest.mark.slow
 def test_campaign(kit, ways, echo):
     """Two hundred faults, forty at a time; then the daemon itself is killed, and all of them come back with the next."""
     d = Daemon(kit, ways[0].server, "".join(way.tunnel_block(echo) for way in ways))

@@ -111,4 +111,4 @@ def test_version_addendum(kit, sshd, service):
     mark = sshd.mark()
     refused = kit.connect(sshd, "-o", "VersionAddendum=a\tb", "-N", "-L", "0:127.0.0.1:1")
     assert refused.finish() == 255
-    assert "version" in refused.err.text and "Connection from" not in sshd.text(mark)
+    assert "version" in refused.err.text and "remote software version" not in sshd.text(mark)

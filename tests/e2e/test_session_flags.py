@@ -96,6 +96,7 @@ def test_other_words(kit, sshd, link, words):
 TOKENS = [f"%{c}" for c in "CdhijkLlnpruT%fHIKtXe"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keyword", ["LocalCommand", "RemoteCommand"])
 def test_tokens(kit, sshd, link, openssh10, keyword):
     """Each % expansion: the same text as OpenSSH 10's, or a mistake for both."""

@@ -1,6 +1,7 @@
 """Things to talk to, and ways to talk: echo, source, sink and friends, all in one asyncio thread."""
 import asyncio
 import hashlib
+import os
 import random
 import socket
 import struct
@@ -293,6 +294,9 @@ def closes_without_data(addr, timeout=20):
 
 
 GIVEN = set()  # by free_port: also those that nobody listens at yet
+# Tests run side by side in several processes (pytest-xdist): each gives out ports of its own.
+SHARES = 8
+SHARE = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % SHARES
 
 
 def free_port(host="127.0.0.1"):
@@ -301,7 +305,7 @@ def free_port(host="127.0.0.1"):
     first = int(open("/proc/sys/net/ipv4/ip_local_port_range").read().split()[0])
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     while True:
-        port = random.randrange(10000, first if first >= 20000 else 60000)
+        port = random.randrange(10000 + SHARE, first if first >= 20000 else 60000, SHARES)
         try:
             with socket.socket(family) as s:
                 s.bind((host, port))

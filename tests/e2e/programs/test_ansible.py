@@ -64,6 +64,7 @@ def test_copy(ansible, box, tmp_path, link, big, how):
     assert (tmp_path / "there").read_bytes() == big.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pipelining", ["False", "True"])
 def test_playbook(ansible, box, tmp_path, pipelining):
     """Several tasks, with modules copied first or piped into python; over one connection, and another one after reset_connection
