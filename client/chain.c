@@ -16,6 +16,7 @@ struct hop {
     const struct options *options;
     struct jump_spec spec; /* host and name; of the destination the host alone */
     bool is_jump;
+    size_t given;                /* 1: the caller's first; 0: ProxyJump's */
     struct client_prompt prompt; /* the caller's; its log names this hop */
     const struct client_prompt *caller;
     struct forward_spec next; /* where a jump host's stream goes */
@@ -61,6 +62,7 @@ static bool hop_ask(void *ctx, const struct prompt_question *q, char *answer, si
     const struct hop *l = ctx;
     struct prompt_question named = *q;
     named.jump_host = l->spec.name;
+    named.hop = l->given;
     return l->caller->ask(l->caller->ctx, &named, answer, cap);
 }
 
@@ -139,9 +141,9 @@ void chain_make_bare(struct options *o)
     o->control_path = NULL;
 }
 
-/* What the command line and the hop's own name say. */
-static enum adit_err resolve_options(const struct chain *c, struct hop *l, struct span jump,
-                                     struct adit_error *err)
+/* What the caller's words, or ProxyJump's, and the hop's own name say. given NULL: ProxyJump's. */
+static enum adit_err resolve_options(const struct chain *c, struct hop *l, const struct chain_hop *given,
+                                     struct span jump, struct adit_error *err)
 {
     struct adit_error why = {ADIT_E_OK, ""};
     const struct options *destination = c->hops[0]->options;
@@ -152,6 +154,8 @@ static enum adit_err resolve_options(const struct chain *c, struct hop *l, struc
                                            .ctx = l,
                                            .cancel_fd = c->prompt.cancel_fd};
     enum adit_err e = set_given(l, jump, &why);
+    for (size_t i = 0; given != NULL && i < given->settings->count && e == ADIT_E_OK; i++)
+        e = options_set_line(&l->own, given->settings->item[i], &why);
     if (e == ADIT_E_OK)
         e = ssh_config_resolve(&l->own, &query, &why);
     chain_make_bare(&l->own);
@@ -166,19 +170,42 @@ static enum adit_err resolve_options(const struct chain *c, struct hop *l, struc
     return ADIT_E_OK;
 }
 
-static enum adit_err add_jump(struct chain *c, struct span list, struct adit_error *err)
+static struct hop *jump_add(struct chain *c, struct adit_error *err)
 {
-    struct span rest, last = jump_spec_last(list, &rest);
     struct hop *l = hop_add(c, err);
     if (l == NULL)
-        return err->code;
+        return NULL;
     l->is_jump = true;
     l->options = &l->own;
     l->prompt =
         (struct client_prompt){.ctx = l, .ask = hop_ask, .log = hop_log, .cancel_fd = c->prompt.cancel_fd};
+    return l;
+}
+
+static enum adit_err add_jump(struct chain *c, struct span list, struct adit_error *err)
+{
+    struct span rest, last = jump_spec_last(list, &rest);
+    struct hop *l = jump_add(c, err);
+    if (l == NULL)
+        return err->code;
     enum adit_err e = jump_spec_parse(&l->spec, last, err);
     if (e == ADIT_E_OK)
-        e = resolve_options(c, l, rest, err);
+        e = resolve_options(c, l, NULL, rest, err);
+    return e == ADIT_E_OK ? check_loop(c, err) : e;
+}
+
+static enum adit_err add_given(struct chain *c, const struct chain_hop *given, size_t number,
+                               struct adit_error *err)
+{
+    struct hop *l = jump_add(c, err);
+    if (l == NULL)
+        return err->code;
+    l->given = number;
+    l->spec.port = given->port;
+    (void)adit_format(l->spec.host, sizeof l->spec.host, "%s", given->host);
+    (void)adit_format(l->spec.name, sizeof l->spec.name, "%s", given->name);
+    (void)adit_format(l->spec.user, sizeof l->spec.user, "%s", given->user != NULL ? given->user : "");
+    enum adit_err e = resolve_options(c, l, given, span_make(NULL, 0), err);
     return e == ADIT_E_OK ? check_loop(c, err) : e;
 }
 
@@ -211,10 +238,11 @@ static enum adit_err find_hops(struct chain *c, const struct chain_query *q, str
     (void)adit_format(l->spec.host, sizeof l->spec.host, "%s", q->host);
     enum adit_err e = make_client(c, l, q->stdio, err);
     while (e == ADIT_E_OK) {
+        bool is_given = c->count <= q->hop_count;
         const char *jump = client_proxy_jump(c->hops[c->count - 1]->client);
-        if (jump == NULL)
+        if (jump == NULL && !is_given)
             break;
-        e = add_jump(c, span_str(jump), err);
+        e = is_given ? add_given(c, &q->hops[c->count - 1], c->count, err) : add_jump(c, span_str(jump), err);
         if (e == ADIT_E_OK)
             e = make_client(c, c->hops[c->count - 1], NULL, err);
     }

@@ -11,8 +11,8 @@
  *     ... all sessions are joined, the last hop's first ...
  *     chain_free(chain);
  *
- * A jump host takes its options from its own name alone, as the ssh does that ssh starts for it: user and
- * port as ProxyJump gives them, -F and -v, and nothing else of the command line.
+ * A jump host of ProxyJump takes its options from its own name alone, as the ssh does that ssh starts for it:
+ * user and port as ProxyJump gives them, -F and -v, and nothing else of the command line.
  */
 #ifndef CLIENT_CHAIN_H
 #define CLIENT_CHAIN_H
@@ -21,9 +21,19 @@
 #include "client/client.h"
 #include "client/options.h"
 #include "client/prompt.h"
+#include "client/texts.h"
 #include "forward/session.h"
 
 struct chain;
+
+/* A jump host that somebody describes, instead of ProxyJump's words. Borrowed, all of it. */
+struct chain_hop {
+    const char *name;             /* for messages */
+    const char *host;             /* an alias, a name or a literal; its ssh_config applies */
+    const char *user;             /* NULL: ssh_config's */
+    uint16_t port;                /* 0: ssh_config's */
+    const struct texts *settings; /* "Keyword value", over ssh_config; the first one of a keyword wins */
+};
 
 struct chain_query {
     const struct options *options;    /* the destination's; borrowed until chain_free, as the rest */
@@ -31,6 +41,10 @@ struct chain_query {
     const char *config_file;          /* for the jump hosts: see ssh_config.h */
     const struct forward_spec *stdio; /* -W, or NULL */
     const char *alive_interval; /* ServerAliveInterval of jump hosts that say nothing of it; NULL: ssh's */
+    /* The jump hosts right before the destination, the nearest to it first. Only the last one's ProxyJump, or
+     * ProxyCommand, leads on from there; what is said of those before it does not count. */
+    const struct chain_hop *hops;
+    size_t hop_count;
 };
 
 /* Resolves all hops. ADIT_E_CONFIG for a host that would jump through itself; otherwise as client_new, with

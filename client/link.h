@@ -35,6 +35,7 @@
 #include "client/texts.h"
 #include "forward/session.h"
 
+struct chain_hop;
 struct link;
 struct session_access;
 
@@ -57,6 +58,8 @@ struct link_config {
                                    * keyword over those behind it; NULL: none */
     const char *user;             /* NULL: ssh_config's */
     uint16_t port;                /* 0: ssh_config's */
+    const struct chain_hop *hops; /* see struct chain_query, */
+    size_t hop_count;             /* with or without options */
 
     struct keep_config keep;           /* its is_lazy is this link's */
     uint32_t hold_ms, hold_max;        /* as struct session_config has them, with its defaults */

@@ -198,7 +198,9 @@ static enum adit_err begin(struct link *l, struct adit_error *err)
     const struct chain_query query = {.options = options_of(l),
                                       .host = l->config.host,
                                       .config_file = l->config.config_file,
-                                      .alive_interval = alive_interval(l)};
+                                      .alive_interval = alive_interval(l),
+                                      .hops = l->config.hops,
+                                      .hop_count = l->config.hop_count};
     enum adit_err e = l->session != NULL ? ADIT_E_OK : link_listen(l, err);
     if (e == ADIT_E_OK)
         e = resolve(l, err);

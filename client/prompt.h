@@ -33,6 +33,7 @@ struct prompt_question {
     const char *text;      /* clean; may have several lines */
     const char *subject;   /* see enum prompt_purpose; NULL: none */
     const char *jump_host; /* it is this jump host's, as ProxyJump names it; NULL: the destination's */
+    size_t hop; /* of the jump hosts that the caller gave (chain.h), which: 1 is the first; 0: none of them */
 };
 
 struct client_prompt {

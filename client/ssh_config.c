@@ -34,6 +34,7 @@ struct resolver {
     char local_user[LIMIT_USER + 1];
     char local_host[HOST_NAME_CAP];
     char host[LIMIT_HOST + 1]; /* as it stands */
+    bool was_hindered;         /* a name was to be looked up, with files_alone */
 };
 
 static void debug(void *ctx, const char *line)
@@ -146,6 +147,8 @@ static bool wait_for(struct child *child, int cancel_fd, int *status)
 static enum adit_err on_exec(void *ctx, const char *command, bool *matches, struct adit_error *err)
 {
     const struct resolver *s = ctx;
+    if (s->query->files_alone)
+        return adit_fail(err, ADIT_E_INTERRUPTED, "match exec is not run here");
     const char *shell = getenv("SHELL");
     if (shell == NULL || *shell == 0)
         shell = "/bin/sh";
@@ -186,7 +189,11 @@ static enum adit_err on_local_network(void *ctx, const char *list, bool *matches
 static bool look_up(void *ctx, const char *name, char canonical[static LIMIT_HOST + 1])
 {
     struct addrinfo hints = {.ai_flags = AI_CANONNAME, .ai_socktype = SOCK_STREAM}, *found = NULL;
-    (void)ctx;
+    struct resolver *s = ctx;
+    if (s->query->files_alone) {
+        s->was_hindered = true;
+        return false;
+    }
     if (getaddrinfo(name, NULL, &hints, &found) != 0 || found == NULL)
         return false;
     if (found->ai_canonname != NULL)
@@ -253,7 +260,7 @@ static enum adit_err find_host(struct resolver *s, const struct options *o, stru
     memcpy(s->host, names.host, strlen(names.host) + 1);
     e = canonical_name(o, s->host, &hooks, err);
     s->facts.host = s->host;
-    return e;
+    return s->was_hindered ? adit_fail(err, ADIT_E_INTERRUPTED, "names are not looked up here") : e;
 }
 
 static enum adit_err text_set(char **to, const char *text, struct adit_error *err)

@@ -8,7 +8,8 @@
  * read a second time for the host's final name. A file of the user's, and every included one, must belong to
  * us or root and be writable by no one else.
  *
- * Blocks: reads files, runs the commands of Match exec, looks names up for CanonicalizeHostname.
+ * Blocks: reads files, and (but for files_alone) runs the commands of Match exec and looks names up for
+ * CanonicalizeHostname.
  */
 #ifndef CLIENT_SSH_CONFIG_H
 #define CLIENT_SSH_CONFIG_H
@@ -28,12 +29,15 @@ struct ssh_config_query {
     void (*debug)(void *ctx, const char *line);
     void *ctx;
     int cancel_fd; /* becomes readable when a command of Match exec is to be waited for no longer; 0: never */
+    bool files_alone; /* nothing is run, no name is looked up: ADIT_E_INTERRUPTED where that would have to be
+                       */
 };
 
 /* Afterwards host_name is the name to connect to, without tokens (see host_name_is_final); User and SetEnv of
  * a file have theirs expanded too. ADIT_E_CONFIG: "FILE: terminating, N bad configuration options" behind the
  * lines themselves; a jump host that is the host; ... ADIT_E_RESOLVE
- * for a name that must be canonical and is not; ADIT_E_INTERRUPTED (cancel_fd); ADIT_E_MEMORY. */
+ * for a name that must be canonical and is not; ADIT_E_INTERRUPTED (cancel_fd, files_alone); ADIT_E_MEMORY.
+ */
 enum adit_err ssh_config_resolve(struct options *o, const struct ssh_config_query *q,
                                  struct adit_error *err) ADIT_MUST_USE;
 

@@ -12,10 +12,10 @@
 
 /* ---- Finding and making ---- */
 
-struct connection *connection_find(struct tunnels *t, const struct route *route)
+struct connection *connection_find(const struct tunnels *t, const char *key)
 {
     for (struct connection *c = t->connections; c; c = c->next)
-        if (!c->is_stopping && strcmp(c->route.key, route->key) == 0)
+        if (!c->is_stopping && strcmp(c->route.key, key) == 0)
             return c;
     return NULL;
 }
@@ -56,11 +56,14 @@ static bool same_config(const struct keep_config *a, const struct keep_config *b
 static struct link_config link_config_of(const struct connection *c, struct relay *relay)
 {
     const struct route *r = &c->route;
-    return (struct link_config){.host = r->host,
+    const struct route_place *p = &r->places[0];
+    return (struct link_config){.host = p->host,
                                 .config_file = r->config_file,
-                                .settings = &r->settings,
-                                .user = r->user,
-                                .port = r->port,
+                                .settings = &p->settings,
+                                .user = p->user,
+                                .port = p->port,
+                                .hops = r->hops,
+                                .hop_count = r->place_count - 1,
                                 .keep = members_config(c),
                                 .hold_ms = r->hold_ms,
                                 .hold_max = r->hold_max,
@@ -89,7 +92,8 @@ static enum adit_err make_parts(struct connection *c, struct adit_error *err)
         return e;
     if (!connection_letters_init(c))
         return adit_fail(err, ADIT_E_MEMORY, "no memory for a connection");
-    e = relay_init(&c->relay, &c->route.secrets, c->tunnels->config.box, REGISTRY_MAIL_RELAY, c, err);
+    e = relay_init(&c->relay, c->route.secrets, c->route.place_count, c->tunnels->config.box,
+                   REGISTRY_MAIL_RELAY, c, err);
     if (e == ADIT_E_OK) {
         e = make_link(c, err);
         if (e != ADIT_E_OK)
@@ -280,8 +284,7 @@ void connection_watch(struct connection *c)
 {
     bool should = c->status.state == KEEP_FAILED && c->status.is_permanent && !c->is_stopping;
     if (should && !c->is_watching) {
-        /* The secrets are the relay's by now. */
-        watched_files_init(&c->files, &c->route, &c->relay.secrets);
+        watched_files_init(&c->files, &c->route);
         c->files_are_others = false;
         look_again(c->tunnels);
     }

@@ -80,8 +80,8 @@ struct connection_news {
     const struct adit_error *error;
 };
 
-/* The one with this route that still takes tunnels, or NULL. */
-struct connection *connection_find(struct tunnels *t, const struct route *route);
+/* The one with this route's key that still takes tunnels, or NULL. */
+struct connection *connection_find(const struct tunnels *t, const char *key);
 /* Makes it, with no tunnel yet. route is moved in. NULL: err. */
 struct connection *connection_new(struct tunnels *t, struct route *route,
                                   struct adit_error *err) ADIT_MUST_USE;
@@ -92,6 +92,8 @@ bool connection_join(struct connection *c, struct tunnel *tunnel, struct adit_er
 void connection_leave(struct connection *c, struct tunnel *tunnel);
 /* What its members want together: told to the link when it changed. */
 void connection_configure(struct connection *c);
+/* It is connected anew, or was: whom ssh_config leads elsewhere by now goes there (connection_ways.c). */
+void connection_part_ways(struct connection *c);
 /* Again: at once. */
 void connection_stop(struct connection *c);
 /* Its thread has ended and no letter is out: it may be freed. */

@@ -78,7 +78,7 @@ static void on_notify(void *ctx, const struct link_notice *n)
 static void on_log(void *ctx, enum session_level level, const char *line)
 {
     struct connection *c = ctx;
-    struct journal_note note = {.level = level, .transport = c->route.name, .text = line};
+    struct journal_note note = {.level = level, .transport = c->route.places[0].name, .text = line};
     (void)pthread_mutex_lock(&c->lock);
     note.tunnel = c->log_name;
     c->tunnels->config.ops.log(c->tunnels->config.ops.ctx, &note);
@@ -128,6 +128,7 @@ static void take(char **to, char **from)
 static void on_state(struct connection *c, struct connection_letter *letter)
 {
     bool was_up = c->status.up_since_ms != KEEP_NEVER, is_up = letter->status.up_since_ms != KEEP_NEVER;
+    bool is_anew = was_up != is_up || c->status.retry_count != letter->status.retry_count;
     c->status = letter->status;
     if (is_up && !was_up) {
         c->ups++;
@@ -146,6 +147,8 @@ static void on_state(struct connection *c, struct connection_letter *letter)
         next = u->next_member;
         tunnel_on_state(u, &c->status, letter->texts[0]);
     }
+    if (is_anew)
+        connection_part_ways(c);
 }
 
 /* A known key of a jump host is of no interest: the destination's comes after it. */

@@ -37,6 +37,7 @@ struct tunnel {
     struct definition definition;
     struct tunnel_status status;
     char *transport; /* what its connection is, or was, called */
+    char *way;       /* route.given of its connection: NULL, or old, without one */
 
     bool is_wanted;                /* started, and not stopped since */
     bool has_failed;               /* wanted, but given up by itself: its connection may serve others still */
@@ -113,6 +114,11 @@ void tunnel_say(const struct tunnel *u, enum session_level level, const char *ki
     ADIT_PRINTF(4, 5);
 struct tunnel *tunnels_find_name(const struct tunnels *t, const char *name);
 int64_t tunnels_wall(uint64_t at_ms); /* Unix time of a time of loop_now_ms; 0 and KEEP_NEVER: 0 */
+
+/* ---- connection_ways.c */
+
+/* A definition or a profile is another: who jumps through a tunnel that leads elsewhere now follows it. */
+void tunnels_reroute(struct tunnels *t);
 
 /* ---- tunnels_change.c */
 

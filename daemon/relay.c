@@ -10,8 +10,8 @@
 
 /* ---- Life ---- */
 
-enum adit_err relay_init(struct relay *r, struct secrets *secrets, struct mailbox *box, int mail_kind,
-                         void *owner, struct adit_error *err)
+enum adit_err relay_init(struct relay *r, const struct secrets *secrets, size_t count, struct mailbox *box,
+                         int mail_kind, void *owner, struct adit_error *err)
 {
     memset(r, 0, sizeof *r);
     enum adit_err e = mailbox_init(&r->wake, err);
@@ -21,8 +21,8 @@ enum adit_err relay_init(struct relay *r, struct secrets *secrets, struct mailbo
         mailbox_wipe(&r->wake);
         return adit_fail(err, ADIT_E_SYSTEM, "no mutex");
     }
-    r->secrets = *secrets;
-    memset(secrets, 0, sizeof *secrets);
+    r->secrets = secrets;
+    r->secrets_count = count;
     r->box = box;
     r->news.kind = mail_kind;
     r->news.owner = owner;
@@ -36,7 +36,6 @@ void relay_wipe(struct relay *r)
         ;
     mailbox_wipe(&r->wake);
     (void)pthread_mutex_destroy(&r->lock);
-    secrets_wipe(&r->secrets);
     adit_wipe(r->answer, sizeof r->answer);
 }
 
@@ -62,16 +61,19 @@ static bool is_password_question(const char *text)
     return strstr(text, "assword") != NULL;
 }
 
-/* A jump host is another machine: it gets no password that was meant for the tunnel's. A passphrase opens a
- * file of ours and goes nowhere. A server whose passwords come as codes (PAM) asks for one in words. */
-static bool answer_from_secrets(struct relay *r, const struct prompt_question *q, char *answer, size_t cap)
+/* A jump host is another machine: it gets its own tunnel's password, if it is one's host, and no other. A
+ * passphrase opens a file of ours and goes nowhere. A server whose passwords come as codes (PAM) asks for one
+ * in words. */
+static bool answer_from_secrets(const struct relay *r, const struct prompt_question *q, char *answer,
+                                size_t cap)
 {
-    bool is_ours = !q->jump_host && q->kind == PROMPT_SECRET;
+    const struct secrets *s = &r->secrets[q->hop < r->secrets_count ? q->hop : 0];
+    bool is_ours = (!q->jump_host || (q->hop > 0 && q->hop < r->secrets_count)) && q->kind == PROMPT_SECRET;
     if (q->purpose == PROMPT_FOR_PASSPHRASE)
-        return secrets_passphrase(&r->secrets, answer, cap, NULL) == ADIT_E_OK;
+        return secrets_passphrase(s, answer, cap, NULL) == ADIT_E_OK;
     if (is_ours && (q->purpose == PROMPT_FOR_PASSWORD ||
                     (q->purpose == PROMPT_FOR_CODE && is_password_question(q->text))))
-        return secrets_password(&r->secrets, answer, cap, NULL) == ADIT_E_OK;
+        return secrets_password(s, answer, cap, NULL) == ADIT_E_OK;
     return false;
 }
 

@@ -17,7 +17,8 @@
 
 /* On the main thread alone, but for what stands below the lock. */
 struct relay {
-    struct secrets secrets;
+    const struct secrets *secrets; /* the destination's; then those of the hosts on the way there */
+    size_t secrets_count;
     /* what is asked now, as far as the main thread knows: see relay_on_mail */
     uint64_t shown_id; /* 0: nothing */
     enum prompt_kind shown_kind;
@@ -39,10 +40,11 @@ struct relay {
     char answer[PROMPT_ANSWER_CAP];
 };
 
-/* secrets are moved in. News are posted to box as letters of mail_kind with owner. ADIT_E_SYSTEM; the secrets
- * stay the caller's then. relay_wipe when the connection's thread is no more, and no letter is out. */
-enum adit_err relay_init(struct relay *r, struct secrets *secrets, struct mailbox *box, int mail_kind,
-                         void *owner, struct adit_error *err) ADIT_MUST_USE;
+/* secrets (at least one: the destination's; then by prompt_question.hop) are borrowed until relay_wipe. News
+ * are posted to box as letters of mail_kind with owner. ADIT_E_SYSTEM. relay_wipe when the connection's
+ * thread is no more, and no letter is out. */
+enum adit_err relay_init(struct relay *r, const struct secrets *secrets, size_t count, struct mailbox *box,
+                         int mail_kind, void *owner, struct adit_error *err) ADIT_MUST_USE;
 void relay_wipe(struct relay *r);
 
 /* What a link is to be given; ctx is the relay. */

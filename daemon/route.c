@@ -7,9 +7,10 @@
 #include <string.h>
 
 #include "client/options.h"
-#include "client/ssh_config.h"
+#include "daemon/buffer.h"
 #include "daemon/conf.h"
 #include "daemon/registry.h"
+#include "daemon/route_key.h"
 
 static bool no_memory(struct definition_error *error)
 {
@@ -65,109 +66,116 @@ static bool is_alias(const char *id, const struct profile *profile)
     return id && !profile && strcmp(id, CONF_PROFILE_DEFAULT) != 0;
 }
 
-static bool fill_settings(struct route *r, const struct definition *d, const struct profile *profile,
-                          const char *jump)
+/* ---- Places ---- */
+
+/* What leads to one that is reached through another place is that one's affair. */
+static bool add_way(struct texts *to, const struct definition *d, bool is_last)
 {
-    bool ok = !jump || add(&r->settings, "ProxyJump", jump);
-    ok = add_all(&r->settings, &d->keywords) && ok;
+    if (is_last)
+        return !d->jump_host_id || add(to, "ProxyJump", d->jump_host_id);
+    return add(to, "ProxyJump", "none") && add(to, "ProxyCommand", "none") && add(to, "AditProxy", "none");
+}
+
+static bool add_settings(struct route_place *p, const struct secrets *secrets, const struct definition *d,
+                         const struct profile *profile, bool is_last)
+{
+    bool ok = add_way(&p->settings, d, is_last) && add_all(&p->settings, &d->keywords);
     if (profile) {
-        ok = add_all(&r->settings, &profile->keywords) && ok;
-        ok = add_auth(&r->settings, profile, &r->secrets) && ok;
+        ok = add_all(&p->settings, &profile->keywords) && ok;
+        ok = add_auth(&p->settings, profile, secrets) && ok;
     }
     if (is_alias(d->profile_id, profile) && strcmp(d->profile_id, d->host) != 0)
-        ok = add(&r->settings, "HostName", d->host) && ok;
+        ok = add(&p->settings, "HostName", d->host) && ok;
     return ok;
 }
 
-/* ---- Jumps ---- */
-
-/* One hop in ProxyJump's words. */
-static size_t hop_text(char *out, size_t cap, const struct tunnels *t, const struct definition *d)
+static bool copy(char **to, const char *text)
 {
-    const struct profile *profile =
-        conf_profile(t->conf, d->profile_id ? d->profile_id : CONF_PROFILE_DEFAULT);
-    const char *user = d->user ? d->user : profile ? profile->user : NULL;
-    bool has_colon = strchr(d->host, ':') != NULL;
-    char port[8] = "";
+    return definition_set(to, text);
+}
+
+static bool add_name(struct route_place *p, const struct definition *d, const char *user)
+{
+    char text[LIMIT_USER + LIMIT_HOST + 16], port[8] = "";
+    bool has_colon = d->port != 0 && strchr(d->host, ':') != NULL;
     if (d->port)
         (void)adit_format(port, sizeof port, ":%u", (unsigned)d->port);
-    return adit_format(out, cap, has_colon ? "%s%s[%s]%s" : "%s%s%s%s", user ? user : "", user ? "@" : "",
-                       d->host, port);
+    (void)adit_format(text, sizeof text, has_colon ? "%s%s[%s]%s" : "%s%s%s%s", user ? user : "",
+                      user ? "@" : "", d->host, port);
+    return copy(&p->name, text);
 }
 
-enum { JUMP_CAP = LIMIT_JUMPS * (LIMIT_HOST + LIMIT_USER + 16) };
+static const char *profile_id_of(const struct definition *d)
+{
+    return d->profile_id ? d->profile_id : CONF_PROFILE_DEFAULT;
+}
 
-struct jump {
-    char text[JUMP_CAP];
-    size_t len;
+static void put(struct buffer *b, const char *text)
+{
+    buffer_format(b, "%zu %s\n", text ? strlen(text) : 0, text ? text : "-");
+}
+
+/* What of a definition divides tunnels that lead to the same host. */
+static bool add_like(struct route_place *p, const struct definition *d)
+{
+    struct buffer b = {0};
+    put(&b, profile_id_of(d));
+    for (size_t i = 0; i < d->keywords.count; i++)
+        put(&b, d->keywords.item[i]);
+    p->like = b.is_failed ? NULL : b.p;
+    if (b.is_failed)
+        buffer_wipe(&b);
+    return p->like != NULL;
+}
+
+static bool make_place(struct route_place *p, struct secrets *secrets, const struct tunnels *t,
+                       const struct definition *d, bool is_last)
+{
+    const struct profile *profile = conf_profile(t->conf, profile_id_of(d));
+    p->port = d->port;
+    return secrets_init(secrets, profile) && add_settings(p, secrets, d, profile, is_last) &&
+           copy(&p->host, is_alias(d->profile_id, profile) ? d->profile_id : d->host) &&
+           copy(&p->user, d->user) && add_like(p, d) &&
+           add_name(p, d,
+                    d->user   ? d->user
+                    : profile ? profile->user
+                              : NULL);
+}
+
+/* ---- The tunnels that it jumps through ---- */
+
+/* The destination, and whom it is reached through, one after the other. */
+struct way {
+    const struct definition *at[LIMIT_JUMPS + 1];
+    size_t count;
 };
 
-static bool put_before(struct jump *j, const char *hop)
-{
-    size_t n = strlen(hop), comma = j->len > 0;
-    if (j->len + n + comma + 1 > sizeof j->text)
-        return false;
-    memmove(j->text + n + comma, j->text, j->len + 1);
-    memcpy(j->text, hop, n);
-    if (comma)
-        j->text[n] = ',';
-    j->len += n + comma;
-    return true;
-}
-
-static bool in_circle(struct definition_error *error)
-{
-    return definition_fail(error, DEFINITION_E_INVALID, "jump_session_id",
-                           "the jumps lead in a circle, or are more than %d", (int)LIMIT_JUMPS);
-}
-
-/* From the last hop to the first. */
-static bool walk(struct jump *j, const struct tunnels *t, const struct definition *d,
+static bool walk(struct way *w, const struct tunnels *t, const struct definition *d,
                  const struct tunnel *self, struct definition_error *error)
 {
-    char hop[LIMIT_HOST + LIMIT_USER + 16];
-    for (unsigned i = 0; d->jump_session_id; i++) {
-        const struct tunnel *u = tunnels_find(t, d->jump_session_id);
-        if (!u)
+    for (w->count = 0;; d = w->at[w->count - 1]) {
+        const struct tunnel *u = NULL;
+        if (w->count > 0 && !d->jump_session_id)
+            return true;
+        if (w->count > 0 && !(u = tunnels_find(t, d->jump_session_id)))
             return definition_fail(error, DEFINITION_E_INVALID, "jump_session_id", "Tunnel %s not found",
                                    d->jump_session_id);
-        d = &u->definition;
-        (void)hop_text(hop, sizeof hop, t, d);
-        if (u == self || i >= LIMIT_JUMPS || !put_before(j, hop))
-            return in_circle(error);
+        if ((u && u == self) || w->count == ADIT_COUNT(w->at))
+            return definition_fail(error, DEFINITION_E_INVALID, "jump_session_id",
+                                   "the jumps lead in a circle, or are more than %d", (int)LIMIT_JUMPS);
+        w->at[w->count++] = u ? &u->definition : d;
     }
-    if (!d->jump_host_id || text_same(d->jump_host_id, "none"))
-        return true;
-    return put_before(j, d->jump_host_id) || in_circle(error);
-}
-
-char *route_jump(const struct tunnels *t, const struct definition *d, const struct tunnel *self,
-                 struct definition_error *error)
-{
-    struct jump *j = calloc(1, sizeof *j);
-    char *text = NULL;
-    if (!j || (walk(j, t, d, self, error) && !(text = text_copy(span_str(j->text)))))
-        (void)no_memory(error);
-    free(j);
-    return text;
 }
 
 /* ---- What must be there before anything is sent ---- */
 
-/* ssh_config's own word, read with what the tunnel and its profile say. False also for a file that cannot be
- * read: the link says why then. */
-static bool ssh_config_names_key(const struct route *r, const struct tunnels *t)
+/* ssh_config's own word, read with what the tunnel and its profile say. True also for a file that cannot be
+ * read, or only by waiting: the link says why then. */
+static bool ssh_config_names_key(const struct route_place *p, const char *config_file)
 {
     struct options o;
-    struct ssh_config_query q = {.host = r->host, .file = t->conf->ssh_config};
-    struct adit_error err = {ADIT_E_OK, ""};
-    enum adit_err e = ADIT_E_OK;
-    options_init(&o);
-    for (size_t i = 0; e == ADIT_E_OK && i < r->settings.count; i++)
-        e = options_set_line(&o, r->settings.item[i], &err);
-    if (e == ADIT_E_OK)
-        e = ssh_config_resolve(&o, &q, &err);
-    bool names_one = e != ADIT_E_OK || options_is_set(&o, "IdentityFile");
+    bool names_one =
+        route_place_resolve(&o, p, config_file) != ADIT_E_OK || options_is_set(&o, "IdentityFile");
     options_wipe(&o);
     return names_one;
 }
@@ -180,54 +188,64 @@ static bool has_password(const struct secrets *s)
     return ok;
 }
 
-static bool check_complete(const struct route *r, const struct tunnels *t, const struct profile *p,
+static bool check_complete(const struct route *r, size_t at, const struct profile *p,
                            struct definition_error *error)
 {
+    const struct route_place *place = &r->places[at];
+    const char *field = at == 0 ? "profile_id" : "jump_session_id";
     if (!p)
         return true;
-    if (p->auth == PROFILE_AUTH_PASSWORD && !has_password(&r->secrets))
-        return definition_fail(error, "profile_incomplete", "profile_id", "No password found");
-    if (p->auth == PROFILE_AUTH_KEY && !has_keyword(&r->settings, "IdentityFile") &&
-        !ssh_config_names_key(r, t))
-        return definition_fail(error, "profile_incomplete", "profile_id", "No SSH key path found");
+    if (p->auth == PROFILE_AUTH_PASSWORD && !has_password(&r->secrets[at]))
+        return definition_fail(error, "profile_incomplete", field, "No password found");
+    if (p->auth == PROFILE_AUTH_KEY && !has_keyword(&place->settings, "IdentityFile") &&
+        !ssh_config_names_key(place, r->config_file))
+        return definition_fail(error, "profile_incomplete", field, "No SSH key path found");
+    return true;
+}
+
+static bool check_profiles(const struct tunnels *t, const struct way *w, struct definition_error *error)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        const char *id = profile_id_of(w->at[i]);
+        if (!conf_has_profile(t->conf, id))
+            return definition_fail(error, DEFINITION_E_INVALID, i == 0 ? "profile_id" : "jump_session_id",
+                                   "Profile %s not found", id);
+    }
     return true;
 }
 
 /* ---- The whole ---- */
 
-static bool copy(char **to, const char *text)
+static void put_all(struct buffer *b, const struct texts *list)
 {
-    return definition_set(to, text);
+    for (size_t i = 0; i < list->count; i++)
+        put(b, list->item[i]);
 }
 
-/* Behaviour that belongs to a connection divides as the route does. */
-static bool make_key(struct route *r, const struct definition *d)
+/* The settings hold what the profiles say, too, but where their secrets are. */
+static bool make_given(struct route *r, const struct way *w)
 {
-    char *route = definition_connection_key(d);
-    size_t cap = (route ? strlen(route) : 0) + 160;
-    r->key = route ? malloc(cap) : NULL;
-    if (r->key)
-        (void)adit_format(r->key, cap, "%s|%d %d %u %u %u %u %u %u", route, (int)r->is_lazy,
-                          (int)r->detect_fast, r->idle_exit_ms, r->hold_ms, r->hold_max, r->backoff_first_ms,
-                          r->backoff_cap_ms, r->jitter_percent);
-    free(route);
-    return r->key != NULL;
-}
-
-static bool make_name(struct route *r, const struct definition *d, const char *user)
-{
-    char text[LIMIT_USER + LIMIT_HOST + 16], port[8] = "";
-    bool has_colon = d->port != 0 && strchr(d->host, ':') != NULL;
-    if (d->port)
-        (void)adit_format(port, sizeof port, ":%u", (unsigned)d->port);
-    (void)adit_format(text, sizeof text, has_colon ? "%s%s[%s]%s" : "%s%s%s%s", user ? user : "",
-                      user ? "@" : "", d->host, port);
-    return copy(&r->name, text);
+    struct buffer b = {0};
+    for (size_t i = 0; i < w->count; i++) {
+        const struct secrets *s = &r->secrets[i];
+        char *words = definition_connection_key(w->at[i]);
+        put(&b, words);
+        put_all(&b, &r->places[i].settings);
+        put(&b, s->password_file);
+        put(&b, s->password_env);
+        put(&b, s->password_credential);
+        put(&b, s->passphrase_file);
+        b.is_failed = b.is_failed || !words;
+        free(words);
+    }
+    r->given = b.is_failed ? NULL : b.p;
+    if (b.is_failed)
+        buffer_wipe(&b);
+    return r->given != NULL;
 }
 
 static void take_behaviour(struct route *r, const struct definition *d)
 {
-    r->port = d->port;
     r->is_lazy = d->lazy;
     r->detect_fast = d->detect_fast;
     r->idle_exit_ms = d->idle_exit_s > UINT32_MAX / 1000 ? UINT32_MAX : d->idle_exit_s * 1000;
@@ -238,59 +256,87 @@ static void take_behaviour(struct route *r, const struct definition *d)
     r->jitter_percent = d->jitter_percent;
 }
 
-static bool fill(struct route *r, const struct tunnels *t, const struct definition *d,
-                 const struct tunnel *self, const struct profile *profile, struct definition_error *error)
+static bool make_places(struct route *r, const struct tunnels *t, const struct way *w)
 {
-    bool by_alias = is_alias(d->profile_id, profile);
-    char *jump = NULL;
-    if (d->jump_session_id && !(jump = route_jump(t, d, self, error)))
-        return false;
-    take_behaviour(r, d);
-    bool ok = secrets_init(&r->secrets, profile) &&
-              fill_settings(r, d, profile, jump ? jump : d->jump_host_id) &&
-              copy(&r->host, by_alias ? d->profile_id : d->host) && copy(&r->user, d->user) &&
-              copy(&r->config_file, t->conf->ssh_config) && make_key(r, d) &&
-              make_name(r, d,
-                        d->user   ? d->user
-                        : profile ? profile->user
-                                  : NULL);
-    free(jump);
-    return ok ? check_complete(r, t, profile, error) : no_memory(error);
+    r->places = calloc(w->count, sizeof *r->places);
+    r->secrets = calloc(w->count, sizeof *r->secrets);
+    r->hops = calloc(w->count, sizeof *r->hops);
+    bool ok = r->places && r->secrets && r->hops && copy(&r->config_file, t->conf->ssh_config);
+    for (size_t i = 0; ok && i < w->count; i++) {
+        const struct route_place *p = &r->places[i];
+        r->place_count = i + 1;
+        ok = make_place(&r->places[i], &r->secrets[i], t, w->at[i], i + 1 == w->count);
+        if (i > 0)
+            r->hops[i - 1] = (struct chain_hop){
+                .name = p->name, .host = p->host, .user = p->user, .port = p->port, .settings = &p->settings};
+    }
+    return ok;
+}
+
+static bool fill(struct route *r, const struct tunnels *t, const struct way *w,
+                 struct definition_error *error)
+{
+    take_behaviour(r, w->at[0]);
+    if (!make_places(r, t, w) || !make_given(r, w) || !(r->key = route_key(r)))
+        return no_memory(error);
+    for (size_t i = 0; i < w->count; i++)
+        if (!check_complete(r, i, conf_profile(t->conf, profile_id_of(w->at[i])), error))
+            return false;
+    return true;
 }
 
 bool route_check(const struct tunnels *t, const struct definition *d, const struct tunnel *self,
                  struct definition_error *error)
 {
-    const char *id = d->profile_id ? d->profile_id : CONF_PROFILE_DEFAULT;
-    if (!conf_has_profile(t->conf, id))
-        return definition_fail(error, DEFINITION_E_INVALID, "profile_id", "Profile %s not found", id);
-    char *jump = d->jump_session_id ? route_jump(t, d, self, error) : NULL;
-    free(jump);
-    return jump || !d->jump_session_id;
+    struct way w;
+    const struct way alone = {.at = {d}, .count = 1};
+    return check_profiles(t, &alone, error) && walk(&w, t, d, self, error);
 }
 
 bool route_init(struct route *r, const struct tunnel *tunnel, struct definition_error *error)
 {
     const struct tunnels *t = tunnel->tunnels;
-    const struct definition *d = &tunnel->definition;
-    const char *id = d->profile_id ? d->profile_id : CONF_PROFILE_DEFAULT;
+    struct way w;
     memset(r, 0, sizeof *r);
-    if (!conf_has_profile(t->conf, id))
-        return definition_fail(error, DEFINITION_E_INVALID, "profile_id", "Profile %s not found", id);
-    if (fill(r, t, d, tunnel, conf_profile(t->conf, id), error))
+    if (walk(&w, t, &tunnel->definition, tunnel, error) && check_profiles(t, &w, error) &&
+        fill(r, t, &w, error))
         return true;
     route_wipe(r);
     return false;
 }
 
+/* AditProxy may hold a password. */
+void route_free_words(char *words)
+{
+    if (words)
+        adit_wipe(words, strlen(words));
+    free(words);
+}
+
+void route_take_key(struct route *r, char *key)
+{
+    route_free_words(r->key);
+    r->key = key;
+}
+
 void route_wipe(struct route *r)
 {
-    free(r->key);
-    free(r->name);
-    free(r->host);
-    free(r->user);
+    for (size_t i = 0; i < r->place_count; i++) {
+        struct route_place *p = &r->places[i];
+        free(p->name);
+        free(p->host);
+        free(p->user);
+        route_free_words(p->like);
+        for (size_t k = 0; k < p->settings.count; k++)
+            adit_wipe(p->settings.item[k], strlen(p->settings.item[k]));
+        texts_wipe(&p->settings);
+        secrets_wipe(&r->secrets[i]);
+    }
+    free(r->places);
+    free(r->secrets);
+    free(r->hops);
+    route_free_words(r->given);
+    route_free_words(r->key);
     free(r->config_file);
-    texts_wipe(&r->settings);
-    secrets_wipe(&r->secrets);
     memset(r, 0, sizeof *r);
 }

@@ -65,6 +65,7 @@ void tunnel_free(struct tunnel *u)
     free(u->status.cipher);
     free(u->host_key_file);
     free(u->transport);
+    route_free_words(u->way);
     definition_wipe(&u->definition);
     free(u);
 }
@@ -122,8 +123,12 @@ static bool set_transport(struct tunnel *u, const char *name)
 /* Shares the connection of its like, or makes one. route is taken. */
 static bool join(struct tunnel *u, struct route *route, struct adit_error *err)
 {
-    struct connection *c = connection_find(u->tunnels, route);
-    bool is_named = set_transport(u, route->name);
+    struct connection *c = connection_find(u->tunnels, route->key);
+    bool is_named = set_transport(u, route->places[0].name);
+    route_free_words(u->way);
+    u->way = route->given;
+    route->given = text_copy(span_str(u->way));
+    is_named = is_named && route->given;
     if (c)
         route_wipe(route);
     else

@@ -225,6 +225,8 @@ bool tunnel_redefine(struct tunnel *u, struct definition *d, bool restarts)
         tunnel_fail_start(u, &error);
     else
         tunnel_update(u, NULL);
+    if (restarts)
+        tunnels_reroute(u->tunnels);
     return true;
 }
 

@@ -116,6 +116,7 @@ enum adit_err tunnels_reload(struct tunnels *t, const struct conf *conf, struct 
         e = apply(t, old, &conf->tunnels[i], out, err);
     if (e == ADIT_E_OK)
         e = renew_others(t, old, err);
+    tunnels_reroute(t);
     if (e != ADIT_E_OK) /* no memory: what was done stays done, and the caller may free the new one */
         t->conf = old;
     return e;

@@ -115,16 +115,23 @@ bool watched_files_changed(struct watched_files *w)
     return is_other;
 }
 
-void watched_files_init(struct watched_files *w, const struct route *route, const struct secrets *secrets)
+static void add_place(struct watched_files *w, const struct expand_names *names,
+                      const struct route_place *place, const struct secrets *secrets)
+{
+    for (size_t i = 0; i < place->settings.count; i++)
+        add_line(w, names, place->settings.item[i]);
+    add(w, names, secrets->password_file);
+    add(w, names, secrets->passphrase_file);
+}
+
+void watched_files_init(struct watched_files *w, const struct route *route)
 {
     char home[EXPAND_PATH_CAP], user[LIMIT_USER + 1];
     struct expand_names names = {.home = home, .local_user = user};
     texts_init(&w->paths);
     expand_user(home, user);
-    for (size_t i = 0; i < route->settings.count; i++)
-        add_line(w, &names, route->settings.item[i]);
-    add(w, &names, secrets->password_file);
-    add(w, &names, secrets->passphrase_file);
+    for (size_t i = 0; i < route->place_count; i++)
+        add_place(w, &names, &route->places[i], &route->secrets[i]);
     add_defaults(w, &names);
     if (route->config_file && !text_same(route->config_file, "none"))
         add_config(w, &names, route->config_file);

@@ -12,7 +12,6 @@
 #include "client/texts.h"
 
 struct route;
-struct secrets;
 
 enum {
     WATCHED_FILES_MS = 2000, /* so often they are looked at */
@@ -26,7 +25,7 @@ struct watched_files {
 };
 
 /* Looks at them once. Without memory some are left out. */
-void watched_files_init(struct watched_files *w, const struct route *route, const struct secrets *secrets);
+void watched_files_init(struct watched_files *w, const struct route *route);
 void watched_files_wipe(struct watched_files *w);
 /* One is another than at the last look: it is there or gone, has another size, time or place. */
 bool watched_files_changed(struct watched_files *w);

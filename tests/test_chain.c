@@ -132,6 +132,36 @@ static void check_loop(const char *jump, const char *host)
     options_wipe(&f.options);
 }
 
+/* Jump hosts that somebody describes: with their own words, and only the last one's ProxyJump. */
+static void test_given_hops(void **state)
+{
+    (void)state;
+    struct texts near, far;
+    texts_init(&near);
+    texts_init(&far);
+    assert_true(texts_add(&near, span_str("ProxyJump none")) && texts_add(&far, span_str("User eve")) &&
+                texts_add(&far, span_str("HostName far.example")) &&
+                texts_add(&far, span_str("ProxyJump first")));
+    const struct chain_hop hops[] = {
+        {.name = "bob@near:222", .host = "near", .user = "bob", .port = 222, .settings = &near},
+        {.name = "far", .host = "far", .settings = &far}};
+    const struct chain_query query = {
+        .options = &f.options, .host = "web", .config_file = "none", .hops = hops, .hop_count = 2};
+    option("ProxyJump unused");
+    assert_int_equal(chain_new(&f.chain, &query, &f.fake.prompt, &f.err), ADIT_E_OK);
+    assert_int_equal(chain_count(f.chain), 4);
+    assert_string_equal(chain_name(f.chain, 0), "first");
+    assert_string_equal(chain_name(f.chain, 1), "far");
+    assert_string_equal(chain_name(f.chain, 2), "bob@near:222");
+    assert_string_equal(config(1)->user, "eve");
+    assert_string_equal(config(1)->host, "far.example");
+    check_target(1, "near", 222);
+    assert_string_equal(config(2)->user, "bob");
+    check_target(2, "web", 22);
+    texts_wipe(&near);
+    texts_wipe(&far);
+}
+
 static void test_loop(void **state)
 {
     (void)state;
@@ -149,7 +179,7 @@ static void test_loop(void **state)
 int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
-    const struct CMUnitTest tests[] = {TEST(test_no_jump), TEST(test_order), TEST(test_own_options),
-                                       TEST(test_keepalive), TEST(test_loop)};
+    const struct CMUnitTest tests[] = {TEST(test_no_jump),   TEST(test_order),      TEST(test_own_options),
+                                       TEST(test_keepalive), TEST(test_given_hops), TEST(test_loop)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,8 @@
  */
 #include "tests/tunnels_fake.h"
 
+#include "client/chain.h"
+
 #include "daemon/store.h"
 
 static struct definition_error error;
@@ -178,6 +180,97 @@ static void test_equal_routes_share_a_connection(void **state)
     world_close();
 }
 
+static struct tunnel *via(const char *name, const char *host, uint16_t port)
+{
+    struct tunnel *u = add_local(name, host, port);
+    start_it(u);
+    return u;
+}
+
+/* Two names for one place; what else of them differs in ssh_config does not matter. */
+static void test_aliases_share(void **state)
+{
+    (void)state;
+    struct tunnels_reloaded counts;
+    char conf[128];
+    world_open("");
+    write_text("ssh_config",
+               "Host one two other-port other-user jumps hops\n HostName 10.0.0.1\n"
+               "Host other-port\n Port 2200\nHost other-user\n User eve\n"
+               "Host jumps\n ProxyJump bastion\nHost hops\n ProxyJump gate\n"
+               "Host gate bastion\n HostName 10.0.0.2\n",
+               0600);
+    (void)adit_format(conf, sizeof conf, "SshConfig %s\n", world_path("ssh_config"));
+    assert_int_equal(tunnels_reload(world.t, world_conf(conf), &counts, NULL), ADIT_E_OK);
+    (void)via("a", "one", 8001);
+    (void)via("b", "two", 8002);
+    (void)via("c", "10.0.0.1", 8003);
+    assert_int_equal(fake_link_count, 1);
+    (void)via("d", "other-port", 8004);
+    (void)via("e", "other-user", 8005);
+    (void)via("f", "jumps", 8006);
+    assert_int_equal(fake_link_count, 4);
+    (void)via("g", "hops", 8007);
+    assert_int_equal(fake_link_count, 4);
+    world_close();
+}
+
+/* At its next connect a link reads ssh_config again: whom that leads elsewhere does not stay. */
+static void test_an_alias_that_changes_moves_its_tunnel(void **state)
+{
+    (void)state;
+    struct tunnels_reloaded counts;
+    char conf[128];
+    world_open("");
+    write_text("ssh_config", "Host one two\n HostName 10.0.0.1\n", 0600);
+    (void)adit_format(conf, sizeof conf, "SshConfig %s\n", world_path("ssh_config"));
+    assert_int_equal(tunnels_reload(world.t, world_conf(conf), &counts, NULL), ADIT_E_OK);
+    struct tunnel *a = via("a", "one", 8001), *b = via("b", "two", 8002);
+    fake_connect(fake_links[0]);
+    assert_int_equal(fake_link_count, 1);
+    assert_string_equal(state_of(b), "connected");
+
+    write_text("ssh_config", "Host one\n HostName 10.0.0.1\nHost two\n HostName 10.0.0.2\n", 0600);
+    fake_lost(fake_links[0], KEEP_RECONNECTING, 1, ADIT_E_CLOSED, "closed");
+    world_settle();
+    assert_int_equal(fake_link_count, 2);
+    assert_string_equal(fake_links[1]->config.host, "two");
+    fake_connect(fake_links[0]);
+    fake_connect(fake_links[1]);
+    assert_string_equal(state_of(a), "connected");
+    assert_string_equal(state_of(b), "connected");
+
+    /* And back: the one that finds the other's way taken joins it. */
+    write_text("ssh_config", "Host one two\n HostName 10.0.0.1\n", 0600);
+    fake_lost(fake_links[1], KEEP_RECONNECTING, 1, ADIT_E_CLOSED, "closed");
+    world_settle();
+    assert_int_equal(fake_link_count, 2);
+    assert_true(fake_links[1]->is_joined);
+    fake_connect(fake_links[0]);
+    assert_string_equal(state_of(a), "connected");
+    assert_string_equal(state_of(b), "connected");
+    world_close();
+}
+
+/* What ssh_config can only say by running a command, or by looking a name up, is not asked here. */
+static void test_no_command_is_run_for_a_key(void **state)
+{
+    (void)state;
+    struct tunnels_reloaded counts;
+    char conf[128], text[400];
+    world_open("");
+    (void)adit_format(text, sizeof text, "Match exec \"touch %s\"\n User eve\n", world_path("ran"));
+    write_text("ssh_config", text, 0600);
+    (void)adit_format(conf, sizeof conf, "SshConfig %s\n", world_path("ssh_config"));
+    assert_int_equal(tunnels_reload(world.t, world_conf(conf), &counts, NULL), ADIT_E_OK);
+    (void)via("a", "one", 8001);
+    (void)via("b", "one", 8002);
+    (void)via("c", "two", 8003);
+    assert_int_equal(fake_link_count, 2);
+    assert_int_not_equal(access(world_path("ran"), F_OK), 0);
+    world_close();
+}
+
 static void test_a_profile_and_its_secrets(void **state)
 {
     (void)state;
@@ -269,7 +362,16 @@ static void test_jumps_through_tunnels(void **state)
     assert_true(definition_set(&d.jump_session_id, "second"));
     struct tunnel *third = add_it(&d);
     start_it(third);
-    assert_true(texts_has(fake_links[0]->config.settings, "ProxyJump outer,bob@gate:2200,inner"));
+    const struct link_config *c = &fake_links[0]->config;
+    assert_true(texts_has(c->settings, "ProxyJump none"));
+    assert_int_equal(c->hop_count, 2);
+    assert_string_equal(c->hops[0].host, "inner");
+    assert_true(texts_has(c->hops[0].settings, "ProxyJump none"));
+    assert_string_equal(c->hops[1].name, "bob@gate:2200");
+    assert_string_equal(c->hops[1].host, "gate");
+    assert_int_equal(c->hops[1].port, 2200);
+    assert_true(texts_has(c->hops[1].settings, "User bob"));
+    assert_true(texts_has(c->hops[1].settings, "ProxyJump outer"));
 
     assert_true(definition_copy(&d, tunnel_definition(first)));
     assert_true(definition_set(&d.jump_host_id, NULL) && definition_set(&d.jump_session_id, "third"));
@@ -280,6 +382,60 @@ static void test_jumps_through_tunnels(void **state)
     assert_false(tunnels_change(world.t, first, &d, &error));
     assert_string_equal(error.message, "Tunnel nobody not found");
     definition_wipe(&d);
+    world_close();
+}
+
+/* A hop is made as its own tunnel's definition and profile say, now: who goes through it follows. */
+static void test_a_hop_with_a_profile_of_its_own(void **state)
+{
+    (void)state;
+    struct definition d;
+    struct tunnels_reloaded counts;
+    static const char *const conf = "Profile pw\n Auth password\n PasswordEnv ADIT_TEST_PASSWORD\n%s";
+    char text[160];
+    (void)adit_format(text, sizeof text, conf, "");
+    world_open(text);
+    define(&d, "hop", "gate", 8001);
+    assert_true(definition_set(&d.profile_id, "pw"));
+    struct tunnel *hop = add_it(&d);
+    define(&d, "far", "target", 8002);
+    assert_true(definition_set(&d.jump_session_id, "hop"));
+    struct tunnel *far = add_it(&d);
+    assert_int_equal(unsetenv("ADIT_TEST_PASSWORD"), 0);
+    assert_false(tunnel_start(far, &error));
+    assert_string_equal(error.code, "profile_incomplete");
+    assert_string_equal(error.field, "jump_session_id");
+    assert_int_equal(setenv("ADIT_TEST_PASSWORD", "secret", 1), 0);
+    start_it(far);
+    assert_true(texts_has(fake_links[0]->config.hops[0].settings, "PubkeyAuthentication no"));
+    assert_false(texts_has(fake_links[0]->config.settings, "PubkeyAuthentication no"));
+
+    struct prompt_question q = {.kind = PROMPT_SECRET,
+                                .purpose = PROMPT_FOR_PASSWORD,
+                                .text = "password: ",
+                                .jump_host = "gate",
+                                .hop = 1};
+    struct client_prompt p = fake_links[0]->config.prompt;
+    char answer[PROMPT_ANSWER_CAP];
+    assert_true(p.ask(p.ctx, &q, answer, sizeof answer));
+    assert_string_equal(answer, "secret");
+    q.hop = 0; /* a jump host of ssh_config's */
+    assert_false(p.ask(p.ctx, &q, answer, sizeof answer));
+    q.jump_host = NULL; /* the destination, whose profile has no password */
+    assert_false(p.ask(p.ctx, &q, answer, sizeof answer));
+
+    assert_true(definition_copy(&d, tunnel_definition(hop)));
+    assert_true(definition_set(&d.host, "other"));
+    assert_true(tunnels_change(world.t, hop, &d, &error));
+    definition_wipe(&d);
+    world_settle();
+    assert_int_equal(fake_link_count, 2);
+    assert_string_equal(fake_links[1]->config.hops[0].host, "other");
+    (void)adit_format(text, sizeof text, conf, " User bob\n");
+    assert_int_equal(tunnels_reload(world.t, world_conf(text), &counts, NULL), ADIT_E_OK);
+    world_settle();
+    assert_int_equal(fake_link_count, 3);
+    assert_true(texts_has(fake_links[2]->config.hops[0].settings, "User bob"));
     world_close();
 }
 
@@ -478,6 +634,10 @@ int main(void)
         cmocka_unit_test(test_a_profile_and_its_secrets),
         cmocka_unit_test(test_an_alias_as_a_profile),
         cmocka_unit_test(test_a_key_that_ssh_config_names),
+        cmocka_unit_test(test_aliases_share),
+        cmocka_unit_test(test_an_alias_that_changes_moves_its_tunnel),
+        cmocka_unit_test(test_no_command_is_run_for_a_key),
+        cmocka_unit_test(test_a_hop_with_a_profile_of_its_own),
         cmocka_unit_test(test_jumps_through_tunnels),
         cmocka_unit_test(test_a_change_restarts_only_what_it_must),
         cmocka_unit_test(test_a_removed_one_takes_its_listeners_with_it),

@@ -33,7 +33,9 @@ static void test_what_is_watched(void **state)
 {
     (void)state;
     struct watched_files w;
-    struct route route = {.config_file = NULL};
+    struct route_place place = {.name = NULL};
+    struct secrets secrets = {NULL};
+    struct route route = {.places = &place, .secrets = &secrets, .place_count = 1};
     char password[96], config[96];
     memcpy(folder, "/tmp/adit-watched-XXXXXX", 25);
     assert_non_null(mkdtemp(folder));
@@ -42,9 +44,9 @@ static void test_what_is_watched(void **state)
     write_file(".ssh/config", "Host a\n  IdentityFile ~/one \"~/with blank\"\n# IdentityFile ~/no\nHost *\n"
                               "UserKnownHostsFile=~/known %d/token\n User ~/user\n");
     snprintf(password, sizeof password, "%s/password", folder);
-    struct secrets secrets = {.password_file = password};
-    assert_true(texts_add(&route.settings, span_str("certificatefile ~/cert")));
-    watched_files_init(&w, &route, &secrets);
+    secrets.password_file = password;
+    assert_true(texts_add(&place.settings, span_str("certificatefile ~/cert")));
+    watched_files_init(&w, &route);
     static const char *const there[] = {"one",  "with blank",      "known",
                                         "cert", "password",        ".ssh/config",
                                         ".ssh", ".ssh/id_ed25519", ".ssh/known_hosts"};
@@ -66,12 +68,12 @@ static void test_what_is_watched(void **state)
     snprintf(config, sizeof config, "%s/other", folder);
     write_file("other", "IdentityFile ~/two\n");
     route.config_file = config;
-    watched_files_init(&w, &route, &secrets);
+    watched_files_init(&w, &route);
     assert_true(texts_has(&w.paths, at("two")));
     assert_true(texts_has(&w.paths, config));
     assert_false(texts_has(&w.paths, at("one")));
     watched_files_wipe(&w);
-    texts_wipe(&route.settings);
+    texts_wipe(&place.settings);
 
     char command[96];
     snprintf(command, sizeof command, "rm -rf %s", folder);

@@ -179,6 +179,25 @@ def test_jump_through_a_tunnel(d, server, echo):
     assert established(server.port) >= 2  # to the hop, and from there
 
 
+def test_a_hop_with_its_own_profile(d, kit, start, server, echo):
+    """The hop's password is the hop's alone; the destination takes the key."""
+    hop = start(servers.Asyncssh, password="hop-password-7", no_keys=True)
+    kit.known_hosts.write_text(server.known_hosts_lines() + hop.known_hosts_lines())
+    secret = kit.folder / "hop.pass"
+    secret.write_text("hop-password-7\n")
+    secret.chmod(0o600)
+    reload(d, f"Profile pw\n User guest\n Auth password\n PasswordFile {secret}\n")
+    done = d.verb("add", "hop", f"ssh://127.0.0.1:{hop.port}", "-L", f"0:{echo.target}", "--profile", "pw")
+    assert done.code == 0, done
+    done = d.verb("add", "far", "bastion", "-L", f"0:{echo.target}")
+    assert done.code == 0, done
+    done = d.verb("edit", "far", "jump_session_id=hop")
+    assert done.code == 0, done
+    done = d.verb("up", "far")
+    assert done.code == 0, done
+    assert d.carries("far") and established(hop.port) == 1
+
+
 def test_no_password_found(d, echo):
     """Before anything is sent; and a start by itself has failed with the reason."""
     reload(d, f"Profile pw\n Auth password\n PasswordEnv ADIT_NOT_SET\n"
