@@ -95,6 +95,10 @@ static bool check_server(const struct definition *d, struct definition_error *e)
         return invalid(
             e, "host", d->host,
             "is no host name: it is empty, begins with '-' or holds characters that are not allowed");
+    struct sock_addr room;
+    if (strchr(d->host, ':') != NULL && !sock_addr_parse(&room, d->host, 0))
+        return invalid(e, "host", d->host,
+                       "has a colon and is no IPv6 address: a port is a field of its own");
     if (d->user != NULL && !jump_spec_is_user(span_str(d->user)))
         return invalid(e, "host", d->user,
                        "has a user that is empty, begins with '-' or holds characters that are not allowed");

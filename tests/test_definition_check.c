@@ -187,6 +187,10 @@ static void test_hosts(void **state)
     }
     set(&d.host, "2001:db8::1");
     good();
+    set(&d.host, "box:2296"); /* a name with a port is no name, and would be looked up as one */
+    bad("invalid_value", "host",
+        "host 'box:2296' has a colon and is no IPv6 address: a port is a field of its own");
+    set(&d.host, "h");
     set(&d.user, "-x");
     bad("invalid_value", "host",
         "host '-x' has a user that is empty, begins with '-' or holds characters that are not allowed");
