@@ -16,6 +16,9 @@
 #   make check-corpus       the fuzz corpora through their targets, under ASan and UBSan, without clang
 #   make check-clang        everything compiled by clang with -Werror
 #   make check-e2e          pytest against real servers (E2E="-k socks" goes to pytest)
+#   make check-hostile      hostile peers, by tables: tests/hostile, against build/adit and build/asan/adit
+#                           (HOSTILE="-k strict -v" goes to the runner)
+#   make hostile-table      the same cases with ssh and dbclient too; writes doc/hostile-peers.md
 #   make check-vectors VECTORS=DIR
 #   make check-arch         units as s390x and 32-bit ARM programs under qemu-user; ARCH=triplet for one of them
 #   make fuzz T=60          libFuzzer, each target T seconds (F="wire packet": those only); new finds: build/fuzz/
@@ -58,7 +61,7 @@ say = $(if $(V),,@echo '  $1')
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: all deps clean install demo lint layers FORCE peers npm-packages fuzz check check-quick check-unit check-valgrind \
-	check-tsan check-corpus check-clang check-e2e check-vectors check-arch
+	check-tsan check-corpus check-clang check-e2e check-vectors check-arch check-hostile hostile-table
 comma := ,
 
 ifeq ($(filter 0 1,$(DAEMON)),)
@@ -299,7 +302,7 @@ endif
 
 check:
 	+@MAKE='$(MAKE)' VECTORS='$(VECTORS)' scripts/check peers all layers check-unit check-corpus check-valgrind \
-		check-tsan check-clang $(if $(VECTORS),check-vectors) check-e2e check-bench
+		check-tsan check-clang $(if $(VECTORS),check-vectors) check-e2e check-hostile check-bench
 
 check-quick:
 	+@MAKE='$(MAKE)' scripts/check layers check-unit check-corpus check-e2e-quick
@@ -347,6 +350,13 @@ check-e2e: $(BUILD)/adit $(TOOLS) peers npm-packages
 	@scripts/run-e2e $(BUILD) $(E2E)
 check-e2e-quick: $(BUILD)/adit $(TOOLS) peers npm-packages
 	@scripts/run-e2e $(BUILD) -m quick $(E2E)
+
+# Hostile peers. HOSTILE: more words for the runner.
+HOSTILE_RUN = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tests.hostile --build $(BUILD)
+check-hostile: $(BUILD)/adit $(BUILD)/asan/adit $(BUILD)/tools/peak peers
+	@$(HOSTILE_RUN) $(HOSTILE)
+hostile-table: $(BUILD)/adit $(BUILD)/tools/peak peers
+	@$(HOSTILE_RUN) --table doc/hostile-peers.md $(HOSTILE)
 
 # Figures. BENCH: more words for bench/run.py.
 .PHONY: bench bench-quick check-bench

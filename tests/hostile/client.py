@@ -1,0 +1,179 @@
+"""The client under test: its command line, its process, and what it said. adit, OpenSSH's ssh, dropbear's dbclient."""
+import asyncio
+import contextlib
+import os
+import pathlib
+import signal
+import socket
+import stat
+import subprocess
+
+from cryptography.hazmat.primitives import serialization
+
+from . import keys
+
+ECHO = "echo.test:7"
+
+
+class World:
+    """Keys and files that all cases share."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.keys = {"ed25519": keys.Ed25519(), "ecdsa": keys.Ecdsa(), "rsa": keys.Rsa(), "other": keys.Ed25519(),
+                     "authority": keys.Ed25519(), "stranger": keys.Ed25519()}
+        user = keys.Ed25519().secret
+        self.identity = self.write("id", user.private_bytes(serialization.Encoding.PEM,
+                                                            serialization.PrivateFormat.OpenSSH,
+                                                            serialization.NoEncryption()), 0o600)
+        public = user.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+        self.write("id.pub", public + b"\n", 0o644)
+        self.known_hosts = self.write("known_hosts", b"".join(
+            self.line("hostile", self.keys[k]) for k in ("ed25519", "ecdsa", "rsa")) +
+            b"@cert-authority " + self.line("hostile", self.keys["authority"]), 0o600)
+        self.askpass = self.write("askpass", b"#!/bin/sh\necho secret\n", 0o755)
+
+    def write(self, name, data, mode):
+        path = self.folder / name
+        path.write_bytes(data)
+        path.chmod(mode)
+        return str(path)
+
+    @staticmethod
+    def line(host, key):
+        import base64
+        return f"{host} {key.name} ".encode() + base64.b64encode(key.public()) + b"\n"
+
+    def environment(self):
+        return {"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "USER": "alice", "LC_ALL": "C.UTF-8",
+                "SSH_ASKPASS": self.askpass, "SSH_ASKPASS_REQUIRE": "force", "DISPLAY": ":0",
+                "DROPBEAR_PASSWORD": "secret",
+                "ASAN_OPTIONS": "quarantine_size_mb=4:exitcode=99", "UBSAN_OPTIONS": "print_stacktrace=1:exitcode=98"}
+
+
+def free_port():
+    """Only for the clients that cannot choose one themselves: adit is asked for port 0."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def openssh_words(world, case, port, listen, adit=False):
+    words = ["-F", "none", "-p", str(port), "-i", world.identity, "-o", "HostKeyAlias=hostile",
+             "-o", f"UserKnownHostsFile={world.known_hosts}", "-o", "GlobalKnownHostsFile=/dev/null",
+             "-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes", "-o", "UpdateHostKeys=no",
+             *(["-o", "WarnWeakCrypto=no"] if adit else []), "-o", "NumberOfPasswordPrompts=1", "-o", f"PreferredAuthentications={case.auth}"]
+    for o in case.options:
+        words += [o] if o.startswith("-") else ["-o", o]
+    if case.client == "exec":
+        return words + ["alice@127.0.0.1", "command"]
+    words += ["-N", "-L", f"127.0.0.1:{listen}:{ECHO}"]
+    if case.client == "remote":
+        words += ["-R", "0:127.0.0.1:9"]
+    return words + ["alice@127.0.0.1"]
+
+
+def dropbear_words(world, case, port, listen):
+    words = ["-y", "-y", "-p", str(port), "-i", dropbear_key(world)]
+    if case.client == "exec":
+        return words + ["alice@127.0.0.1", "command"]
+    words += ["-N", "-L", f"127.0.0.1:{listen}:{ECHO}"]
+    if case.client == "remote":
+        words += ["-R", "4242:127.0.0.1:9"]
+    return words + ["alice@127.0.0.1"]
+
+
+def dropbear_key(world):
+    path = world.folder / "id.dropbear"
+    if not path.exists():
+        subprocess.run(["dropbearconvert", "openssh", "dropbear", world.identity, str(path)], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return str(path)
+
+
+class Client:
+    """One run of it. name: adit, ssh or dbclient."""
+
+    def __init__(self, program, name, world, tools):
+        self.program, self.name, self.world, self.peak_tool = program, name, world, f"{tools}/peak"
+        self.listen = None
+        self.out, self.err = bytearray(), bytearray()
+        self.changed = asyncio.Event()
+        self.status = self.kib = self.pid = None
+        self.ended = asyncio.Event()
+        self.tasks = []
+
+    async def start(self, case, port):
+        asked = 0 if self.name == "adit" else free_port()
+        words = dropbear_words(self.world, case, port, asked) if self.name == "dbclient" else \
+            openssh_words(self.world, case, port, asked, self.name == "adit")
+        read_end, write_end = os.pipe()
+        self.process = await asyncio.create_subprocess_exec(
+            self.peak_tool, str(write_end), self.program, *words, stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, pass_fds=(write_end,),
+            env=self.world.environment())
+        os.close(write_end)
+        self.listen = asked or None
+        figures = asyncio.StreamReader()
+        pipe = os.fdopen(read_end, "rb")
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(figures), pipe)
+        self.tasks = [asyncio.create_task(self.collect(self.process.stdout, self.out)),
+                      asyncio.create_task(self.collect(self.process.stderr, self.err)),
+                      asyncio.create_task(self.watch(figures))]
+
+    async def collect(self, stream, into):
+        while data := await stream.read(65536):
+            into += data
+            self.changed.set()
+
+    async def watch(self, figures):
+        self.pid = int(await figures.readline())
+        self.status, self.kib = map(int, (await figures.readline()).split())
+        await asyncio.gather(*self.tasks[:2])
+        self.ended.set()
+        self.changed.set()
+
+    async def address(self):
+        """Where its forward listens; None when it has ended before."""
+        while not self.ended.is_set():
+            if self.listen is None:
+                for line in bytes(self.out).split(b"\n")[:-1]:
+                    words = line.split()
+                    if words[:2] == [b"listening", b"L"]:
+                        self.listen = int(words[2].rsplit(b":", 1)[1])
+            if self.listen:
+                return self.listen
+            self.changed.clear()
+            await self.changed.wait()
+        return None
+
+    async def connect(self):
+        """A connection through the forward. Another client than adit does not say when it listens."""
+        port = await self.address()
+        while port and not self.ended.is_set():
+            try:
+                return await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                if self.name == "adit":
+                    raise
+                await asyncio.sleep(0.02)
+        return None
+
+    async def stop(self):
+        if not self.ended.is_set() and self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGTERM)
+        in_time = True
+        try:
+            await asyncio.wait_for(self.ended.wait(), 10)
+        except asyncio.TimeoutError:
+            in_time = False
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            await self.ended.wait()
+        await self.process.wait()
+        return in_time
+
+
+def is_program(path):
+    return os.path.isfile(path) and os.stat(path).st_mode & stat.S_IXUSR

@@ -1,0 +1,205 @@
+"""One case played against one client, and the judgement."""
+import asyncio
+import contextlib
+import dataclasses
+import re
+import time
+
+from .case import CARRY_ON, ERROR, REFUSE, Case
+from .client import Client
+from .peer import Peer
+
+ARRIVAL_S = 20  # the moment of the offence must come within this
+TRANSFER = bytes(range(256)) * 256  # 64 KiB
+REPORTS = re.compile(rb"AddressSanitizer|LeakSanitizer|runtime error:")
+# What must not reach a terminal: control characters but newline, carriage return and tab, C1, bidirectional ones.
+UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclasses.dataclass
+class Outcome:
+    case: Case
+    wrong: str = ""  # empty: right
+    ms: int = 0
+    kib: int = 0
+    status: int = 0
+    said: str = ""
+
+
+class Wrong(Exception):
+    pass
+
+
+class Play:
+    def __init__(self, case, program, name, world, tools, idle_kib):
+        self.case, self.idle_kib, self.world = case, idle_kib, world
+        self.client = Client(program, name, world, tools)
+        self.peer = None
+        self.peer_here = asyncio.Event()
+        self.limit_s = (case.ms + case.timeout_ms) / 1000
+
+    async def run(self):
+        outcome = Outcome(self.case)
+        server = await asyncio.start_server(self.serve, "127.0.0.1", 0, limit=2**20)
+        port = server.sockets[0].getsockname()[1]
+        try:
+            await self.client.start(self.case, port)
+            await self.judge(outcome)
+        except Wrong as e:
+            outcome.wrong = str(e)
+        finally:
+            if not await self.client.stop() and not outcome.wrong:
+                outcome.wrong = "did not end at SIGTERM"
+            server.close()
+            for t in self.peer.tasks if self.peer else []:
+                t.cancel()
+        self.judge_end(outcome)
+        return outcome
+
+    async def serve(self, reader, writer):
+        if self.peer is None:
+            self.peer = self.case.twist.get("peer", Peer)(self.case, self.world.keys, reader, writer)
+            self.peer_here.set()
+            await self.peer.play()
+
+    # ---- what is right ----
+
+    async def judge(self, outcome):
+        user = asyncio.create_task(self.use())
+        try:
+            await self.arrive()
+            if self.case.expect == ERROR:
+                await self.judge_error(outcome)
+            elif self.case.client == "exec":
+                await self.judge_command(outcome)
+            else:
+                await self.judge_transfer(outcome)
+        finally:
+            user.cancel()
+
+    async def use(self):
+        """What a person's program does meanwhile: a connection through the forward, where the state is one of those."""
+        if self.case.client == "exec" or self.case.state not in ("channel", "rekey", "close"):
+            return
+        with contextlib.suppress(ConnectionError):
+            connection = await self.client.connect()
+            if connection:
+                reader, writer = connection
+                writer.write(b"hello")
+                await writer.drain()
+                while await reader.read(65536):
+                    pass
+                writer.close()
+
+    async def arrive(self):
+        """Until the offence has been sent, or the client has ended."""
+        ended = asyncio.create_task(self.client.ended.wait())
+        here = asyncio.create_task(self.peer_here.wait())
+        await asyncio.wait({ended, here}, timeout=ARRIVAL_S, return_when=asyncio.FIRST_COMPLETED)
+        if self.peer is None:
+            raise Wrong(f"never connected: {self.last_line()}")
+        played = asyncio.create_task(self.peer.played.wait())
+        # A sanitizer's report takes its time: the end is what is timed, from here on.
+        await asyncio.wait({ended, played}, timeout=ARRIVAL_S, return_when=asyncio.FIRST_COMPLETED)
+        for t in (ended, here, played):
+            t.cancel()
+        if self.peer.failure:
+            raise Wrong(f"the peer itself failed: {self.peer.failure!r}")
+        if not self.peer.point_reached and not self.peer.played.is_set():
+            raise Wrong(f"the moment '{self.case.at}' never came: {self.last_line()}")
+        if not self.client.ended.is_set() and not self.peer.played.is_set() and self.case.expect != ERROR:
+            raise Wrong("the offence was not sent to its end")
+
+    def left(self):
+        since = self.peer.offended or time.monotonic()
+        return max(0.001, since + self.limit_s - time.monotonic())
+
+    async def judge_error(self, outcome):
+        try:
+            await asyncio.wait_for(self.client.ended.wait(), self.left())
+        except asyncio.TimeoutError:
+            raise Wrong(f"still there {self.limit_s:g} s after the offence") from None
+        outcome.ms = self.since()
+        if self.client.status != 255:
+            raise Wrong(f"status {self.client.status}, not 255: {self.last_line()}")
+        if not re.search(self.case.says, self.said()):
+            raise Wrong(f"'{self.case.says}' is not in what it says: {self.last_line()}")
+
+    async def judge_command(self, outcome):
+        try:
+            await asyncio.wait_for(self.client.ended.wait(), self.left())
+        except asyncio.TimeoutError:
+            raise Wrong(f"still there {self.limit_s:g} s later") from None
+        outcome.ms = self.since()
+        if self.client.status != 0 or bytes(self.client.out) != b"done\n":
+            raise Wrong(f"status {self.client.status}, output {bytes(self.client.out)[:60]!r}: {self.last_line()}")
+        await self.judge_proof()
+
+    async def judge_transfer(self, outcome):
+        try:
+            await asyncio.wait_for(self.transfer(), self.left())
+        except asyncio.TimeoutError:
+            raise Wrong(f"no transfer within {self.limit_s:g} s: {self.last_line()}") from None
+        except ConnectionError as e:
+            raise Wrong(f"the transfer failed: {e}: {self.last_line()}") from None
+        outcome.ms = self.since()
+        await self.judge_proof()
+
+    async def judge_proof(self):
+        if self.case.holds and not re.search(self.case.holds, self.said()):
+            raise Wrong(f"'{self.case.holds}' is not in what it says")
+        end = time.monotonic() + self.left()
+        while self.case.proof and not self.case.proof(self.peer):
+            if time.monotonic() > end or self.client.ended.is_set():
+                raise Wrong(f"the peer saw no refusal: refused {self.peer.refused} got {dict(self.peer.got)}")
+            await asyncio.sleep(0.005)
+
+    async def transfer(self):
+        connection = await self.client.connect()
+        if connection is None:
+            raise Wrong(f"ended with status {self.client.status}: {self.last_line()}")
+        reader, writer = connection
+        writer.write(TRANSFER)
+        try:
+            got = await reader.readexactly(len(TRANSFER))
+        except asyncio.IncompleteReadError as e:
+            await asyncio.sleep(0)  # the client's end, if it is that, is told next
+            raise Wrong(f"the transfer ended after {len(e.partial)} bytes: {self.last_line()}") from None
+        writer.close()
+        if got != TRANSFER:
+            raise Wrong("the transfer came back changed")
+
+    # ---- for every case ----
+
+    def judge_end(self, outcome):
+        outcome.kib, outcome.status, outcome.said = self.client.kib or 0, self.client.status, self.last_line()
+        if outcome.wrong:
+            return
+        if REPORTS.search(self.client.err):
+            outcome.wrong = "a sanitizer's report: " + self.said()[:2000]
+        elif self.peer and self.peer.failure:
+            outcome.wrong = f"the peer itself failed: {self.peer.failure!r}"
+        elif self.client.name == "adit" and (unfit := self.unfit()):
+            outcome.wrong = f"what a peer said reached the terminal: {unfit!r}"
+        elif self.idle_kib and outcome.kib > self.idle_kib + self.case.memory_kib:
+            outcome.wrong = f"{outcome.kib} KiB resident, an idle session {self.idle_kib}"
+
+    def unfit(self):
+        try:
+            text = bytes(self.client.err).decode()
+        except UnicodeDecodeError as e:
+            return e
+        return UNFIT.search(text) and text[:400]
+
+    def since(self):
+        return round((time.monotonic() - self.peer.offended) * 1000) if self.peer.offended else 0
+
+    def said(self):
+        return bytes(self.client.err).decode(errors="replace")
+
+    def last_line(self):
+        lines = [x for x in self.said().splitlines() if x.strip()]
+        return lines[-1].strip() if lines else "(nothing said)"
+
+
+__all__ = ["CARRY_ON", "ERROR", "REFUSE", "Outcome", "Play"]
