@@ -82,7 +82,7 @@ MUSL := $(HOST:-gnu=-musl)
 # ---- sources ------------------------------------------------------------------------------------------
 
 # Only with DAEMON=1. Of all files cli/main.c alone sees the macro ADIT_DAEMON (0 or 1).
-WITH_DAEMON := $(wildcard daemon/*.c cli/verb*.c)
+WITH_DAEMON := $(wildcard daemon/*.c cli/verb*.c cli/http*.c cli/sse.c)
 SRC     := adit.c $(sort $(foreach p,$(PARTS),$(if $(filter %.c,$p),$p,$(wildcard $p/*.c))))
 TESTS   := $(basename $(notdir $(wildcard tests/test_*.c)))
 VECTOR_RUNS := $(basename $(notdir $(wildcard tests/vectors_*.c)))
@@ -91,7 +91,7 @@ FUZZERS := $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
 ifneq ($(LESS),)
 SRC     := $(filter-out $(WITH_DAEMON),$(SRC))
 # And the tests that speak of them.
-OF_DAEMON := $(basename $(notdir $(shell grep -lE '"(\.\./)?(daemon/|cli/verb)' tests/test_*.c fuzz/fuzz_*.c)))
+OF_DAEMON := $(basename $(notdir $(shell grep -lE '"(\.\./)?(daemon/|cli/verb|cli/http|cli/sse)' tests/test_*.c fuzz/fuzz_*.c)))
 TESTS   := $(filter-out $(OF_DAEMON),$(TESTS))
 FUZZERS := $(filter-out $(OF_DAEMON:fuzz_%=%),$(FUZZERS))
 override VECTORS :=

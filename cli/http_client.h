@@ -8,7 +8,7 @@
 #define CLI_HTTP_CLIENT_H
 
 #include "adit.h"
-#include "cli/http_answer.h"
+#include "daemon/http_answer.h"
 #include "cli/sse.h"
 
 enum {

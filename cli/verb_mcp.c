@@ -4,8 +4,10 @@
 
 #include "cli/verb_call.h"
 #include "client/units.h"
+#include "daemon/conf.h"
+#include "daemon/conf_paths.h"
 #include "daemon/mcp.h"
-#include "daemon/mcp_tools.h"
+#include "daemon/mcp_schema.h"
 
 enum { KEY_TOOLS = 2, KEY_ALLOW, KEY_ALLOW_SERVER, KEY_ALLOW_LOCAL, KEY_MAX_TTL, KEY_CONFIG };
 
@@ -57,16 +59,33 @@ static bool take(void *ctx, int key, const char *value, struct adit_error *err)
     }
 }
 
-/* --socket is a word of every verb. Here there is nobody to be found by it. */
-static bool socket_is_fine(const struct verb_call *c)
+/* Where that file says; without -c as every verb. */
+static enum adit_err socket_find(struct verb_call *c, const char *config_file, struct adit_error *err)
+{
+    struct conf conf;
+    struct conf_world world;
+    char path[EXPAND_PATH_CAP];
+    if (config_file == NULL)
+        return ADIT_E_OK;
+    conf_world_init(&world);
+    conf_init(&conf);
+    enum adit_err e = conf_load(&conf, config_file, err);
+    if (e == ADIT_E_OK)
+        e = conf_path_socket(&world, c->socket_given, conf.socket, path, err);
+    if (e == ADIT_E_OK)
+        (void)adit_format(c->socket, sizeof c->socket, "%s", path);
+    conf_wipe(&conf);
+    return e;
+}
+
+static int run(struct verb_call *c, struct mcp_args *args)
 {
     struct adit_error err = {0};
-    if (c->socket_given == NULL || !http_client_is_answered(c->socket_given))
-        return true;
-    (void)adit_fail(&err, ADIT_E_USAGE,
-                    "mcp: the tunnels are this process's own: --socket with a daemon is not supported yet");
-    (void)verb_fail(&err);
-    return false;
+    if (socket_find(c, args->config_file, &err) != ADIT_E_OK)
+        return verb_fail(&err);
+    if (http_client_is_answered(c->socket))
+        args->socket = c->socket;
+    return mcp_run(args, &err) == ADIT_E_OK ? 0 : verb_fail(&err);
 }
 
 int verb_mcp(struct verb_call *c)
@@ -76,14 +95,10 @@ int verb_mcp(struct verb_call *c)
                             .in_fd = STDIN_FILENO,
                             .out_fd = STDOUT_FILENO,
                             .log_fd = STDERR_FILENO};
-    struct adit_error err = {0};
     int status;
     mcp_allow_init(&args.allow);
-    if (verb_parse(c, options, &args, take, 0, 0, &status)) {
-        status = socket_is_fine(c) ? 0 : adit_err_exit(ADIT_E_USAGE);
-        if (status == 0 && mcp_run(&args, &err) != ADIT_E_OK)
-            status = verb_fail(&err);
-    }
+    if (verb_parse(c, options, &args, take, 0, 0, &status))
+        status = run(c, &args);
     mcp_allow_wipe(&args.allow);
     return status;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 #include "daemon/api_internal.h"
+#include "daemon/mcp_tools.h"
 #include "net/sock.h"
 
 /* ---- Requests */
@@ -207,7 +208,10 @@ void api_on_fd(struct loop_fd *f)
 
 void api_on_timer(struct loop_timer *t)
 {
-    httpd_on_timer(t);
+    if (t->kind == MCP_TOOLS_TIMER)
+        mcp_tools_on_timer(t);
+    else
+        httpd_on_timer(t);
 }
 
 /* ---- Where it listens */

@@ -3,8 +3,8 @@
  * openapi.json, which the daemon also serves; adit-api(7) is for reading.
  *
  *     api_new(&api, &config, &err);  api_listen(api, fd, &err) for each socket;
- *     each descriptor of kind API_FD_KIND that has news: api_on_fd(f); each timer of kind API_TIMER_KIND:
- *     api_on_timer(t);
+ *     each descriptor of kind API_FD_KIND that has news: api_on_fd(f); each timer of a kind from
+ *     API_TIMER_KIND to API_TIMER_LAST: api_on_timer(t);
  *     api_free(api), before the registry goes.
  *
  * Main thread only. Nothing here blocks, but for reading files in GET /profiles and POST /reload.
@@ -25,6 +25,7 @@ enum {
     API_VERSION = 1, /* of GET /version */
     API_FD_KIND = 0x50,
     API_TIMER_KIND = 0x120,
+    API_TIMER_LAST = 0x12f,
     API_EVENTS_COMMENT_MS = 15 * 1000, /* a comment this often in a stream without events */
     API_WAIT_MAX_S = 3600,             /* ?wait= */
 };

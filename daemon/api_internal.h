@@ -13,6 +13,7 @@
 #include "daemon/tunnels.h"
 
 struct api_log_stream;
+struct api_mcp;
 struct api_watcher;
 
 struct api {
@@ -27,6 +28,7 @@ struct api {
     struct events_subscriber subscriber;
     struct httpd_source journal_news;
     struct api_log_stream *log_streams;
+    struct api_mcp *mcp;          /* sessions of `adit mcp` */
     struct api_watcher *watchers; /* told of each event */
     struct httpd_timer watch_timer;
 };
@@ -120,6 +122,8 @@ void api_connections(const struct api_call *call);
 void api_get_prompt(const struct api_call *call);
 void api_answer_prompt(const struct api_call *call);
 void api_open_session(const struct api_call *call);
+void api_mcp_open(const struct api_call *call);
+void api_mcp_call(const struct api_call *call);
 void api_events(const struct api_call *call);
 void api_logs(const struct api_call *call);
 void api_healthz(const struct api_call *call);

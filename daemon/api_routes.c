@@ -25,6 +25,8 @@ const struct api_route api_routes[] = {
     {"GET", "/tunnels/{id}/prompt", LOCAL, api_get_prompt},
     {"POST", "/tunnels/{id}/prompt", CHANGES | BODY | LOCAL, api_answer_prompt},
     {"POST", "/sessions", CHANGES | BODY, api_open_session},
+    {"POST", "/mcp", CHANGES | BODY | LOCAL, api_mcp_open},
+    {"POST", "/mcp/{id}/call", CHANGES | BODY | LOCAL, api_mcp_call},
     {"GET", "/profiles", READS, api_profiles},
     {"GET", "/events", READS, api_events},
     {"GET", "/logs", READS, api_logs},

@@ -287,7 +287,7 @@ static void timer_do(struct daemon *d, struct loop_timer *t)
     else if (t == &d->watchdog) {
         notify_send("WATCHDOG=1");
         loop_timer_set(&d->loop, t, loop_now_ms() + d->watchdog_ms);
-    } else if (t->kind >= API_TIMER_KIND && t->kind < API_TIMER_KIND + 0x10)
+    } else if (t->kind >= API_TIMER_KIND && t->kind <= API_TIMER_LAST)
         api_on_timer(t);
     else if (t->kind >= TUNNELS_TIMER_FIRST && t->kind <= TUNNELS_TIMER_LAST)
         tunnels_on_timer(d->tunnels, t);

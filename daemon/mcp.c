@@ -5,17 +5,14 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "client/client.h"
-#include "daemon/conf.h"
-#include "daemon/journal.h"
+#include "daemon/mcp_engine.h"
 #include "daemon/mcp_lines.h"
 #include "daemon/mcp_rpc.h"
-#include "daemon/mcp_tools.h"
-#include "daemon/tunnels.h"
+#include "daemon/mcp_schema.h"
+#include "net/sock.h"
 #include "net/standard.h"
-#include "net/watch.h"
 
-enum { FD_IN = 1, FD_OUT, FD_MAIL, FD_NETWORK };
+enum { FD_IN = 1, FD_OUT };
 enum { TIMER_END = 1 };
 enum { PIECE = 16 * 1024, PIECES_AT_A_TIME = 8 }; /* others have their turn in between */
 
@@ -27,18 +24,12 @@ struct side {
 
 struct mcp {
     const struct mcp_args *args;
-    struct conf conf;
-    struct journal *journal;
     struct loop loop;
-    struct mailbox box;
-    struct watch watch;
-    bool has_loop, has_box, has_watch;
-    struct tunnels *tunnels;
-    struct mcp_tools *tools;
+    bool has_loop;
+    struct mcp_engine *engine;
     struct mcp_rpc rpc;
     struct mcp_lines lines;
     struct side in, out;
-    struct loop_fd mail, network;
     struct buffer answers;
     size_t sent; /* of answers */
     struct loop_timer end;
@@ -53,10 +44,7 @@ static void end_begin(struct mcp *m)
         return;
     m->is_ending = true;
     loop_timer_set(&m->loop, &m->end, loop_now_ms() + MCP_END_MS);
-    mcp_tools_free(m->tools); /* what waits is not answered: nobody asks any more */
-    m->tools = NULL;
-    tunnels_end(m->tunnels);
-    tunnels_end(m->tunnels); /* at once */
+    m->engine->ops->end(m->engine);
 }
 
 /* ---- Answers ---- */
@@ -104,14 +92,14 @@ static void answers_write(struct mcp *m)
 
 static json_t *on_tools(void *ctx)
 {
-    struct mcp *m = ctx;
-    return mcp_tools_list(m->tools);
+    const struct mcp *m = ctx;
+    return mcp_schema_list(m->args->groups);
 }
 
 static bool on_call(void *ctx, const char *tool, const json_t *arguments, struct mcp_request *request)
 {
-    struct mcp *m = ctx;
-    return mcp_tools_call(m->tools, tool, arguments, request);
+    const struct mcp *m = ctx;
+    return m->engine->ops->call(m->engine, tool, arguments, request);
 }
 
 static void on_line(void *ctx, struct span line)
@@ -159,45 +147,17 @@ static void questions_read(struct mcp *m)
 
 /* ---- The loop ---- */
 
-static void mail_do(struct mcp *m)
+static bool is_over(const struct mcp *m)
 {
-    struct mail *mail;
-    loop_fd_not_readable(&m->mail);
-    while ((mail = mailbox_take(&m->box)) != NULL)
-        tunnels_on_mail(m->tunnels, mail);
-}
-
-static void network_do(struct mcp *m)
-{
-    loop_fd_not_readable(&m->network);
-    unsigned news = watch_take(&m->watch);
-    if (news != 0)
-        tunnels_network(m->tunnels, news);
-}
-
-static void fd_do(struct mcp *m, struct loop_fd *f)
-{
-    if (f == &m->mail)
-        mail_do(m);
-    else if (f == &m->network)
-        network_do(m);
-    else if (f->kind >= TUNNELS_FD_FIRST && f->kind <= TUNNELS_FD_LAST)
-        tunnels_on_fd(m->tunnels, f);
+    return m->is_late || (m->is_ending && m->engine->ops->has_ended(m->engine) && !has_answers(m));
 }
 
 static void timer_do(struct mcp *m, struct loop_timer *t)
 {
     if (t == &m->end)
         m->is_late = true;
-    else if (t->kind == MCP_TOOLS_TIMER)
-        mcp_tools_on_timer(m->tools, t);
-    else if (t->kind >= TUNNELS_TIMER_FIRST && t->kind <= TUNNELS_TIMER_LAST)
-        tunnels_on_timer(m->tunnels, t);
-}
-
-static bool is_over(const struct mcp *m)
-{
-    return m->is_late || (m->is_ending && tunnels_has_ended(m->tunnels) && !has_answers(m));
+    else
+        m->engine->ops->on_timer(m->engine, t);
 }
 
 static enum adit_err loop_run(struct mcp *m, struct adit_error *err)
@@ -208,7 +168,8 @@ static enum adit_err loop_run(struct mcp *m, struct adit_error *err)
         if (loop_wait(&m->loop, may_read(m) ? 0 : LOOP_NEVER, err) != ADIT_E_OK)
             return err->code;
         while ((f = loop_next(&m->loop)) != NULL)
-            fd_do(m, f);
+            if (f->owner != m) /* ours are looked at below */
+                m->engine->ops->on_fd(m->engine, f);
         while ((t = loop_expired(&m->loop, loop_now_ms())) != NULL)
             timer_do(m, t);
         questions_read(m);
@@ -221,26 +182,6 @@ static enum adit_err loop_run(struct mcp *m, struct adit_error *err)
 
 /* ---- The beginning ---- */
 
-static void on_log(void *ctx, const struct journal_note *note)
-{
-    struct mcp *m = ctx;
-    journal_write(m->journal, note);
-}
-
-static enum session_level level_of(const struct mcp *m)
-{
-    return m->conf.has_log_level ? client_log_level(m->conf.log_level) : SESSION_INFO;
-}
-
-static enum adit_err journal_open(struct mcp *m, struct adit_error *err)
-{
-    const struct journal_config config = {.fd = m->args->log_fd,
-                                          .is_json = m->conf.log_format == CONF_LOG_JSON,
-                                          .level = level_of(m),
-                                          .filter = getenv("ADIT_LOG")};
-    return journal_new(&m->journal, &config, err);
-}
-
 static enum adit_err side_open(struct mcp *m, struct side *s, int fd, bool for_writing,
                                struct adit_error *err)
 {
@@ -248,54 +189,25 @@ static enum adit_err side_open(struct mcp *m, struct side *s, int fd, bool for_w
     return e == ADIT_E_OK ? loop_add(&m->loop, &s->ready, s->at.fd, err) : e;
 }
 
-static enum adit_err loop_open(struct mcp *m, struct adit_error *err)
+static enum adit_err sides_open(struct mcp *m, struct adit_error *err)
 {
-    m->has_loop = loop_init(&m->loop, err) == ADIT_E_OK;
-    m->has_box = m->has_loop && mailbox_init(&m->box, err) == ADIT_E_OK;
-    m->has_watch = m->has_box && watch_init(&m->watch, err) == ADIT_E_OK;
-    if (!m->has_watch)
-        return err->code;
     loop_fd_init(&m->in.ready, FD_IN, m);
     loop_fd_init(&m->out.ready, FD_OUT, m);
-    loop_fd_init(&m->mail, FD_MAIL, m);
-    loop_fd_init(&m->network, FD_NETWORK, m);
-    loop_timer_init(&m->end, TIMER_END, m);
-    enum adit_err e = loop_add(&m->loop, &m->mail, mailbox_fd(&m->box), err);
-    if (e == ADIT_E_OK)
-        e = loop_add(&m->loop, &m->network, watch_fd(&m->watch), err);
-    if (e == ADIT_E_OK)
-        e = side_open(m, &m->in, m->args->in_fd, false, err);
+    enum adit_err e = side_open(m, &m->in, m->args->in_fd, false, err);
     return e == ADIT_E_OK ? side_open(m, &m->out, m->args->out_fd, true, err) : e;
-}
-
-static enum adit_err tools_open(struct mcp *m, struct adit_error *err)
-{
-    const struct tunnels_config tunnels = {.loop = &m->loop,
-                                           .box = &m->box,
-                                           .conf = &m->conf,
-                                           .log_level = level_of(m),
-                                           .ops = {.ctx = m, .log = on_log}};
-    enum adit_err e = tunnels_new(&m->tunnels, &tunnels, err);
-    const struct mcp_tools_config config = {
-        .loop = &m->loop,
-        .tunnels = m->tunnels,
-        .limits = {.allow = &m->args->allow, .conf = &m->conf, .max_ttl_s = m->args->max_ttl_s},
-        .groups = m->args->groups};
-    return e == ADIT_E_OK ? mcp_tools_new(&m->tools, &config, err) : e;
 }
 
 static enum adit_err begin(struct mcp *m, struct adit_error *err)
 {
-    enum adit_err e = conf_load(&m->conf, m->args->config_file, err);
-    if (e == ADIT_E_OK)
-        e = journal_open(m, err);
-    if (e == ADIT_E_OK)
-        e = loop_open(m, err);
-    if (e == ADIT_E_OK)
-        e = tools_open(m, err);
     const struct mcp_rpc_ops ops = {.ctx = m, .tools = on_tools, .call = on_call, .write = on_write};
     mcp_rpc_init(&m->rpc, &ops);
-    return e;
+    loop_timer_init(&m->end, TIMER_END, m);
+    m->has_loop = loop_init(&m->loop, err) == ADIT_E_OK;
+    if (!m->has_loop)
+        return err->code;
+    m->engine = m->args->socket != NULL ? mcp_remote_new(m->args, &m->loop, err)
+                                        : mcp_own_new(m->args, &m->loop, err);
+    return m->engine != NULL ? sides_open(m, err) : err->code;
 }
 
 static void side_close(struct mcp *m, struct side *s)
@@ -307,23 +219,17 @@ static void side_close(struct mcp *m, struct side *s)
 
 static void end_all(struct mcp *m)
 {
-    if (m->is_late && !tunnels_has_ended(m->tunnels))
+    if (m->is_late && !m->engine->ops->has_ended(m->engine))
         _exit(0); /* a thread that does not let go has had its time: the system takes the rest */
-    mcp_tools_free(m->tools);
+    if (m->engine != NULL)
+        m->engine->ops->free(m->engine);
     mcp_rpc_wipe(&m->rpc);
     mcp_lines_wipe(&m->lines);
     buffer_wipe(&m->answers);
-    tunnels_free(m->tunnels);
     side_close(m, &m->in);
     side_close(m, &m->out);
-    if (m->has_watch)
-        watch_wipe(&m->watch);
-    if (m->has_box)
-        mailbox_wipe(&m->box);
     if (m->has_loop)
         loop_wipe(&m->loop);
-    journal_free(m->journal);
-    conf_wipe(&m->conf);
 }
 
 enum adit_err mcp_run(const struct mcp_args *args, struct adit_error *err)
@@ -334,7 +240,6 @@ enum adit_err mcp_run(const struct mcp_args *args, struct adit_error *err)
     m->args = args;
     m->in.at.fd = m->out.at.fd = m->in.ready.fd = m->out.ready.fd = -1;
     m->lines = (struct mcp_lines){.ctx = m, .line = on_line, .too_long = on_too_long};
-    conf_init(&m->conf);
     enum adit_err e = begin(m, err);
     if (e == ADIT_E_OK)
         e = loop_run(m, err);

@@ -1,6 +1,6 @@
 /*
  * mcp.h - `adit mcp`: tunnels for a program that speaks the Model Context Protocol on two descriptors, one
- * JSON-RPC message a line. The tunnels are this process's own, and end with it.
+ * JSON-RPC message a line. The tunnels are this process's own or a daemon's, and end with it.
  */
 #ifndef DAEMON_MCP_H
 #define DAEMON_MCP_H
@@ -16,8 +16,9 @@ enum {
 
 /* Borrowed. */
 struct mcp_args {
-    const char *config_file; /* NULL: $ADIT_CONFIG, or the default files */
-    unsigned groups;         /* of mcp_tools.h */
+    const char *socket;      /* of the daemon; NULL: the tunnels are this process's own */
+    const char *config_file; /* NULL: $ADIT_CONFIG, or the default files. Not read with a daemon */
+    unsigned groups;         /* of mcp_schema.h */
     struct mcp_allow allow;
     uint32_t max_ttl_s;
     int in_fd, out_fd, log_fd; /* they stay as they are: nothing about them is changed */

@@ -30,8 +30,9 @@ struct batch {
     size_t waiting; /* requests, and one while the array is read */
 };
 
-struct mcp_request {
-    struct mcp_request *next;
+struct mcp_waiting {
+    struct mcp_request request;
+    struct mcp_waiting *next;
     struct mcp_rpc *rpc;
     struct batch *batch; /* NULL: it came alone */
     json_t *id;
@@ -100,40 +101,49 @@ static void refuse(struct mcp_rpc *r, struct batch *b, json_t *id, int code, con
 
 /* ---- Requests that wait ---- */
 
-static struct mcp_request *request_new(struct mcp_rpc *r, struct batch *b, json_t *id)
+static void request_answer(struct mcp_request *request, json_t *result);
+
+static struct mcp_waiting *request_new(struct mcp_rpc *r, struct batch *b, json_t *id)
 {
-    struct mcp_request *request = calloc(1, sizeof *request);
-    if (request == NULL)
+    struct mcp_waiting *w = calloc(1, sizeof *w);
+    if (w == NULL)
         return NULL;
-    *request = (struct mcp_request){.next = r->requests, .rpc = r, .batch = b, .id = json_incref(id)};
+    *w = (struct mcp_waiting){
+        .request = {request_answer}, .next = r->requests, .rpc = r, .batch = b, .id = json_incref(id)};
     if (b != NULL)
         b->waiting++;
-    r->requests = request;
-    return request;
+    r->requests = w;
+    return w;
 }
 
-static void request_release(struct mcp_request *request)
+static void request_release(struct mcp_waiting *w)
 {
-    json_decref(request->id);
-    free(request);
+    json_decref(w->id);
+    free(w);
 }
 
-static void request_free(struct mcp_request *request)
+static void request_free(struct mcp_waiting *w)
 {
-    struct mcp_request **at = &request->rpc->requests;
-    while (*at != request)
+    struct mcp_waiting **at = &w->rpc->requests;
+    while (*at != w)
         at = &(*at)->next;
-    *at = request->next;
-    request_release(request);
+    *at = w->next;
+    request_release(w);
+}
+
+static void request_answer(struct mcp_request *request, json_t *result)
+{
+    struct mcp_waiting *w = (struct mcp_waiting *)request;
+    struct mcp_rpc *r = w->rpc;
+    struct batch *b = w->batch;
+    answer(r, b, w->id, result);
+    request_free(w);
+    batch_let_go(r, b);
 }
 
 void mcp_request_answer(struct mcp_request *request, json_t *result)
 {
-    struct mcp_rpc *r = request->rpc;
-    struct batch *b = request->batch;
-    answer(r, b, request->id, result);
-    request_free(request);
-    batch_let_go(r, b);
+    request->answer(request, result);
 }
 
 /* ---- Methods ---- */
@@ -173,15 +183,15 @@ static void on_tools_list(struct mcp_rpc *r, const struct message *m)
 
 static void call_tool(struct mcp_rpc *r, const struct message *m, const char *name, const json_t *arguments)
 {
-    struct mcp_request *request = request_new(r, m->batch, m->id);
-    if (request == NULL) {
+    struct mcp_waiting *w = request_new(r, m->batch, m->id);
+    if (w == NULL) {
         refuse(r, m->batch, m->id, MCP_E_INTERNAL, "out of memory");
         return;
     }
-    if (r->ops.call(r->ops.ctx, name, arguments, request))
+    if (r->ops.call(r->ops.ctx, name, arguments, &w->request))
         return;
     refuse(r, m->batch, m->id, MCP_E_PARAMS, "Unknown tool: %s", name);
-    request_free(request);
+    request_free(w);
     batch_let_go(r, m->batch);
 }
 
@@ -322,10 +332,10 @@ void mcp_rpc_init(struct mcp_rpc *r, const struct mcp_rpc_ops *ops)
 
 void mcp_rpc_wipe(struct mcp_rpc *r)
 {
-    for (struct mcp_request *request = r->requests, *next; request != NULL; request = next) {
-        struct batch *b = request->batch;
-        next = request->next;
-        request_release(request);
+    for (struct mcp_waiting *w = r->requests, *next; w != NULL; w = next) {
+        struct batch *b = w->batch;
+        next = w->next;
+        request_release(w);
         if (b != NULL && --b->waiting == 0) {
             json_decref(b->answers);
             free(b);

@@ -24,8 +24,10 @@ enum {
     MCP_E_INTERNAL = -32603,
 };
 
-/* A tools/call that waits for its answer: it gets exactly one, or none when the rpc is wiped. */
-struct mcp_request;
+/* A tools/call that waits for its answer: it gets exactly one, or none when whoever made it ends first. */
+struct mcp_request {
+    void (*answer)(struct mcp_request *request, json_t *result); /* takes result; ends the request */
+};
 
 struct mcp_rpc_ops {
     void *ctx;
@@ -39,7 +41,7 @@ struct mcp_rpc_ops {
 struct mcp_rpc {
     struct mcp_rpc_ops ops;
     const struct mcp_version *version; /* NULL: no initialize yet */
-    struct mcp_request *requests;      /* those that wait */
+    struct mcp_waiting *requests;      /* those that wait */
 };
 
 void mcp_rpc_init(struct mcp_rpc *r, const struct mcp_rpc_ops *ops);

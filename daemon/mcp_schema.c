@@ -13,27 +13,29 @@
     ",\"idempotentHint\":" idempotent ",\"openWorldHint\":true}"
 
 static const struct {
-    const char *name, *json;
+    const char *name;
+    unsigned group;
+    const char *json;
 } tools[] = {
-    {"ssh_tunnel_list",
+    {"ssh_tunnel_list", MCP_TOOLS_READ,
      "{\"name\":\"ssh_tunnel_list\",\"title\":\"List SSH tunnels\","
      "\"description\":\"Lists the SSH tunnels that are open, with state, addresses and counters.\","
      "\"inputSchema\":{\"type\":\"object\",\"properties\":{"
      "\"server\":{\"type\":\"string\",\"description\":\"Only the tunnels of this server\"}},"
      "\"additionalProperties\":false}," HINTS("true", "false", "true") "}"},
-    {"ssh_tunnel_status",
+    {"ssh_tunnel_status", MCP_TOOLS_READ,
      "{\"name\":\"ssh_tunnel_status\",\"title\":\"Status of an SSH tunnel\","
      "\"description\":\"Shows one tunnel: its state, where it listens, its counters and its last error.\","
      "\"inputSchema\":{\"type\":\"object\",\"properties\":{" ID "},\"required\":[\"tunnel_id\"],"
      "\"additionalProperties\":false}," HINTS("true", "false", "true") "}"},
-    {"ssh_tunnel_wait",
+    {"ssh_tunnel_wait", MCP_TOOLS_READ,
      "{\"name\":\"ssh_tunnel_wait\",\"title\":\"Wait for an SSH tunnel\","
      "\"description\":\"Waits until a tunnel is active, for instance while it reconnects.\","
      "\"inputSchema\":{\"type\":\"object\",\"properties\":{" ID ","
      "\"timeout\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":3600,\"default\":30,"
      "\"description\":\"Seconds to wait at most\"}},\"required\":[\"tunnel_id\"],"
      "\"additionalProperties\":false}," HINTS("true", "false", "true") "}"},
-    {"ssh_tunnel_create",
+    {"ssh_tunnel_create", MCP_TOOLS_TUNNEL,
      "{\"name\":\"ssh_tunnel_create\",\"title\":\"Create an SSH tunnel\","
      "\"description\":\"Opens an SSH tunnel and waits until it is active. local: a port here leads to "
      "remoteHost:remotePort as the server sees it. remote: a port at the server leads to "
@@ -59,7 +61,7 @@ static const struct {
                        "\"Seconds until the tunnel "
                        "is closed by itself\"}},\"required\":[\"server\",\"type\",\"localPort\"],"
                        "\"additionalProperties\":false}," HINTS("false", "false", "false") "}"},
-    {"ssh_tunnel_close",
+    {"ssh_tunnel_close", MCP_TOOLS_TUNNEL,
      "{\"name\":\"ssh_tunnel_close\",\"title\":\"Close SSH tunnels\","
      "\"description\":\"Closes one tunnel, or all tunnels of a server: ends its connections and frees its "
      "ports.\",\"inputSchema\":{\"type\":\"object\",\"properties\":{" ID ","
@@ -73,4 +75,24 @@ const char *mcp_schema(const char *tool)
         if (strcmp(tools[i].name, tool) == 0)
             return tools[i].json;
     return NULL;
+}
+
+bool mcp_schema_has(unsigned groups, const char *tool)
+{
+    for (size_t i = 0; i < ADIT_COUNT(tools); i++)
+        if (strcmp(tools[i].name, tool) == 0)
+            return (groups & tools[i].group) != 0;
+    return false;
+}
+
+json_t *mcp_schema_list(unsigned groups)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < ADIT_COUNT(tools); i++)
+        if ((groups & tools[i].group) != 0 &&
+            json_array_append_new(list, json_loads(tools[i].json, 0, NULL)) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/http_answer.h"
+#include "daemon/http_answer.h"
 #include "cli/sse.h"
 #include "fuzz.h"
 

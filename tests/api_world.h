@@ -25,6 +25,7 @@ static struct api_world {
     unsigned reloads;
     bool reload_fails, was_check;
     char reload_path[64];
+    void (*on_other_fd)(struct loop_fd *f); /* of neither; NULL: there are none */
 } aw;
 
 static inline enum adit_err api_world_reload(void *ctx, bool is_check, const char *path,
@@ -55,12 +56,14 @@ static inline void api_world_step(void *ctx)
     while ((f = loop_next(&world.loop))) {
         if (f->kind == API_FD_KIND)
             api_on_fd(f);
-        else
+        else if (f->kind >= TUNNELS_FD_FIRST && f->kind <= TUNNELS_FD_LAST)
             tunnels_on_fd(world.t, f);
+        else if (aw.on_other_fd)
+            aw.on_other_fd(f);
     }
     round.now_ms = loop_now_ms() + aw.ahead_ms;
     while ((t = http_talk_expired(&round, &world.loop))) {
-        if (t->kind == API_TIMER_KIND)
+        if (t->kind >= API_TIMER_KIND && t->kind <= API_TIMER_LAST)
             api_on_timer(t);
         else
             tunnels_on_timer(world.t, t);

@@ -7,6 +7,7 @@
 #include "daemon/mcp_tools.h"
 
 static struct mcp_tools *tools;
+static unsigned tool_groups;
 static struct mcp_allow allow;
 static struct mcp_rpc rpc;
 static struct buffer out;
@@ -26,7 +27,7 @@ static bool on_call(void *ctx, const char *tool, const json_t *arguments, struct
 static json_t *on_tools(void *ctx)
 {
     (void)ctx;
-    return mcp_tools_list(tools);
+    return mcp_schema_list(tool_groups);
 }
 
 static void open_tools(unsigned groups)
@@ -38,10 +39,8 @@ static void open_tools(unsigned groups)
     assert_int_equal(mcp_allow_add(&allow.locals, "*:*", &err), ADIT_E_OK);
     assert_int_equal(mcp_allow_add_server(&allow, "*", &err), ADIT_E_OK);
     const struct mcp_tools_config config = {
-        .loop = &world.loop,
-        .tunnels = world.t,
-        .limits = {.allow = &allow, .conf = tunnels_conf(world.t), .max_ttl_s = 86400},
-        .groups = groups};
+        .loop = &world.loop, .tunnels = world.t, .allow = &allow, .max_ttl_s = 86400, .groups = groups};
+    tool_groups = groups;
     assert_int_equal(mcp_tools_new(&tools, &config, &err), ADIT_E_OK);
     const struct mcp_rpc_ops ops = {.tools = on_tools, .call = on_call, .write = take};
     mcp_rpc_init(&rpc, &ops);
@@ -160,7 +159,7 @@ static void test_the_lists_of_tools(void **state)
     (void)state;
     for (unsigned groups = 1; groups < 4; groups++) {
         open_tools(groups);
-        json_t *list = mcp_tools_list(tools);
+        json_t *list = mcp_schema_list(groups);
         size_t n = json_array_size(list), first = groups == MCP_TOOLS_TUNNEL ? 3 : 0;
         assert_int_equal(n, groups == 1 ? 3 : groups == 2 ? 2 : 5);
         for (size_t i = 0; i < n; i++) {
@@ -417,17 +416,31 @@ static void test_closing(void **state)
     close_tools();
 }
 
-/* Only tunnels that were made here can be seen or closed here. */
+/* All that is up can be seen; only tunnels that were made here can be closed here. */
 static void test_tunnels_of_others(void **state)
 {
     (void)state;
     open_tools(MCP_TOOLS_READ | MCP_TOOLS_TUNNEL);
     struct tunnel *u = add_local("file", "h", 8009);
+    assert_int_equal(listed(), 0); /* it is not up */
     start_it(u);
     call("ssh_tunnel_close", "{\"tunnel_id\":\"file\"}");
-    assert_error("unsupported", "Tunnel file not found");
-    assert_int_equal(listed(), 0);
+    assert_error("forwarding", "Tunnel file was not made here: it cannot be closed here");
+    assert_int_equal(closed("{\"server\":\"h\"}"), 0);
+    assert_int_equal(listed(), 1);
     assert_true(tunnel_is_running(u));
+    fake_connect(fake_links[0]);
+    call("ssh_tunnel_wait", "{\"tunnel_id\":\"file\"}");
+    numbers();
+    json_t *c = content(false);
+    assert_string_equal(string_in(c, "server"), "h");
+    assert_true(json_is_null(json_object_get(c, "expires")));
+    json_decref(c);
+    call("ssh_tunnel_list", "{\"server\":\"other\"}");
+    numbers();
+    c = content(false);
+    assert_int_equal(integer_in(c, "count"), 0);
+    json_decref(c);
     close_tools();
 }
 
@@ -458,7 +471,7 @@ static void test_the_ttl(void **state)
     timer = loop_expired(&world.loop, loop_now_ms() + 3600 * 1000);
     assert_non_null(timer);
     assert_int_equal(timer->kind, MCP_TOOLS_TIMER);
-    mcp_tools_on_timer(tools, timer);
+    mcp_tools_on_timer(timer);
     assert_int_equal(tunnels_count(world.t), 0);
     world_settle();
     assert_int_equal(listed(), 0);

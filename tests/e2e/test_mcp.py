@@ -1,4 +1,5 @@
-"""adit mcp: tunnels for a program that speaks the Model Context Protocol on standard input and output."""
+"""adit mcp: tunnels for a program that speaks the Model Context Protocol on standard input and output: its own ones,
+and a daemon's."""
 import itertools
 import json
 import signal
@@ -8,20 +9,25 @@ import subprocess
 import pytest
 
 from harness import servers, socks, traffic
+from harness.client import ADIT
 from harness.wait import wait_until
 
 
 class Mcp:
-    """A running `adit mcp` and the JSON lines to and from it. Its ssh_config knows the server as `box`."""
+    """A running `adit mcp` and the JSON lines to and from it. Its ssh_config knows the server as `box`. With
+    has_daemon a daemon runs there too, and has the tunnels."""
 
-    def __init__(self, kit, sshd, *args, config="", tunnels=""):
+    def __init__(self, kit, sshd, *args, config="", tunnels="", has_daemon=False):
         kit.trust(sshd)
         ssh = kit.folder / "ssh_config"
         ssh.write_text(f"Host box\n HostName 127.0.0.1\n Port {sshd.port}\n User {sshd.user}\n"
                        f"Host *\n IdentityFile {kit.key}\n IdentitiesOnly yes\n UserKnownHostsFile {kit.known_hosts}\n"
                        f" GlobalKnownHostsFile none\n{config}")
         conf = kit.folder / "adit.conf"
-        conf.write_text(f"SshConfig {ssh}\n{tunnels}")
+        conf.write_text(f"SshConfig {ssh}\nSocket {kit.folder}/adit.sock\nStateDir {kit.folder}/state\n{tunnels}")
+        if has_daemon:
+            self.daemon = kit.run("daemon", "-c", conf)
+            self.daemon.wait_err(r"^adit: ready ")
         self.ids = itertools.count(1)
         self.client = kit.run("mcp", "-c", conf, *args, stdin=subprocess.PIPE)
         self.used = 0
@@ -68,12 +74,32 @@ class Mcp:
         return self.client.proc.wait(20)
 
 
+@pytest.fixture(params=["own", "daemon"])
+def has_daemon(request):
+    return request.param == "daemon"
+
+
 @pytest.fixture
-def mcp(kit, sshd):
+def mcp(kit, sshd, has_daemon):
     """mcp(argument, ...): one that may reach the stock server."""
     def begin(*args, **kw):
-        return Mcp(kit, sshd, *args, **kw)
+        return Mcp(kit, sshd, *args, has_daemon=has_daemon, **kw)
     return begin
+
+
+@pytest.fixture
+def mcp_daemon(kit, sshd):
+    """The same with a daemon."""
+    def begin(*args, **kw):
+        return Mcp(kit, sshd, *args, has_daemon=True, **kw)
+    return begin
+
+
+def of_daemon(kit):
+    """{name: origin} of the daemon's tunnels."""
+    answer = subprocess.run([ADIT, "list", "--json", "--socket", kit.folder / "adit.sock"], env=kit.env(), check=True,
+                            capture_output=True, timeout=60).stdout
+    return {t["name"]: t["origin"] for t in json.loads(answer)["tunnels"]}
 
 
 BOTH = "--tools=read,tunnel"
@@ -199,7 +225,7 @@ def test_the_end_of_input_ends_it(mcp, sshd, echo):
         s.sendall(b"ping")
         assert traffic.recv_exact(s, 4) == b"ping"
         assert m.end() == 0
-    assert not traffic.listeners(port)
+    wait_until(lambda: not traffic.listeners(port), 10)  # a daemon sees the end a moment later
 
 
 def test_the_ttl_ends_a_tunnel(mcp, echo):
@@ -211,10 +237,10 @@ def test_the_ttl_ends_a_tunnel(mcp, echo):
     assert m.call("ssh_tunnel_list")["tunnels"] == []
 
 
-def test_it_connects_again_by_itself(kit, start, echo):
+def test_it_connects_again_by_itself(kit, start, echo, has_daemon):
     """The server's session is killed: the tunnel is active again without any call, and carries."""
     server = start(servers.Sshd, fresh=True)
-    m = Mcp(kit, server, BOTH, "--allow", "*:*")
+    m = Mcp(kit, server, BOTH, "--allow", "*:*", has_daemon=has_daemon)
     info = m.call("ssh_tunnel_create", server="box", type="local", localPort=0, remoteHost=echo.host,
                   remotePort=echo.port)
     mark = server.mark()
@@ -233,6 +259,37 @@ def test_a_tunnel_of_the_configuration_as_server(mcp, kit, sshd, echo):
                   remotePort=echo.port)
     assert info["server"] == "way" and traffic.ask(("127.0.0.1", info["config"]["localPort"])) == b"ping"
     assert m.call("ssh_tunnel_list")["count"] == 1
+
+
+def test_a_killed_one_leaves_nothing_in_the_daemon(mcp_daemon, kit, echo):
+    """What was made is a tunnel of the daemon's, of origin mcp, beside others that only can be seen; kill -9 takes away
+    what was made."""
+    m = mcp_daemon(BOTH, "--allow", "*:*", tunnels="Tunnel other\n Via box\n AutoStart yes\n DynamicForward 0\n")
+    info = m.call("ssh_tunnel_create", server="box", type="local", localPort=0, remoteHost=echo.host,
+                  remotePort=echo.port, name="web")
+    assert of_daemon(kit) == {"other": "file", "web": "mcp"}
+    assert m.call("ssh_tunnel_wait", tunnel_id="other")["expires"] is None
+    assert {t["name"] for t in m.call("ssh_tunnel_list")["tunnels"]} == {"other", "web"}
+    assert m.fails("ssh_tunnel_close", tunnel_id="other")[1] == "Tunnel other was not made here: it cannot be closed here"
+    assert m.call("ssh_tunnel_close", server="box")["ids"] == [info["id"]]
+    info = m.call("ssh_tunnel_create", server="box", type="dynamic", localPort=0)
+    m.client.proc.kill()
+    wait_until(lambda: of_daemon(kit) == {"other": "file"}, 20)
+    wait_until(lambda: not traffic.listeners(info["config"]["localPort"]), 10)
+
+
+def test_the_daemon_ends(mcp_daemon, kit, echo):
+    """Its tunnels are gone, and each call says so, until there is a daemon again."""
+    m = mcp_daemon(BOTH, "--allow", "*:*")
+    m.call("ssh_tunnel_create", server="box", type="dynamic", localPort=0)
+    m.daemon.proc.kill()
+    m.daemon.proc.wait(20)
+    kind, text = m.fails("ssh_tunnel_list")
+    assert kind == "transport" and text.startswith(f"no daemon at {kit.folder}/adit.sock any more: the tunnels ")
+    assert m.fails("ssh_tunnel_create", server="box", type="dynamic", localPort=0)[0] == "transport"
+    kit.run("daemon", "-c", kit.folder / "adit.conf").wait_err(r"^adit: ready ")
+    assert m.call("ssh_tunnel_list") == {"count": 0, "tunnels": []}
+    assert m.end() == 0
 
 
 @pytest.mark.parametrize("args", [("--tools=write",), ("--allow", "nowhere"), ("--max-ttl", "never"), ("word",),

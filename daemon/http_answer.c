@@ -1,4 +1,4 @@
-#include "cli/http_answer.h"
+#include "daemon/http_answer.h"
 
 #include <string.h>
 

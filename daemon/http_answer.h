@@ -7,8 +7,8 @@
  * skipped. What is not clean HTTP is an error, never guessed at: both lengths at once, a length that is no
  * number, a transfer coding but chunked, a line that does not fit, a bare LF or a NUL among the fields.
  */
-#ifndef CLI_HTTP_ANSWER_H
-#define CLI_HTTP_ANSWER_H
+#ifndef DAEMON_HTTP_ANSWER_H
+#define DAEMON_HTTP_ANSWER_H
 
 #include "adit.h"
 
