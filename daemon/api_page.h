@@ -8,8 +8,8 @@
 
 #include "adit.h"
 
-#define API_PAGE_SCRIPT "7gqqAfjY5egCFgcC4F7cZqQHm0uLjdw6pi5Z0eqcGNk="
-#define API_PAGE_STYLE  "qaK6zYPYpuqSwAkmZsEZBtTcaDpn8bHN7MgcOU1YxdA="
+#define API_PAGE_SCRIPT "m6OIhkSXYQHqGCaSoJC/Ci/UWxGKlPG23Md4bBQeqHs="
+#define API_PAGE_STYLE  "3AOwde3WmDLJyXxuiN+0rVyRdHzAvWVtM0fiovn0jKE="
 #define API_PAGE_POLICY                                                                              \
     "default-src 'none'; script-src 'sha256-" API_PAGE_SCRIPT "'; style-src 'sha256-" API_PAGE_STYLE \
     "'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
