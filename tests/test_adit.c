@@ -1,5 +1,6 @@
 #include "adit.h"
 #include "tests/test.h"
+#include "tests/undefined.h"
 
 #include <limits.h>
 #include <string.h>
@@ -59,6 +60,21 @@ static void ct_eq_sees_every_bit(void **state)
         b[bit / 8] = a[bit / 8];
     }
     assert_true(adit_ct_eq(a, b, 0));
+}
+
+/* Under valgrind: no branch depends on what is compared. */
+static void ct_eq_has_no_branch_on_secrets(void **state)
+{
+    uint8_t a[64] = {1}, b[64] = {1};
+    (void)state;
+    SECRET(a, sizeof a);
+    bool same = adit_ct_eq(a, b, sizeof a);
+    b[3] = 1;
+    bool other = adit_ct_eq(a, b, sizeof a);
+    REVEALED(&same, sizeof same);
+    REVEALED(&other, sizeof other);
+    assert_true(same);
+    assert_false(other);
 }
 
 /* ---- Errors -------------------------------------------------------------------------------- */
@@ -267,6 +283,7 @@ int main(void)
         cmocka_unit_test(span_sub_stays_inside),
         cmocka_unit_test(wipe_zeroes_exactly),
         cmocka_unit_test(ct_eq_sees_every_bit),
+        cmocka_unit_test(ct_eq_has_no_branch_on_secrets),
         cmocka_unit_test(errors_have_their_rows),
         cmocka_unit_test(first_error_stays),
         cmocka_unit_test(error_text_is_clean_and_cut_between_characters),

@@ -11,6 +11,7 @@
 #include "../crypto/crypto.h"
 #include "hex.h"
 #include "sign_rsa_values.h"
+#include "undefined.h"
 
 struct num {
     uint8_t b[RSA_MAX_LEN + 8];
@@ -338,6 +339,29 @@ static void test_derive_exponent_limits(void **state)
     assert_memory_equal(out + 2, ones, n - 2);
 }
 
+/* What is between a number's first byte and its last is secret: lengths and oddness are public. */
+static void hide(struct span s)
+{
+    SECRET(s.p + 1, s.n - 2);
+}
+
+/* Under valgrind: no branch and no index depends on the key, when d mod (p - 1)
+ * is made. */
+static void test_secrets_leave_no_trace(void **state)
+{
+    struct num d = num_hex(key2048_d), p = num_hex(key2048_p);
+    uint8_t out[RSA_MAX_LEN], known[RSA_MAX_LEN];
+    size_t n, known_n;
+    (void)state;
+    assert_true(rsa_derive_exponent(num_span(&d), num_span(&p), known, &known_n));
+    hide(num_span(&d));
+    hide(num_span(&p));
+    assert_true(rsa_derive_exponent(num_span(&d), num_span(&p), out, &n));
+    REVEALED(out, n);
+    assert_int_equal(n, known_n);
+    assert_memory_equal(out, known, n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_derive_exponent),
         cmocka_unit_test(test_derive_exponent_small),
         cmocka_unit_test(test_derive_exponent_limits),
+        cmocka_unit_test(test_secrets_leave_no_trace),
     };
     return !crypto_init() || cmocka_run_group_tests(tests, NULL, NULL);
 }
