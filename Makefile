@@ -26,6 +26,7 @@
 #                           an idle machine (BENCH="--only download" goes to bench/run.py); JSON: build/bench.json
 #   make bench-quick        the same in a minute, for a first look: build/bench-quick.json
 #   make check-bench        bench-quick produces every figure (not: how fast)
+#   make timing             does the time of our own primitives depend on secrets? (TIMING_WORDS="--seconds 60 sntrup")
 #   make lint               clang-format, clang-tidy, cppcheck, the law of layers, no include cycles
 #   make install DESTDIR= PREFIX=/usr/local
 #   make clean
@@ -343,6 +344,17 @@ $(BUILD)/tools/traffic: $(wildcard bench/traffic*.c) bench/traffic.h
 	$(call say,CC $@)
 	$Q$(CC) -O2 $(filter-out -MMD -MP,$(BASE)) -D_GNU_SOURCE= -o $@ $(filter %.c,$^)
 
+# Does time tell secrets? The release's own objects under a stopwatch.
+TIMING := $(patsubst %.c,$(BUILD)/release/%.o,$(wildcard bench/timing/*.c))
+TOOLS += $(BUILD)/tools/timing
+$(BUILD)/tools/timing: $(TIMING) $(BUILD)/release/libadit$(LESS).a $(BUILD)/deps/$(MUSL).ok
+	@mkdir -p $(@D)
+	$(call say,LD $@)
+	$Q$(CC) -g $(MUSL_LDFLAGS) -o $@ $(MUSL_START) $(filter %.o %.a,$^) $(release.third_party) $(MUSL_END)
+.PHONY: timing
+timing: $(BUILD)/tools/timing
+	@$< $(TIMING_WORDS)
+
 # E2E: more words for pytest.
 .PHONY: check-e2e-quick
 check-e2e: $(BUILD)/adit $(TOOLS) peers npm-packages
@@ -405,7 +417,7 @@ layers:
 	@scripts/layers --self-test
 	@scripts/layers
 
-OURS := $(wildcard *.[ch] $(FOLDERS:%=%/*.[ch]) tests/*.[ch] fuzz/*.[ch] bench/*.[ch])
+OURS := $(wildcard *.[ch] $(FOLDERS:%=%/*.[ch]) tests/*.[ch] fuzz/*.[ch] bench/*.[ch] bench/timing/*.[ch])
 lint: layers $(BUILD)/deps/$(HOST).ok
 	clang-format --dry-run -Werror $(OURS)
 	clang-tidy --quiet $(SRC) -- $(BASE) -DADIT_DAEMON=$(DAEMON) -isystem $(BUILD)/deps/$(HOST)/include
