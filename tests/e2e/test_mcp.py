@@ -2,9 +2,11 @@
 and a daemon's."""
 import itertools
 import json
+import os
 import signal
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -103,6 +105,7 @@ def of_daemon(kit):
 
 
 BOTH = "--tools=read,tunnel"
+PROGRAMS = Path(__file__).parent / "programs"
 
 
 def test_a_local_tunnel(mcp, sshd, echo):
@@ -259,6 +262,21 @@ def test_a_tunnel_of_the_configuration_as_server(mcp, kit, sshd, echo):
                   remotePort=echo.port)
     assert info["server"] == "way" and traffic.ask(("127.0.0.1", info["config"]["localPort"])) == b"ping"
     assert m.call("ssh_tunnel_list")["count"] == 1
+
+
+@pytest.mark.parametrize("version, has_daemon", [("2024-11-05", True), ("2025-03-26", False), ("2025-06-18", True)])
+def test_a_client_library(kit, sshd, echo, service, version, has_daemon):
+    """The client library that programs use: each tool, refusals, the ttl; in each version of the protocol."""
+    Mcp(kit, sshd, has_daemon=has_daemon).end()  # for its files, and the daemon
+    modules = os.environ.get("ADIT_NODE_MODULES", "")
+    assert os.path.isdir(modules), "scripts/npm-packages has not installed the client library"
+    what = {"command": ADIT, "env": {k: str(v) for k, v in kit.env().items()}, "version": version, "host": echo.host,
+            "port": echo.port, "other": service(traffic.echo).port,
+            "args": ["mcp", "-c", str(kit.folder / "adit.conf"), BOTH, "--allow", f"{echo.host}:{echo.port}",
+                     "--max-ttl", "60s"]}
+    done = subprocess.run(["node", PROGRAMS / "mcp_client.mjs", json.dumps(what)], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0 and done.stdout == "all of it\n", done.stdout + done.stderr
 
 
 def test_a_killed_one_leaves_nothing_in_the_daemon(mcp_daemon, kit, echo):
