@@ -168,7 +168,7 @@ end
 
 # The names of the daemon's tunnels: the first column of adit list, below its header.
 function __adit_tunnels
-    set -l rows (command $argv list 2>/dev/null </dev/null)
+    set -l rows (command $argv[1] list $argv[2..-1] 2>/dev/null </dev/null)
     string replace -r '  .*' '' -- $rows[2..-1]
 end
 
