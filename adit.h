@@ -95,6 +95,9 @@ enum {
     LIMIT_LINE_KNOWN_HOSTS = 64 * 1024,
     LIMIT_AGENT_REPLY = 256 * 1024,
     LIMIT_AGENT_KEYS = 2048,
+    /* The answer of a command that we run for ourselves: one line, and what a login shell may say before it.
+     */
+    LIMIT_ERRAND = 1024,
 };
 
 /* ---- Spans: bytes never travel without their length --------------------------------------- */

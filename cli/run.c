@@ -224,6 +224,7 @@ static void on_notice(void *ctx, const struct session_notice *n)
     case SESSION_WANTED:
     case SESSION_ALIVE:
     case SESSION_SUSPECT:
+    case SESSION_RAN:
     case SESSION_FORWARD_GONE:
         break;
     }

@@ -218,6 +218,7 @@ static enum adit_err make_link(struct lasting *r, struct adit_error *err)
                                  .probe_ms = LINK_PROBE_MS,
                                  .probe_limit_ms = LINK_PROBE_LIMIT_MS,
                                  .detect_fast = o->detect == DETECT_FAST,
+                                 .reclaim = o->reclaim,
                                  .prompt = prompt_make_with(&r->cancel_fd)};
     enum adit_err e = random_seed(&config.keep.seed, sizeof config.keep.seed, err);
     if (e == ADIT_E_OK)

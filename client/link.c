@@ -221,6 +221,8 @@ static int wait_ms(const struct link *l)
     uint64_t next = keep_next(&l->keep), now = loop_now_ms();
     if (l->limit_at < next)
         next = l->limit_at;
+    if (l->reclaim.again_at < next)
+        next = l->reclaim.again_at;
     enum { LONGEST_MS = 24 * 60 * 60 * 1000 };
     if (next == KEEP_NEVER)
         return -1;
@@ -240,6 +242,7 @@ static void turn(struct link *l)
     }
     if (!l->is_stopping) {
         link_limit_look(l);
+        link_reclaim_look(l);
         link_do(l, keep_due(&l->keep, loop_now_ms()));
     }
     do_all(l);
@@ -305,7 +308,7 @@ enum adit_err link_new(struct link **out, const struct link_config *config, cons
     link_orders_init(l);
     keep_init(&l->keep, &config->keep);
     l->destination.link = l;
-    l->limit_at = KEEP_NEVER;
+    l->limit_at = l->reclaim.again_at = KEEP_NEVER;
     l->prompt =
         (struct client_prompt){.ctx = l, .ask = link_ask, .log = link_prompt_log, .cancel_fd = l->cancel_fd};
     l->log_level = config->options != NULL ? client_log_level(config->options->log_level) : config->log_level;

@@ -69,6 +69,7 @@ struct link_config {
      * options say something else; and probe_limit_ms is 2 s at most. A probe goes out at the first suspicion.
      */
     bool detect_fast;
+    bool reclaim; /* AditReclaim: see reclaim.h. Of remote forwards with a port of their own */
     enum session_level log_level; /* lines above it are not even made. With options their LogLevel counts */
     /* ask alone is used; NULL: there is nobody to ask. It should give up (false) when link_cancel_fd becomes
      * readable. */

@@ -283,6 +283,7 @@ static void forget_connection(struct link *l)
     l->hops = NULL;
     l->hop_count = l->hops_started = 0;
     l->destination.client = NULL;
+    link_reclaim_lost(l);
     chain_free(l->chain);
     l->chain = NULL;
     if (l->has_own)

@@ -66,7 +66,7 @@ void link_forward_remove(struct link *l, size_t id)
 /* ---- The list: others only add to its end, so that the link's thread may go along it without the lock but
  * for its last step. ---- */
 
-static struct link_forward *next_of(struct link *l, struct link_forward *f)
+struct link_forward *link_forward_next(struct link *l, struct link_forward *f)
 {
     (void)pthread_mutex_lock(&l->lock);
     struct link_forward *next = f != NULL ? f->next : l->forwards;
@@ -77,7 +77,7 @@ static struct link_forward *next_of(struct link *l, struct link_forward *f)
 struct link_forward *link_forward_find(struct link *l, size_t id)
 {
     struct link_forward *f = NULL;
-    while ((f = next_of(l, f)) != NULL && f->id != id)
+    while ((f = link_forward_next(l, f)) != NULL && f->id != id)
         ;
     return f;
 }
@@ -115,7 +115,7 @@ void link_forward_give(struct link *l, struct link_forward *f)
 void link_forwards_give(struct link *l)
 {
     struct link_forward *f = NULL;
-    while ((f = next_of(l, f)) != NULL)
+    while ((f = link_forward_next(l, f)) != NULL)
         link_forward_give(l, f);
 }
 
@@ -142,7 +142,7 @@ void link_forwards_count(struct link *l)
 {
     size_t missing = 0;
     struct link_forward *f = NULL;
-    while ((f = next_of(l, f)) != NULL)
+    while ((f = link_forward_next(l, f)) != NULL)
         missing += f->is_missing && !is_leaving(l, f);
     keep_missing(&l->keep, loop_now_ms(), missing);
 }
@@ -157,7 +157,7 @@ static void tell_down(struct link *l, struct link_forward *f)
 void link_forwards_lost(struct link *l)
 {
     struct link_forward *f = NULL;
-    while ((f = next_of(l, f)) != NULL) {
+    while ((f = link_forward_next(l, f)) != NULL) {
         if (f->spec.type != FORWARD_REMOTE)
             continue;
         tell_down(l, f);
@@ -169,7 +169,7 @@ void link_forwards_lost(struct link *l)
 void link_forwards_closed(struct link *l)
 {
     struct link_forward *f = NULL;
-    while ((f = next_of(l, f)) != NULL) {
+    while ((f = link_forward_next(l, f)) != NULL) {
         tell_down(l, f);
         f->is_missing = false;
     }
@@ -179,10 +179,10 @@ void link_forwards_closed(struct link *l)
 /* The session is no more: nobody has a letter. */
 void link_forwards_return(struct link *l)
 {
-    struct link_forward *next = next_of(l, NULL);
+    struct link_forward *next = link_forward_next(l, NULL);
     while (next != NULL) {
         struct link_forward *f = next;
-        next = next_of(l, f);
+        next = link_forward_next(l, f);
         f->is_given = false;
         f->letter = (struct session_forward_letter){.forward = f->letter.forward, .index = f->id};
         if (f->is_taken)

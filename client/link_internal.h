@@ -2,7 +2,7 @@
  * link_internal.h - what the files of a link share: link.c (its life, its thread and what it reads),
  * link_order.c (the letters to it), link_connect.c (the way to the server), link_forward.c, link_notice.c
  * (what its sessions say, on their threads and then on the link's), link_state.c (what it tells),
- * link_limit.c and link_trust.c.
+ * link_limit.c, link_trust.c and link_reclaim.c.
  */
 #ifndef CLIENT_LINK_INTERNAL_H
 #define CLIENT_LINK_INTERNAL_H
@@ -11,6 +11,8 @@
 
 #include "client/chain.h"
 #include "client/link.h"
+#include "client/reclaim.h"
+#include "client/reclaim_right.h"
 #include "net/mailbox.h"
 
 enum link_mail {
@@ -71,6 +73,21 @@ struct link_forward {
     bool is_given;                        /* the session has the letter, */
     bool is_taken;                        /* and has been told to give it back */
     bool is_up, is_missing;
+    struct reclaim_id holder; /* of a remote one: the server's process that had its port last */
+    bool wants_reclaim;       /* which is to be ended, as soon as that can be */
+    const char *reclaim_why;  /* why that did not help; NULL: nothing is known */
+};
+
+enum link_reclaim_doing { LINK_RECLAIM_NOTHING, LINK_RECLAIM_WHO, LINK_RECLAIM_END };
+
+/* AditReclaim: of the present connection. */
+struct link_reclaim {
+    enum link_reclaim_doing doing; /* the command that is out */
+    bool is_asked;                 /* who we are; or it is off */
+    bool is_first;                 /* the right is to be settled by what is out */
+    uint64_t again_at;             /* look again; KEEP_NEVER */
+    struct reclaim_id mine, ending;
+    char account[LIMIT_USER + LIMIT_HOST + 16]; /* "user@host:port" */
 };
 
 enum link_phase {
@@ -118,6 +135,7 @@ struct link {
     uint64_t limit_at;              /* until when the server must have let us in; KEEP_NEVER */
     bool is_late;                   /* it did not */
     bool session_is_over;
+    struct link_reclaim reclaim;
     struct link_status told;
     char missing_why[LIMIT_ERROR_TEXT];               /* of the forward that failed last */
     char *unknown_host, *unknown_line, *unknown_file; /* the unknown key seen last; NULL: none */
@@ -186,6 +204,7 @@ void link_forwards_give(struct link *l);
 void link_forward_take(struct link *l, struct link_forward *f); /* its removal was asked for */
 void link_forward_free(struct link *l, struct link_forward *f); /* GONE */
 struct link_forward *link_forward_find(struct link *l, size_t id);
+struct link_forward *link_forward_next(struct link *l, struct link_forward *f); /* NULL: the first */
 void link_forwards_count(struct link *l);  /* tells keep how many are missing */
 void link_forwards_lost(struct link *l);   /* no connection: what is remote is not up */
 void link_forwards_closed(struct link *l); /* UNLISTEN */
@@ -198,6 +217,16 @@ void link_limit_begin(struct link *l, uint32_t timeout_ms); /* 0: none */
 void link_limit_pause(struct link *l, uint64_t since_ms);   /* that was somebody's time to answer */
 void link_limit_end(struct link *l);
 void link_limit_look(struct link *l); /* at limit_at, or earlier */
+
+/* ---- link_reclaim.c */
+
+void link_reclaim_up(struct link *l, struct link_forward *f);     /* FORWARD_UP of it */
+void link_reclaim_failed(struct link *l, struct link_forward *f); /* FORWARD_FAILED */
+/* why, and what came of reclaiming it. */
+void link_reclaim_reason(const struct link_forward *f, const struct adit_error *why, struct adit_error *out);
+void link_reclaim_ran(struct link *l, const struct session_notice *s); /* RAN */
+void link_reclaim_look(struct link *l);                                /* at again_at, or earlier */
+void link_reclaim_lost(struct link *l); /* the connection, or the try; and before the first */
 
 /* ---- link_trust.c */
 

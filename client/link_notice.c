@@ -103,6 +103,7 @@ static void on_notify(void *ctx, const struct session_notice *n)
     case SESSION_WANTED:
     case SESSION_ALIVE:
     case SESSION_SUSPECT:
+    case SESSION_RAN:
         post_news(hop, n, false, SESSION_QUIET);
         return;
     default: /* the log has the others, as far as a link has them */
@@ -190,15 +191,19 @@ static void on_forward_up(struct link *l, struct link_forward *f, const struct s
     f->is_missing = s->is_partial;
     link_notify(l, &n);
     link_forwards_count(l);
+    link_reclaim_up(l, f);
 }
 
 static void on_forward_failed(struct link *l, struct link_forward *f, const struct session_notice *s)
 {
-    struct link_notice n = {.kind = LINK_FORWARD_FAILED, .id = f->id, .error = s->error};
+    struct adit_error why = {ADIT_E_OK, ""};
+    struct link_notice n = {.kind = LINK_FORWARD_FAILED, .id = f->id, .error = &why};
+    link_reclaim_reason(f, s->error, &why);
     f->is_missing = true;
-    (void)adit_format(l->missing_why, sizeof l->missing_why, "%s", s->error->text);
+    (void)adit_format(l->missing_why, sizeof l->missing_why, "%s", why.text);
     link_notify(l, &n);
     link_forwards_count(l);
+    link_reclaim_failed(l, f);
 }
 
 static void on_remote_port(struct link *l, const struct link_forward *f, const struct session_notice *s)
@@ -273,6 +278,9 @@ static void on_destination(struct link *l, const struct session_notice *s)
     case SESSION_SUSPECT: /* to be found out now, rather than by all the keepalives that are to come */
         keep_suspect(&l->keep, now);
         session_probe(l->session);
+        return;
+    case SESSION_RAN:
+        link_reclaim_ran(l, s);
         return;
     default:
         return;

@@ -173,6 +173,7 @@ struct options {
     bool exit_codes;                           /* AditExitCodes */
     int ready_fd;                              /* AditReadyFd, or OPTIONS_READY_NONE */
     bool reconnect;                            /* AditReconnect */
+    bool reclaim;                              /* AditReclaim: nothing without the one before */
     uint32_t detect;                           /* enum detect: normal */
     uint32_t backoff_first_ms, backoff_cap_ms; /* AditBackoff; 0: the defaults of keep.h */
 

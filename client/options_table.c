@@ -238,7 +238,7 @@ const struct option_row option_rows[] = {
     FLAG("AditExitCodes", exit_codes, BUILT),
     SPECIAL("AditReadyFd", option_set_ready_fd, BUILT),
     FLAG("AditReconnect", reconnect, BUILT),
-    SPECIAL("AditReclaim", option_set_unbuilt, BUILT),
+    FLAG("AditReclaim", reclaim, BUILT),
     CHOICE("AditDetect", detect, BUILT),
     SPECIAL("AditBackoff", option_set_backoff, BUILT),
     /* what adit does not do */

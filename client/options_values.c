@@ -417,19 +417,6 @@ enum adit_err option_set_ready_fd(struct options *o, const struct option_row *ro
     return ADIT_E_OK;
 }
 
-/* A keyword of adit's own that is not there yet: what says "as it is" is fine. */
-enum adit_err option_set_unbuilt(struct options *o, const struct option_row *row, struct option_words *words,
-                                 struct adit_error *err)
-{
-    const char *word = option_word_wanted(row, words, err);
-    (void)o;
-    if (word == NULL)
-        return ADIT_E_USAGE;
-    if (is_no(word))
-        return ADIT_E_OK;
-    return adit_fail(err, ADIT_E_UNSUPPORTED, "%s %s is not supported yet", row->name, word);
-}
-
 static bool is_tunnel_number(struct span s)
 {
     uint32_t number;

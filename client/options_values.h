@@ -36,8 +36,7 @@ option_setter option_set_port, option_set_rekey, option_set_compression, option_
 /* options_values.c */
 option_setter option_set_update_host_keys, option_set_fingerprint, option_set_pubkey_auth, option_set_agent,
     option_set_forward_agent, option_set_add_keys, option_set_mask, option_set_escape, option_set_keystroke,
-    option_set_persist, option_set_facility, option_set_refuse, option_set_ready_fd, option_set_unbuilt,
-    option_set_tunnel_device;
+    option_set_persist, option_set_facility, option_set_refuse, option_set_ready_fd, option_set_tunnel_device;
 /* options_lists.c */
 option_setter option_set_algos, option_set_files, option_set_key_file, option_set_forward_local,
     option_set_forward_remote, option_set_forward_dynamic, option_set_permit_open, option_set_channel_timeout,

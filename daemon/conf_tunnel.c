@@ -216,16 +216,6 @@ static enum adit_err set_destinations(struct conf_reader *r, void *target, const
 
 /* ---- The rest ---- */
 
-static enum adit_err set_reclaim(struct conf_reader *r, void *target, const struct conf_row *row,
-                                 const struct conf_words *words, struct adit_error *err)
-{
-    struct conf_row plain = *row;
-    plain.kind = CONF_FLAG;
-    /* What the command line refuses is refused here too. */
-    enum adit_err e = conf_value_check(row->name, words->raw, err);
-    return e == ADIT_E_OK ? conf_row_set(r, target, &plain, words, err) : e;
-}
-
 static enum adit_err set_description(struct conf_reader *r, void *target, const struct conf_row *row,
                                      const struct conf_words *words, struct adit_error *err)
 {
@@ -267,7 +257,7 @@ static const struct conf_row rows[] = {
     {.name = "SocksUser", .kind = CONF_WORD, AT(socks_user), .max = 255}, /* RFC 1929: one length byte */
     {.name = "SocksPasswordFile", .kind = CONF_PATH, AT(socks_password_file), .max = 4095},
     {.name = "Destinations", .kind = CONF_SPECIAL, .set = set_destinations, .accumulates = true},
-    {.name = "AditReclaim", .kind = CONF_SPECIAL, AT(reclaim), .set = set_reclaim},
+    {.name = "AditReclaim", .kind = CONF_FLAG, AT(reclaim)},
     {.name = "Description", .kind = CONF_SPECIAL, .set = set_description},
 };
 const struct conf_table conf_tunnel_table = {rows, ADIT_COUNT(rows)};

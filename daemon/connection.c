@@ -71,6 +71,7 @@ static struct link_config link_config_of(const struct connection *c, struct rela
                                 .probe_limit_ms = LINK_PROBE_LIMIT_MS,
                                 .idle_exit_ms = r->idle_exit_ms,
                                 .detect_fast = r->detect_fast,
+                                .reclaim = r->reclaim,
                                 .log_level = c->tunnels->config.log_level,
                                 .prompt = relay_prompt(relay)};
 }

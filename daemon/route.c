@@ -248,6 +248,7 @@ static void take_behaviour(struct route *r, const struct definition *d)
 {
     r->is_lazy = d->lazy;
     r->detect_fast = d->detect_fast;
+    r->reclaim = d->reclaim;
     r->idle_exit_ms = d->idle_exit_s > UINT32_MAX / 1000 ? UINT32_MAX : d->idle_exit_s * 1000;
     r->hold_ms = d->hold_ms;
     r->hold_max = d->hold_max;

@@ -35,7 +35,7 @@ struct route {
         *places;             /* the destination; then the tunnels that it jumps through, the nearest first */
     struct secrets *secrets; /* of each place */
     struct chain_hop *hops;  /* places 1 and up, as a link is given them */
-    bool is_lazy, detect_fast;
+    bool is_lazy, detect_fast, reclaim;
     uint32_t idle_exit_ms, hold_ms, hold_max;
     uint32_t backoff_first_ms, backoff_cap_ms, jitter_percent;
 };

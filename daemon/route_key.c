@@ -122,8 +122,9 @@ char *route_key(const struct route *r)
 {
     struct buffer b = {0};
     enum adit_err e = ADIT_E_OK;
-    buffer_format(&b, "%d %d %u %u %u %u %u %u\n", (int)r->is_lazy, (int)r->detect_fast, r->idle_exit_ms,
-                  r->hold_ms, r->hold_max, r->backoff_first_ms, r->backoff_cap_ms, r->jitter_percent);
+    buffer_format(&b, "%d %d %d %u %u %u %u %u %u\n", (int)r->is_lazy, (int)r->detect_fast, (int)r->reclaim,
+                  r->idle_exit_ms, r->hold_ms, r->hold_max, r->backoff_first_ms, r->backoff_cap_ms,
+                  r->jitter_percent);
     for (size_t i = 0; e == ADIT_E_OK && i < r->place_count; i++)
         e = put_place(&b, r, i);
     if (e != ADIT_E_OK) { /* the link will say what is wrong, if anything is */

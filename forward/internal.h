@@ -87,6 +87,16 @@ struct probe {
     uint64_t told_ms; /* and when that was */
 };
 
+/* A command whose answer is wanted (errand.c). */
+struct errand {
+    struct loop_timer timer;
+    struct channel *channel; /* NULL: none is out */
+    bool is_closed;          /* the channel is gone by itself */
+    bool may_have_run;
+    size_t out_len;
+    uint8_t out[LIMIT_ERRAND];
+};
+
 enum { ORDER_TEXT = 200 };
 
 struct session {
@@ -137,10 +147,13 @@ struct session {
     struct loop_timer exit_timer; /* idle_exit_ms */
     struct adit_error lost;       /* why the connection is over that is not put away yet */
     pthread_mutex_t order_lock;   /* who gives an order or reads it, and what comes with one: */
-    struct mail connect_order, drop_order, unlisten_order, retry_order, probe_order;
+    struct mail connect_order, drop_order, unlisten_order, retry_order, probe_order, run_order;
     struct session_config next; /* connect_order's, */
     bool next_is_given;         /* which is not read yet */
     char why_dropped[ORDER_TEXT];
+    char command[SESSION_COMMAND_CAP]; /* run_order's */
+    uint32_t command_limit_ms;
+    struct errand errand;
 };
 
 /* ---- session_log.c */
@@ -294,6 +307,14 @@ void probe_stop(struct session *s);  /* and no longer */
 void probe_now(struct session *s);
 void probe_look(struct session *s); /* its timer; and once a turn while is_suspect */
 void probe_event(struct session *s, const struct ssh_event *ev); /* of a channel that is nobody else's */
+
+/* ---- errand.c */
+
+void errand_init(struct session *s);
+void errand_begin(struct session *s, const char *command, uint32_t limit_ms); /* see session_run */
+void errand_event(struct session *s, const struct ssh_event *ev); /* of a channel that is nobody else's */
+void errand_late(struct session *s);                              /* its timer */
+void errand_lost(struct session *s);                              /* with the connection: nothing is told */
 
 /* ---- idle.c */
 

@@ -56,6 +56,8 @@ static void on_timer(struct session *s, struct loop_timer *t)
         held_expire(s, false);
     else if (t == &s->probe.timer)
         probe_look(s);
+    else if (t == &s->errand.timer)
+        errand_late(s);
     else if (t == &s->exit_timer)
         survive_exit(s);
     else if (t->kind == SESSION_TIMER_FORWARDER)
@@ -199,6 +201,7 @@ static void session_init(struct session *s, const struct session_config *config,
     loop_timer_init(&s->exit_timer, SESSION_TIMER_SESSION, s);
     held_init(s);
     probe_init(s);
+    errand_init(s);
     atomic_init(&s->stop_count, 0);
     survive_init(s);
     pump_set_init(&s->pumps, &s->loop, &flow_far, s, s->config.buffer_budget);

@@ -338,6 +338,8 @@ enum session_notice_kind {
     SESSION_SUSPECT, /* nothing came though something should have: half of probe_limit_ms after a probe, or a
                       * third of ServerAliveInterval after a keepalive (1.5 s at most; twice the round trip at
                       * least). Once; ALIVE or LOST follows */
+    SESSION_RAN, /* what session_run asked for is over. text: what it wrote, clean, may hold newlines; or NULL
+                  * and error: nothing is known of it. number: 0: it was certainly not run */
     SESSION_FORWARD_GONE, /* index: what session_forward_remove asked for is done. The letter is its sender's
                            * again, and nothing of it is used any more */
 };
@@ -497,6 +499,12 @@ void session_forward_remove(struct session *s, struct session_forward_letter *le
 /* A probe now, besides those of probe_ms: ALIVE, or SUSPECT and LOST, as it turns out. Nothing without
  * probe_limit_ms, or while one is out. */
 void session_probe(struct session *s);
+
+/* Runs command (copied; shorter than SESSION_COMMAND_CAP) at the server, without input and in nobody's way.
+ * RAN follows, or LOST; limit_ms later at the latest. One at a time: it does nothing while another one is
+ * out, or while there is no connection that is open. */
+enum { SESSION_COMMAND_CAP = 1024 };
+void session_run(struct session *s, const char *command, uint32_t limit_ms);
 
 /* ---- Life ---- */
 

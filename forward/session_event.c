@@ -161,9 +161,11 @@ static void on_channel_event(struct session *s, const struct ssh_event *ev)
         if (ssh_is_compressed(s->conn.ssh)) /* its bytes are there until the next event only */
             pump_set_flush(&s->pumps);
     } else if (ev->kind == SSH_EVENT_CHANNEL_DATA) {
+        errand_event(s, ev); /* before its bytes are given back */
         ssh_chan_consumed(s->conn.ssh, ev->channel, ev->data.n, true);
     } else {
         probe_event(s, ev);
+        errand_event(s, ev);
     }
 }
 

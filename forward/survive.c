@@ -25,6 +25,7 @@ bool survive_loss(struct session *s, const struct adit_error *why)
     loop_timer_cancel(&s->loop, &s->idle_timer);
     loop_timer_cancel(&s->loop, &s->exit_timer);
     probe_stop(s);
+    errand_lost(s);
     forwarders_lose_connection(s);
     return true;
 }
@@ -138,6 +139,7 @@ void survive_init(struct session *s)
     s->unlisten_order.kind = SESSION_MAIL_UNLISTEN;
     s->retry_order.kind = SESSION_MAIL_RETRY;
     s->probe_order.kind = SESSION_MAIL_PROBE;
+    s->run_order.kind = SESSION_MAIL_RUN;
 }
 
 void survive_wipe(struct session *s)
@@ -197,6 +199,15 @@ void session_probe(struct session *s)
     order_give_alone(s, &s->probe_order);
 }
 
+void session_run(struct session *s, const char *command, uint32_t limit_ms)
+{
+    (void)pthread_mutex_lock(&s->order_lock);
+    (void)adit_format(s->command, sizeof s->command, "%s", command);
+    s->command_limit_ms = limit_ms;
+    order_give(s, &s->run_order);
+    (void)pthread_mutex_unlock(&s->order_lock);
+}
+
 /* ---- Orders: taken ---- */
 
 static void on_connect(struct session *s)
@@ -242,6 +253,17 @@ static void on_retry(struct session *s)
         forwarders_retry(s);
 }
 
+static void on_run(struct session *s)
+{
+    char command[SESSION_COMMAND_CAP];
+    (void)pthread_mutex_lock(&s->order_lock);
+    memcpy(command, s->command, sizeof command);
+    uint32_t limit_ms = s->command_limit_ms;
+    (void)pthread_mutex_unlock(&s->order_lock);
+    if (s->config.survives)
+        errand_begin(s, command, limit_ms);
+}
+
 bool survive_order(struct session *s, const struct mail *m)
 {
     switch (m->kind) {
@@ -259,6 +281,9 @@ bool survive_order(struct session *s, const struct mail *m)
         return true;
     case SESSION_MAIL_PROBE:
         probe_now(s);
+        return true;
+    case SESSION_MAIL_RUN:
+        on_run(s);
         return true;
     default:
         return false;

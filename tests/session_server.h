@@ -34,7 +34,17 @@ struct server_channel {
     size_t from, to;
 };
 
+/* What a server says to commands (exec), for all of its connections. Without one it echoes. */
+struct server_answers {
+    _Atomic(const char *) who, end; /* to one with "PPID" in it, to others; see below */
+    atomic_uint whos, ends;
+    char command[1024]; /* the last one of the others */
+};
+#define ANSWER_SILENCE "(silence)" /* it is run, and never ends */
+#define ANSWER_REFUSAL "(refusal)" /* it is not run */
+
 struct server {
+    struct server_answers *answers;
     int fd;
     pthread_t thread;
     struct ssh *ssh;
@@ -242,12 +252,40 @@ static inline void server_data(struct server *v, const struct ssh_event *ev)
     server_move(v, c);
 }
 
+/* What ends another session frees its port. */
+static inline void server_answer(struct server *v, const struct ssh_event *ev)
+{
+    struct server_channel *c = ev->owner;
+    struct server_answers *a = v->answers;
+    char command[1024];
+    must(ev->data.n >= 4 && ev->data.n < sizeof command);
+    (void)adit_format(command, sizeof command, "%.*s", (int)ev->data.n - 4, (const char *)ev->data.p + 4);
+    bool is_who = strstr(command, "PPID") != NULL;
+    const char *text = atomic_load(is_who ? &a->who : &a->end);
+    if (!is_who)
+        memcpy(a->command, command, sizeof command);
+    atomic_fetch_add(is_who ? &a->whos : &a->ends, 1);
+    ssh_chan_request_answer(v->ssh, ev->channel, strcmp(text, ANSWER_REFUSAL) != 0);
+    c->eof_sent = true; /* what it does by itself at our EOF */
+    if (strcmp(text, ANSWER_REFUSAL) == 0 || strcmp(text, ANSWER_SILENCE) == 0)
+        return;
+    if (strstr(text, ": ended") != NULL)
+        atomic_store(&v->refuses_remote, false);
+    must(ssh_chan_write_stderr(v->ssh, c->ch, span_str("sh: oops")) == 8);
+    must(ssh_chan_write(v->ssh, c->ch, span_str(text)) == strlen(text));
+    ssh_chan_close(v->ssh, c->ch);
+}
+
 /* "no" is refused; everything else echoes, says a word on stderr and ends with status 7. */
 static inline void server_request(struct server *v, const struct ssh_event *ev)
 {
     struct server_channel *c = ev->owner;
     bool is_refused = ev->data.n == 6 && memcmp(ev->data.p + 4, "no", 2) == 0;
     size_t n = strlen(v->requests);
+    if (v->answers != NULL && span_is(ev->names, "exec")) {
+        server_answer(v, ev);
+        return;
+    }
     (void)adit_format(v->requests + n, sizeof v->requests - n, "%.*s ", (int)ev->names.n,
                       (const char *)ev->names.p);
     if (span_is(ev->names, "exec") && !is_refused) {

@@ -26,7 +26,9 @@ struct fake {
     pthread_t thread;
     struct key_secret host_key;
     char known[256]; /* its line for known_hosts */
-    atomic_bool is_over, relays, is_shy;
+    atomic_bool is_over, relays, is_shy, refuses_remote;
+    struct server_answers answers;
+    bool has_answers;
     atomic_int manner;
     atomic_uint accepted;
     pthread_mutex_t lock;
@@ -42,6 +44,8 @@ static void fake_serve(struct fake *k, int fd)
     v->fd = fd;
     atomic_store(&v->relays, atomic_load(&k->relays));
     atomic_store(&v->is_shy, atomic_load(&k->is_shy));
+    atomic_store(&v->refuses_remote, atomic_load(&k->refuses_remote));
+    v->answers = k->has_answers ? &k->answers : NULL;
     pthread_mutex_lock(&k->lock);
     k->servers[k->count++] = v;
     must(pthread_create(&v->thread, NULL, server_thread, v) == 0);
@@ -132,6 +136,8 @@ struct fixture {
     struct link_status status;
     unsigned ups[FORWARD_IDS], failures[FORWARD_IDS], downs[FORWARD_IDS], gone[FORWARD_IDS], trusted, asked;
     uint16_t port[FORWARD_IDS];
+    unsigned reclaim_known, reclaim_off, reclaim_error; /* lines that say so */
+    char failure[LIMIT_ERROR_TEXT];                     /* of the forward that failed last */
     struct adit_error trust_error;
     enum host_key_verdict verdict;
     unsigned keys;
@@ -189,6 +195,7 @@ static void on_notify(void *ctx, const struct link_notice *n)
         break;
     case LINK_FORWARD_FAILED:
         must(n->error->code != ADIT_E_OK);
+        snprintf(f.failure, sizeof f.failure, "%s", n->error->text);
         f.failures[n->id]++;
         break;
     case LINK_FORWARD_DOWN:
@@ -213,6 +220,13 @@ static void on_notify(void *ctx, const struct link_notice *n)
 static void on_log(void *ctx, enum session_level level, const char *line)
 {
     must(ctx == &f && level <= SESSION_DEBUG3 && strchr(line, '\n') == NULL);
+    if (strncmp(line, "AditReclaim", 11) != 0)
+        return;
+    pthread_mutex_lock(&f.lock);
+    f.reclaim_known += strstr(line, "this session is process") != NULL;
+    f.reclaim_off += strstr(line, "is off for") != NULL;
+    f.reclaim_error++;
+    told();
 }
 
 /* A person who may take for ever. */
@@ -1027,6 +1041,175 @@ static void test_given_options(void **state)
     options_wipe(&o);
 }
 
+/* ---- AditReclaim ---- */
+
+#define WHO "adit-reclaim: 100 50 777\n"
+
+/* Up with a remote forward at a server that says so. Another user for each test: what one has found out of an
+ * account holds for the whole process. */
+static void begin_reclaim(const char *user, const char *who, const char *end)
+{
+    f.config.user = user;
+    f.config.reclaim = true;
+    f.server.has_answers = true;
+    atomic_store(&f.server.answers.who, who);
+    atomic_store(&f.server.answers.end, end);
+    know(&f.server);
+    make();
+    add(2, FORWARD_REMOTE, 4242);
+    link_start(f.link);
+    wait_state(KEEP_CONNECTED);
+}
+
+/* A new connection, whose port is held by the old one. */
+static void lose_port(void)
+{
+    atomic_store(&f.server.refuses_remote, true);
+    fake_cut(&f.server);
+}
+
+static void test_reclaims(void **state)
+{
+    (void)state;
+    begin_reclaim("r1", WHO, "adit-reclaim: ended\n");
+    wait_count(&f.reclaim_known, 1);
+    atomic_store(&f.server.answers.who, "Hello!\nadit-reclaim: 101 50 778\n");
+    lose_port();
+    wait_count(&f.ups[2], 2);
+    wait_count(&f.reclaim_known, 2);
+    assert_int_equal(atomic_load(&f.server.answers.ends), 1);
+    assert_non_null(strstr(f.server.answers.command, "kill 100 "));
+    assert_non_null(strstr(f.server.answers.command, " 50/777)"));
+    /* And that of the new one is the next to be ended. */
+    lose_port();
+    wait_count(&f.ups[2], 3);
+    assert_int_equal(atomic_load(&f.server.answers.ends), 2);
+    assert_non_null(strstr(f.server.answers.command, "kill 101 "));
+    stop();
+}
+
+/* It is tried once, and the reason stays with the forward. */
+static void check_not_reclaimed(const char *user, const char *end, const char *why)
+{
+    begin_reclaim(user, WHO, end);
+    wait_count(&f.reclaim_known, 1);
+    lose_port();
+    wait_state(KEEP_DEGRADED);
+    wait_count(&f.failures[2], 4);
+    stop();
+    assert_non_null(strstr(f.failure, why));
+    assert_int_equal(atomic_load(&f.server.answers.ends), 1);
+}
+
+static void test_another_process(void **state)
+{
+    (void)state;
+    check_not_reclaimed("r2", "adit-reclaim: other\n", "left alone");
+}
+
+static void test_may_not_end_it(void **state)
+{
+    (void)state;
+    check_not_reclaimed("r3", "adit-reclaim: denied\n", "does not let us");
+}
+
+static void test_end_is_not_run(void **state)
+{
+    (void)state;
+    check_not_reclaimed("r4", ANSWER_REFUSAL, "did not answer");
+    assert_int_equal(f.reclaim_off, 0);
+}
+
+static void test_end_is_another_command(void **state)
+{
+    (void)state;
+    check_not_reclaimed("r5", "ended\n", "another command");
+    assert_int_equal(f.reclaim_off, 1);
+}
+
+/* Whatever it was that was run, it is not run again, by no link. */
+static void check_off(const char *user, const char *who)
+{
+    begin_reclaim(user, who, "adit-reclaim: ended\n");
+    wait_count(&f.reclaim_off, 1);
+    for (unsigned i = 2; i < 4; i++) {
+        fake_cut(&f.server);
+        wait_count(&f.ups[2], i);
+    }
+    lose_port();
+    wait_count(&f.failures[2], 2);
+    stop();
+    assert_int_equal(atomic_load(&f.server.answers.whos), 1);
+    assert_int_equal(atomic_load(&f.server.answers.ends), 0);
+}
+
+static void test_forced_command(void **state)
+{
+    (void)state;
+    check_off("r6", "Welcome.\n");
+}
+
+static void test_no_proc(void **state)
+{
+    (void)state;
+    check_off("r7", "adit-reclaim: 100\n");
+}
+
+static void test_says_too_much(void **state)
+{
+    static char much[5000];
+    (void)state;
+    memset(much, 'x', sizeof much - 1);
+    memcpy(much + sizeof much - 1 - strlen(WHO), "\n" WHO, strlen(WHO)); /* its end alone would do */
+    check_off("r8", much);
+}
+
+/* Nobody knows whether it was run. */
+static void test_lost_before_the_answer(void **state)
+{
+    (void)state;
+    begin_reclaim("r9", ANSWER_SILENCE, "adit-reclaim: ended\n");
+    while (atomic_load(&f.server.answers.whos) == 0)
+        usleep(1000);
+    fake_cut(&f.server);
+    wait_count(&f.reclaim_off, 1);
+    wait_count(&f.ups[2], 2);
+    stop();
+    assert_int_equal(atomic_load(&f.server.answers.whos), 1);
+}
+
+/* It was not run: the next connection asks again. */
+static void test_command_is_refused(void **state)
+{
+    (void)state;
+    begin_reclaim("r10", ANSWER_REFUSAL, "adit-reclaim: ended\n");
+    wait_count(&f.reclaim_error, 1);
+    atomic_store(&f.server.answers.who, WHO);
+    fake_cut(&f.server);
+    wait_count(&f.reclaim_known, 1);
+    stop();
+    assert_int_equal(atomic_load(&f.server.answers.whos), 2);
+    assert_int_equal(f.reclaim_off, 0);
+}
+
+/* A port that the server chose is never refused, a local forward holds none there, and it may be off. */
+static void test_nothing_to_reclaim(void **state)
+{
+    (void)state;
+    f.config.user = "r11";
+    f.config.reclaim = true;
+    f.server.has_answers = true;
+    atomic_store(&f.server.answers.who, WHO);
+    know(&f.server);
+    make();
+    add(0, FORWARD_LOCAL, 0);
+    add(1, FORWARD_REMOTE, 0);
+    link_start(f.link);
+    wait_state(KEEP_CONNECTED);
+    stop();
+    assert_int_equal(atomic_load(&f.server.answers.whos), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -1069,6 +1252,17 @@ int main(void)
         TEST(test_proxy_command_is_reaped),
         TEST(test_snapshot),
         TEST(test_given_options),
+        TEST(test_reclaims),
+        TEST(test_another_process),
+        TEST(test_may_not_end_it),
+        TEST(test_end_is_not_run),
+        TEST(test_end_is_another_command),
+        TEST(test_forced_command),
+        TEST(test_no_proc),
+        TEST(test_says_too_much),
+        TEST(test_lost_before_the_answer),
+        TEST(test_command_is_refused),
+        TEST(test_nothing_to_reclaim),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

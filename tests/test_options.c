@@ -123,6 +123,8 @@ static void test_values(void **state)
     assert_int_equal(o.ready_fd, 5);
     good("AditReconnect yes");
     assert_true(o.reconnect);
+    good("AditReclaim yes");
+    assert_true(o.reclaim);
     good("AditDetect fast");
     assert_int_equal(o.detect, DETECT_FAST);
     good("AditBackoff 2s 1m30s");
@@ -185,7 +187,7 @@ static void test_refusals(void **state)
     good(" = ");
     bad("BatchMode maybe", ADIT_E_USAGE, "BatchMode: unsupported option \"maybe\".");
     bad("UserKnownHostsFile none /x", ADIT_E_USAGE, "none");
-    bad("AditReclaim yes", ADIT_E_UNSUPPORTED, "AditReclaim");
+    bad("AditReclaim perhaps", ADIT_E_USAGE, "AditReclaim");
     bad("AditDetect slow", ADIT_E_USAGE, "AditDetect");
     bad("AditBackoff 1s", ADIT_E_USAGE, "AditBackoff: Missing argument.");
     bad("AditBackoff 0 1", ADIT_E_USAGE, "AditBackoff");

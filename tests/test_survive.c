@@ -29,6 +29,11 @@ struct fixture {
     unsigned lost, wanted, alive, suspect, done, ups[FORWARDS], failures[FORWARDS];
     uint16_t port[FORWARDS], remote_port;
     size_t failed;
+    unsigned ran, may_have_run; /* SESSION_RAN, the last one: number, */
+    char wrote[LIMIT_ERRAND + 1];
+    struct adit_error run_error; /* and why nothing is known */
+    struct server_answers answers;
+    bool has_answers;
     struct adit_error why;
     bool is_ended, hold_question;
     const char *stop_at; /* a line at which the session's thread waits until this is NULL again, */
@@ -54,6 +59,15 @@ static void on_ask(void *ctx, struct session_question *q)
     pthread_mutex_unlock(&f->lock);
     if (!is_held)
         session_answer(q);
+}
+
+static void on_ran(struct fixture *f, const struct session_notice *n)
+{
+    must((n->text != NULL) != (n->error != NULL));
+    f->ran++;
+    f->may_have_run = n->number;
+    (void)adit_format(f->wrote, sizeof f->wrote, "%s", n->text ? n->text : "");
+    f->run_error = n->error ? *n->error : (struct adit_error){ADIT_E_OK, ""};
 }
 
 /* The configuration of the lost connection is not to be used any more: the sanitizers see whether it is. */
@@ -100,6 +114,9 @@ static void on_notify(void *ctx, const struct session_notice *n)
         f->failed = n->count;
         f->done++;
         break;
+    case SESSION_RAN:
+        on_ran(f, n);
+        break;
     case SESSION_ENDED:
         f->is_ended = true;
         break;
@@ -133,6 +150,7 @@ static int serve(struct fixture *f)
     f->server = calloc(1, sizeof *f->server);
     assert_non_null(f->server);
     f->server->host_key = f->host_key;
+    f->server->answers = f->has_answers ? &f->answers : NULL;
     f->server->fd = fds[0];
     assert_int_equal(pthread_create(&f->server->thread, NULL, server_thread, f->server), 0);
     return fds[1];
@@ -1223,6 +1241,118 @@ static void test_without(void **state)
     assert_int_equal(f->lost + f->wanted + f->alive + f->suspect, 0);
 }
 
+/* ---- A command that is run for its answer ---- */
+
+enum { LONG_MS = 60 * 1000 };
+
+static void start_with_answer(struct fixture *f, const char *answer)
+{
+    atomic_store(&f->answers.end, answer);
+    f->has_answers = true;
+    start(f, 1);
+}
+
+static void test_run_answered(void **state)
+{
+    struct fixture *f = *state;
+    start_with_answer(f, "one\ntwo\033[2J\n");
+    for (unsigned i = 1; i <= 2; i++) {
+        session_run(f->session, "what is it", LONG_MS);
+        wait_count(f, &f->ran, i);
+    }
+    assert_string_equal(f->wrote, "one\ntwo\n"); /* stderr is dropped, and so is what a terminal would obey */
+    assert_int_equal(f->answers.ends, 2);
+    assert_string_equal(f->answers.command, "what is it");
+    check_echo(dial(AF_INET, f->port[0]), 1000);
+    stop_cleanly(f, NULL);
+}
+
+static void check_run_failed(struct fixture *f, enum adit_err code, unsigned may_have_run, uint32_t limit_ms)
+{
+    session_run(f->session, "what is it", limit_ms);
+    wait_count(f, &f->ran, 1);
+    assert_int_equal(f->run_error.code, code);
+    assert_int_equal(f->may_have_run, may_have_run);
+    check_echo(dial(AF_INET, f->port[0]), 1000);
+    stop_cleanly(f, NULL);
+    assert_int_equal(f->ran, 1);
+}
+
+static void test_run_refused(void **state)
+{
+    start_with_answer(*state, ANSWER_REFUSAL);
+    check_run_failed(*state, ADIT_E_CHANNEL, 0, LONG_MS);
+}
+
+static void test_run_without_sessions(void **state)
+{
+    struct fixture *f = *state;
+    start_with_answer(f, "");
+    atomic_store(&f->server->refuses_session, true);
+    check_run_failed(f, ADIT_E_CHANNEL, 0, LONG_MS);
+    assert_int_equal(f->answers.ends, 0);
+}
+
+static void test_run_is_silent(void **state)
+{
+    start_with_answer(*state, ANSWER_SILENCE);
+    check_run_failed(*state, ADIT_E_TIMEOUT, 1, 50);
+}
+
+static void test_run_says_too_much(void **state)
+{
+    static char much[LIMIT_ERRAND + 2];
+    memset(much, 'x', LIMIT_ERRAND + 1);
+    start_with_answer(*state, much);
+    check_run_failed(*state, ADIT_E_LIMIT, 1, LONG_MS);
+}
+
+static void test_run_says_as_much_as_it_may(void **state)
+{
+    static char much[LIMIT_ERRAND + 1];
+    struct fixture *f = *state;
+    memset(much, 'x', LIMIT_ERRAND);
+    start_with_answer(f, much);
+    session_run(f->session, "what is it", LONG_MS);
+    wait_count(f, &f->ran, 1);
+    assert_string_equal(f->wrote, much);
+    stop_cleanly(f, NULL);
+}
+
+/* A loss says all; and without a connection there is nothing to run it on. */
+static void test_run_and_loss(void **state)
+{
+    struct fixture *f = *state;
+    start_with_answer(f, ANSWER_SILENCE);
+    session_run(f->session, "what is it", LONG_MS);
+    while (atomic_load(&f->answers.ends) == 0)
+        usleep(1000);
+    session_run(f->session, "one too many", LONG_MS);
+    lose(f);
+    session_run(f->session, "nobody hears it", LONG_MS);
+    (void)snapshot(f);
+    connect_again(f);
+    atomic_store(&f->answers.end, "here\n");
+    session_run(f->session, "and now", LONG_MS);
+    wait_count(f, &f->ran, 1);
+    assert_string_equal(f->wrote, "here\n");
+    assert_int_equal(f->answers.ends, 2);
+    assert_string_equal(f->answers.command, "and now");
+    stop_cleanly(f, NULL);
+}
+
+/* Nobody waits for it at the end. */
+static void test_run_and_stop(void **state)
+{
+    struct fixture *f = *state;
+    start_with_answer(f, ANSWER_SILENCE);
+    session_run(f->session, "what is it", LONG_MS);
+    while (atomic_load(&f->answers.ends) == 0)
+        usleep(1000);
+    stop_cleanly(f, NULL);
+    assert_int_equal(f->ran, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -1259,6 +1389,14 @@ int main(void)
         TEST(test_lazy),
         TEST(test_lazy_in_use),
         TEST(test_lazy_stop),
+        TEST(test_run_answered),
+        TEST(test_run_refused),
+        TEST(test_run_without_sessions),
+        TEST(test_run_is_silent),
+        TEST(test_run_says_too_much),
+        TEST(test_run_says_as_much_as_it_may),
+        TEST(test_run_and_loss),
+        TEST(test_run_and_stop),
         TEST(test_probe_answered),
         TEST(test_probe_refused),
         TEST(test_probe_overdue),

@@ -66,8 +66,7 @@ def usage_flags():
 
 def keywords_built():
     """Those that do something."""
-    unbuilt = set(re.findall(r'"(\w+)", option_set_unbuilt', TABLE))
-    return {name for name, state in table_rows().items() if state == "BUILT"} - unbuilt
+    return {name for name, state in table_rows().items() if state == "BUILT"}
 
 
 # ---- all three

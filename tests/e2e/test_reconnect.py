@@ -229,7 +229,7 @@ def test_forward_cannot_be_had(kit, server, echo):
 @pytest.mark.parametrize("args, word", [
     (("true",), "-N"), (("-N", "-W", "127.0.0.1:1"), "-W"), (("-N", "-o", "ControlMaster=yes"), "ControlMaster"),
     (("-N", "-o", "PermitLocalCommand=yes", "-o", "LocalCommand=true"), "LocalCommand"),
-    (("-N", "-o", "AditBackoff=5 1"), "AditBackoff"), (("-N", "-o", "AditReclaim=yes"), "AditReclaim"),
+    (("-N", "-o", "AditBackoff=5 1"), "AditBackoff"),
 ], ids=lambda a: a if isinstance(a, str) else None)
 def test_what_it_cannot_do(kit, args, word):
     """Refused by name before anything is connected to."""
