@@ -114,7 +114,7 @@ static void check(const struct channels *t)
 {
     uint64_t granted = 0;
     for (uint32_t i = 0; i < t->slot_count; i++) {
-        const struct channel *ch = t->slots[i].channel;
+        const struct channel *ch = t->slots[i];
         if (ch == NULL)
             continue;
         granted += ch->rx_max;

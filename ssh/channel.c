@@ -31,15 +31,18 @@ static bool grow(struct channels *t)
     uint32_t old = t->slot_count, count = old == 0 ? 16 : old * 2;
     if (old >= LIMIT_CHANNELS)
         return false;
-    struct channel_slot *slots = t->memory->alloc(t->memory->ctx, count * sizeof(*slots));
+    struct channel **slots = t->memory->alloc(t->memory->ctx, count * CHANNEL_SLOT_LEN);
     if (slots == NULL)
         return false;
+    memset(slots, 0, count * sizeof(*slots));
     if (old > 0)
         memcpy(slots, t->slots, old * sizeof(*slots));
-    t->memory->release(t->memory->ctx, t->slots, old * sizeof(*slots));
-    for (uint32_t i = old; i < count; i++)
-        slots[i] = (struct channel_slot){NULL, i + 1 < count ? i + 1 : NO_SLOT};
+    t->memory->release(t->memory->ctx, t->slots, old * CHANNEL_SLOT_LEN);
+    /* None is free now: the links of the old ones need not be kept. */
     t->slots = slots;
+    t->next_free = (uint16_t *)(slots + count);
+    for (uint32_t i = old; i < count; i++)
+        t->next_free[i] = (uint16_t)(i + 1 < count ? i + 1 : NO_SLOT);
     t->slot_count = count;
     t->first_free = old;
     return true;
@@ -53,8 +56,8 @@ static struct channel *channel_new(struct channels *t, enum channel_state state)
     if (ch == NULL)
         return NULL;
     uint32_t id = t->first_free;
-    t->first_free = t->slots[id].next_free;
-    t->slots[id].channel = ch;
+    t->first_free = t->next_free[id];
+    t->slots[id] = ch;
     t->used++;
     *ch = (struct channel){.id = id, .state = (uint8_t)state};
     return ch;
@@ -106,8 +109,8 @@ static void channel_free(struct channels *t, struct channel *ch)
     opening_free(t, ch);
     requests_free(t, ch);
     t->granted -= ch->rx_max;
-    t->slots[ch->id].channel = NULL;
-    t->slots[ch->id].next_free = t->first_free;
+    t->slots[ch->id] = NULL;
+    t->next_free[ch->id] = (uint16_t)t->first_free;
     t->first_free = ch->id;
     t->used--;
     t->memory->release(t->memory->ctx, ch, sizeof(*ch));
@@ -116,13 +119,14 @@ static void channel_free(struct channels *t, struct channel *ch)
 void channels_wipe(struct channels *t)
 {
     for (uint32_t i = 0; i < t->slot_count; i++)
-        if (t->slots[i].channel != NULL) {
-            opening_free(t, t->slots[i].channel);
-            requests_free(t, t->slots[i].channel);
-            t->memory->release(t->memory->ctx, t->slots[i].channel, sizeof(struct channel));
+        if (t->slots[i] != NULL) {
+            opening_free(t, t->slots[i]);
+            requests_free(t, t->slots[i]);
+            t->memory->release(t->memory->ctx, t->slots[i], sizeof(struct channel));
         }
-    t->memory->release(t->memory->ctx, t->slots, t->slot_count * sizeof(*t->slots));
+    t->memory->release(t->memory->ctx, t->slots, t->slot_count * CHANNEL_SLOT_LEN);
     t->slots = NULL;
+    t->next_free = NULL;
     t->slot_count = 0;
     t->due = t->due_tail = t->blocked = t->blocked_tail = t->gone = NULL;
 }
@@ -181,12 +185,12 @@ static void window_first(struct channels *t, struct channel *ch)
     uint64_t share = t->budget / (4 * ((uint64_t)t->used + 1));
     ch->rx_window = ch->rx_max = (uint32_t)within(share, WINDOW_FIRST_MIN, WINDOW_FIRST);
     t->granted += ch->rx_max;
-    ch->round_start_us = t->now_us;
+    ch->round_start_us = (uint32_t)t->now_us;
 }
 
 static void round_begin(const struct channels *t, struct channel *ch)
 {
-    ch->round_start_us = t->now_us;
+    ch->round_start_us = (uint32_t)t->now_us;
     ch->round_bytes = 0;
 }
 
@@ -230,7 +234,7 @@ static void window_adapt(struct channels *t, struct channel *ch, uint32_t n, boo
     }
     bool has_paused = ch->paused_us != 0;
     uint64_t least = has_paused ? PAUSE_US : RTT_LEAST_US, rtt = t->rtt_us < least ? least : t->rtt_us;
-    uint64_t elapsed = t->now_us - ch->round_start_us;
+    uint32_t elapsed = (uint32_t)t->now_us - ch->round_start_us; /* a longer rest began a round */
     bool is_round = elapsed >= rtt;
     uint64_t carried = is_round ? ch->round_bytes * rtt / elapsed : ch->round_bytes;
     bool is_fast = carried > ch->rx_max / 2 && (is_round || has_paused);
@@ -329,7 +333,7 @@ static bool send_open(struct channels *t, struct packet *pk, struct channel *ch,
     if (!packet_send(pk, &w))
         return false;
     ch->open_sent = true;
-    ch->round_start_us = t->now_us;
+    ch->round_start_us = (uint32_t)t->now_us;
     if (!may_come_back)
         opening_free(t, ch);
     return true;
@@ -460,7 +464,7 @@ void channels_reap(struct channels *t)
 bool channels_unsent(struct channels *t, uint32_t seq)
 {
     for (uint32_t i = 0; i < t->slot_count; i++) {
-        struct channel *ch = t->slots[i].channel;
+        struct channel *ch = t->slots[i];
         if (ch != NULL && ch->open_sent && ch->opening != NULL && ch->opening->seq == seq) {
             ch->open_sent = false;
             due(t, ch, DUE_OPEN);
@@ -531,7 +535,7 @@ uint64_t channels_tick(struct channels *t)
     t->is_bound = false;
     t->bound_check_us = t->now_us + BOUND_CHECK_US;
     for (uint32_t id = 0; id < t->slot_count; id++) {
-        struct channel *ch = t->slots[id].channel;
+        struct channel *ch = t->slots[id];
         if (ch == NULL || !ch->wants_window || !underway_is_bound(&ch->underway, ch->tx_window))
             continue;
         if (underway_wait(&ch->underway)) {
@@ -692,7 +696,7 @@ static struct channel *recipient(struct channels *t, struct rd *r, const char *m
 {
     (void)rd_u8(r);
     uint32_t id = rd_u32(r);
-    struct channel *ch = rd_ok(r) && id < t->slot_count ? t->slots[id].channel : NULL;
+    struct channel *ch = rd_ok(r) && id < t->slot_count ? t->slots[id] : NULL;
     if (ch == NULL || ch->state != CHANNEL_OPEN || ch->close_received || (ch->due & DUE_CONFIRM) != 0) {
         adit_fail(err, ADIT_E_PROTOCOL, "%s for channel %lu, which is not open (RFC 4254 §5)", msg,
                   (unsigned long)id);
@@ -705,7 +709,7 @@ static struct channel *opening(struct channels *t, struct rd *r, const char *msg
 {
     (void)rd_u8(r);
     uint32_t id = rd_u32(r);
-    struct channel *ch = rd_ok(r) && id < t->slot_count ? t->slots[id].channel : NULL;
+    struct channel *ch = rd_ok(r) && id < t->slot_count ? t->slots[id] : NULL;
     if (ch == NULL || ch->is_gone || ch->state != CHANNEL_OPENING || !ch->open_sent) {
         adit_fail(err, ADIT_E_PROTOCOL, "%s for channel %lu, which is not being opened (RFC 4254 §5.1)", msg,
                   (unsigned long)id);

@@ -52,8 +52,8 @@ struct channel {
     struct channel *next_blocked, *prev_blocked;
     struct channel_opening *opening;
     struct channel_request *requests; /* in order; as a rule none */
-    uint64_t round_start_us; /* of the interval in which round_bytes were consumed; the first one begins when
-                              * the open is sent */
+    uint32_t round_start_us; /* of the interval in which round_bytes were consumed, modulo 2^32; the first one
+                              * begins when the open is sent */
     uint32_t round_bytes;
     uint32_t consumed_us; /* when the owner took something last, modulo 2^32 */
     uint32_t paused_us;   /* for how long it had taken nothing before this interval; 0: it had not paused */
@@ -70,14 +70,13 @@ struct channel {
     bool is_gone : 1; /* its end was told to the owner: freed when nothing is due */
 };
 
-struct channel_slot {
-    struct channel *channel;
-    uint32_t next_free;
-};
+/* Of the table, for each slot: a pointer, and in a second row behind them all the link of free ones. */
+enum { CHANNEL_SLOT_LEN = sizeof(struct channel *) + sizeof(uint16_t) };
 
 struct channels {
     const struct adit_alloc *memory;
-    struct channel_slot *slots;
+    struct channel **slots; /* NULL: free */
+    uint16_t *next_free;    /* of a free slot: the next one; in the memory of slots */
     uint32_t slot_count, first_free, used;
     struct channel *due, *due_tail;
     struct channel *gone; /* ended, told, nothing due: freed by channels_reap */

@@ -106,7 +106,7 @@ enum adit_err ssh_on_open_confirmation(struct ssh *ssh, struct span payload, str
 {
     struct channel *ch = channel_on_confirmation(&ssh->channels, payload, &ssh->error);
     if (ch != NULL && ch->round_start_us != 0)
-        ssh_note_rtt(ssh, ch->round_start_us);
+        ssh_note_rtt(ssh, ssh->now_us - ((uint32_t)ssh->now_us - ch->round_start_us));
     return channel_event(ssh, ch, SSH_EVENT_CHANNEL_OPENED, event);
 }
 

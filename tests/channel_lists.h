@@ -15,7 +15,7 @@ static inline size_t channel_lists_due(const struct channels *t)
     const struct channel *last = NULL;
     for (const struct channel *ch = t->due; ch != NULL; last = ch, ch = ch->next_due, n++) {
         assert_true(ch->in_due && n < t->used);
-        assert_ptr_equal(t->slots[ch->id].channel, ch);
+        assert_ptr_equal(t->slots[ch->id], ch);
     }
     assert_ptr_equal(t->due_tail, last);
     return n;
@@ -28,7 +28,7 @@ static inline size_t channel_lists_blocked(const struct channels *t)
     for (const struct channel *ch = t->blocked; ch != NULL; last = ch, ch = ch->next_blocked, n++) {
         assert_true(ch->in_blocked && !ch->is_gone && n < t->used);
         assert_ptr_equal(ch->prev_blocked, last);
-        assert_ptr_equal(t->slots[ch->id].channel, ch);
+        assert_ptr_equal(t->slots[ch->id], ch);
     }
     assert_ptr_equal(t->blocked_tail, last);
     return n;
@@ -37,8 +37,8 @@ static inline size_t channel_lists_blocked(const struct channels *t)
 static inline size_t channel_lists_free(const struct channels *t)
 {
     size_t n = 0;
-    for (uint32_t id = t->first_free; id < t->slot_count; id = t->slots[id].next_free, n++)
-        assert_true(t->slots[id].channel == NULL && n < t->slot_count);
+    for (uint32_t id = t->first_free; id < t->slot_count; id = t->next_free[id], n++)
+        assert_true(t->slots[id] == NULL && n < t->slot_count);
     return n;
 }
 
@@ -47,7 +47,7 @@ static inline void channel_lists_check(const struct channels *t)
     size_t used = 0, due = 0, blocked = 0;
     uint64_t granted = 0;
     for (uint32_t id = 0; id < t->slot_count; id++) {
-        const struct channel *ch = t->slots[id].channel;
+        const struct channel *ch = t->slots[id];
         if (ch == NULL)
             continue;
         used++;

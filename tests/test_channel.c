@@ -221,7 +221,7 @@ static void test_no_room_for_channels(void **state)
     assert_null(peer_opens(s, 1, 1));
     assert_int_equal(s->t.err.code, ADIT_E_OK);
     assert_null(channel_open(&s->c, "x", (struct span){0}, NULL));
-    channel_refuse(&s->c, s->c.slots[500].channel, 1, (struct span){0});
+    channel_refuse(&s->c, s->c.slots[500], 1, (struct span){0});
     flush(s);
     channels_reap(&s->c);
     struct channel *ch = peer_opens(s, 1, 1);
@@ -310,11 +310,11 @@ static uint32_t bound_after(struct scene *s, const struct channel *ch, struct ch
     for (int i = 0; i < 12; i++) {
         if (other != NULL)
             assert_int_equal(channel_space(&s->c, &s->t.pk, other, true, &place, 1, 10), 0);
-        assert_int_equal(channel_space(&s->c, &s->t.pk, s->c.slots[ch->id].channel, true, &place, 1, 10), 0);
+        assert_int_equal(channel_space(&s->c, &s->t.pk, s->c.slots[ch->id], true, &place, 1, 10), 0);
         s->c.now_us += 1000;
         assert_non_null(
             channel_on_window_adjust(&s->c, message("buu", 93, ch->id, 10000u), &unblocked, &s->t.err));
-        s->c.slots[ch->id].channel->tx_window = 0;
+        s->c.slots[ch->id]->tx_window = 0;
     }
     return ch->underway.most;
 }
@@ -902,8 +902,8 @@ static void test_due_waits_for_room(void **state)
     while (packet_reserve(&s->t.pk, 1).n > 0)
         packet_seal(&s->t.pk, 1);
     for (unsigned i = 0; i < 10; i++) {
-        channel_eof(&s->c, s->c.slots[i].channel);
-        channel_close(&s->c, s->c.slots[i].channel);
+        channel_eof(&s->c, s->c.slots[i]);
+        channel_close(&s->c, s->c.slots[i]);
     }
     flush(s);
     flush(s);

@@ -404,7 +404,7 @@ static void test_speaking_to_ended_channels(void **state)
     for (unsigned port = 1; port <= 2; port++)
         assert_non_null(ssh_open_direct_tcpip(p->ssh[0], span_str("db"), port, span_str("me"), 1, p));
     run(p);
-    ssh_chan_close(p->ssh[1], p->ssh[1]->channels.slots[0].channel);
+    ssh_chan_close(p->ssh[1], p->ssh[1]->channels.slots[0]);
     run(p);
     assert_true(pair_logged(p, "c open-failed 0 no"));
     assert_true(pair_logged(p, "c closed 1"));
@@ -533,7 +533,7 @@ static void test_numbers_are_used_again(void **state)
         struct channel *ch = open_one(p);
         assert_int_equal(ssh_chan_id(ch), 0);
         run(p);
-        ssh_chan_close(p->ssh[i % 2], i % 2 == 0 ? ch : p->ssh[1]->channels.slots[0].channel);
+        ssh_chan_close(p->ssh[i % 2], i % 2 == 0 ? ch : p->ssh[1]->channels.slots[0]);
         run(p);
         assert_int_equal(p->ssh[0]->channels.used + p->ssh[1]->channels.used, 0);
     }
@@ -558,7 +558,7 @@ static void test_no_answer_behind_close(void **state)
     (void)open_one(p);
     run(p);
     assert_true(
-        ssh_chan_request(p->ssh[1], p->ssh[1]->channels.slots[0].channel, "x", (struct span){0}, true));
+        ssh_chan_request(p->ssh[1], p->ssh[1]->channels.slots[0], "x", (struct span){0}, true));
     run(p);
     assert_true(pair_is_up(p));
     assert_false(pair_logged(p, "s reply 0 yes"));

@@ -127,7 +127,7 @@ static void test_status_with_an_answer(void **state)
     assert_non_null(ssh_open_session(p->ssh[0], NULL));
     assert_true(pair_run(p));
     p->on_event = sees_exit;
-    struct channel *ch = p->ssh[1]->channels.slots[0].channel;
+    struct channel *ch = p->ssh[1]->channels.slots[0];
     for (int want_reply = 0; want_reply < 2; want_reply++)
         assert_true(ssh_chan_request(p->ssh[1], ch, "exit-status", span_make(five, 4), want_reply != 0));
     assert_true(pair_run(p));

@@ -264,7 +264,7 @@ static void play(uint32_t seed, enum pair_chunks chunks, uint64_t bytes, size_t 
     assert_true(pair_run(p)); /* silence: the buffers are given back */
     size_t idle = p->allocated - 2 * sizeof(struct ssh) - p->ssh[0]->kex.proof_len;
     size_t kept = compressions[seed % 3] == NULL ? 0 : COMPRESSION_LEN;
-    assert_true(idle <= 2 * 32 * sizeof(struct channel_slot) + kept);
+    assert_true(idle <= 2 * 32 * CHANNEL_SLOT_LEN + kept);
     pair_free(p);
     assert_int_equal(p->allocated, 0);
     free(p);
