@@ -203,6 +203,8 @@ void control_progress(struct forwarder *f)
 
 /* ---- Life ---- */
 
+/* Where something is at the path already all else goes on, as with ssh; when it cannot be listened at,
+ * nothing does: whoever asked for a master would wait for it in vain. */
 static void listen_at(struct control *c)
 {
     struct forwarder *f = c->forwarder;
@@ -214,11 +216,13 @@ static void listen_at(struct control *c)
         return;
     sock_file_remove(&c->file, c->spec->path);
     sock_close(&fd);
-    if (exists)
-        forwarder_log(f, SESSION_ERROR, "ControlSocket %s already exists, disabling multiplexing",
-                      c->spec->path);
-    else
-        forwarder_log(f, SESSION_ERROR, "%s, disabling multiplexing", err.text);
+    if (!exists) {
+        struct adit_error why = {ADIT_E_OK, ""};
+        (void)adit_fail(&why, err.code, "ControlPath %s: %s", c->spec->path, err.text);
+        forwarder_end_failed(f, &why);
+        return;
+    }
+    forwarder_log(f, SESSION_ERROR, "ControlSocket %s already exists, disabling multiplexing", c->spec->path);
     c->ends_when_idle = c->spec->has_guest;
     forwarder_notify(f, &(struct session_notice){.kind = SESSION_CONTROL_FAILED, .index = f->index});
 }

@@ -164,6 +164,11 @@ void forwarder_notify(struct forwarder *f, const struct session_notice *n)
         session_notify(f->session, n);
 }
 
+void forwarder_end_failed(struct forwarder *f, const struct adit_error *why)
+{
+    session_finish(f->session, why);
+}
+
 void forwarder_end_session(struct forwarder *f, bool at_once)
 {
     session_stop(f->session); /* by letter: not while one of its own is at work */

@@ -220,6 +220,8 @@ bool forwarder_may_open(const struct forwarder *f);  /* the session is open, and
 bool forwarder_has_begun(const struct forwarder *f); /* begin was called, and its connection is still there */
 /* Ends the session: in order, or at once. */
 void forwarder_end_session(struct forwarder *f, bool at_once);
+/* The same at once, with an error. */
+void forwarder_end_failed(struct forwarder *f, const struct adit_error *why);
 /* What becomes of a guest's: its notices, and its end (why as forwarder_over has it). */
 void control_on_notice(struct forwarder *f, const struct session_notice *n);
 void control_on_over(struct forwarder *f, const struct adit_error *why);

@@ -59,8 +59,8 @@ struct session_exec {
     int in_fd, out_fd, err_fd;
 };
 
-/* A master's control socket (ssh/mux.h). It is there from the authentication on; one that cannot be had is
- * logged, and the session goes on without. */
+/* A master's control socket (ssh/mux.h). It is there from the authentication on. Where something is at the
+ * path already that is logged, and the session goes on without; what cannot be listened at ends it. */
 struct session_control {
     const char *path;   /* NULL: no socket; clients come by SESSION_DO_TAKE_CLIENT alone */
     uint32_t pid;       /* what an alive check is told */
@@ -317,7 +317,7 @@ enum session_notice_kind {
     SESSION_FORWARD_FAILED, /* index, error: one address of it, or all of it */
     SESSION_REMOTE_PORT,    /* index, bound_port, target: the server chose this port (port 0 was asked for) */
     SESSION_ALL_FORWARDS_DONE, /* authenticated, and every forward is up or has failed; count: that failed */
-    SESSION_CONTROL_FAILED,    /* the control socket cannot be had; logged, and all else goes on */
+    SESSION_CONTROL_FAILED,    /* another has the control socket's path; logged, and all else goes on */
     SESSION_EXEC_OPENED,       /* the channel of a session or of the stdio forward is open */
     SESSION_EXEC_UP,           /* the server has begun the shell, command or subsystem */
     SESSION_EXEC_EXIT, /* it has ended: text: the signal's name (RFC 4254 §6.10), or NULL and number: its

@@ -38,6 +38,7 @@ static struct {
     bool is_ending;             /* nothing may be opened any more */
     bool keeps_waiting;         /* forwards get no answer by themselves */
     unsigned ends, ends_at_once, began, stopped, windows, breaks, rekeys, sockets_failed;
+    struct adit_error end_error;
     int fds[3]; /* copies of those of the last session, or the last stdio forward's own */
     struct session_config config;
     int asked_fd; /* somebody is asked: what the program prints goes here; -1: nobody */
@@ -355,6 +356,13 @@ void forwarder_end_session(struct forwarder *f, bool at_once)
     (void)f;
     fake.ends++;
     fake.ends_at_once += at_once;
+}
+
+void forwarder_end_failed(struct forwarder *f, const struct adit_error *why)
+{
+    (void)f;
+    fake.ends++;
+    fake.end_error = *why;
 }
 
 void forwarder_log(struct forwarder *f, enum session_level level, const char *fmt, ...)

@@ -986,6 +986,20 @@ static void test_persist(void **state)
     close_standard();
 }
 
+static void test_path_in_no_folder(void **state)
+{
+    struct session_control spec = {.path = "/nonexistent/x", .is_persistent = true};
+    struct session_forward forward_spec = {.type = SESSION_FORWARD_CONTROL, .control = &spec};
+    struct forwarder second = {.ops = &forwarder_control, .spec = &forward_spec};
+    (void)state;
+    forwarder_control.open(&second);
+    assert_int_equal(fake.ends, 1);
+    assert_int_equal(fake.sockets_failed, 0);
+    assert_string_equal(strrchr(fake.end_error.text, ':'), ": No such file or directory");
+    assert_memory_equal(fake.end_error.text, "ControlPath /nonexistent/x: ", 28);
+    forwarder_control.free(&second);
+}
+
 static void test_path_is_taken(void **state)
 {
     struct adit_error err = {ADIT_E_OK, ""};
@@ -1101,6 +1115,7 @@ int main(void)
         WITH(test_persist, start_persistent),
         WITH(test_own_guest, start),
         WITH(test_stop_of_a_persistent, start_persistent),
+        WITH(test_path_in_no_folder, start),
         WITH(test_path_is_taken, start),
     };
     return cmocka_run_group_tests(tests, NULL, remove_folder);

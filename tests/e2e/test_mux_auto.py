@@ -173,6 +173,16 @@ def test_too_long_a_path(control, words):
     assert b"ControlPath too long ('%s' >= 108 bytes)" % bytes(control.path) in done.stderr and done.stdout == b""
 
 
+@pytest.mark.parametrize("words", [("-M",), PERSIST, ("-M", "-f", "-N")], ids=["master", "auto", "background"])
+def test_path_in_no_folder(control, words):
+    """Nothing goes on where no master can be, as with ssh."""
+    control.path = control.path.parent / "none" / "ctl"
+    done = {program: control.run(program, *words, to=[] if "-N" in words else ["echo own"], status=255) for program in (SSH, ADIT)}
+    for program, ended in done.items():
+        assert b"No such file or directory" in ended.stderr and ended.stdout == b"", program
+    assert b"ControlPath %s: " % bytes(control.path) in done[ADIT].stderr
+
+
 # ---- Whose the socket is
 
 LISTENER = """
