@@ -270,9 +270,18 @@ static void near_shutdown(struct pump *p)
         fd_close(p, p->out, false);
 }
 
+/* Whoever was at the near end has left for good, where we have read all that it sent: nobody takes what comes
+ * down. Only a write would tell otherwise, and the far end may have nothing to say for ever. */
+static bool near_has_left(const struct pump *p)
+{
+    return p->in_over && p->in.hangup && p->out == &p->in && !p->is_session;
+}
+
 /* Draws the conclusions: each direction ends by itself, the whole when both have. */
 static void settle(struct pump *p)
 {
+    if (!p->out_over && near_has_left(p))
+        p->out_over = true; /* near_close gives back what waits */
     if (!p->out_over && !p->ring && (p->far_eof || p->far_gone)) {
         if (p->in_over)
             p->out_over = true; /* both: the close says it too */

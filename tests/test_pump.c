@@ -227,6 +227,36 @@ static void test_down_ends_first(void **state)
     bench_wipe(&b);
 }
 
+/* Who has left for good takes no answer: the far end need not say something for that to be found out. */
+static void leaves(struct bench *b, bool after_its_end)
+{
+    bench_init(b, 1 << 20);
+    pump_start(&b->pump, channel_of(&b->far));
+    assert_int_equal(write(b->peer, "request", 7), 7);
+    if (after_its_end) {
+        assert_true(sock_shutdown_write(b->peer));
+        turn(b);
+        assert_int_equal(b->far.closes, 0);
+    }
+    sock_close(&b->peer);
+    turn(b);
+    assert_memory_equal(b->far.got, "request", 7);
+    assert_int_equal(b->far.eofs, 1);
+    assert_int_equal(b->far.closes, 1);
+    assert_false(b->pump.near_reset);
+    pump_on_closed(&b->pump);
+    assert_true(pump_is_done(&b->pump));
+    bench_wipe(b);
+}
+
+static void test_near_end_leaves(void **state)
+{
+    struct bench b;
+    (void)state;
+    leaves(&b, false);
+    leaves(&b, true);
+}
+
 /* A close without an EOF before it: what came still reaches the local side. */
 static void test_closed_drains(void **state)
 {
@@ -592,6 +622,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_up_ends_first),
         cmocka_unit_test(test_down_ends_first),
+        cmocka_unit_test(test_near_end_leaves),
         cmocka_unit_test(test_closed_drains),
         cmocka_unit_test(test_near_reset_closes_far),
         cmocka_unit_test(test_failed_write_keeps_reading),

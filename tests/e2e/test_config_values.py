@@ -205,3 +205,23 @@ def test_no_answer_is_waited_for(link, kit, sshd):
         run = subprocess.run([program, *kit.base(), "-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=0", "-p", str(sshd.port), "-l", sshd.user,
                               "127.0.0.1", "sleep 100"], env=kit.env(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
         assert run.returncode == 255 and "Timeout, server 127.0.0.1 not responding" in run.stderr
+
+
+def test_match_version(link, tmp_path):
+    """Under both names it is ours: a file for several programs tells them apart."""
+    config = tmp_path / "config"
+    config.write_text("Match version OpenSSH*\n    Port 1\nMatch version adit_*\n    Port 2\nMatch !version adit_*\n    User no\n")
+    for program in (link, ADIT):
+        out = subprocess.run([program, "-F", config, "-G", "-l", "me", "h"], capture_output=True, text=True, check=True).stdout
+        assert "port 2\n" in out and "user me\n" in out
+
+
+def test_refused_by_the_configuration(link, tmp_path):
+    """RefuseConnection: nothing is connected or run, and -G shows it."""
+    config = tmp_path / "config"
+    config.write_text(f'Host h\n    RefuseConnection "ask the others first"\n    ProxyCommand touch {tmp_path}/ran\n')
+    run = subprocess.run([link, "-F", config, "h"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert run.returncode == 255 and run.stdout == "" and "ask the others first" in run.stderr
+    assert not (tmp_path / "ran").exists()
+    out = subprocess.run([link, "-F", config, "-G", "h"], capture_output=True, text=True, check=True).stdout
+    assert "refuseconnection ask the others first\n" in out

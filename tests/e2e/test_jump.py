@@ -254,6 +254,21 @@ def test_each_hop_by_its_own_block(kit, config, two, destination, echo, adit_onl
     client.stop()
 
 
+def test_keepalive_of_a_hop(kit, config, two, destination, adit_only):
+    """A hop that goes silent is found out by the interval of its own block; the destination has none."""
+    text = (block("first", *two[0]) + block("second", *two[1], "ServerAliveInterval 1", "ServerAliveCountMax 1") +
+            block(*destination, "ServerAliveInterval 0"))
+    client = kit.run(*config(text), "-v", "-J", "first,second", "-N", "destination")
+    client.wait_err(r"^debug1: Authentication succeeded")
+    frozen = two[1][0].sessions()
+    servers.signal_all(frozen, signal.SIGSTOP)
+    try:
+        assert client.finish() == 255
+    finally:
+        servers.signal_all(frozen, signal.SIGCONT)
+    assert "jump host second: " in client.err.text and re.search(r"Timeout, server .* not responding", client.err.text), client.err.text
+
+
 @pytest.mark.quick
 def test_jumps_of_hops(kit, config, two, destination, echo, adit_only):
     """A hop's own ProxyJump, and tokens in it."""
