@@ -206,6 +206,18 @@ enum adit_err expand_path(char out[static EXPAND_PATH_CAP], const char *text,
     return put_all(&o, t, text, names, err);
 }
 
+enum adit_err expand_home(char out[static EXPAND_PATH_CAP], const char *text,
+                          const struct expand_names *names, struct adit_error *err)
+{
+    struct output o = {.p = out};
+    const char *t = text;
+    out[0] = 0;
+    if (!put_home(&o, &t, names))
+        return adit_fail(err, ADIT_E_CONFIG, "%s: no such user", text);
+    put(&o, t, strlen(t));
+    return o.failed ? adit_fail(err, ADIT_E_CONFIG, "%s: too long", text) : ADIT_E_OK;
+}
+
 enum adit_err expand_value(char out[static EXPAND_PATH_CAP], const char *text,
                            const struct expand_names *names, struct adit_error *err)
 {

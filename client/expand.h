@@ -40,6 +40,10 @@ void expand_user(char home[static EXPAND_PATH_CAP], char user[static LIMIT_USER 
 enum adit_err expand_path(char out[static EXPAND_PATH_CAP], const char *text,
                           const struct expand_names *names, struct adit_error *err) ADIT_MUST_USE;
 
+/* "~" alone; "%" and "${...}" have no meaning here. Errors as expand_path. */
+enum adit_err expand_home(char out[static EXPAND_PATH_CAP], const char *text,
+                          const struct expand_names *names, struct adit_error *err) ADIT_MUST_USE;
+
 /* Tokens and variables; "~" is a letter as any other. Errors as expand_path. */
 enum adit_err expand_value(char out[static EXPAND_PATH_CAP], const char *text,
                            const struct expand_names *names, struct adit_error *err) ADIT_MUST_USE;

@@ -51,7 +51,8 @@ static enum adit_err read_one(struct host_keys *h, const char *option, const str
     struct adit_error why = {0};
     struct file text;
     bool missing = false;
-    enum adit_err e = expand_path(path, option, names, err);
+    /* ssh_config(5), TOKENS: UserKnownHostsFile has them, GlobalKnownHostsFile has not. */
+    enum adit_err e = (is_user ? expand_path : expand_home)(path, option, names, err);
     if (e != ADIT_E_OK)
         return e;
     if (is_user && h->add_to == NULL && (h->add_to = text_copy(span_str(path))) == NULL)

@@ -104,6 +104,26 @@ static void test_known(void **state)
     assert_null(f.keys.seen.line);
 }
 
+/* A percent sign in a global file's name is one. */
+static void test_global_file_has_no_tokens(void **state)
+{
+    char name[128], text[160];
+    (void)state;
+    snprintf(name, sizeof name, "%s/100%%d", folder);
+    FILE *out = fopen(name, "w");
+    assert_non_null(out);
+    fprintf(out, "h.example %s\n", ed);
+    fclose(out);
+    snprintf(text, sizeof text, "GlobalKnownHostsFile %s", name);
+    options_wipe(&f.options);
+    options_init(&f.options);
+    option("StrictHostKeyChecking yes");
+    option("UserKnownHostsFile none");
+    option(text);
+    assert_int_equal(check(), ADIT_E_OK);
+    assert_int_equal(unlink(name), 0);
+}
+
 static void test_unknown_and_strict(void **state)
 {
     (void)state;
@@ -650,6 +670,7 @@ int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {T(test_known),
+                                       T(test_global_file_has_no_tokens),
                                        T(test_address),
                                        T(test_address_asked),
                                        T(test_command),
