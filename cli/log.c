@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -11,6 +12,8 @@
 
 #include "cli/raw.h"
 #include "cli/syslog.h"
+#include "client/client.h"
+#include "client/log_filter.h"
 #include "net/standard.h"
 
 enum { LINE_CAP = 8192, PREFIX_CAP = 16 };
@@ -20,10 +23,45 @@ static int log_fd = STDERR_FILENO;
 static bool is_syslog;
 static atomic_bool waits_for_nobody;
 static atomic_uint left_out; /* lines, since the last that was taken */
+static bool has_filter;      /* once true it stays */
+static struct log_filter filter;
+static pthread_mutex_t filter_lock = PTHREAD_MUTEX_INITIALIZER; /* ~v changes it while sessions speak */
+
+/* As a session's. */
+static enum log_level level_of(enum session_level level)
+{
+    static const enum log_level levels[] = {
+        [SESSION_QUIET] = LOG_LEVEL_QUIET,   [SESSION_ERROR] = LOG_LEVEL_ERROR,
+        [SESSION_INFO] = LOG_LEVEL_INFO,     [SESSION_VERBOSE] = LOG_LEVEL_VERBOSE,
+        [SESSION_DEBUG1] = LOG_LEVEL_DEBUG1, [SESSION_DEBUG2] = LOG_LEVEL_DEBUG2,
+        [SESSION_DEBUG3] = LOG_LEVEL_DEBUG3};
+    return levels[level];
+}
 
 void log_set_level(enum log_level level)
 {
+    if (has_filter) {
+        (void)pthread_mutex_lock(&filter_lock);
+        log_filter_set_level(&filter, client_log_level(level));
+        if (filter.is_set[SESSION_ABOUT_DAEMON])
+            level = level_of(filter.level[SESSION_ABOUT_DAEMON]);
+        (void)pthread_mutex_unlock(&filter_lock);
+    }
     atomic_store(&log_level, (int)level);
+}
+
+enum adit_err log_set_filter(const char *text, struct adit_error *err)
+{
+    log_filter_init(&filter, client_log_level(log_get_level()));
+    has_filter = true;
+    enum adit_err e = log_filter_parse(&filter, text, err);
+    log_set_level(log_get_level());
+    return e;
+}
+
+enum log_level log_most(void)
+{
+    return has_filter ? level_of(log_filter_most(&filter)) : log_get_level();
 }
 
 enum log_level log_get_level(void)
@@ -167,6 +205,24 @@ void log_line(enum log_level level, const char *text)
 {
     if (level <= log_get_level() && level != LOG_LEVEL_QUIET)
         line_write(level, text);
+}
+
+void log_line_about(enum log_level level, enum session_about about, const char *text)
+{
+    if (!has_filter || level <= LOG_LEVEL_FATAL) {
+        log_line(level, text);
+        return;
+    }
+    (void)pthread_mutex_lock(&filter_lock);
+    bool is_wanted = log_filter_wants(&filter, client_log_level(level), about);
+    (void)pthread_mutex_unlock(&filter_lock);
+    if (is_wanted)
+        line_write(level, text);
+}
+
+void log_session_line(enum session_level level, enum session_about about, const char *text)
+{
+    log_line_about(level_of(level), about, text);
 }
 
 void log_always(const char *text)

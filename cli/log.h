@@ -10,9 +10,15 @@
 
 #include "adit.h"
 #include "client/options.h"
+#include "forward/session.h"
 
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
+/* ADIT_LOG (client/log_filter.h): wins over levels that are set; a level without a subsystem is also that of
+ * log_line. Before any thread is started. ADIT_E_CONFIG. */
+enum adit_err log_set_filter(const char *text, struct adit_error *err) ADIT_MUST_USE;
+/* The level up to which lines are to be made: somebody wants them. */
+enum log_level log_most(void);
 
 /* From now on lines are appended to the file (made with mode 0600). ADIT_E_SYSTEM with ssh's words. */
 enum adit_err log_to_file(const char *path, struct adit_error *err) ADIT_MUST_USE;
@@ -28,6 +34,9 @@ void log_wait_for_nobody(void);
 /* Any thread. Written only when level is at or below the one that was set. */
 void log_line(enum log_level level, const char *text);
 void log_format(enum log_level level, const char *fmt, ...) ADIT_PRINTF(2, 3);
+void log_line_about(enum log_level level, enum session_about about, const char *text);
+/* One of a session's. */
+void log_session_line(enum session_level level, enum session_about about, const char *text);
 /* The same whatever the level: -q hides what a connection says, not what is wrong with the command line. */
 void log_always(const char *text);
 

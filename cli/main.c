@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -76,7 +77,7 @@ static enum adit_err log_open(const struct args *args, struct adit_error *err)
 static void on_debug(void *ctx, const char *line)
 {
     (void)ctx;
-    log_line(LOG_LEVEL_DEBUG1, line);
+    log_line_about(LOG_LEVEL_DEBUG1, SESSION_ABOUT_CONFIG, line);
 }
 
 static void on_bad_line(void *ctx, const char *text)
@@ -102,8 +103,11 @@ static enum adit_err read_configuration(struct args *args, struct adit_error *er
 /* From here on all of our text is in the log file, if there is one. */
 static enum adit_err prepare(struct args *args, struct adit_error *err)
 {
+    const char *filter = getenv("ADIT_LOG");
     enum adit_err e = log_open(args, err);
     log_set_level((enum log_level)args->options.log_level);
+    if (e == ADIT_E_OK && filter != NULL)
+        e = log_set_filter(filter, err);
     if (e == ADIT_E_OK) {
         identity_flags_check(args);
         e = read_configuration(args, err);
@@ -219,6 +223,7 @@ static int run(struct args *args, struct adit_error *err)
         return usage_error(args, err);
     if (args->wants_config)
         return show_config(args, err);
+    args->options.log_level = log_most(); /* what is not wanted is left out again where it is written */
     notes_tell(&args->options);
     if (args->control_command != NULL)
         return mux_command(args);

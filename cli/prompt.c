@@ -77,7 +77,7 @@ static bool ask(void *ctx, const struct prompt_question *q, char *answer, size_t
 static void tell(void *ctx, enum log_level level, const char *line)
 {
     (void)ctx;
-    log_line(level, line);
+    log_line_about(level, SESSION_ABOUT_AUTH, line);
 }
 
 struct client_prompt prompt_make_with(const int *cancel_fd)

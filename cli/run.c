@@ -95,19 +95,17 @@ static void say(const struct hop *hop, enum log_level level, const char *line)
         log_format(level, "[%s] %s", hop->name, line);
 }
 
-enum log_level run_log_level(enum session_level level)
-{
-    static const enum log_level levels[] = {
-        [SESSION_QUIET] = LOG_LEVEL_QUIET,   [SESSION_ERROR] = LOG_LEVEL_ERROR,
-        [SESSION_INFO] = LOG_LEVEL_INFO,     [SESSION_VERBOSE] = LOG_LEVEL_VERBOSE,
-        [SESSION_DEBUG1] = LOG_LEVEL_DEBUG1, [SESSION_DEBUG2] = LOG_LEVEL_DEBUG2,
-        [SESSION_DEBUG3] = LOG_LEVEL_DEBUG3};
-    return levels[level];
-}
+enum { NAMED_LINE = 2048 }; /* a session's line, and its hop's name before it */
 
-static void on_log(void *ctx, enum session_level level, const char *line)
+static void on_log(void *ctx, enum session_level level, enum session_about about, const char *line)
 {
-    say(ctx, run_log_level(level), line);
+    const struct hop *hop = ctx;
+    char named[NAMED_LINE];
+    if (hop->name != NULL) {
+        (void)adit_format(named, sizeof named, "[%s] %s", hop->name, line);
+        line = named;
+    }
+    log_session_line(level, about, line);
 }
 
 void run_show_banner(const char *text)

@@ -17,7 +17,6 @@ int run_connection(const struct args *args, struct background *background);
 bool run_is_clean_end(bool was_up, bool has_session, int signal_number);
 
 /* Parts of it for run_lasting.c. */
-enum log_level run_log_level(enum session_level level);
 void run_show_banner(const char *text);                /* clean; on standard error, unless -q */
 void run_show_port(uint16_t port, const char *target); /* that a server has chosen */
 

@@ -119,10 +119,10 @@ static void on_notify(void *ctx, const struct link_notice *n)
     }
 }
 
-static void on_log(void *ctx, enum session_level level, const char *line)
+static void on_log(void *ctx, enum session_level level, enum session_about about, const char *line)
 {
     (void)ctx;
-    log_line(run_log_level(level), line);
+    log_session_line(level, about, line);
 }
 
 /* ---- The main thread ---- */

@@ -4,6 +4,7 @@
 
 #include "cli/destination.h"
 #include "cli/verb_call.h"
+#include "client/jump_spec.h"
 #include "client/units.h"
 #include "daemon/client_json.h"
 
@@ -76,15 +77,31 @@ static bool add_take(void *ctx, int key, const char *value, struct adit_error *e
     }
 }
 
+/* [user@]host[:port] as in Via, too: a name with one colon in it is none that could be looked up. */
+static enum adit_err destination_of(const char *word, struct destination *to, struct adit_error *err)
+{
+    struct jump_spec spec;
+    struct adit_error ignored = {0};
+    bool is_malformed = false;
+    enum adit_err e = destination_parse(to, word, &is_malformed, err);
+    const char *colon = e == ADIT_E_OK ? strchr(to->host, ':') : NULL;
+    if (colon == NULL || to->port != 0 || (strchr(colon + 1, ':') != NULL && strchr(to->host, '[') == NULL) ||
+        jump_spec_parse(&spec, span_str(word), &ignored) != ADIT_E_OK)
+        return e;
+    (void)adit_format(to->user, sizeof to->user, "%s", spec.user);
+    (void)adit_format(to->host, sizeof to->host, "%s", spec.host);
+    to->port = spec.port;
+    return e;
+}
+
 static enum adit_err add_post(const struct verb_call *c, struct add *a, struct client_tunnels *made,
                               struct adit_error *err)
 {
     struct destination to;
-    bool is_malformed = false;
     struct http_client_reply reply = {0};
     if (a->forward_count == 0)
         return adit_fail(err, ADIT_E_USAGE, "add: what it forwards is missing (-L, -R or -D)");
-    if (destination_parse(&to, c->words.item[1], &is_malformed, err) != ADIT_E_OK)
+    if (destination_of(c->words.item[1], &to, err) != ADIT_E_OK)
         return err->code;
     (void)adit_format(a->host, sizeof a->host, "%s%s%s", to.user, to.user[0] != 0 ? "@" : "", to.host);
     a->new.name = c->words.item[0];

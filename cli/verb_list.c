@@ -326,7 +326,7 @@ int verb_logs(struct verb_call *c)
     if (l.follows)
         (void)logs_follow(c, target, &err);
     else if (verb_ask(c, "GET", target, NULL, &reply, &err) == ADIT_E_OK &&
-             !verb_write(reply.body, reply.len))
+             !(verb_write(reply.body, reply.len) && (!c->is_json || verb_write("\n", 1))))
         status = 1;
     http_client_reply_wipe(&reply);
     return err.code == ADIT_E_OK ? 0 : verb_fail(&err);

@@ -92,10 +92,13 @@ static enum adit_err fail_with(const struct client_tunnel *t, enum adit_err code
                      t->last_error);
 }
 
-/* Time is over. */
-static enum adit_err judge_late(const struct client_tunnel *t, struct adit_error *err)
+/* Time is over. To who started it the reason of the tries counts; who only waits has waited long enough. */
+static enum adit_err judge_late(const struct waiting *w, const struct client_tunnel *t,
+                                struct adit_error *err)
 {
     enum adit_err why = client_tunnel_error(t);
+    if (!w->is_up)
+        return fail_with(t, ADIT_E_WAIT_TIMEOUT, t->state, err);
     bool is_retrying = client_tunnel_is(t, "reconnecting") || client_tunnel_is(t, "degraded");
     if (is_retrying && why != ADIT_E_OK)
         return fail_with(t, why == ADIT_E_TIMEOUT ? ADIT_E_CONNECT : why, t->state, err);
@@ -116,7 +119,7 @@ static enum adit_err judge(const struct waiting *w, const struct client_tunnel *
     if (w->is_up && client_tunnel_is(t, "disconnected"))
         return adit_fail(err, ADIT_E_COMMAND, "%s: was stopped", t->name);
     if (loop_now_ms() >= w->deadline)
-        return judge_late(t, err);
+        return judge_late(w, t, err);
     *is_settled = false;
     return ADIT_E_OK;
 }

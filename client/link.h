@@ -139,7 +139,7 @@ struct link_ops {
     void *ctx;
     void (*notify)(void *ctx, const struct link_notice *n);
     /* One clean line without its end; those of a jump host begin with "[name] ". */
-    void (*log)(void *ctx, enum session_level level, const char *line);
+    void (*log)(void *ctx, enum session_level level, enum session_about about, const char *line);
 };
 
 /* ---- Life ---------------------------------------------------------------------------------------- */

@@ -23,12 +23,12 @@ static const struct options *options_of(const struct link *l)
 
 static void on_debug(void *ctx, const char *line)
 {
-    link_prompt_log(ctx, LOG_LEVEL_DEBUG1, line);
+    link_log_about(ctx, LOG_LEVEL_DEBUG1, SESSION_ABOUT_CONFIG, line);
 }
 
 static void on_bad_line(void *ctx, const char *text)
 {
-    link_prompt_log(ctx, LOG_LEVEL_ERROR, text);
+    link_log_about(ctx, LOG_LEVEL_ERROR, SESSION_ABOUT_CONFIG, text);
 }
 
 static const char *alive_interval(const struct link *l)

@@ -152,6 +152,7 @@ struct link_news {
     struct link_hop *hop; /* NULL: the destination's */
     bool is_log;
     enum session_level level;
+    enum session_about about;
     struct session_notice notice; /* its texts point into text */
     struct adit_error error;
     char text[];
@@ -161,7 +162,7 @@ struct link_news {
 
 extern const char link_unhealthy[]; /* a reason */
 
-void link_log(struct link *l, enum session_level level, const char *line);
+void link_log(struct link *l, enum session_level level, enum session_about about, const char *line);
 void link_notify(struct link *l, const struct link_notice *n);
 /* If anything of the status has changed. */
 void link_tell_state(struct link *l);
@@ -194,6 +195,8 @@ struct session_ops link_session_ops(struct link_hop *hop);
 /* Of a struct client_prompt whose ctx is the link. */
 bool link_ask(void *ctx, const struct prompt_question *q, char *answer, size_t cap);
 void link_prompt_log(void *ctx, enum log_level level, const char *line);
+/* A line about something else than who is who. */
+void link_log_about(struct link *l, enum log_level level, enum session_about about, const char *line);
 void link_on_question(struct link *l, struct session_question *q);
 void link_on_news(struct link *l, struct link_news *news);
 

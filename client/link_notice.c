@@ -34,7 +34,7 @@ static const char *put(char **at, const char *text)
 
 /* Where there is no memory it is not told. */
 static void post_news(struct link_hop *hop, const struct session_notice *n, bool is_log,
-                      enum session_level level)
+                      enum session_level level, enum session_about about)
 {
     const char *texts[] = {n->text, n->bound, n->target};
     struct link_news *news = calloc(1, sizeof *news + length(texts[0]) + length(texts[1]) + length(texts[2]));
@@ -44,6 +44,7 @@ static void post_news(struct link_hop *hop, const struct session_notice *n, bool
     news->hop = hop;
     news->is_log = is_log;
     news->level = level;
+    news->about = about;
     news->notice = *n;
     news->notice.text = put(&at, texts[0]);
     news->notice.bound = put(&at, texts[1]);
@@ -63,7 +64,7 @@ static void post_negotiated(struct link_hop *hop, const struct session_notice *n
                                    .text = n->algorithms->host_key,
                                    .bound = n->algorithms->kex,
                                    .target = n->algorithms->cipher_out};
-    post_news(hop, &texts, false, SESSION_QUIET);
+    post_news(hop, &texts, false, SESSION_QUIET, SESSION_ABOUT_COUNT);
 }
 
 static void on_ended(struct link_hop *hop, const struct session_notice *n)
@@ -104,17 +105,17 @@ static void on_notify(void *ctx, const struct session_notice *n)
     case SESSION_ALIVE:
     case SESSION_SUSPECT:
     case SESSION_RAN:
-        post_news(hop, n, false, SESSION_QUIET);
+        post_news(hop, n, false, SESSION_QUIET, SESSION_ABOUT_COUNT);
         return;
     default: /* the log has the others, as far as a link has them */
         return;
     }
 }
 
-static void on_log(void *ctx, enum session_level level, const char *line)
+static void on_log(void *ctx, enum session_level level, enum session_about about, const char *line)
 {
     const struct session_notice n = {.text = line};
-    post_news(ctx, &n, true, level);
+    post_news(ctx, &n, true, level, about);
 }
 
 static void on_ask(void *ctx, struct session_question *q)
@@ -145,12 +146,16 @@ bool link_ask(void *ctx, const struct prompt_question *q, char *answer, size_t c
     return l->config.prompt.ask(l->config.prompt.ctx, q, answer, cap);
 }
 
-void link_prompt_log(void *ctx, enum log_level level, const char *line)
+void link_log_about(struct link *l, enum log_level level, enum session_about about, const char *line)
 {
-    struct link *l = ctx;
     enum session_level its = client_log_level(level <= LOG_LEVEL_ERROR ? LOG_LEVEL_ERROR : level);
     if (its <= l->log_level)
-        link_log(l, its, line);
+        link_log(l, its, about, line);
+}
+
+void link_prompt_log(void *ctx, enum log_level level, const char *line)
+{
+    link_log_about(ctx, level, SESSION_ABOUT_AUTH, line);
 }
 
 static const struct link_hop *asker(const struct link *l, const struct session_question *q)
@@ -300,11 +305,11 @@ static void on_line(struct link *l, const struct link_news *news)
     char named[LIMIT_HOST + PROMPT_TEXT_CAP];
     const char *name = news->hop->name;
     if (name == NULL) {
-        link_log(l, news->level, news->notice.text);
+        link_log(l, news->level, news->about, news->notice.text);
         return;
     }
     (void)adit_format(named, sizeof named, "[%s] %s", name, news->notice.text);
-    link_log(l, news->level, named);
+    link_log(l, news->level, news->about, named);
 }
 
 static void on_notice(struct link *l, const struct link_news *news)

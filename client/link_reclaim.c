@@ -25,7 +25,7 @@ static void say(struct link *l, enum session_level level, const char *fmt, ...)
     (void)adit_vformat(line, sizeof line, fmt, ap);
     va_end(ap);
     if (level <= l->log_level)
-        link_log(l, level, line);
+        link_log(l, level, SESSION_ABOUT_FORWARD, line);
 }
 
 /* ---- Forwards ---- */

@@ -7,9 +7,9 @@
 
 const char link_unhealthy[] = "the health check fails";
 
-void link_log(struct link *l, enum session_level level, const char *line)
+void link_log(struct link *l, enum session_level level, enum session_about about, const char *line)
 {
-    l->ops.log(l->ops.ctx, level, line);
+    l->ops.log(l->ops.ctx, level, about, line);
 }
 
 void link_notify(struct link *l, const struct link_notice *n)

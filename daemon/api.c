@@ -39,6 +39,9 @@ static void on_request(void *ctx, struct httpd_request *r)
     enum api_route_found found = api_route_find(api_routes, api_route_count, httpd_is_tcp(r), httpd_method(r),
                                                 httpd_path(r), &route, call.id, allow);
 
+    if (call.api->config.journal) /* the path alone: what stands behind it is nobody's who reads a log */
+        journal_say_about(call.api->config.journal, SESSION_DEBUG1, SESSION_ABOUT_API, "%s %s",
+                          httpd_method(r), httpd_path(r));
     if (refuse_path(&call, found, allow))
         return;
     if ((route->flags & API_ROUTE_CHANGES) && call.api->is_draining) {

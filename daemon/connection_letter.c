@@ -75,10 +75,11 @@ static void on_notify(void *ctx, const struct link_notice *n)
     mailbox_post(c->tunnels->config.box, &letter->mail);
 }
 
-static void on_log(void *ctx, enum session_level level, const char *line)
+static void on_log(void *ctx, enum session_level level, enum session_about about, const char *line)
 {
     struct connection *c = ctx;
-    struct journal_note note = {.level = level, .transport = c->route.places[0].name, .text = line};
+    struct journal_note note = {
+        .level = level, .about = about, .transport = c->route.places[0].name, .text = line};
     (void)pthread_mutex_lock(&c->lock);
     note.tunnel = c->log_name;
     c->tunnels->config.ops.log(c->tunnels->config.ops.ctx, &note);
@@ -91,7 +92,7 @@ static void tell_banner(struct connection *c, const struct link_notice *n)
     char text[512];
     while (text_line(&rest, &line)) {
         (void)adit_format(text, sizeof text, "the server says: %.*s", (int)line.n, (const char *)line.p);
-        on_log(c, SESSION_VERBOSE, text);
+        on_log(c, SESSION_VERBOSE, SESSION_ABOUT_AUTH, text);
     }
 }
 

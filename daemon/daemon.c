@@ -145,12 +145,14 @@ static enum adit_err reload(struct daemon *d, struct tunnels_reloaded *out, stru
         conf_free(d->conf);
         d->conf = conf;
         journal_set_level(d->journal, level_of(d));
+        tunnels_set_log_level(d->tunnels, journal_most(d->journal));
         journal_set_form(d->journal, conf->log_format == CONF_LOG_JSON);
-        journal_say(d->journal, SESSION_INFO, "reloaded: %zu added, %zu removed, %zu changed, %zu unchanged",
-                    out->added, out->removed, out->changed, out->unchanged);
+        journal_say_about(d->journal, SESSION_INFO, SESSION_ABOUT_CONFIG,
+                          "reloaded: %zu added, %zu removed, %zu changed, %zu unchanged", out->added,
+                          out->removed, out->changed, out->unchanged);
     } else {
         conf_free(conf);
-        journal_say(d->journal, SESSION_ERROR, "not reloaded: %s", err->text);
+        journal_say_about(d->journal, SESSION_ERROR, SESSION_ABOUT_CONFIG, "not reloaded: %s", err->text);
     }
     notify_send("READY=1");
     return e;
@@ -436,7 +438,7 @@ static enum adit_err tunnels_open(struct daemon *d, struct adit_error *err)
                                           .box = &d->box,
                                           .store = d->store,
                                           .conf = d->conf,
-                                          .log_level = level_of(d),
+                                          .log_level = journal_most(d->journal),
                                           .ops = {.ctx = d, .log = on_log}};
     return tunnels_new(&d->tunnels, &config, err);
 }

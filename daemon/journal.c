@@ -15,10 +15,7 @@
 #include "net/sock.h"
 #include "net/standard.h"
 
-enum { TIME_CAP = 32, SUBSYSTEM_COUNT = 7, SUBSYSTEM_DAEMON = 4, TEXT_CAP = 1200 };
-
-static const char *const subsystems[SUBSYSTEM_COUNT] = {"kex",    "auth", "channel", "forward",
-                                                        "daemon", "api",  "config"};
+enum { TIME_CAP = 32, TEXT_CAP = 1200 };
 
 /* One that is kept: the line, and behind its zero the tunnel's name. */
 struct kept {
@@ -31,36 +28,13 @@ struct journal {
     struct standard out;
     bool is_json, is_systemd;
     unsigned left_out;
-    enum session_level levels[SUBSYSTEM_COUNT];
-    bool is_filtered[SUBSYSTEM_COUNT]; /* by ADIT_LOG, which stays over what the file says */
-    uint64_t last;                     /* the newest line's number; 0: none */
+    struct log_filter filter;
+    uint64_t last; /* the newest line's number; 0: none */
     int news_fd;
     struct kept ring[JOURNAL_LINES]; /* line N is in N % JOURNAL_LINES */
 };
 
 /* ---- Levels ---- */
-
-static const struct {
-    const char *name;
-    enum session_level level;
-} levels[] = {{"QUIET", SESSION_QUIET},   {"FATAL", SESSION_ERROR},     {"ERROR", SESSION_ERROR},
-              {"INFO", SESSION_INFO},     {"VERBOSE", SESSION_VERBOSE}, {"DEBUG", SESSION_DEBUG1},
-              {"DEBUG1", SESSION_DEBUG1}, {"DEBUG2", SESSION_DEBUG2},   {"DEBUG3", SESSION_DEBUG3}};
-
-bool journal_level_parse(struct span text, enum session_level *level)
-{
-    char word[16];
-    if (text.n >= sizeof word)
-        return false;
-    (void)adit_format(word, sizeof word, "%.*s", (int)text.n, (const char *)text.p);
-    for (size_t i = 0; i < ADIT_COUNT(levels); i++) {
-        if (!text_same(levels[i].name, word))
-            continue;
-        *level = levels[i].level;
-        return true;
-    }
-    return false;
-}
 
 static const char *level_name(enum session_level level)
 {
@@ -68,67 +42,27 @@ static const char *level_name(enum session_level level)
     return names[level];
 }
 
-static size_t subsystem_find(struct span name)
-{
-    size_t i = 0;
-    while (i < SUBSYSTEM_COUNT && !span_is(name, subsystems[i]))
-        i++;
-    return i;
-}
-
-static size_t subsystem_of(const char *name)
-{
-    size_t i = name == NULL ? SUBSYSTEM_DAEMON : subsystem_find(span_str(name));
-    return i < SUBSYSTEM_COUNT ? i : SUBSYSTEM_DAEMON;
-}
-
-/* "level" or "subsystem=level" */
-static bool filter_piece(struct journal *j, struct span piece)
-{
-    const uint8_t *sign = memchr(piece.p, '=', piece.n);
-    size_t name_len = sign != NULL ? (size_t)(sign - piece.p) : 0;
-    struct span word = sign != NULL ? span_sub(piece, name_len + 1, SIZE_MAX) : piece;
-    size_t which = sign != NULL ? subsystem_find(span_sub(piece, 0, name_len)) : 0;
-    enum session_level level;
-    if (which == SUBSYSTEM_COUNT || !journal_level_parse(word, &level))
-        return false;
-    for (size_t i = 0; i < SUBSYSTEM_COUNT; i++) {
-        if (sign != NULL && i != which)
-            continue;
-        j->levels[i] = level;
-        j->is_filtered[i] = true;
-    }
-    return true;
-}
-
-static enum adit_err filter_set(struct journal *j, const char *text, struct adit_error *err)
-{
-    struct span rest = span_str(text), piece;
-    while (text_comma(&rest, &piece))
-        if (!filter_piece(j, piece))
-            return adit_fail(
-                err, ADIT_E_CONFIG,
-                "ADIT_LOG: '%.*s' is not LEVEL or SUBSYSTEM=LEVEL (kex auth channel forward daemon "
-                "api config)",
-                (int)(piece.n < 64 ? piece.n : 64), (const char *)piece.p);
-    return ADIT_E_OK;
-}
-
 void journal_set_level(struct journal *j, enum session_level level)
 {
     (void)pthread_mutex_lock(&j->lock);
-    for (size_t i = 0; i < SUBSYSTEM_COUNT; i++)
-        if (!j->is_filtered[i])
-            j->levels[i] = level;
+    log_filter_set_level(&j->filter, level);
     (void)pthread_mutex_unlock(&j->lock);
 }
 
-bool journal_wants(struct journal *j, enum session_level level, const char *subsystem)
+bool journal_wants(struct journal *j, enum session_level level, enum session_about about)
 {
     (void)pthread_mutex_lock(&j->lock);
-    bool wants = level != SESSION_QUIET && level <= j->levels[subsystem_of(subsystem)];
+    bool wants = log_filter_wants(&j->filter, level, about);
     (void)pthread_mutex_unlock(&j->lock);
     return wants;
+}
+
+enum session_level journal_most(struct journal *j)
+{
+    (void)pthread_mutex_lock(&j->lock);
+    enum session_level most = log_filter_most(&j->filter);
+    (void)pthread_mutex_unlock(&j->lock);
+    return most;
 }
 
 /* ---- Where it goes ---- */
@@ -182,9 +116,8 @@ enum adit_err journal_new(struct journal **out, const struct journal_config *con
     j->out.fd = -1;
     j->is_json = config->is_json;
     j->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    for (size_t i = 0; i < SUBSYSTEM_COUNT; i++)
-        j->levels[i] = config->level;
-    if ((config->filter != NULL && filter_set(j, config->filter, err) != ADIT_E_OK) ||
+    log_filter_init(&j->filter, config->level);
+    if ((config->filter != NULL && log_filter_parse(&j->filter, config->filter, err) != ADIT_E_OK) ||
         out_set(j, config->fd, err) != ADIT_E_OK) {
         journal_free(j);
         *out = NULL;
@@ -298,17 +231,39 @@ static bool is_taken(const struct standard *out, const char *text, size_t len)
     return true;
 }
 
-static void out_write(struct journal *j, const char *line, size_t n)
+static int priority_of(enum session_level level)
 {
-    char note[80];
-    unsigned count = j->left_out;
-    size_t note_len =
-        count == 0 ? 0 : adit_format(note, sizeof note, "ERROR %u lines were left out here\n", count);
-    if (!is_taken(&j->out, note, note_len)) {
+    return level <= SESSION_ERROR ? LOG_ERR : level <= SESSION_VERBOSE ? LOG_INFO : LOG_DEBUG;
+}
+
+static size_t line_form(const struct journal *j, char out[static JSON_LINE_CAP + 1], const char *when,
+                        const struct journal_note *note, const char *line)
+{
+    size_t n = j->is_json      ? json_line_make(out, when, note)
+               : j->is_systemd ? adit_format(out, JSON_LINE_CAP, "<%d>%s", priority_of(note->level), line)
+                               : adit_format(out, JSON_LINE_CAP, "%s %s", when, line);
+    out[n++] = '\n';
+    return n;
+}
+
+/* That lines are missing is said in the form of the others. */
+static bool is_gap_told(const struct journal *j, const char *when)
+{
+    char text[80], line[JOURNAL_LINE_CAP], out[JSON_LINE_CAP + 1];
+    const struct journal_note note = {.level = SESSION_ERROR, .text = text};
+    if (j->left_out == 0)
+        return true;
+    (void)adit_format(text, sizeof text, "%u lines were left out here", j->left_out);
+    (void)text_line_make(line, &note);
+    return is_taken(&j->out, out, line_form(j, out, when, &note, line));
+}
+
+static void out_write(struct journal *j, const char *when, const char *line, size_t n)
+{
+    if (!is_gap_told(j, when))
         j->left_out++;
-        return;
-    }
-    j->left_out = is_taken(&j->out, line, n) ? 0 : 1;
+    else
+        j->left_out = is_taken(&j->out, line, n) ? 0 : 1;
 }
 
 static void line_keep(struct journal *j, const char *when, const char *line, const char *tunnel)
@@ -327,28 +282,15 @@ static void line_keep(struct journal *j, const char *when, const char *line, con
     (void)ignored;
 }
 
-static int priority_of(enum session_level level)
-{
-    return level <= SESSION_ERROR ? LOG_ERR : level <= SESSION_VERBOSE ? LOG_INFO : LOG_DEBUG;
-}
-
 void journal_write(struct journal *j, const struct journal_note *note)
 {
     char when[TIME_CAP], line[JOURNAL_LINE_CAP], out[JSON_LINE_CAP + 1];
-    if (!journal_wants(j, note->level, note->subsystem))
+    if (!journal_wants(j, note->level, note->about))
         return;
     time_text(when);
     (void)text_line_make(line, note);
     (void)pthread_mutex_lock(&j->lock);
-    size_t n = 0;
-    if (j->is_json)
-        n = json_line_make(out, when, note);
-    else if (j->is_systemd)
-        n = adit_format(out, sizeof out, "<%d>%s", priority_of(note->level), line);
-    else
-        n = adit_format(out, sizeof out, "%s %s", when, line);
-    out[n++] = '\n';
-    out_write(j, out, n);
+    out_write(j, when, out, line_form(j, out, when, note, line));
     line_keep(j, when, line, note->tunnel);
     (void)pthread_mutex_unlock(&j->lock);
 }
@@ -361,6 +303,20 @@ void journal_say(struct journal *j, enum session_level level, const char *fmt, .
     (void)adit_vformat(text, sizeof text, fmt, ap);
     va_end(ap);
     const struct journal_note note = {.level = level, .text = text};
+    journal_write(j, &note);
+}
+
+void journal_say_about(struct journal *j, enum session_level level, enum session_about about, const char *fmt,
+                       ...)
+{
+    char text[TEXT_CAP];
+    va_list ap;
+    if (!journal_wants(j, level, about))
+        return;
+    va_start(ap, fmt);
+    (void)adit_vformat(text, sizeof text, fmt, ap);
+    va_end(ap);
+    const struct journal_note note = {.level = level, .about = about, .text = text};
     journal_write(j, &note);
 }
 

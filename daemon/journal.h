@@ -12,6 +12,7 @@
 #define DAEMON_JOURNAL_H
 
 #include "adit.h"
+#include "client/log_filter.h"
 #include "forward/session.h"
 
 enum {
@@ -22,7 +23,7 @@ enum {
 /* Pointers are borrowed for the call; NULL or 0: there is none. */
 struct journal_note {
     enum session_level level;
-    const char *subsystem; /* kex auth channel forward daemon api config; NULL: daemon */
+    enum session_about about;
     const char *tunnel;    /* its name */
     const char *transport; /* the connection's name, "user@host:port" */
     uint64_t conn;
@@ -51,11 +52,15 @@ void journal_redirect(struct journal *j, int fd);
 void journal_set_form(struct journal *j, bool is_json);
 void journal_set_level(struct journal *j, enum session_level level);
 /* Whether a note of that level would be written at all: what is not need not be made. */
-bool journal_wants(struct journal *j, enum session_level level, const char *subsystem);
+bool journal_wants(struct journal *j, enum session_level level, enum session_about about);
+/* The level up to which somebody wants notes. */
+enum session_level journal_most(struct journal *j);
 
 void journal_write(struct journal *j, const struct journal_note *note);
-/* A note of the daemon itself. */
+/* A note of the daemon itself; and one about something else. */
 void journal_say(struct journal *j, enum session_level level, const char *fmt, ...) ADIT_PRINTF(3, 4);
+void journal_say_about(struct journal *j, enum session_level level, enum session_about about, const char *fmt,
+                       ...) ADIT_PRINTF(4, 5);
 
 /* Lines have numbers that grow by one, from 1 on. */
 /* The number of the first of the last n lines (of that tunnel; NULL: of all) that are kept; with none of them
@@ -70,8 +75,5 @@ uint64_t journal_read(struct journal *j, uint64_t from, const char *tunnel,
  * no such descriptor. */
 int journal_news_fd(struct journal *j);
 void journal_news_take(struct journal *j);
-
-/* "info", "DEBUG2", ...: ssh's names of levels, in either case. */
-bool journal_level_parse(struct span text, enum session_level *level) ADIT_MUST_USE;
 
 #endif

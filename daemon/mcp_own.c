@@ -123,7 +123,7 @@ static enum adit_err tools_open(struct own *o, struct adit_error *err)
     const struct tunnels_config tunnels = {.loop = o->loop,
                                            .box = &o->box,
                                            .conf = &o->conf,
-                                           .log_level = level_of(o),
+                                           .log_level = journal_most(o->journal),
                                            .ops = {.ctx = o, .log = on_log}};
     enum adit_err e = tunnels_new(&o->tunnels, &tunnels, err);
     const struct mcp_tools_config config = {.loop = o->loop,

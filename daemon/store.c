@@ -292,7 +292,7 @@ enum adit_err store_save(struct store *s, const struct definition *const *tunnel
 
 static const char token_digits[] = "0123456789abcdef";
 
-/* 64 digits and nothing else but the end of the line. */
+/* 64 digits; and the end of a line, where somebody wrote it. */
 static bool token_take(char out[static STORE_TOKEN_CAP], const struct file *file)
 {
     size_t n = file->n > 0 && file->p[file->n - 1] == '\n' ? file->n - 1 : file->n;
@@ -336,11 +336,7 @@ static enum adit_err token_make(struct store *s, struct adit_error *err)
 
 static bool token_write(const struct store *s)
 {
-    char line[STORE_TOKEN_CAP + 1];
-    size_t n = adit_format(line, sizeof line, "%s\n", s->token);
-    bool fine = s->is_writable && replace_file(s, "token", "token.new", span_make(line, n));
-    adit_wipe(line, sizeof line);
-    return fine;
+    return s->is_writable && replace_file(s, "token", "token.new", span_str(s->token));
 }
 
 enum adit_err store_token(struct store *s, char out[static STORE_TOKEN_CAP], const char **note,

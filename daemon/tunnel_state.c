@@ -96,7 +96,8 @@ static void log_change(struct tunnel *u, enum keep_state old, const char *reason
     enum keep_state now = u->status.state;
     bool is_bad = now == KEEP_FAILED || now == KEEP_RECONNECTING || now == KEEP_DEGRADED;
     const char *why = reason && reason[0] ? reason : is_bad ? u->status.last_error.text : "";
-    tunnel_say(u, SESSION_INFO, now == KEEP_FAILED ? adit_err_kind(u->status.last_error.code) : NULL,
+    bool has_error = is_bad && u->status.last_error.code != ADIT_E_OK;
+    tunnel_say(u, SESSION_INFO, has_error ? adit_err_kind(u->status.last_error.code) : NULL,
                "state %s -> %s: %s", keep_state_name(old), keep_state_name(now),
                why[0] ? why : keep_state_name(now));
 }

@@ -43,6 +43,11 @@ struct events *tunnels_events(struct tunnels *t)
     return &t->events;
 }
 
+void tunnels_set_log_level(struct tunnels *t, enum session_level level)
+{
+    t->config.log_level = level;
+}
+
 const struct conf *tunnels_conf(const struct tunnels *t)
 {
     return t->conf;

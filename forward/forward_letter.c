@@ -131,7 +131,7 @@ static void give_back(struct forwarder *f)
         f->ops->free(f);
     f->spec = &nothing;
     f->letter = NULL;
-    session_log(f->session, SESSION_DEBUG1, "a forward was removed");
+    forwarder_log(f, SESSION_DEBUG1, "a forward was removed");
     tell_gone(f->session, index);
 }
 

@@ -93,7 +93,7 @@ void forwarder_up(struct forwarder *f, size_t address_index, const char *bound, 
                                    .bound_port = bound_port,
                                    .target = target,
                                    .is_partial = f->is_partial};
-        session_log(f->session, SESSION_DEBUG1, "forward up: %s to %s", bound, target);
+        forwarder_log(f, SESSION_DEBUG1, "forward up: %s to %s", bound, target);
         forwarder_notify(f, &n);
     }
     session_progress(f->session);
@@ -115,7 +115,7 @@ void forwarder_failed(struct forwarder *f, bool all, const struct adit_error *wh
     bool is_fatal = s->config.exit_on_forward_failure && !f->guest && !f->letter;
     if (all)
         f->state = FORWARDER_FAILED;
-    session_log(s, is_fatal ? SESSION_DEBUG1 : SESSION_INFO, "%s", why->text);
+    forwarder_log(f, is_fatal ? SESSION_DEBUG1 : SESSION_INFO, "%s", why->text);
     forwarder_notify(f, &n);
     if (is_fatal) {
         struct adit_error err = {ADIT_E_OK, ""};

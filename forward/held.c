@@ -30,7 +30,7 @@ static void set_timer(struct session *s)
 
 static void end_flow(struct flow *flow)
 {
-    session_log(flow->forwarder->session, SESSION_VERBOSE, "there is no connection: a client was sent away");
+    forwarder_log(flow->forwarder, SESSION_VERBOSE, "there is no connection: a client was sent away");
     if (flow->forwarder->ops->flow_expired)
         flow->forwarder->ops->flow_expired(flow);
     else

@@ -158,7 +158,10 @@ struct session {
 
 /* ---- session_log.c */
 
+/* About what the session is at: the key exchange, the authentication, then its channels. */
 void session_log(struct session *s, enum session_level level, const char *fmt, ...) ADIT_PRINTF(3, 4);
+/* Of the key exchange, whenever it is. */
+void session_log_kex(struct session *s, enum session_level level, const char *fmt, ...) ADIT_PRINTF(3, 4);
 void session_notify(struct session *s, const struct session_notice *n);
 void session_notify_text(struct session *s, enum session_notice_kind kind, const char *text);
 

@@ -164,6 +164,19 @@ enum session_level {
     SESSION_DEBUG3,
 };
 
+/* What a line is about. DAEMON, API and CONFIG are not a session's: they are here for who writes all into one
+ * log. */
+enum session_about {
+    SESSION_ABOUT_DAEMON,
+    SESSION_ABOUT_KEX, /* also all that comes before it: looking up the host, TCP, versions */
+    SESSION_ABOUT_AUTH,
+    SESSION_ABOUT_CHANNEL,
+    SESSION_ABOUT_FORWARD,
+    SESSION_ABOUT_API,
+    SESSION_ABOUT_CONFIG,
+    SESSION_ABOUT_COUNT
+};
+
 /* Everything that it points to must stay as it is until session_join has returned; the struct itself is
  * copied. Zeroed fields are good defaults except where said. */
 struct session_config {
@@ -368,7 +381,7 @@ struct session_ops {
     void (*ask)(void *ctx, struct session_question *q);
     void (*notify)(void *ctx, const struct session_notice *n);
     /* One line without its end, clean, already filtered by config.log_level. */
-    void (*log)(void *ctx, enum session_level level, const char *line);
+    void (*log)(void *ctx, enum session_level level, enum session_about about, const char *line);
 };
 
 /* ---- Counters ---------------------------------------------------------------------------------------- */

@@ -19,14 +19,14 @@ static void log_peer(struct session *s, enum session_level level, const char *wh
 static void log_algorithms(struct session *s)
 {
     struct ssh_algorithms a = ssh_algorithms(s->conn.ssh);
-    session_log(s, SESSION_DEBUG1, "kex: algorithm: %s", a.kex);
-    session_log(s, SESSION_DEBUG1, "kex: host key algorithm: %s", a.host_key);
-    session_log(s, SESSION_DEBUG1, "kex: server->client cipher: %s MAC: %s compression: %s", a.cipher_in,
-                a.mac_in, a.compress_in);
-    session_log(s, SESSION_DEBUG1, "kex: client->server cipher: %s MAC: %s compression: %s", a.cipher_out,
-                a.mac_out, a.compress_out);
+    session_log_kex(s, SESSION_DEBUG1, "kex: algorithm: %s", a.kex);
+    session_log_kex(s, SESSION_DEBUG1, "kex: host key algorithm: %s", a.host_key);
+    session_log_kex(s, SESSION_DEBUG1, "kex: server->client cipher: %s MAC: %s compression: %s", a.cipher_in,
+                    a.mac_in, a.compress_in);
+    session_log_kex(s, SESSION_DEBUG1, "kex: client->server cipher: %s MAC: %s compression: %s", a.cipher_out,
+                    a.mac_out, a.compress_out);
     if (a.strict)
-        session_log(s, SESSION_DEBUG2, "kex: strict");
+        session_log_kex(s, SESSION_DEBUG2, "kex: strict");
 }
 
 /* In ssh's words where scripts look for them; the explanation is ours. */
@@ -38,7 +38,7 @@ static void warn_weak_crypto(struct session *s)
         "** OpenSSH 9.0 and newer servers have one; \"WarnWeakCrypto no\" silences this.",
     };
     for (size_t i = 0; i < ADIT_COUNT(lines); i++)
-        session_log(s, SESSION_INFO, "%s", lines[i]);
+        session_log_kex(s, SESSION_INFO, "%s", lines[i]);
 }
 
 static void notify_algorithms(struct session *s)
@@ -54,8 +54,8 @@ static void on_kex_done(struct session *s)
     s->stats.rekeys += !is_first;
     log_algorithms(s);
     /* Ours went out before the peer's was taken, which is when the machine says that the exchange is done. */
-    session_log(s, SESSION_DEBUG1, "SSH2_MSG_NEWKEYS sent");
-    session_log(s, SESSION_DEBUG1, "SSH2_MSG_NEWKEYS received");
+    session_log_kex(s, SESSION_DEBUG1, "SSH2_MSG_NEWKEYS sent");
+    session_log_kex(s, SESSION_DEBUG1, "SSH2_MSG_NEWKEYS received");
     if (is_first)
         notify_algorithms(s);
     if (s->config.warn_weak_crypto && is_first && !ssh_algorithms(s->conn.ssh).is_post_quantum)

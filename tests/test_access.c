@@ -199,10 +199,11 @@ static void on_notify(void *ctx, const struct session_notice *n)
 }
 
 /* Who was denied is named, at VERBOSE; and no secret stands in any line. */
-static void on_log(void *ctx, enum session_level level, const char *line)
+static void on_log(void *ctx, enum session_level level, enum session_about about, const char *line)
 {
     static const char *const words[] = {" is not allowed here", " was refused: ", " may not connect to "};
     struct fixture *f = ctx;
+    (void)about;
     must(!strstr(line, "pa55") && !strstr(line, "dTpw"));
     if (strstr(line, "(Destinations)"))
         atomic_fetch_add(&f->said_destination, 1);

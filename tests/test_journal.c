@@ -119,16 +119,17 @@ static void test_filter(void **state)
     struct journal *none;
     (void)state;
     begin(false, "error,forward=debug2");
-    assert_false(journal_wants(j, SESSION_INFO, NULL));
-    assert_true(journal_wants(j, SESSION_DEBUG2, "forward"));
-    assert_false(journal_wants(j, SESSION_DEBUG3, "forward"));
+    assert_false(journal_wants(j, SESSION_INFO, SESSION_ABOUT_DAEMON));
+    assert_true(journal_wants(j, SESSION_DEBUG2, SESSION_ABOUT_FORWARD));
+    assert_false(journal_wants(j, SESSION_DEBUG3, SESSION_ABOUT_FORWARD));
     journal_set_level(j, SESSION_DEBUG3); /* what the variable says stays */
-    assert_false(journal_wants(j, SESSION_INFO, "api"));
+    assert_false(journal_wants(j, SESSION_INFO, SESSION_ABOUT_API));
     end();
     begin(false, "api=quiet");
-    assert_false(journal_wants(j, SESSION_ERROR, "api"));
+    assert_false(journal_wants(j, SESSION_ERROR, SESSION_ABOUT_API));
     journal_set_level(j, SESSION_DEBUG1);
-    assert_true(journal_wants(j, SESSION_DEBUG1, "kex"));
+    assert_true(journal_wants(j, SESSION_DEBUG1, SESSION_ABOUT_KEX));
+    assert_int_equal(journal_most(j), SESSION_DEBUG1);
     end();
     const struct journal_config bad[] = {{1, false, SESSION_INFO, "loud"},
                                          {1, false, SESSION_INFO, "info,x=info"}};
@@ -202,11 +203,27 @@ static void test_stuck(void **state)
     end();
 }
 
+/* That is said as JSON, too. */
+static void test_stuck_json(void **state)
+{
+    (void)state;
+    begin(true, NULL);
+    for (int i = 0; i < 5000; i++)
+        journal_say(j, SESSION_INFO, "a line of some length, so that the pipe is full before the last one");
+    (void)written();
+    (void)written();
+    journal_say(j, SESSION_INFO, "again");
+    const char *text = written();
+    assert_memory_equal(text, "{\"ts\":\"", 7);
+    assert_non_null(strstr(text, " lines were left out here\"}\n{\"ts\""));
+    end();
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_text), cmocka_unit_test(test_systemd),
-                                       cmocka_unit_test(test_json), cmocka_unit_test(test_filter),
-                                       cmocka_unit_test(test_ring), cmocka_unit_test(test_news),
-                                       cmocka_unit_test(test_stuck)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_text),  cmocka_unit_test(test_systemd),
+                                       cmocka_unit_test(test_json),  cmocka_unit_test(test_filter),
+                                       cmocka_unit_test(test_ring),  cmocka_unit_test(test_news),
+                                       cmocka_unit_test(test_stuck), cmocka_unit_test(test_stuck_json)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -217,9 +217,9 @@ static void on_notify(void *ctx, const struct link_notice *n)
     told();
 }
 
-static void on_log(void *ctx, enum session_level level, const char *line)
+static void on_log(void *ctx, enum session_level level, enum session_about about, const char *line)
 {
-    must(ctx == &f && level <= SESSION_DEBUG3 && strchr(line, '\n') == NULL);
+    must(ctx == &f && level <= SESSION_DEBUG3 && about < SESSION_ABOUT_COUNT && strchr(line, '\n') == NULL);
     if (strncmp(line, "AditReclaim", 11) != 0)
         return;
     pthread_mutex_lock(&f.lock);

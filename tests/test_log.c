@@ -120,6 +120,24 @@ static void test_file(void **state)
     unlink(path);
 }
 
+/* ADIT_LOG: over what is set, and each line by what it is about. It stays. */
+static void test_filter(void **state)
+{
+    struct adit_error err = {0};
+    (void)state;
+    assert_int_equal(log_set_filter("kex=loud", &err), ADIT_E_CONFIG);
+    assert_int_equal(log_set_filter("info,kex=debug2,auth=error", &err), ADIT_E_OK);
+    log_set_level(LOG_LEVEL_QUIET);
+    assert_int_equal(log_most(), LOG_LEVEL_DEBUG2);
+    log_session_line(SESSION_DEBUG2, SESSION_ABOUT_KEX, "kex");
+    log_session_line(SESSION_DEBUG3, SESSION_ABOUT_KEX, "too much");
+    log_session_line(SESSION_INFO, SESSION_ABOUT_AUTH, "too much");
+    log_line_about(LOG_LEVEL_ERROR, SESSION_ABOUT_AUTH, "auth");
+    log_line(LOG_LEVEL_VERBOSE, "too much");
+    log_line(LOG_LEVEL_INFO, "plain");
+    written("debug2: kex\nauth\nplain\n");
+}
+
 static void test_facilities(void **state)
 {
     struct adit_error err = {0};
@@ -135,6 +153,7 @@ int main(void)
                                        cmocka_unit_test_setup_teardown(test_always, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_facilities, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_wait_for_nobody, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_filter, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_file, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

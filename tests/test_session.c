@@ -106,9 +106,10 @@ static void on_notify(void *ctx, const struct session_notice *n)
     pthread_mutex_unlock(&f->lock);
 }
 
-static void on_log(void *ctx, enum session_level level, const char *line)
+static void on_log(void *ctx, enum session_level level, enum session_about about, const char *line)
 {
     struct fixture *f = ctx;
+    (void)about;
     pthread_mutex_lock(&f->lock);
     if (level <= SESSION_VERBOSE && f->log_n + strlen(line) + 2 < sizeof f->log)
         f->log_n += (size_t)snprintf(f->log + f->log_n, sizeof f->log - f->log_n, "%s\n", line);

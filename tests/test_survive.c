@@ -127,10 +127,10 @@ static void on_notify(void *ctx, const struct session_notice *n)
     pthread_mutex_unlock(&f->lock);
 }
 
-static void on_log(void *ctx, enum session_level level, const char *line)
+static void on_log(void *ctx, enum session_level level, enum session_about about, const char *line)
 {
     struct fixture *f = ctx;
-    must(level <= SESSION_DEBUG3 && line != NULL);
+    must(level <= SESSION_DEBUG3 && about < SESSION_ABOUT_COUNT && line != NULL);
     pthread_mutex_lock(&f->lock);
     while (f->stop_at && strcmp(line, f->stop_at) == 0) {
         f->has_stopped = true;

@@ -158,6 +158,29 @@ def test_log_file_and_filter(make):
     assert client.finish() == 2 and "ADIT_LOG" in client.err.text
 
 
+def test_log_subsystems(make, echo):
+    """ADIT_LOG: each line by what it is about; a subsystem that nobody asked for stays at the level of all. Lines
+    of connections are made, though no flag or file asked for them."""
+    d = make(web(echo), args=["--log-format", "json"])
+    d.client = d.kit.run(*d.argv(), env={"ADIT_LOG": "error,kex=debug1,api=debug1"})
+    d.client.wait_err("^adit: ready ")
+    assert d.verb("up", "web").code == 0
+    assert d.stop() == 0
+    lines = [json.loads(line)["msg"] for line in d.client.err.text.splitlines() if line.startswith("{")]
+    for start in ("kex: algorithm: ", "Connecting to ", "GET /tunnels/web", "POST /tunnels/web/start"):
+        assert any(line.startswith(start) for line in lines), (start, lines)
+    for word in ("state ", "forward up", "dentity", "Authenticated", "ending"):
+        assert not any(word in line for line in lines), (word, lines)
+
+
+def test_log_kind(make, echo):
+    """JSON: a change for the worse says of what kind the error is."""
+    d = make(f"SshConfig none\nTunnel web\n    Via 127.0.0.1:{traffic.free_port()}\n    LocalForward 0 {echo.target}\n"
+             "    AutoStart yes\n", args=["--log-format", "json"]).start()
+    d.client.wait_err('"state connecting -> reconnecting: .*"kind":"transport"')
+    assert d.stop() == 0
+
+
 def test_status_by_signal(make, echo):
     """SIGUSR2: the state of all, in the log."""
     d = make(web(echo)).start()

@@ -35,6 +35,7 @@ def test_print(d):
     base, token = re.fullmatch(r"(http://127\.0\.0\.1:\d+/)#token=([0-9a-f]{64})\n", done.out).groups()
     assert status_of(base) == 200
     assert status_of(base + "tunnels", token) == 200
+    assert (d.state / "token").read_text() == token
     assert status_of(base + "tunnels") == 401
     assert d.verb("ui", "--print").out == done.out  # the same one again
     assert token not in d.client.err.text and token not in d.verb("logs").out

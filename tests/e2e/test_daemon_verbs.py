@@ -65,6 +65,17 @@ def test_first_run(d, echo):
     assert json.loads(d.verb("list", "--json").out) == {"tunnels": []}
 
 
+def test_destinations(d, echo):
+    """DEST of `add`: as ssh has it, and as Via has it."""
+    port = d.sshd.port
+    for i, (to, host, shown) in enumerate(((f"ssh://me@127.0.0.1:{port}", "me@127.0.0.1", port), (f"127.0.0.1:{port}", "127.0.0.1", port),
+                                           (f"me@[::1]:{port}", "me@::1", port), ("::1", "::1", 22), ("me@bastion", "me@bastion", 22))):
+        done = d.verb("add", f"t{i}", to, "-L", f"0:{echo.target}")
+        assert done.code == 0, (to, done)
+        t = d.tunnel(f"t{i}")
+        assert (t["host"], t["port"]) == (host, shown), t
+
+
 def test_lookup_by_id(d, echo):
     add(d, echo)
     name = d.tunnel("web")["id"]
@@ -138,6 +149,7 @@ def test_exit_statuses(d, echo, kit, sshd, key_folder):
     assert d.verb("add", "busy", "bastion", "-L", f"{closed}:{echo.target}").code == 0
     assert d.verb("add", "away", f"ssh://127.0.0.1:{traffic.free_port()}", "-D", "0", "--max-retries", "0").code == 0
     wait_until(lambda: d.verb("up", "away", "--timeout", "1").code == 5, 60, "a try that failed")
+    assert d.verb("wait", "away", "--timeout", "0").code == 7  # whoever only waits: its time is over, that is all
     assert d.verb("wait", "web", "--timeout", "0").code == 7
     with socket.socket() as s:
         s.bind(("127.0.0.1", closed))
@@ -208,6 +220,8 @@ def test_logs_follow(d, echo):
     follower.wait_out(r"tunnel=web state .* -> connected")
     assert len(d.verb("logs", "-n", "1").out.splitlines()) == 1
     assert d.verb("logs", "-n", "0").out == ""
+    lines = d.verb("logs", "-n", "2", "--json").out
+    assert lines.endswith("}\n") and len(json.loads(lines)["lines"]) == 2
 
 
 # ---- Questions and keys ----

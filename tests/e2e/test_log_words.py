@@ -85,3 +85,17 @@ def test_warning_comes_once(kit, start, service, adit_only):
     assert traffic.download(addr) == (4 << 20, traffic.pattern_sha(4 << 20, 1))
     assert count(client.err.text, ONCE_AN_EXCHANGE[-1]) >= 3
     assert client.err.text.count(WARNING) == 1
+
+
+def test_subsystems(kit, sshd):
+    """ADIT_LOG: level[,subsystem=level]; it wins over -q, and a wrong one ends it all."""
+    wanted = {"kex": "debug1: kex: algorithm: ", "auth": "debug1: Offering public key: ",
+              "forward": "debug1: forward up: "}
+    for name, words in wanted.items():
+        client = kit.connect(sshd, "-q", "-N", "-D", "0", env={"ADIT_LOG": f"error,{name}=debug1"})
+        client.listening()
+        client.stop()
+        for other, its_words in wanted.items():
+            assert (its_words in client.err.text) == (other == name), (name, client.err.text)
+    client = kit.connect(sshd, "-N", env={"ADIT_LOG": "kex=loud"})
+    assert client.finish() == 255 and "ADIT_LOG: 'kex=loud'" in client.err.text
