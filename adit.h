@@ -75,6 +75,8 @@ enum {
     LIMIT_AUTH_TRIES = 128,
     LIMIT_KBDINT_PROMPTS = 32,
     LIMIT_KBDINT_ROUNDS = 32,
+    /* Partial successes (RFC 4252 §5.1): a server that wants several methods or keys names some three. */
+    LIMIT_AUTH_PARTIALS = 8,
     /* A user name, host name, or a SOCKS domain (RFC 1928: one length byte). */
     LIMIT_USER = 255,
     LIMIT_HOST = 255,

@@ -258,7 +258,8 @@ void auth_password_change(struct auth *a, struct session_question *q)
 {
     write_title(a, q->instruction);
     q->credential = SESSION_CREDENTIAL_GIVE_UP;
-    if (may_ask(a) && ask_new_password(a, q))
+    /* As often as for the password itself: a program that answers would go round for ever. */
+    if (may_ask(a) && a->changes++ < a->options->password_prompts && ask_new_password(a, q))
         q->credential = SESSION_CREDENTIAL_PASSWORD;
     else
         (void)adit_fail(&q->why_not, ADIT_E_AUTH, "%s@%s: the server wants the password changed", a->user,
@@ -318,8 +319,10 @@ static void learn(struct auth *a, const struct session_question *q)
     say(a, LOG_LEVEL_VERBOSE, "Authenticated with partial success.");
     if (a->last != NULL && a->tried == SESSION_CREDENTIAL_PUBLICKEY)
         identities_accepted(a->ids, a->last); /* a server that wants two keys wants another one */
-    a->next = 0;
     a->rsa_fallback = false;
+    if (++a->partials > LIMIT_AUTH_PARTIALS) /* what is left of the tries is all that it gets */
+        return;
+    a->next = 0;
     a->passwords = a->kbdints = 0;
 }
 

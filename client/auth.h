@@ -24,7 +24,8 @@ struct auth {
     struct identity *last; /* the one offered last, while the answer is open */
     bool rsa_fallback;     /* it is RSA, was offered with SHA-512 and no list was sent: SHA-256 is next */
     enum session_credential tried; /* what the answer that comes next is about */
-    uint32_t passwords, kbdints;   /* tries so far */
+    uint32_t passwords, kbdints;   /* tries so far, since the last partial success */
+    uint32_t partials, changes;    /* partial successes, and passwords that the server wanted changed */
     bool kbdint_asked;             /* the server has asked something since the last try */
     char methods[512];             /* what could continue, at the last failure */
 };

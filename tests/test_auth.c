@@ -169,6 +169,41 @@ static void test_partial_success(void **state)
     assert_int_equal(ask("publickey"), SESSION_CREDENTIAL_GIVE_UP);
 }
 
+/* A server that is half content for ever, or wants a new password for ever: a program that answers ends all
+ * the same. */
+static void test_partial_success_for_ever(void **state)
+{
+    (void)state;
+    uint32_t rounds = 0;
+    option("NumberOfPasswordPrompts 1");
+    do {
+        memset(&f.q, 0, sizeof f.q);
+        f.q.methods = span_str("password");
+        f.q.partial = true;
+        f.fake.asked = 0;
+        f.fake.answers[0] = "secret";
+        auth_credential(&f.auth, &f.q);
+    } while (f.q.credential == SESSION_CREDENTIAL_PASSWORD && ++rounds < 100);
+    assert_int_equal(rounds, LIMIT_AUTH_PARTIALS);
+    assert_int_equal(f.q.credential, SESSION_CREDENTIAL_GIVE_UP);
+}
+
+static void test_password_change_for_ever(void **state)
+{
+    (void)state;
+    uint32_t rounds = 0;
+    static const char *const answers[] = {"old", "new", "new"};
+    memcpy(f.fake.answers, answers, sizeof answers);
+    do {
+        memset(&f.q, 0, sizeof f.q);
+        f.q.kind = SESSION_ASK_PASSWORD_CHANGE;
+        f.fake.asked = 0;
+        auth_password_change(&f.auth, &f.q);
+    } while (f.q.credential == SESSION_CREDENTIAL_PASSWORD && ++rounds < 100);
+    assert_int_equal(rounds, 3);
+    assert_int_equal(f.q.credential, SESSION_CREDENTIAL_GIVE_UP);
+}
+
 static void test_certificate_algorithms(void **state)
 {
     (void)state;
@@ -322,6 +357,8 @@ int main(void)
                                        T(test_password_tries),
                                        T(test_password_not_given),
                                        T(test_partial_success),
+                                       T(test_partial_success_for_ever),
+                                       T(test_password_change_for_ever),
                                        T(test_certificate_algorithms),
                                        T(test_rsa_algorithms),
                                        T(test_rsa_algorithms_in_our_order),

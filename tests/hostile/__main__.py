@@ -14,7 +14,7 @@ from .client import World, is_program
 from .play import Outcome, Play
 from . import cases  # noqa: F401: fills ALL
 
-AT_ONCE = 8  # cases that compute; those that wait for a timeout all run beside them
+AT_ONCE = 16  # cases that compute; those that wait for a timeout all run beside them
 
 
 def quiet():
@@ -26,7 +26,7 @@ class Runner:
     def __init__(self, args):
         self.args, self.busy = args, asyncio.Semaphore(args.jobs)
         self.tools = os.path.abspath(f"{args.build}/tools")
-        self.world = World(args.folder)
+        self.world = World(args.folder, os.path.abspath(f"{args.build}/asan/tests/hostile/server"))
 
     async def one(self, case, program, name, idle_kib):
         async with self.busy if not case.timeout_ms else asyncio.Semaphore(1):

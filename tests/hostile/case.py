@@ -61,6 +61,7 @@ class Case:
     strict: bool = True  # the peer offers strict key exchange
     proof: typing.Optional[typing.Callable] = None  # (peer) -> whether it saw what REFUSE (or the row) demands
     holds: typing.Optional[str] = None  # a regular expression that the client's output holds (carry_on)
+    machine: tuple = ()  # rules for server.c: that is the peer then, and `at` and `do` are its rules
     only: str = "all"  # "adit": not for other clients
 
     def check(self):

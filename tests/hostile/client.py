@@ -11,15 +11,27 @@ import subprocess
 from cryptography.hazmat.primitives import serialization
 
 from . import keys
+from .machine import host_key
 
 ECHO = "echo.test:7"
+
+
+class Shown:
+    """A public key alone."""
+    name = "ssh-ed25519"
+
+    def __init__(self, blob):
+        self.blob = blob
+
+    def public(self):
+        return self.blob
 
 
 class World:
     """Keys and files that all cases share."""
 
-    def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
+    def __init__(self, folder, machine):
+        self.folder, self.machine = pathlib.Path(folder), machine  # machine: server.c's program
         self.keys = {"ed25519": keys.Ed25519(), "ecdsa": keys.Ecdsa(), "rsa": keys.Rsa(), "other": keys.Ed25519(),
                      "authority": keys.Ed25519(), "stranger": keys.Ed25519()}
         user = keys.Ed25519().secret
@@ -30,7 +42,7 @@ class World:
         self.write("id.pub", public + b"\n", 0o644)
         self.known_hosts = self.write("known_hosts", b"".join(
             self.line("hostile", self.keys[k]) for k in ("ed25519", "ecdsa", "rsa")) +
-            b"@cert-authority " + self.line("hostile", self.keys["authority"]), 0o600)
+            self.line("hostile", Shown(host_key(machine))) + b"@cert-authority " + self.line("hostile", self.keys["authority"]), 0o600)
         self.askpass = self.write("askpass", b"#!/bin/sh\necho secret\n", 0o755)
 
     def write(self, name, data, mode):
@@ -147,13 +159,20 @@ class Client:
             await self.changed.wait()
         return None
 
-    async def connect(self):
-        """A connection through the forward. Another client than adit does not say when it listens."""
+    async def connect(self, buffer=0):
+        """A connection through the forward; buffer: bytes that its kernel may hold unread. Another client than adit does
+        not say when it listens."""
         port = await self.address()
         while port and not self.ended.is_set():
+            s = socket.socket()
+            s.setblocking(False)
+            if buffer:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
             try:
-                return await asyncio.open_connection("127.0.0.1", port)
+                await asyncio.get_running_loop().sock_connect(s, ("127.0.0.1", port))
+                return await asyncio.open_connection(sock=s)
             except OSError:
+                s.close()
                 if self.name == "adit":
                     raise
                 await asyncio.sleep(0.02)

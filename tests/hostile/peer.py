@@ -8,7 +8,9 @@ channel (a channel carries data), exec (a command was asked for), forward (an -R
 carries data and a re-exchange begins: its messages are kexinit:2, kex_reply:2, newkeys:2).
 
 A case's twist changes what is honest, before it is hashed and signed: kex (method), kexinit(peer, payload),
-host_key(peer), share(peer, share), signature(peer, data), lists (index -> text), version, methods, compression.
+host_key(peer), share(peer, share), signature(peer, data), lists (name -> text), version, methods, compression, always (name -> what is sent every time but the one of the case),
+rejects (every authentication fails), accepts (a method beside the case's), user ("stalled": who uses the forward does
+not read).
 """
 import asyncio
 import collections
@@ -40,7 +42,7 @@ class Channel:
     def __init__(self, mine, theirs, window, kind):
         self.mine, self.theirs, self.window, self.kind = mine, theirs, window, kind
         self.waiting = b""  # to be echoed
-        self.eof = self.eof_sent = self.close_sent = self.closed = False
+        self.eof = self.eof_sent = self.close_sent = self.closed = self.mute = False
 
 
 class Peer:
@@ -92,8 +94,10 @@ class Peer:
                 async for item in items:
                     await self.act(item)
             else:
-                for item in items:
+                for i, item in enumerate(items):
                     await self.act(item)
+                    if i % 16 == 15:  # the other cases' turn
+                        await asyncio.sleep(0)
         finally:
             self.offended = time.monotonic()
             self.played.set()
@@ -124,7 +128,10 @@ class Peer:
             self.point_reached = True
             await self.misbehave(self.case.do(self, payload))
         else:
-            await self.put(payload)
+            always = self.twist.get("always", {}).get(name)
+            await self.put(always or payload)
+            if always and self.offended:  # the last of them counts
+                self.offended = time.monotonic()
 
     async def say(self, name, payload):
         """A message of the connection protocol: not in an exchange (RFC 4253 §7.1)."""
@@ -162,7 +169,7 @@ class Peer:
     async def play(self):
         try:
             await self.send("version", Raw(self.twist.get("version", b"SSH-2.0-Peer_1\r\n")))
-            self.v_s = self.twist.get("version", b"SSH-2.0-Peer_1\r\n").strip().split(b"\r\n")[-1]
+            self.v_s = self.twist.get("version", b"SSH-2.0-Peer_1\r\n").rstrip(b"\r\n").split(b"\n")[-1]
             self.v_c = (await self.reader.readuntil(b"\n")).rstrip(b"\r\n")
             await self.start_exchange()
             while True:
@@ -255,7 +262,7 @@ class Peer:
         self.exchanges += 1
         self.started = False
         if self.exchanges > 1:  # the first packet with the new keys
-            await self.put(msg(wire.IGNORE, ""))
+            await self.send("ignore", msg(wire.IGNORE, ""))
         if self.exchanges == 1 and self.client_ext_info:
             await self.send("ext_info", msg(wire.EXT_INFO, 1, "server-sig-algs", "ssh-ed25519,rsa-sha2-256,rsa-sha2-512"))
 
@@ -304,7 +311,9 @@ class Peer:
         self.counts["request " + method] += 1
         if "banner" in self.case.at and self.counts["banner"] == 0:
             await self.send("banner", msg(wire.USERAUTH_BANNER, "welcome\r\n", ""))
-        if method != self.case.auth or self.twist.get("rejects"):
+        if method == self.twist.get("accepts"):
+            await self.authenticated()
+        elif method != self.case.auth or self.twist.get("rejects"):
             await self.fail_authentication()
         elif method == "publickey":
             signed, algorithm, blob = r.u8(), r.string(), r.string()
@@ -364,7 +373,7 @@ class Peer:
         await self.echo(c)
 
     async def echo(self, c):
-        while c.waiting and c.window > 0 and not c.eof_sent and not c.closed and not c.close_sent:
+        while c.waiting and not c.mute and c.window > 0 and not c.eof_sent and not c.closed and not c.close_sent:
             part = c.waiting[:min(PACKET, c.window)]
             c.waiting = c.waiting[len(part):]
             c.window -= len(part)
@@ -382,7 +391,8 @@ class Peer:
     async def on_eof(self, r, _payload):
         c = self.channels[r.u32()]
         c.eof = True
-        await self.echo(c)
+        if c.kind != "session":
+            await self.echo(c)
 
     async def on_close(self, r, _payload):
         c = self.channels[r.u32()]

@@ -7,13 +7,14 @@ import time
 
 from .case import CARRY_ON, ERROR, REFUSE, Case
 from .client import Client
+from .machine import Machine
 from .peer import Peer
 
 ARRIVAL_S = 20  # the moment of the offence must come within this
 TRANSFER = bytes(range(256)) * 256  # 64 KiB
 REPORTS = re.compile(rb"AddressSanitizer|LeakSanitizer|runtime error:")
-# What must not reach a terminal: control characters but newline, carriage return and tab, C1, bidirectional ones.
-UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# What must not reach a terminal: control characters but newline and tab, C1, bidirectional ones.
+UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclasses.dataclass
@@ -34,7 +35,7 @@ class Play:
     def __init__(self, case, program, name, world, tools, idle_kib):
         self.case, self.idle_kib, self.world = case, idle_kib, world
         self.client = Client(program, name, world, tools)
-        self.peer = None
+        self.peer = self.serving = None
         self.peer_here = asyncio.Event()
         self.limit_s = (case.ms + case.timeout_ms) / 1000
 
@@ -43,6 +44,10 @@ class Play:
         server = await asyncio.start_server(self.serve, "127.0.0.1", 0, limit=2**20)
         port = server.sockets[0].getsockname()[1]
         try:
+            if self.case.machine:
+                self.peer = Machine(self.world.machine, self.case.machine)
+                self.peer_here.set()
+                port = await self.peer.start()
             await self.client.start(self.case, port)
             await self.judge(outcome)
         except Wrong as e:
@@ -51,7 +56,9 @@ class Play:
             if not await self.client.stop() and not outcome.wrong:
                 outcome.wrong = "did not end at SIGTERM"
             server.close()
-            for t in self.peer.tasks if self.peer else []:
+            if self.case.machine and (report := await self.peer.stop()):
+                outcome.wrong = outcome.wrong or f"the server's own report: {report[:2000]!r}"
+            for t in filter(None, [*self.peer.tasks, self.serving] if self.peer else []):
                 t.cancel()
         self.judge_end(outcome)
         return outcome
@@ -59,6 +66,7 @@ class Play:
     async def serve(self, reader, writer):
         if self.peer is None:
             self.peer = self.case.twist.get("peer", Peer)(self.case, self.world.keys, reader, writer)
+            self.serving = asyncio.current_task()
             self.peer_here.set()
             await self.peer.play()
 
@@ -82,11 +90,15 @@ class Play:
         if self.case.client == "exec" or self.case.state not in ("channel", "rekey", "close"):
             return
         with contextlib.suppress(ConnectionError):
-            connection = await self.client.connect()
+            stalled = self.case.twist.get("user") == "stalled"
+            connection = await self.client.connect(4096 if stalled else 0)
             if connection:
                 reader, writer = connection
                 writer.write(b"hello")
                 await writer.drain()
+                if stalled:
+                    reader._transport.pause_reading()
+                    await asyncio.Event().wait()
                 while await reader.read(65536):
                     pass
                 writer.close()
