@@ -160,6 +160,17 @@ static void on_session_ended(struct link *l)
         link_session_broken(l);
 }
 
+/* Jump hosts' sessions take theirs from their options, at each connect. */
+static void on_log_level(struct link *l)
+{
+    (void)pthread_mutex_lock(&l->lock);
+    l->log_level = l->wanted_level;
+    (void)pthread_mutex_unlock(&l->lock);
+    const struct session_command command = {.kind = SESSION_DO_LOG_LEVEL, .level = l->log_level};
+    if (l->session != NULL)
+        session_do(l->session, &command);
+}
+
 /* Somebody's order. A link that was told to stop has no other. */
 static void on_order(struct link *l, const struct mail *m)
 {
@@ -180,6 +191,8 @@ static void on_order(struct link *l, const struct mail *m)
         on_network(l);
     else if (m->kind == LINK_MAIL_FILE)
         link_do(l, keep_file_changed(&l->keep, now));
+    else if (m->kind == LINK_MAIL_LOG_LEVEL)
+        on_log_level(l);
     else
         link_on_trust(l);
 }

@@ -168,6 +168,8 @@ void link_health(struct link *l, bool is_healthy);
 void link_network(struct link *l, unsigned watch_news);
 /* A file that the connection depends on is another: what failed permanently may work now. */
 void link_file_changed(struct link *l);
+/* Lines above it are not made from now on, and those below are. */
+void link_set_log_level(struct link *l, enum session_level level);
 /* Accepts the unknown key that was seen last, of whichever host, if it has this fingerprint: its line is
  * added to known_hosts, and what failed for it is tried again. LINK_TRUSTED tells; ADIT_E_HOST_KEY: there is
  * no such key, or it is not unknown. */

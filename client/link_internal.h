@@ -25,6 +25,7 @@ enum link_mail {
     LINK_MAIL_NETWORK,
     LINK_MAIL_FILE,
     LINK_MAIL_TRUST,
+    LINK_MAIL_LOG_LEVEL,
     LINK_MAIL_FORWARD_ADD,
     LINK_MAIL_FORWARD_REMOVE,
     LINK_MAIL_QUESTION,  /* owner: the struct session_question */
@@ -47,6 +48,7 @@ enum link_order {
     LINK_ORDER_NETWORK,
     LINK_ORDER_FILE,
     LINK_ORDER_TRUST,
+    LINK_ORDER_LOG_LEVEL,
     LINK_ORDERS
 };
 
@@ -111,6 +113,7 @@ struct link {
     unsigned network;
     struct keep_config settings;
     char trusted[LINK_FINGERPRINT_CAP];
+    enum session_level wanted_level;
     struct link_forward *forwards;
     struct session *session; /* the destination's, from the first LISTEN on; the link's thread writes it */
 

@@ -15,6 +15,7 @@ void link_orders_init(struct link *l)
         [LINK_ORDER_CONFIGURE] = LINK_MAIL_CONFIGURE, [LINK_ORDER_HEALTHY] = LINK_MAIL_HEALTHY,
         [LINK_ORDER_SICK] = LINK_MAIL_SICK,           [LINK_ORDER_NETWORK] = LINK_MAIL_NETWORK,
         [LINK_ORDER_FILE] = LINK_MAIL_FILE,           [LINK_ORDER_TRUST] = LINK_MAIL_TRUST,
+        [LINK_ORDER_LOG_LEVEL] = LINK_MAIL_LOG_LEVEL,
     };
     for (size_t i = 0; i < LINK_ORDERS; i++)
         l->orders[i].kind = (int)kinds[i];
@@ -97,6 +98,14 @@ void link_trust(struct link *l, const char *fingerprint)
     /* One that does not fit is none that was seen. */
     (void)adit_format(l->trusted, sizeof l->trusted, "%s", fingerprint);
     order(l, LINK_ORDER_TRUST);
+    (void)pthread_mutex_unlock(&l->lock);
+}
+
+void link_set_log_level(struct link *l, enum session_level level)
+{
+    (void)pthread_mutex_lock(&l->lock);
+    l->wanted_level = level;
+    order(l, LINK_ORDER_LOG_LEVEL);
     (void)pthread_mutex_unlock(&l->lock);
 }
 

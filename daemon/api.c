@@ -241,7 +241,7 @@ enum adit_err api_listen(struct api *api, int fd, struct adit_error *err)
     return e;
 }
 
-enum adit_err api_listen_tcp(struct api *api, const char *host, uint16_t port, char url[API_URL_CAP],
+enum adit_err api_listen_tcp(struct api *api, const char *host, uint16_t port, int *out,
                              struct adit_error *err)
 {
     struct sock_addr at;
@@ -255,9 +255,24 @@ enum adit_err api_listen_tcp(struct api *api, const char *host, uint16_t port, c
     e = sock_listen(&fd, &at, NULL, err);
     if (!e)
         e = api_listen(api, fd, err);
-    if (!e && url)
-        adit_format(url, API_URL_CAP, "%s", api->url);
+    if (!e && out)
+        *out = fd;
     return e;
+}
+
+void api_unlisten(struct api *api, int fd)
+{
+    struct sock_addr at;
+
+    httpd_unlisten(api->httpd, fd);
+    api->url[0] = 0;
+    if (sock_local(httpd_tcp_fd(api->httpd), &at))
+        url_note(api, &at);
+}
+
+void api_set_group(struct api *api, bool has_group, gid_t group)
+{
+    httpd_set_group(api->httpd, has_group, group);
 }
 
 const char *api_url(const struct api *api)

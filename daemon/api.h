@@ -61,11 +61,15 @@ void api_free(struct api *api);
 /* Takes a descriptor that listens: a Unix socket, or TCP on a loopback address. It is closed when this fails
  * too: ADIT_E_USAGE for an address that is not loopback. */
 enum adit_err api_listen(struct api *api, int fd, struct adit_error *err) ADIT_MUST_USE;
-/* Listens on a loopback address, port 0: any. url (NULL: not wanted) gets "http://127.0.0.1:PORT/".
+/* Listens on a loopback address, port 0: any. fd (NULL: not wanted) is for api_unlisten.
  * ADIT_E_USAGE as above, ADIT_E_FORWARD. */
 enum { API_URL_CAP = 64 };
-enum adit_err api_listen_tcp(struct api *api, const char *host, uint16_t port, char url[API_URL_CAP],
+enum adit_err api_listen_tcp(struct api *api, const char *host, uint16_t port, int *fd,
                              struct adit_error *err) ADIT_MUST_USE;
+/* Closes one that api_listen took; TCP connections of it end, too. */
+void api_unlisten(struct api *api, int fd);
+/* SocketGroup is another. */
+void api_set_group(struct api *api, bool has_group, gid_t group);
 /* The first TCP listener's URL; NULL: there is none. */
 const char *api_url(const struct api *api);
 

@@ -26,6 +26,12 @@ enum {
 
 enum conf_log_format { CONF_LOG_TEXT, CONF_LOG_JSON };
 
+struct conf_place {
+    const char *file; /* one of conf->files; NULL: nowhere */
+    unsigned line;
+};
+enum { CONF_DAEMON_KEYWORDS = 7 };
+
 /* A text that is NULL was not given. It owns all of it. */
 struct conf {
     char *socket, *socket_group, *state_dir;
@@ -37,6 +43,7 @@ struct conf {
     bool has_log_format;
     char *ssh_config; /* a file or "none"; NULL: ssh's own two files */
 
+    struct conf_place places[CONF_DAEMON_KEYWORDS]; /* of the daemon's keywords: conf_fail */
     struct profile *profiles;
     size_t profile_count;
     struct definition *tunnels; /* origin FILE, id and name the same, in the order of the files */
@@ -73,6 +80,10 @@ bool conf_aliases(const char *ssh_config, struct texts *out) ADIT_MUST_USE;
  * it is off loopback or malformed. */
 enum adit_err conf_listen_parse(const char *text, char **host, uint16_t *port,
                                 struct adit_error *err) ADIT_MUST_USE;
+
+/* "FILE:LINE: KEYWORD: what", of one of the daemon's keywords that was given; without its place otherwise.
+ * ADIT_E_CONFIG. */
+enum adit_err conf_fail(const struct conf *c, const char *keyword, struct adit_error *err, const char *what);
 
 /* What a new configuration is to the old one. */
 enum conf_change {

@@ -136,3 +136,14 @@ static const struct conf_row rows[] = {
     {.name = "SshConfig", .kind = CONF_SPECIAL, .set = set_ssh_config},
 };
 const struct conf_table conf_daemon_table = {rows, ADIT_COUNT(rows)};
+_Static_assert(ADIT_COUNT(rows) == CONF_DAEMON_KEYWORDS, "struct conf has a place for each");
+
+enum adit_err conf_fail(const struct conf *c, const char *keyword, struct adit_error *err, const char *what)
+{
+    const struct conf_row *row = conf_row_find(&conf_daemon_table, keyword);
+    const struct conf_place *at = row != NULL ? &c->places[row - rows] : NULL;
+    if (at == NULL || at->file == NULL)
+        return adit_fail(err, ADIT_E_CONFIG, "%s: %s: %s",
+                         c->files.count > 0 ? c->files.item[0] : "adit.conf", keyword, what);
+    return adit_fail(err, ADIT_E_CONFIG, "%s:%u: %s: %s", at->file, at->line, keyword, what);
+}

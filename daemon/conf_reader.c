@@ -204,6 +204,8 @@ static enum adit_err set_row(struct conf_reader *r, void *target, const struct c
     enum adit_err e = conf_row_set(r, target, row, words, err);
     notes->given |= UINT64_C(1) << at;
     notes->at[at] = r->place;
+    if (table == &conf_daemon_table)
+        r->conf->places[at] = r->place;
     return e;
 }
 

@@ -34,11 +34,6 @@ struct conf_block {
     bool has_deeper; /* a line of it stood further right */
 };
 
-struct conf_place {
-    const char *file;
-    unsigned line;
-};
-
 /* What is known of a block only while reading. */
 struct conf_notes {
     uint64_t given;           /* rows that were given: a bit each */

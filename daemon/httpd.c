@@ -76,9 +76,12 @@ static void conn_late(void *owner)
     httpd_kick(c->httpd);
 }
 
-void httpd_deadline_set(struct httpd_conn *c)
+/* Who has shown that he may speak may also rest between two requests: libmicrohttpd's own limit is for him.
+ */
+void httpd_deadline_set(struct httpd_conn *c, bool is_first)
 {
-    httpd_timer_after(c->httpd, &c->deadline, HTTPD_REQUEST_MS);
+    httpd_timer_after(c->httpd, &c->deadline,
+                      c->is_known && !is_first ? HTTPD_IDLE_S * 1000 + HTTPD_REQUEST_MS : HTTPD_REQUEST_MS);
 }
 
 static void conn_start(struct httpd *h, struct MHD_Connection *mhd, void **socket_context)
@@ -97,9 +100,15 @@ static void conn_start(struct httpd *h, struct MHD_Connection *mhd, void **socke
         c->is_tcp = true;
         c->port = sock_addr_port(&at);
     }
+    c->is_known = !c->is_tcp;
     h->conns[c->is_tcp]++;
+    c->next = h->all;
+    c->link = &h->all;
+    if (c->next)
+        c->next->link = &c->next;
+    h->all = c;
     httpd_timer_init(h, &c->deadline, conn_late, c);
-    httpd_deadline_set(c);
+    httpd_deadline_set(c, true);
     *socket_context = c;
 }
 
@@ -117,6 +126,9 @@ static void conn_notify(void *ctx, struct MHD_Connection *mhd, void **socket_con
         return;
     httpd_timer_cancel(h, &c->deadline);
     h->conns[c->is_tcp]--;
+    *c->link = c->next;
+    if (c->next)
+        c->next->link = c->link;
     *socket_context = NULL;
     free(c);
     if (!h->is_ending)
@@ -205,6 +217,48 @@ enum adit_err httpd_listen(struct httpd *h, int fd, struct adit_error *err)
     }
     h->listeners[h->listener_count++] = l;
     return ADIT_E_OK;
+}
+
+static void conns_end(struct httpd *h, uint16_t port)
+{
+    for (struct httpd_conn *c = h->all; c; c = c->next)
+        if (c->is_tcp && c->port == port)
+            conn_late(c);
+}
+
+void httpd_unlisten(struct httpd *h, int fd)
+{
+    struct sock_addr at;
+    size_t i = 0;
+
+    while (i < h->listener_count && h->listeners[i]->fd != fd)
+        i++;
+    if (i == h->listener_count)
+        return;
+    loop_del(h->config.loop, &h->listeners[i]->source.fd);
+    if (h->listeners[i]->is_tcp && sock_local(fd, &at))
+        conns_end(h, sock_addr_port(&at));
+    sock_close(&h->listeners[i]->fd);
+    free(h->listeners[i]);
+    for (h->listener_count--; i < h->listener_count; i++)
+        h->listeners[i] = h->listeners[i + 1];
+}
+
+int httpd_tcp_fd(const struct httpd *h)
+{
+    for (size_t i = 0; i < h->listener_count; i++)
+        if (h->listeners[i]->is_tcp)
+            return h->listeners[i]->fd;
+    return -1;
+}
+
+void httpd_set_group(struct httpd *h, bool has_group, gid_t group)
+{
+    h->config.has_group = has_group;
+    h->config.group = group;
+    for (struct httpd_conn *c = h->all; c; c = c->next)
+        if (!c->is_tcp && !httpd_peer_is_allowed(c->fd, has_group, group))
+            conn_late(c);
 }
 
 /* ---- libmicrohttpd */

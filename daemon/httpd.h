@@ -7,7 +7,9 @@
  * no cookies: browsers share them between all ports of 127.0.0.1.
  *
  * What a client may make us hold: HTTPD_MAX_* below, 32 KiB of headers, one body of HTTPD_MAX_BODY. A request
- * must be here whole within HTTPD_REQUEST_MS; a connection without traffic ends after HTTPD_IDLE_S.
+ * must be here whole within HTTPD_REQUEST_MS; a connection without traffic ends after HTTPD_IDLE_S, on TCP
+ * before it has shown the token already after HTTPD_REQUEST_MS. Unix sockets and TCP have places of their
+ * own.
  *
  * One thread: everything here belongs to the loop's.
  */
@@ -28,7 +30,7 @@ enum {
     HTTPD_MAX_TCP = 64,   /* any user of this machine can connect, before he shows the token */
     HTTPD_SPARE = 16,     /* connections of a kind that waiting answers and streams leave to the others */
     HTTPD_MAX_LISTENERS = 16,
-    HTTPD_REQUEST_MS = 60 * 1000,
+    HTTPD_REQUEST_MS = 10 * 1000,
     HTTPD_IDLE_S = 30,
 };
 
@@ -58,6 +60,12 @@ void httpd_free(struct httpd *h);
 
 /* Takes a descriptor that listens, Unix or TCP; closed when this fails too. */
 enum adit_err httpd_listen(struct httpd *h, int fd, struct adit_error *err) ADIT_MUST_USE;
+/* Closes one of these; the connections that came by a TCP one end, those of a Unix one go on. */
+void httpd_unlisten(struct httpd *h, int fd);
+/* The first that listens on TCP, or -1. */
+int httpd_tcp_fd(const struct httpd *h);
+/* Another group, or none. Who may not speak any more is not heard any more. */
+void httpd_set_group(struct httpd *h, bool has_group, gid_t group);
 /* Takes a connected stream socket, as if it had been accepted. */
 void httpd_connect(struct httpd *h, int fd);
 

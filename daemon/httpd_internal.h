@@ -18,7 +18,9 @@ struct httpd_listener {
 /* One connection, for as long as libmicrohttpd has it. */
 struct httpd_conn {
     struct httpd *httpd;
-    int fd; /* libmicrohttpd's */
+    struct httpd_conn *next, **link; /* of httpd->all */
+    bool is_known;                   /* it may speak: its user, or a token that it has shown, says so */
+    int fd;                          /* libmicrohttpd's */
     bool is_tcp;
     uint16_t port;               /* TCP: ours */
     struct httpd_timer deadline; /* for the request that is coming in */
@@ -33,6 +35,7 @@ struct httpd {
     struct httpd_listener *listeners[HTTPD_MAX_LISTENERS];
     size_t listener_count;
     size_t conns[2], waiting[2]; /* by is_tcp */
+    struct httpd_conn *all;
     bool is_ending;
     struct httpd_request *requests; /* all that are under way */
 };
@@ -91,6 +94,7 @@ void httpd_abandon(struct httpd_request *r);
 struct httpd_conn *httpd_conn_of(struct MHD_Connection *mhd);
 /* libmicrohttpd has something to do. */
 void httpd_kick(struct httpd *h);
-void httpd_deadline_set(struct httpd_conn *c);
+/* For the request that comes next. */
+void httpd_deadline_set(struct httpd_conn *c, bool is_first);
 
 #endif

@@ -87,9 +87,10 @@ static enum httpd_refusal refusal_of(const struct httpd_request *r)
         return HTTPD_BAD_ORIGIN;
     if (config->is_open && config->is_open(config->ctx, httpd_method(r), r->path))
         return HTTPD_FINE;
-    return httpd_token_matches(httpd_header(r, MHD_HTTP_HEADER_AUTHORIZATION), r->httpd->token)
-               ? HTTPD_FINE
-               : HTTPD_NO_TOKEN;
+    if (!httpd_token_matches(httpd_header(r, MHD_HTTP_HEADER_AUTHORIZATION), r->httpd->token))
+        return HTTPD_NO_TOKEN;
+    r->conn->is_known = true;
+    return HTTPD_FINE;
 }
 
 static void refuse(struct httpd_request *r)
@@ -172,7 +173,7 @@ void httpd_completed(void *httpd, struct MHD_Connection *mhd, void **request,
         r->next->link = r->link;
     h->waiting[r->conn->is_tcp] -= r->is_counted;
     if (!h->is_ending)
-        httpd_deadline_set(r->conn); /* for the next one on this connection */
+        httpd_deadline_set(r->conn, false); /* for the next one on this connection */
     if (r->response)
         MHD_destroy_response(r->response);
     for (size_t i = 0; i < r->header_count; i++)

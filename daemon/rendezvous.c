@@ -90,6 +90,14 @@ enum adit_err rendezvous_open(struct rendezvous *r, const char *path, const gid_
     return err->code;
 }
 
+/* Closed to all while it is another's. */
+enum adit_err rendezvous_set_group(const struct rendezvous *r, const gid_t *group, struct adit_error *err)
+{
+    bool is_fine = chmod(r->path, 0600) == 0 && chown(r->path, (uid_t)-1, group ? *group : getegid()) == 0 &&
+                   (!group || chmod(r->path, 0660) == 0);
+    return is_fine ? ADIT_E_OK : failed("cannot give its group to", r->path, err);
+}
+
 void rendezvous_close(struct rendezvous *r)
 {
     sock_file_remove(&r->file, r->path);

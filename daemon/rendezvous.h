@@ -21,6 +21,9 @@ struct rendezvous {
  * path is too long; ADIT_E_SYSTEM: "another daemon answers at P", or the system's reason. */
 enum adit_err rendezvous_open(struct rendezvous *r, const char *path, const gid_t *group,
                               struct adit_error *err) ADIT_MUST_USE;
+/* Another group, or none (NULL), for the socket that is there. ADIT_E_SYSTEM: nothing has changed. */
+enum adit_err rendezvous_set_group(const struct rendezvous *r, const gid_t *group,
+                                   struct adit_error *err) ADIT_MUST_USE;
 /* Removes the file, if it is still ours. The descriptor is the caller's when he has set fd to -1; otherwise
  * it is closed. */
 void rendezvous_close(struct rendezvous *r);

@@ -43,11 +43,6 @@ struct events *tunnels_events(struct tunnels *t)
     return &t->events;
 }
 
-void tunnels_set_log_level(struct tunnels *t, enum session_level level)
-{
-    t->config.log_level = level;
-}
-
 const struct conf *tunnels_conf(const struct tunnels *t)
 {
     return t->conf;
@@ -216,6 +211,16 @@ void tunnels_on_fd(struct tunnels *t, struct loop_fd *fd)
         health_on_fd(fd->owner);
     waits_tell(t);
     sweep(t);
+}
+
+void tunnels_set_log_level(struct tunnels *t, enum session_level level)
+{
+    if (level == t->config.log_level)
+        return;
+    t->config.log_level = level;
+    for (struct connection *c = t->connections; c; c = c->next)
+        if (!c->is_stopping)
+            link_set_log_level(c->link, level);
 }
 
 void tunnels_network(struct tunnels *t, unsigned news)

@@ -119,9 +119,9 @@ struct tunnels_reloaded {
  * ADIT_E_CONFIG with "FILE:LINE: ...": nothing has changed, and the old one stays in use. */
 enum adit_err tunnels_reload(struct tunnels *t, const struct conf *conf, struct tunnels_reloaded *out,
                              struct adit_error *err) ADIT_MUST_USE;
-/* Of the connections that are made from now on. */
-void tunnels_set_log_level(struct tunnels *t, enum session_level level);
 const struct conf *tunnels_conf(const struct tunnels *t);
+/* Of the connections: those that are there, and those to come. */
+void tunnels_set_log_level(struct tunnels *t, enum session_level level);
 /* news: enum watch_news. */
 void tunnels_network(struct tunnels *t, unsigned news);
 

@@ -120,6 +120,11 @@ void link_file_changed(struct link *l)
     l->file_changes++;
 }
 
+void link_set_log_level(struct link *l, enum session_level level)
+{
+    l->config.log_level = level;
+}
+
 void link_trust(struct link *l, const char *fingerprint)
 {
     (void)l;

@@ -270,20 +270,27 @@ static void over_tcp(void **state)
 static void only_loopback(void **state)
 {
     struct adit_error err = {ADIT_E_OK, ""};
-    char url[API_URL_CAP];
+    char first[API_URL_CAP];
+    int one, two;
 
     (void)state;
     api_world_open("");
     assert_null(api_url(aw.api));
-    assert_int_equal(api_listen_tcp(aw.api, "0.0.0.0", 0, url, &err), ADIT_E_USAGE);
+    assert_int_equal(api_listen_tcp(aw.api, "0.0.0.0", 0, &one, &err), ADIT_E_USAGE);
     err.code = ADIT_E_OK;
-    assert_int_equal(api_listen_tcp(aw.api, "192.0.2.1", 7171, url, &err), ADIT_E_USAGE);
+    assert_int_equal(api_listen_tcp(aw.api, "192.0.2.1", 7171, &one, &err), ADIT_E_USAGE);
     err.code = ADIT_E_OK;
-    assert_int_equal(api_listen_tcp(aw.api, "evil.example", 0, url, &err), ADIT_E_USAGE);
+    assert_int_equal(api_listen_tcp(aw.api, "evil.example", 0, &one, &err), ADIT_E_USAGE);
     assert_null(api_url(aw.api));
     err.code = ADIT_E_OK;
-    assert_int_equal(api_listen_tcp(aw.api, "localhost", 0, url, &err), ADIT_E_OK);
-    assert_string_equal(url, api_url(aw.api));
+    assert_int_equal(api_listen_tcp(aw.api, "localhost", 0, &one, &err), ADIT_E_OK);
+    (void)adit_format(first, sizeof first, "%s", api_url(aw.api));
+    assert_int_equal(api_listen_tcp(aw.api, "127.0.0.1", 0, &two, &err), ADIT_E_OK);
+    assert_string_equal(first, api_url(aw.api));
+    api_unlisten(aw.api, one); /* the other one is the first now */
+    assert_string_not_equal(first, api_url(aw.api));
+    api_unlisten(aw.api, two);
+    assert_null(api_url(aw.api));
     api_world_close();
 }
 

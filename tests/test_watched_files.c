@@ -34,7 +34,7 @@ static void test_what_is_watched(void **state)
     (void)state;
     struct watched_files w;
     struct route_place place = {.name = NULL};
-    struct secrets secrets = {NULL};
+    struct secrets secrets = {.password_file = NULL};
     struct route route = {.places = &place, .secrets = &secrets, .place_count = 1};
     char password[96], config[96];
     memcpy(folder, "/tmp/adit-watched-XXXXXX", 25);

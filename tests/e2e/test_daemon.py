@@ -1,4 +1,5 @@
 """adit daemon: its socket, its state, its signals, and what becomes of tunnels when it ends or is killed."""
+import grp
 import json
 import os
 import signal
@@ -223,6 +224,58 @@ def test_reload_by_signal(make, echo):
         d.client.wait_err(r"reloaded: 1 added, 0 removed, 0 changed, 1 unchanged")
         s.sendall(b"two")
         assert traffic.recv_exact(s, 3) == b"two"
+
+
+def healthz(port):
+    """Whether somebody answers there."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), 10) as s:
+            s.sendall(f"GET /healthz HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n".encode())
+            return s.makefile("rb").readline().startswith(b"HTTP/1.1 200 ")
+    except ConnectionRefusedError:
+        return False
+
+
+def test_reload_moves_where_it_listens(make, kit):
+    """Listen, Socket, SocketGroup, LogLevel and LogFormat are taken at once; StateDir is refused with its place."""
+    one, two = traffic.free_port(), traffic.free_port()
+    d = make(f"Listen 127.0.0.1:{one}\n").start()
+    assert healthz(one)
+    with socket.create_connection(("127.0.0.1", one)) as old:
+        d.configure(f"Listen 127.0.0.1:{two}\nSocketGroup daemon\n")
+        assert d.verb("reload").code == 0
+        assert old.recv(1) == b""  # who came by the old one has to come again
+    assert healthz(two) and not healthz(one)
+    assert stat.S_IMODE(os.lstat(d.socket).st_mode) == 0o660
+    assert os.lstat(d.socket).st_gid == grp.getgrnam("daemon").gr_gid
+    d.configure("LogFormat json\nLogLevel debug1\n")
+    assert d.verb("reload").code == 0
+    assert not healthz(two) and stat.S_IMODE(os.lstat(d.socket).st_mode) == 0o600
+    d.client.wait_err(r'^{"ts":.*"msg":"reloaded: ')
+    with socket.create_server(("127.0.0.1", one)):
+        d.configure(f"LogLevel info\nListen 127.0.0.1:{one}\n")
+        done = d.verb("reload")
+        assert done.code == 2 and f"{d.conf}:2: Listen: " in done.err, done
+    d.configure(f"StateDir {kit.folder}/elsewhere\n")
+    assert d.verb("reload").code == 0  # the command line names the folder: the file has no say
+    assert d.stop() == 0
+
+
+def test_reload_with_another_socket_or_state(make, kit):
+    d = make()
+    d.configure(f"Socket {d.socket}\nStateDir {d.state}\n")
+    argv = ["daemon", "-c", str(d.conf), "-F", str(d.ssh_config)]
+    d.client = kit.run(*argv)
+    d.client.wait_err(r"^adit: ready ")
+    other = kit.folder / "other.sock"
+    d.configure(f"Socket {other}\nStateDir {d.state}\n")
+    assert d.verb("reload").code == 0
+    assert not d.socket.exists() and d.verb("status", "--socket", str(other)).code == 0
+    d.configure(f"Socket {other}\n\nStateDir {kit.folder}/elsewhere\n")
+    for verb in ("check", "reload"):
+        done = d.verb(verb, "--socket", str(other))
+        assert done.code == 2 and f"{d.conf}:3: StateDir: another folder needs a restart" in done.err, done
+    assert d.stop() == 0 and not other.exists()
 
 
 def test_socket_from_a_manager(make, kit):
