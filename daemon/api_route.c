@@ -38,7 +38,8 @@ static void allow_add(char allow[static API_ROUTE_ALLOW_CAP], const char *method
 {
     size_t n = strlen(allow);
 
-    adit_format(allow + n, API_ROUTE_ALLOW_CAP - n, "%s%s", n ? ", " : "", method);
+    adit_format(allow + n, API_ROUTE_ALLOW_CAP - n, "%s%s%s", n ? ", " : "", method,
+                strcmp(method, "GET") == 0 ? ", HEAD" : "");
 }
 
 enum api_route_found api_route_find(const struct api_route *table, size_t count, bool is_tcp,

@@ -80,12 +80,12 @@ static void other_methods(void **state)
 {
     (void)state;
     assert_int_equal(find("PATCH", "/tunnels"), API_ROUTE_NO_METHOD);
-    assert_string_equal(allow, "GET, POST");
+    assert_string_equal(allow, "GET, HEAD, POST");
     assert_int_equal(find("get", "/tunnels"), API_ROUTE_NO_METHOD);
     assert_int_equal(find("DELETE", "/tunnels/x"), API_ROUTE_NO_METHOD);
-    assert_string_equal(allow, "GET, PUT");
+    assert_string_equal(allow, "GET, HEAD, PUT");
     assert_int_equal(find("PUT", "/tunnels/status"), API_ROUTE_NO_METHOD); /* it is the page of that name */
-    assert_string_equal(allow, "GET");
+    assert_string_equal(allow, "GET, HEAD");
     assert_int_equal(find("GET", "/tunnels/x/start"), API_ROUTE_NO_METHOD);
     assert_string_equal(allow, "POST");
 }
