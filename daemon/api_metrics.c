@@ -101,6 +101,15 @@ static void add_bound(struct buffer *out, const char *name, const struct tunnel 
     add_with(out, name, t, NULL, NULL, tunnel_status(t)->listening);
 }
 
+/* Where nothing was ever answered there is no time to tell. */
+static void add_probe(struct buffer *out, const char *name, const struct tunnel *t)
+{
+    int64_t at = tunnel_status(t)->last_alive_at;
+
+    if (at > 0)
+        add_with(out, name, t, NULL, NULL, (uint64_t)at);
+}
+
 static const struct {
     const char *name, *type, *help;
     void (*add)(struct buffer *out, const char *name, const struct tunnel *t);
@@ -114,6 +123,8 @@ static const struct {
      add_total},
     {"adit_tunnel_connection_failures_total", "counter", "Connections that failed, by reason.", add_failures},
     {"adit_forward_bound", "gauge", "1: the tunnel's listeners are bound.", add_bound},
+    {"adit_tunnel_last_probe_timestamp_seconds", "gauge",
+     "When a probe, a keepalive or anything else was answered last.", add_probe},
 };
 
 /* ---- A transport's: an SSH connection, which several tunnels may share */

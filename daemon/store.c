@@ -52,7 +52,7 @@ static bool folder_make(const char *path)
     return mkdir(path, 0700) == 0 || errno == EEXIST;
 }
 
-/* Who may write to the folder may replace every file in it. */
+/* Who may write to the folder may replace every file in it. Who may read it is shut out, where it is ours. */
 static enum adit_err folder_check(const struct store *s, struct adit_error *err)
 {
     struct stat status;
@@ -62,6 +62,9 @@ static enum adit_err folder_check(const struct store *s, struct adit_error *err)
         return adit_fail(err, ADIT_E_SYSTEM, "%s: belongs to another user", s->folder);
     if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
         return adit_fail(err, ADIT_E_SYSTEM, "%s: others may write to it", s->folder);
+    bool is_ours = status.st_uid == geteuid(), is_open = (status.st_mode & (S_IRWXG | S_IRWXO)) != 0;
+    if (is_ours && is_open && fchmod(s->folder_fd, status.st_mode & S_IRWXU) != 0 && !is_read_only(errno))
+        return failed(s, ".", err);
     return ADIT_E_OK;
 }
 

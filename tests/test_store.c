@@ -313,6 +313,13 @@ static void test_bad_folders(void **state)
     assert_int_equal(chmod(at("open"), 0777), 0);
     assert_int_equal(store_open(&s, at("open"), &err), ADIT_E_SYSTEM);
     assert_non_null(strstr(err.text, "others may write to it"));
+    struct stat status;
+    err = (struct adit_error){0};
+    assert_int_equal(chmod(at("open"), 0755), 0); /* what may only be read is closed, too */
+    assert_int_equal(store_open(&s, at("open"), &err), ADIT_E_OK);
+    assert_int_equal(stat(at("open"), &status), 0);
+    assert_int_equal(status.st_mode & 07777, 0700);
+    store_free(s);
     put(at("file"), "", 0600);
     err = (struct adit_error){0};
     assert_int_equal(store_open(&s, at("file"), &err), ADIT_E_SYSTEM);
