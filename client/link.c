@@ -45,10 +45,26 @@ static void do_drop(struct link *l)
     }
 }
 
+/* What the session is asked behind that order is answered when the listeners are closed; at the latest when
+ * it is joined. */
 static void do_unlisten(struct link *l)
 {
-    if (l->session != NULL)
-        session_unlisten(l->session);
+    if (l->session == NULL) {
+        link_forwards_closed(l);
+        return;
+    }
+    session_unlisten(l->session);
+    if (l->is_closing)
+        return;
+    l->is_closing = true;
+    l->closed =
+        (struct session_snapshot){.reply_to = &l->box, .mail.kind = LINK_MAIL_CLOSED, .only_index = 0};
+    session_snapshot(l->session, &l->closed);
+}
+
+static void on_closed(struct link *l)
+{
+    l->is_closing = false;
     link_forwards_closed(l);
 }
 
@@ -211,6 +227,9 @@ static void on_mail(struct link *l, struct mail *m)
         return;
     case LINK_MAIL_NEWS:
         link_on_news(l, m->owner);
+        return;
+    case LINK_MAIL_CLOSED:
+        on_closed(l);
         return;
     case LINK_MAIL_LOST:
         on_lost(l);

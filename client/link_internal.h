@@ -30,6 +30,7 @@ enum link_mail {
     LINK_MAIL_FORWARD_REMOVE,
     LINK_MAIL_QUESTION,  /* owner: the struct session_question */
     LINK_MAIL_NEWS,      /* owner: a struct link_news */
+    LINK_MAIL_CLOSED,    /* the session has no listeners any more */
     LINK_MAIL_LOST,      /* the destination's session says so */
     LINK_MAIL_ENDED,     /* it is over */
     LINK_MAIL_HOP_ENDED, /* owner: the struct link_hop */
@@ -139,6 +140,8 @@ struct link {
     bool is_late;                   /* it did not */
     bool session_is_over;
     struct link_reclaim reclaim;
+    bool is_closing; /* the listeners are about to close, and nobody is told of the failure before: */
+    struct session_snapshot closed; /* asks for nothing, but is answered behind that */
     struct link_status told;
     char missing_why[LIMIT_ERROR_TEXT];               /* of the forward that failed last */
     char *unknown_host, *unknown_line, *unknown_file; /* the unknown key seen last; NULL: none */

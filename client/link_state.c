@@ -103,7 +103,7 @@ void link_tell_state(struct link *l)
     char reason[LINK_REASON_CAP];
     struct link_notice n = {.kind = LINK_STATE, .status = &now, .old_state = l->told.state, .reason = reason};
     status_now(l, &now);
-    if (same_status(&now, &l->told))
+    if (same_status(&now, &l->told) || (now.state == KEEP_FAILED && l->is_closing))
         return;
     why(l, now.state, reason, sizeof reason);
     l->told = now;

@@ -84,7 +84,7 @@ const struct tunnel_status *tunnel_status(const struct tunnel *tunnel)
 
 bool tunnel_is_running(const struct tunnel *tunnel)
 {
-    return tunnel->is_wanted && tunnel->status.state != KEEP_FAILED;
+    return tunnel->is_wanted && !tunnel->has_failed && tunnel->status.state != KEEP_FAILED;
 }
 
 const char *tunnel_transport(const struct tunnel *tunnel)

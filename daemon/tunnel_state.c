@@ -61,10 +61,17 @@ static enum keep_state state_when_down(const struct tunnel *u, const struct link
     return is_missing(u) || !is_first ? KEEP_RECONNECTING : KEEP_CONNECTING;
 }
 
+static bool is_up_state(enum keep_state s)
+{
+    return s == KEEP_CONNECTED || s == KEEP_DEGRADED || s == KEEP_SUSPECT;
+}
+
 static enum keep_state state_of(const struct tunnel *u)
 {
     if (!u->is_wanted)
         return KEEP_DISCONNECTED;
+    if (u->has_failed && u->leaving > 0) /* whoever is told finds its listeners closed */
+        return is_up_state(u->status.state) ? KEEP_RECONNECTING : u->status.state;
     if (u->has_failed)
         return KEEP_FAILED;
     if (!u->connection)
@@ -84,11 +91,6 @@ static enum keep_state state_of(const struct tunnel *u)
     default:
         return s->state; /* suspect, failed */
     }
-}
-
-static bool is_up_state(enum keep_state s)
-{
-    return s == KEEP_CONNECTED || s == KEEP_DEGRADED || s == KEEP_SUSPECT;
 }
 
 static void log_change(struct tunnel *u, enum keep_state old, const char *reason)

@@ -163,8 +163,24 @@ static void on_host_key(const struct link_host_key *k)
     snprintf(f.key_jump, sizeof f.key_jump, "%s", k->jump_host ? k->jump_host : "");
 }
 
+/* One of our own descriptors listens there. */
+static bool listens(uint16_t port)
+{
+    for (int fd = 0; fd < 1024; fd++) {
+        struct sock_addr at;
+        int is_listener = 0;
+        socklen_t n = sizeof is_listener;
+        if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listener, &n) == 0 && is_listener &&
+            sock_local(fd, &at) && sock_addr_port(&at) == port)
+            return true;
+    }
+    return false;
+}
+
 static void on_state(const struct link_notice *n)
 {
+    /* Who is told that it has failed finds nobody listening any more. */
+    must(n->status->state != KEEP_FAILED || f.ups[0] == 0 || !listens(f.port[0]));
     must(n->reason != NULL && n->reason[0] != 0 && strchr(n->reason, '\n') == NULL);
     must(n->old_state == f.status.state);
     f.status = *n->status;

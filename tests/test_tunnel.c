@@ -189,6 +189,9 @@ static void test_patience_is_its_own(void **state)
     fake_connect(l);
     fake_lost(l, KEEP_RECONNECTING, 1, ADIT_E_CLOSED, "gone");
     world_mail();
+    assert_string_equal(state_of(once), "reconnecting"); /* its listener is still there */
+    fake_settle(l);
+    world_mail();
     assert_string_equal(state_of(once), "failed");
     assert_string_equal(tunnel_status(once)->last_error.text, "Connection lost (auto_reconnect disabled)");
     assert_true(l->forwards[1].is_removed);
@@ -197,6 +200,8 @@ static void test_patience_is_its_own(void **state)
     world_mail();
     assert_string_equal(state_of(shorter), "reconnecting");
     fake_lost(l, KEEP_RECONNECTING, 3, ADIT_E_CONNECT, "refused");
+    world_mail();
+    fake_settle(l);
     world_mail();
     assert_string_equal(state_of(shorter), "failed");
     assert_int_equal(tunnel_status(shorter)->retry_count, 2);
