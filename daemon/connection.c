@@ -163,6 +163,7 @@ static enum adit_err add_forward(struct connection *c, struct tunnel *u, size_t 
     if (!f)
         return adit_fail(err, ADIT_E_MEMORY, "no memory for a forward");
     enum adit_err e = access_list_init(&f->access, &u->definition, err);
+    f->access.access.own_end = &u->health.own_end;
     definition_forward_spec(&u->definition.forwards[at], &spec);
     spec.port_counts_up = u->definition.forwards[at].counts_up;
     f->tunnel = u;

@@ -4,6 +4,7 @@
 #include "daemon/health.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
 #include "daemon/registry.h"
 
@@ -28,6 +29,7 @@ static void hang_up(struct health *h)
     if (h->refresh.is_waiting)
         tunnels_refresh_cancel(h->tunnel->tunnels, &h->refresh);
     loop_del(loop_of(h), &h->io);
+    atomic_store(&h->own_end, 0); /* before another may have it */
     sock_close(&h->fd);
 }
 
@@ -160,16 +162,29 @@ static void read_more(struct health *h)
 
 /* ---- A check ---- */
 
+/* Where it listens, or loopback where that is every address. */
+static bool reach(struct sock_addr *to, const char *listen, uint16_t port)
+{
+    char host[SOCK_TEXT_CAP];
+    bool is_six = listen[0] == '[';
+    const char *end = strrchr(listen, ':');
+    size_t n = end ? (size_t)(end - listen) : 0;
+    if (n < 3 || n >= sizeof host)
+        return false;
+    (void)adit_format(host, sizeof host, "%.*s", (int)(is_six ? n - 2 : n), listen + is_six);
+    if (strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0 || !sock_addr_parse(to, host, port))
+        return sock_addr_parse(to, is_six ? "::1" : "127.0.0.1", port);
+    return true;
+}
+
 /* The first local forward has a listener to go through. */
 static bool find_listener(struct health *h)
 {
     const struct tunnel *u = h->tunnel;
     for (size_t i = 0; i < u->definition.forward_count; i++) {
         const struct tunnel_forward *f = &u->status.forwards[i];
-        if (u->definition.forwards[i].type == FORWARD_LOCAL && f->listen[0] && f->bound_port) {
-            bool is_six = f->listen[0][0] == '[';
-            return sock_addr_parse(&h->to, is_six ? "::1" : "127.0.0.1", f->bound_port);
-        }
+        if (u->definition.forwards[i].type == FORWARD_LOCAL && f->listen[0] && f->bound_port)
+            return reach(&h->to, f->listen[0], f->bound_port);
     }
     return false;
 }
@@ -183,6 +198,21 @@ static void make_request(struct health *h)
                                      "GET %s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: adit\r\n"
                                      "Connection: close\r\n\r\n",
                                      d->health.path);
+}
+
+/* Its own end has its port before the listener can see it. From another address than loopback it comes as
+ * anybody does. */
+static bool begin(struct health *h, bool *done)
+{
+    struct sock_addr own;
+    bool is_six = sock_addr_family(&h->to) == AF_INET6;
+    if (sock_open(&h->fd, &h->to, NULL) != ADIT_E_OK)
+        return false;
+    bool is_here = sock_addr_is_loopback(&h->to) && sock_addr_parse(&own, is_six ? "::1" : "127.0.0.1", 0);
+    if (is_here && bind(h->fd, (const struct sockaddr *)&own.storage, own.len) == 0 &&
+        sock_local(h->fd, &own))
+        atomic_store(&h->own_end, sock_addr_port(&own) + (is_six ? (unsigned)SESSION_OWN_IPV6 : 0U));
+    return sock_connect_start_on(&h->fd, &h->to, NULL, done, NULL) == ADIT_E_OK;
 }
 
 static void dial(void *ctx)
@@ -199,7 +229,7 @@ static void dial(void *ctx)
         return;
     }
     loop_timer_set(loop_of(h), &h->timer, loop_now_ms() + HEALTH_LIMIT_MS);
-    if (sock_connect_start(&h->fd, &h->to, NULL, &done, NULL) != ADIT_E_OK)
+    if (!begin(h, &done))
         finish(h, "no connection to the listener");
     else if (loop_add(loop_of(h), &h->io, h->fd, NULL) != ADIT_E_OK)
         finish(h, "the loop takes no more");

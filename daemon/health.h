@@ -12,6 +12,8 @@
 #ifndef DAEMON_HEALTH_H
 #define DAEMON_HEALTH_H
 
+#include <stdatomic.h>
+
 #include "adit.h"
 #include "daemon/tunnels.h"
 #include "net/loop.h"
@@ -42,6 +44,8 @@ struct health {
     struct loop_fd io;
     int fd;
     struct sock_addr to;
+    atomic_uint
+        own_end;     /* of its own end: the listener lets it in whatever Allow says (struct session_access) */
     uint64_t opened; /* channels before it */
     bool is_over;    /* the other end has said nothing, and goes */
     char request[HEALTH_REQUEST_CAP];

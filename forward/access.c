@@ -30,6 +30,16 @@ static bool net_has(const struct session_net *net, const uint8_t *address, bool 
     return rest == 0 || (net->address[whole] ^ address[whole]) >> (8 - rest) == 0;
 }
 
+/* Nobody else can be bound to that address and port while the caller's socket is. */
+static bool is_own(const struct session_access *a, const struct sock_addr *client, const uint8_t address[16],
+                   bool is_ipv4)
+{
+    static const uint8_t four[16] = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}, six[16] = {[15] = 1};
+    unsigned own = a->own_end ? atomic_load(a->own_end) : 0;
+    return own != 0 && own == sock_addr_port(client) + (is_ipv4 ? 0U : (unsigned)SESSION_OWN_IPV6) &&
+           memcmp(address, is_ipv4 ? four : six, sizeof four) == 0;
+}
+
 bool access_has_client(const struct session_access *a, const struct sock_addr *client)
 {
     uint8_t address[16];
@@ -38,6 +48,8 @@ bool access_has_client(const struct session_access *a, const struct sock_addr *c
         return true;
     if (!address_of(client, address, &is_ipv4))
         return false;
+    if (is_own(a, client, address, is_ipv4))
+        return true;
     for (size_t i = 0; i < a->allow_count; i++)
         if (net_has(&a->allow[i], address, is_ipv4))
             return true;

@@ -17,6 +17,8 @@
 #ifndef FORWARD_SESSION_H
 #define FORWARD_SESSION_H
 
+#include <stdatomic.h>
+
 #include "adit.h"
 #include "net/mailbox.h"
 #include "net/sock.h"
@@ -86,10 +88,14 @@ struct session_net {
 
 /* Who may use a local listener, and for what. Secrets are never logged. A client that is not allowed, one
  * with wrong credentials, and a destination that is not allowed are counted as denied. */
+enum { SESSION_OWN_IPV6 = 0x10000 };
 struct session_access {
     const struct session_net *allow; /* of LOCAL and DYNAMIC: others are reset, and nothing of them is read. A
                                       * client of a Unix socket is in no network */
     size_t allow_count;              /* 0: everybody */
+    /* What a socket of the caller's is bound to: it may come whatever allow says. A port of 127.0.0.1; of ::1
+     * with SESSION_OWN_IPV6 added. 0: none; NULL: never. Read on the session's thread. */
+    const atomic_uint *own_end;
     /* Of DYNAMIC, and of REMOTE without a target. */
     const char *socks_user;     /* RFC 1929, and Basic of HTTP; NULL: nobody is asked who he is. At most 255
                                  * bytes each, no colon in the user. SOCKS 4 is refused where there is one */

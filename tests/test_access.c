@@ -56,6 +56,36 @@ static void test_clients(void **state)
     assert_false(has(&broken, "::1"));
 }
 
+/* The caller's own socket comes in, by its whole address, and while it says so. */
+static void test_own_end(void **state)
+{
+    (void)state;
+    static const struct session_net ten = IPV4(10, 0, 0, 0, 8);
+    atomic_uint own = 0;
+    const struct session_access a = {.allow = &ten, .allow_count = 1, .own_end = &own};
+    static const struct {
+        const char *address;
+        uint16_t port;
+        unsigned own;
+        bool is_let_in;
+    } cases[] = {{"127.0.0.1", 1234, 0, false},
+                 {"127.0.0.1", 1234, 1234, true},
+                 {"::ffff:127.0.0.1", 1234, 1234, true},
+                 {"127.0.0.1", 1235, 1234, false},
+                 {"127.0.0.2", 1234, 1234, false},
+                 {"192.0.2.1", 1234, 1234, false},
+                 {"::1", 1234, 1234, false},
+                 {"::1", 1234, SESSION_OWN_IPV6 + 1234, true},
+                 {"127.0.0.1", 1234, SESSION_OWN_IPV6 + 1234, false},
+                 {"127.0.0.1", 0, 0, false}};
+    for (size_t i = 0; i < ADIT_COUNT(cases); i++) {
+        struct sock_addr client;
+        atomic_store(&own, cases[i].own);
+        assert_true(sock_addr_parse(&client, cases[i].address, cases[i].port));
+        assert_int_equal(access_has_client(&a, &client), cases[i].is_let_in);
+    }
+}
+
 static void test_several_clients(void **state)
 {
     (void)state;
@@ -456,6 +486,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clients),
+        cmocka_unit_test(test_own_end),
         cmocka_unit_test(test_several_clients),
         cmocka_unit_test(test_destinations),
         cmocka_unit_test(test_address_patterns),

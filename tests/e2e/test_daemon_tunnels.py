@@ -163,6 +163,20 @@ def test_health_by_tcp(d):
         d.wait_state("one", "connected", 40)
 
 
+def test_health_check_is_no_client(d):
+    """Allow names others alone: the check gets through all the same, and nobody else does."""
+    with contextlib.closing(traffic.greeter("hello")) as service:
+        reload(d, f"Tunnel one\n Via bastion\n LocalForward 127.0.0.2:0 {service.target}\n Allow 192.0.2.0/24\n"
+                  " HealthCheck tcp 1s\n")
+        assert d.verb("up", "one").code == 0
+        wait_until(lambda: d.tunnel("one")["connections_total"] >= 2, 20, lambda: d.verb("logs", "-n", "2000").out)
+        t = d.tunnel("one")
+        assert t["state"] == "connected" and t["errors"]["denied"] == 0
+        assert "health check failed" not in d.verb("logs", "one", "-n", "2000").out
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            traffic.ask(d.address("one"))
+
+
 def test_jump_through_a_tunnel(d, server, echo):
     """jump_session_id: the other tunnel's host is the hop."""
     hop = d.verb("add", "hop", "bastion", "-L", f"0:{echo.target}")
