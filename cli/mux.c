@@ -86,6 +86,10 @@ static bool ask_forwards(const struct guest *g, bool is_close)
         if (f->type != SESSION_FORWARD_LOCAL && f->type != SESSION_FORWARD_REMOTE &&
             f->type != SESSION_FORWARD_DYNAMIC)
             continue;
+        if (f->bind_counts_up) {
+            log_line(LOG_LEVEL_ERROR, "a port that counts up, as 10000+, is not for a master");
+            return false;
+        }
         if (mux_client_forward(g->mux, f, is_close, &port, &err) != ADIT_E_OK) {
             tell_refused(g, LOG_LEVEL_ERROR, "mux_client_forward: forwarding", "forwarding", &err);
             return false;

@@ -33,7 +33,7 @@ static const struct verb_option add_options[] = {{"", 'L', true, KEY_LOCAL},
 
 struct add {
     struct client_new new;
-    struct forward_spec forward;
+    struct forward_spec *forwards;
     size_t forward_count;
     char host[LIMIT_USER + LIMIT_HOST + 2]; /* "[user@]host" */
     bool up;
@@ -41,11 +41,13 @@ struct add {
 
 static bool forward_take(struct add *a, enum forward_type type, const char *value, struct adit_error *err)
 {
-    if (a->forward_count++ > 0) {
-        (void)adit_fail(err, ADIT_E_USAGE, "a tunnel that is added has one forward; adit.conf takes several");
+    struct forward_spec *more = realloc(a->forwards, (a->forward_count + 1) * sizeof *more);
+    if (more == NULL) {
+        (void)adit_fail(err, ADIT_E_MEMORY, "out of memory");
         return false;
     }
-    return forward_spec_parse(&a->forward, type, value, true, err) == ADIT_E_OK;
+    a->forwards = more;
+    return forward_spec_parse(&more[a->forward_count++], type, value, true, err) == ADIT_E_OK;
 }
 
 static bool add_take(void *ctx, int key, const char *value, struct adit_error *err)
@@ -107,7 +109,8 @@ static enum adit_err add_post(const struct verb_call *c, struct add *a, struct c
     a->new.name = c->words.item[0];
     a->new.host = a->host;
     a->new.port = to.port;
-    a->new.forward = &a->forward;
+    a->new.forwards = a->forwards;
+    a->new.forward_count = a->forward_count;
     char *body = client_new_json(&a->new, err);
     if (body == NULL)
         return err->code;
@@ -131,26 +134,32 @@ static int up_after(const struct verb_call *c, const char *name)
     return status;
 }
 
-int verb_add(struct verb_call *c)
+static int add_run(struct verb_call *c, struct add *a)
 {
-    struct add a = {0};
     struct client_tunnels made = {0};
     struct adit_error err = {0};
-    int status;
-    if (!verb_parse(c, add_options, &a, add_take, 2, 2, &status))
-        return status;
     enum adit_err e = verb_need_daemon(c, &err);
     if (e == ADIT_E_OK)
-        e = add_post(c, &a, &made, &err);
+        e = add_post(c, a, &made, &err);
     if (e == ADIT_E_OK && made.count != 1)
         e = adit_fail(&err, ADIT_E_PROTOCOL, "the daemon's answer is none to this");
     if (e != ADIT_E_OK || made.item == NULL)
         return e == ADIT_E_USAGE ? verb_usage_error(c, &err) : verb_fail(&err);
     const struct client_tunnel *t = &made.item[0];
-    status = verb_print(0, "added %s: %s via %s", t->name, t->spec, t->via);
-    if (status == 0 && a.up)
+    int status = verb_print(0, "added %s: %s via %s", t->name, t->spec, t->via);
+    if (status == 0 && a->up)
         status = up_after(c, t->id);
     client_tunnels_wipe(&made);
+    return status;
+}
+
+int verb_add(struct verb_call *c)
+{
+    struct add a = {0};
+    int status;
+    if (verb_parse(c, add_options, &a, add_take, 2, 2, &status))
+        status = add_run(c, &a);
+    free(a.forwards);
     return status;
 }
 

@@ -30,6 +30,7 @@ struct field {
 
 struct fields {
     enum forward_type type;
+    bool is_adit;
     const char *text;
     struct field field[FIELDS_MAX];
     size_t count;
@@ -150,6 +151,15 @@ static enum adit_err parse_target_path(struct forward_spec *out, const struct fi
     return ADIT_E_OK;
 }
 
+static bool port_read(struct forward_spec *out, const struct fields *f, struct span text)
+{
+    bool is_listener_here = f->type == FORWARD_LOCAL || f->type == FORWARD_DYNAMIC;
+    out->port_counts_up = f->is_adit && is_listener_here && text.n > 1 && text.p[text.n - 1] == '+';
+    if (!out->port_counts_up)
+        return units_port(text, 0, &out->port);
+    return units_port(span_sub(text, 0, text.n - 1), 1, &out->port);
+}
+
 /* Its `count` fields: a port, an address and a port, or a path. */
 static enum adit_err parse_listener(struct forward_spec *out, const struct fields *f, size_t count,
                                     struct adit_error *err)
@@ -165,7 +175,7 @@ static enum adit_err parse_listener(struct forward_spec *out, const struct field
             return bad(f, err, "a path to listen on stands alone, without a port");
     if (count == 2 && !bind_read(out, f->field[0].text))
         return bad(f, err, "the bind address is no address");
-    if (!units_port(f->field[count == 2 ? 1 : 0].text, 0, &out->port))
+    if (!port_read(out, f, f->field[count == 2 ? 1 : 0].text))
         return bad(f, err, "the port to listen on is not one of 0 to 65535");
     return ADIT_E_OK;
 }
@@ -198,9 +208,9 @@ static enum adit_err parse_socks(struct forward_spec *out, const struct fields *
 }
 
 enum adit_err forward_spec_parse(struct forward_spec *out, enum forward_type type, const char *text,
-                                 bool short_form, struct adit_error *err)
+                                 bool is_adit, struct adit_error *err)
 {
-    struct fields f = {.type = type, .text = text};
+    struct fields f = {.type = type, .is_adit = is_adit, .text = text};
     memset(out, 0, sizeof *out);
     out->type = type;
     enum adit_err e = fields_split(&f, err);
@@ -213,7 +223,7 @@ enum adit_err forward_spec_parse(struct forward_spec *out, enum forward_type typ
         return parse_socks(out, &f, err);
     if (type == FORWARD_REMOTE && f.count == 2 && !has_path)
         return parse_socks(out, &f, err);
-    if (type == FORWARD_LOCAL && f.count == 2 && !has_path && short_form) {
+    if (type == FORWARD_LOCAL && f.count == 2 && !has_path && is_adit) {
         f.field[2] = f.field[1];
         f.field[1] = (struct field){.text = span_str("localhost")};
         f.count = 3;
@@ -224,8 +234,9 @@ enum adit_err forward_spec_parse(struct forward_spec *out, enum forward_type typ
 bool forward_spec_same(const struct forward_spec *a, const struct forward_spec *b)
 {
     return a->type == b->type && a->bind == b->bind && a->port == b->port &&
-           a->target_is_path == b->target_is_path && a->host_port == b->host_port &&
-           strcmp(a->address, b->address) == 0 && strcmp(a->host, b->host) == 0;
+           a->port_counts_up == b->port_counts_up && a->target_is_path == b->target_is_path &&
+           a->host_port == b->host_port && strcmp(a->address, b->address) == 0 &&
+           strcmp(a->host, b->host) == 0;
 }
 
 bool forward_spec_is_socks(const struct forward_spec *spec)

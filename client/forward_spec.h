@@ -31,16 +31,17 @@ struct forward_spec {
     enum forward_bind bind;
     char address[LIMIT_HOST + 1]; /* with FORWARD_BIND_ADDRESS and FORWARD_BIND_PATH */
     uint16_t port;                /* to listen on; 0: any. Unused with -W and with a path */
-    bool port_counts_up;          /* -L and -D: where it is busy, the next free one. No flag says so */
+    bool port_counts_up;          /* -L and -D: where it is busy, the next free one */
     bool target_is_path;          /* host is a Unix socket's path, as given; host_port is 0 */
     char host[LIMIT_HOST + 1];    /* the target; empty with -D, and with -R as a SOCKS server */
     uint16_t host_port;
 };
 
-/* Parses text. short_form: "-L 8080:80" is taken as "-L 8080:localhost:80" (ssh does not know it).
+/* Parses text. is_adit: with what ssh does not know, "-L 8080:80" for "-L 8080:localhost:80", and "10000+"
+ * as a port of -L and -D: the first free one from there on.
  * ADIT_E_USAGE with what is wrong and how it should look. */
 enum adit_err forward_spec_parse(struct forward_spec *out, enum forward_type type, const char *text,
-                                 bool short_form, struct adit_error *err) ADIT_MUST_USE;
+                                 bool is_adit, struct adit_error *err) ADIT_MUST_USE;
 
 /* The option letter: 'L', 'R', 'D', 'W'. */
 char forward_spec_letter(enum forward_type type);

@@ -250,13 +250,14 @@ static void listen_text(struct dump *d, const struct forward_spec *f, char out[s
 {
     char room[EXPAND_PATH_CAP];
     static const char *const fixed[] = {[FORWARD_BIND_LOCAL] = "localhost", [FORWARD_BIND_ALL] = "*"};
+    const char *plus = f->port_counts_up ? "+" : "";
     if (f->bind == FORWARD_BIND_PATH)
         adit_format(out, EXPAND_PATH_CAP, "%s", expanded(d, f->address, room));
     else if (f->bind == FORWARD_BIND_DEFAULT)
-        adit_format(out, EXPAND_PATH_CAP, "%u", (unsigned)f->port);
+        adit_format(out, EXPAND_PATH_CAP, "%u%s", (unsigned)f->port, plus);
     else
-        adit_format(out, EXPAND_PATH_CAP, "[%s]:%u",
-                    f->bind == FORWARD_BIND_ADDRESS ? f->address : fixed[f->bind], (unsigned)f->port);
+        adit_format(out, EXPAND_PATH_CAP, "[%s]:%u%s",
+                    f->bind == FORWARD_BIND_ADDRESS ? f->address : fixed[f->bind], (unsigned)f->port, plus);
 }
 
 static void put_forwards(struct dump *d, const char *keyword, enum forward_type type)

@@ -41,18 +41,48 @@ static const char *bind_address_of(const struct forward_spec *f)
     }
 }
 
+/* "10000+" as the API has it. */
+static json_t *local_port_of(const struct forward_spec *f)
+{
+    char text[8];
+    if (!f->port_counts_up)
+        return json_integer(f->type == FORWARD_REMOTE ? f->host_port : f->port);
+    (void)adit_format(text, sizeof text, "%u+", (unsigned)f->port);
+    return json_string(text);
+}
+
 static bool put_forward(json_t *object, const struct forward_spec *f)
 {
     static const char *const types[] = {
         [FORWARD_LOCAL] = "local", [FORWARD_REMOTE] = "remote", [FORWARD_DYNAMIC] = "dynamic"};
     bool is_remote = f->type == FORWARD_REMOTE;
     const char *target = f->type == FORWARD_DYNAMIC ? NULL : f->host;
-    return put_text(object, "forward_type", types[f->type]) &&
-           put(object, "local_port", json_integer(is_remote ? f->host_port : f->port)) &&
+    return put_text(object, "forward_type", types[f->type]) && put(object, "local_port", local_port_of(f)) &&
            put_text(object, "bind_address", is_remote ? target : bind_address_of(f)) &&
            put_text(object, "remote_host", is_remote ? bind_address_of(f) : target) &&
            (f->type == FORWARD_DYNAMIC ||
             put(object, "remote_port", json_integer(is_remote ? f->port : f->host_port)));
+}
+
+static bool add_forwards(json_t *list, const struct forward_spec *forwards, size_t count)
+{
+    bool is_fine = list != NULL;
+    for (size_t i = 0; i < count && is_fine; i++) {
+        json_t *one = json_object();
+        is_fine = put_forward(one, &forwards[i]);
+        is_fine = json_array_append_new(list, one) == 0 && is_fine;
+    }
+    return is_fine;
+}
+
+/* Those behind the first one. */
+static bool put_more(json_t *object, const struct client_new *n)
+{
+    json_t *list = n->forward_count > 1 ? json_array() : NULL;
+    if (n->forward_count < 2)
+        return true;
+    bool is_fine = add_forwards(list, n->forwards + 1, n->forward_count - 1);
+    return put(object, "more_forwards", list) && is_fine;
 }
 
 static bool put_new(json_t *object, const struct client_new *n)
@@ -60,8 +90,8 @@ static bool put_new(json_t *object, const struct client_new *n)
     return put_text(object, "name", n->name) && put_text(object, "host", n->host) &&
            (n->port == 0 || put(object, "port", json_integer(n->port))) &&
            put_text(object, "profile_id", n->profile != NULL ? n->profile : "default") &&
-           put_text(object, "description", n->description) && put_forward(object, n->forward) &&
-           (!n->auto_start || put(object, "auto_start", json_true())) &&
+           put_text(object, "description", n->description) && put_forward(object, &n->forwards[0]) &&
+           put_more(object, n) && (!n->auto_start || put(object, "auto_start", json_true())) &&
            (!n->has_max_retries || put(object, "max_retries", json_integer(n->max_retries)));
 }
 
@@ -72,6 +102,14 @@ static enum adit_err forward_check(const struct forward_spec *f, struct adit_err
     if (f->type == FORWARD_REMOTE && f->host[0] == 0)
         return adit_fail(err, ADIT_E_USAGE, "-R as a SOCKS server is for configuration files alone");
     return ADIT_E_OK;
+}
+
+static enum adit_err forwards_check(const struct forward_spec *forwards, size_t count, struct adit_error *err)
+{
+    enum adit_err e = ADIT_E_OK;
+    for (size_t i = 0; i < count && e == ADIT_E_OK; i++)
+        e = forward_check(&forwards[i], err);
+    return e;
 }
 
 /* The object's text; object is given back. is_fine false: jansson takes no text that is not UTF-8. */
@@ -86,21 +124,10 @@ static char *request_text(json_t *object, bool is_fine, struct adit_error *err)
 
 char *client_new_json(const struct client_new *n, struct adit_error *err)
 {
-    if (forward_check(n->forward, err) != ADIT_E_OK)
+    if (forwards_check(n->forwards, n->forward_count, err) != ADIT_E_OK)
         return NULL;
     json_t *object = json_object();
     return request_text(object, put_new(object, n), err);
-}
-
-static bool add_forwards(json_t *list, const struct client_session *s, struct adit_error *err)
-{
-    bool is_fine = true;
-    for (size_t i = 0; i < s->forward_count && is_fine; i++) {
-        json_t *one = json_object();
-        is_fine = forward_check(&s->forwards[i], err) == ADIT_E_OK && put_forward(one, &s->forwards[i]);
-        is_fine = json_array_append_new(list, one) == 0 && is_fine;
-    }
-    return is_fine;
 }
 
 static bool add_keywords(json_t *list, const struct texts *lines)
@@ -114,7 +141,9 @@ static bool add_keywords(json_t *list, const struct texts *lines)
 char *client_session_json(const struct client_session *s, struct adit_error *err)
 {
     json_t *object = json_object(), *forwards = json_array(), *keywords = json_array();
-    bool is_fine = add_forwards(forwards, s, err) && add_keywords(keywords, s->keywords);
+    bool is_fine = forwards_check(s->forwards, s->forward_count, err) == ADIT_E_OK &&
+                   add_forwards(forwards, s->forwards, s->forward_count) &&
+                   add_keywords(keywords, s->keywords);
     is_fine = put(object, "forwards", forwards) && is_fine;
     is_fine = put(object, "keywords", keywords) && is_fine;
     is_fine = is_fine && put_text(object, "host", s->host) && put_text(object, "jump_host_id", s->jump) &&

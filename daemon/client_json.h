@@ -16,7 +16,8 @@
 struct client_new {
     const char *name, *host, *profile, *description; /* host: "[user@]host" */
     uint16_t port;                                   /* 0: not given */
-    const struct forward_spec *forward;
+    const struct forward_spec *forwards;             /* one or more */
+    size_t forward_count;
     bool auto_start, has_max_retries;
     uint32_t max_retries;
 };

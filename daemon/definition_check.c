@@ -286,12 +286,41 @@ static bool check_forward(const struct definition *d, const struct definition_fo
     }
 }
 
+/* The port that a forward listens on, here or at the server; 0: none that is fixed. */
+static uint16_t port_of(const struct definition_forward *f)
+{
+    if (f->type == FORWARD_REMOTE)
+        return f->remote_port;
+    return f->counts_up ? 0 : f->local_port;
+}
+
+static bool is_listener_again(const struct definition_forward *a, const struct definition_forward *b)
+{
+    bool is_remote = a->type == FORWARD_REMOTE;
+    const char *x = is_remote ? a->remote_host : a->bind_address;
+    const char *y = is_remote ? b->remote_host : b->bind_address;
+    return is_remote == (b->type == FORWARD_REMOTE) && port_of(a) != 0 && port_of(a) == port_of(b) &&
+           (x == NULL ? y == NULL : y != NULL && strcmp(x, y) == 0);
+}
+
+/* One listener cannot lead to two targets. */
+static bool check_listeners(const struct definition *d, size_t at, struct definition_error *e)
+{
+    const struct definition_forward *f = &d->forwards[at];
+    for (size_t i = 0; i < at; i++)
+        if (is_listener_again(&d->forwards[i], f))
+            return definition_fail(e, DEFINITION_E_INVALID,
+                                   f->type == FORWARD_REMOTE ? "remote_port" : "local_port",
+                                   "port %u is that of another forward of this tunnel", (unsigned)port_of(f));
+    return true;
+}
+
 static bool check_forwards(const struct definition *d, struct definition_error *e)
 {
     if (d->forward_count == 0)
         return missing(e, "forward_type");
     for (size_t i = 0; i < d->forward_count; i++) {
-        if (!check_forward(d, &d->forwards[i], e)) {
+        if (!check_forward(d, &d->forwards[i], e) || !check_listeners(d, i, e)) {
             e->forward = i;
             return false;
         }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "daemon/definition_more.h"
+
 /* What T says where nobody gave a port. */
 enum { PORT_SHOWN = 22 };
 
@@ -259,6 +261,20 @@ static bool reset_remote_port(struct definition *d, const struct field *field)
     return true;
 }
 
+static bool take_more(struct definition *d, const struct field *field, const json_t *value,
+                      struct definition_error *error)
+{
+    (void)field;
+    return definition_more_take(d, value, error);
+}
+
+static bool reset_more(struct definition *d, const struct field *field)
+{
+    (void)field;
+    definition_more_drop(d);
+    return true;
+}
+
 /* ---- The table */
 
 #define AT(field) offsetof(struct definition, field)
@@ -277,6 +293,7 @@ static const struct field fields[] = {
     {"bind_address", take_bind, reset_bind, 0, 0, 0},
     {"remote_host", take_remote_host, reset_remote_host, 0, 0, 0},
     {"remote_port", take_remote_port, reset_remote_port, 0, 0, 65535},
+    {"more_forwards", take_more, reset_more, 0, 0, 0},
     {"auto_start", take_bool, reset_false, AT(auto_start), 0, 0},
     {"auto_reconnect", take_bool, reset_true, AT(auto_reconnect), 0, 0},
     {"max_retries", take_u32, reset_retries, AT(max_retries), 0, UINT32_MAX},
@@ -334,7 +351,11 @@ static bool take_all(struct definition *d, const json_t *object, bool is_new, st
     for (size_t i = 0; i < ADIT_COUNT(fields); i++)
         if (!take_field(d, &fields[i], object, is_new, error))
             return false;
-    return definition_check(d, error);
+    if (definition_check(d, error))
+        return true;
+    if (error != NULL && error->forward != SIZE_MAX)
+        definition_more_place(error, error->forward);
+    return false;
 }
 
 bool definition_from_json(struct definition *out, const json_t *object, bool is_new,
@@ -418,6 +439,22 @@ static bool put_forward(json_t *o, const struct definition_forward *f)
            put(o, "remote_port", f->has_remote_port ? json_integer(f->remote_port) : json_null());
 }
 
+/* Nothing where there is one forward alone. */
+static bool put_more(json_t *o, const struct definition *d)
+{
+    if (d->forward_count < 2)
+        return true;
+    json_t *list = json_array();
+    bool ok = list != NULL;
+    for (size_t i = 1; i < d->forward_count && ok; i++) {
+        json_t *item = json_object();
+        ok = item != NULL && put_forward(item, &d->forwards[i]);
+        ok = json_array_append_new(list, item) == 0 && ok;
+    }
+    ok = json_object_set_new(o, "more_forwards", list) == 0 && ok;
+    return ok;
+}
+
 static bool put_rest(json_t *o, const struct definition *d)
 {
     return put(o, "auto_start", json_boolean(d->auto_start)) &&
@@ -432,7 +469,7 @@ json_t *definition_to_json(const struct definition *d)
     static const struct definition_forward none = {.type = FORWARD_LOCAL};
     json_t *o = json_object();
     if (o != NULL && put_connection(o, d) && put_forward(o, d->forward_count > 0 ? &d->forwards[0] : &none) &&
-        put_rest(o, d))
+        put_more(o, d) && put_rest(o, d))
         return o;
     json_decref(o);
     return NULL;

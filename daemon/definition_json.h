@@ -3,10 +3,10 @@
  * is kept on disk.
  *
  *     name host port profile_id jump_host_id jump_session_id forward_type local_port bind_address remote_host
- *     remote_port auto_start auto_reconnect max_retries description lazy idle_exit
+ *     remote_port more_forwards auto_start auto_reconnect max_retries description lazy idle_exit
  *
- * Of a tunnel with several forwards (a file's) these are the first one's. Port and forward numbers are
- * integers; local_port may be "10000+" too.
+ * Of a tunnel with several forwards these are the first one's; the others are in more_forwards
+ * (definition_more.h). Port and forward numbers are integers; local_port may be "10000+" too.
  */
 #ifndef DAEMON_DEFINITION_JSON_H
 #define DAEMON_DEFINITION_JSON_H
@@ -15,7 +15,8 @@
 
 #include "daemon/definition.h"
 
-/* A new object, which the caller gives back by json_decref: all 17 fields in the order above. port is 22
+/* A new object, which the caller gives back by json_decref: all fields in the order above, more_forwards only
+ * where there are more. port is 22
  * where none was given; a text that was not given is null; bind_address is never null. NULL: no memory. */
 json_t *definition_to_json(const struct definition *d) ADIT_MUST_USE;
 
@@ -28,7 +29,7 @@ json_t *definition_to_json(const struct definition *d) ADIT_MUST_USE;
 bool definition_from_json(struct definition *out, const json_t *object, bool is_new,
                           struct definition_error *error) ADIT_MUST_USE;
 
-/* One of the 17; one of T's others. */
+/* One of these; one of T's others. */
 bool definition_field_is_written(const char *name);
 bool definition_field_is_read(const char *name);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/definition_more.h"
 #include "daemon/registry.h"
 #include "daemon/store.h"
 #include "net/random.h"
@@ -121,9 +122,12 @@ static bool ports_are_free(const struct tunnels *t, const struct definition *d, 
         if (!is_bound_here(f) || f->local_port == 0 || f->counts_up)
             continue;
         const struct tunnel *u = port_holder(t, f, self);
-        if (u)
-            return definition_fail(error, "port_in_use", "local_port", "Port %u is in use by tunnel %s",
-                                   (unsigned)f->local_port, u->definition.name);
+        if (!u)
+            continue;
+        definition_fail(error, "port_in_use", "local_port", "Port %u is in use by tunnel %s",
+                        (unsigned)f->local_port, u->definition.name);
+        definition_more_place(error, i);
+        return false;
     }
     return true;
 }

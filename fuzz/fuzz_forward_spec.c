@@ -18,6 +18,7 @@ static void check_spec(enum forward_type type, const char *text)
     ALWAYS(type == FORWARD_DYNAMIC || type == FORWARD_REMOTE || spec.host[0] != 0);
     ALWAYS((spec.host_port != 0) == (spec.host[0] != 0 && !spec.target_is_path));
     ALWAYS(!spec.target_is_path || strchr(spec.host, '/') != NULL);
+    ALWAYS(!spec.port_counts_up || (spec.port != 0 && (type == FORWARD_LOCAL || type == FORWARD_DYNAMIC)));
     ALWAYS(spec.bind != FORWARD_BIND_PATH || (spec.port == 0 && strchr(spec.address, '/') != NULL));
     forward_spec_target(&spec, target);
 }

@@ -48,7 +48,7 @@ static void test_new(void **state)
     (void)state;
     for (size_t i = 0; i < ADIT_COUNT(rows); i++) {
         const struct forward_spec f = spec(rows[i].type, rows[i].spec);
-        const struct client_new n = {.name = "w\"eb", .host = "me@b", .forward = &f};
+        const struct client_new n = {.name = "w\"eb", .host = "me@b", .forwards = &f, .forward_count = 1};
         (void)adit_format(expected, sizeof expected,
                           "{\"name\":\"w\\\"eb\",\"host\":\"me@b\",\"profile_id\":\"default\",%s}",
                           rows[i].json);
@@ -60,12 +60,22 @@ static void test_new(void **state)
                                    .port = 22,
                                    .profile = "p",
                                    .description = "d",
-                                   .forward = &f,
+                                   .forwards = &f,
+                                   .forward_count = 1,
                                    .auto_start = true,
                                    .has_max_retries = true};
     same(client_new_json(&all, &err),
          "{\"name\":\"n\",\"host\":\"h\",\"port\":22,\"profile_id\":\"p\",\"description\":\"d\","
          "\"forward_type\":\"dynamic\",\"local_port\":1,\"auto_start\":true,\"max_retries\":0}");
+    const struct forward_spec three[] = {spec(FORWARD_DYNAMIC, "1"), spec(FORWARD_LOCAL, "10000+:a:2"),
+                                         spec(FORWARD_REMOTE, "3:b:4")};
+    const struct client_new several = {.name = "n", .host = "h", .forwards = three, .forward_count = 3};
+    same(client_new_json(&several, &err),
+         "{\"name\":\"n\",\"host\":\"h\",\"profile_id\":\"default\",\"forward_type\":\"dynamic\",\"local_"
+         "port\":1,"
+         "\"more_forwards\":[{\"forward_type\":\"local\",\"local_port\":\"10000+\",\"remote_host\":\"a\","
+         "\"remote_port\":2},{\"forward_type\":\"remote\",\"local_port\":4,\"bind_address\":\"b\","
+         "\"remote_port\":3}]}");
 }
 
 static void test_not_for_the_daemon(void **state)
@@ -77,12 +87,12 @@ static void test_not_for_the_daemon(void **state)
     (void)state;
     for (size_t i = 0; i < ADIT_COUNT(rows); i++) {
         const struct forward_spec f = spec(rows[i].type, rows[i].spec);
-        const struct client_new n = {.name = "n", .host = "h", .forward = &f};
+        const struct client_new n = {.name = "n", .host = "h", .forwards = &f, .forward_count = 1};
         assert_null(client_new_json(&n, &err));
         assert_int_equal(err.code, ADIT_E_USAGE);
     }
     const struct forward_spec f = spec(FORWARD_DYNAMIC, "1");
-    const struct client_new bad = {.name = "\xff", .host = "h", .forward = &f};
+    const struct client_new bad = {.name = "\xff", .host = "h", .forwards = &f, .forward_count = 1};
     assert_null(client_new_json(&bad, &err));
     assert_int_equal(err.code, ADIT_E_USAGE);
 }

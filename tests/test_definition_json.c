@@ -9,6 +9,8 @@
     "\"name\":\"web\",\"host\":\"bastion\",\"profile_id\":\"default\",\"forward_type\":\"local\"," \
     "\"local_port\":8443,\"remote_port\":443"
 
+#define SOCKS "{\"forward_type\":\"dynamic\",\"local_port\":1}"
+
 static json_t *json(const char *text)
 {
     json_error_t where;
@@ -241,6 +243,41 @@ static void test_read_fields_are_skipped(void **state)
     definition_wipe(&d);
 }
 
+/* The forwards behind the first one: they stay where a PUT does not name them, and go with null. */
+static void test_more_forwards(void **state)
+{
+    static const char two[] =
+        "[{\"forward_type\":\"dynamic\",\"local_port\":\"10000+\",\"bind_address\":"
+        "\"::1\",\"remote_host\":null,\"remote_port\":null},{\"forward_type\":\"remote\","
+        "\"local_port\":3000,\"bind_address\":\"127.0.0.1\",\"remote_host\":null,"
+        "\"remote_port\":8080}]";
+    char body[600];
+    struct definition d;
+    (void)state;
+    definition_init(&d, DEFINITION_API);
+    (void)adit_format(body, sizeof body, "{" LOCAL ",\"more_forwards\":%s}", two);
+    take_fine(&d, body, true);
+    assert_int_equal(d.forward_count, 3);
+    assert_int_equal(d.forwards[1].type, FORWARD_DYNAMIC);
+    assert_true(d.forwards[1].counts_up && d.forwards[1].local_port == 10000);
+    assert_string_equal(d.forwards[1].bind_address, "::1");
+    assert_int_equal(d.forwards[2].type, FORWARD_REMOTE);
+    assert_null(d.forwards[2].bind_address);
+    json_t *shown = definition_to_json(&d);
+    char *text = json_dumps(json_object_get(shown, "more_forwards"), JSON_COMPACT);
+    assert_string_equal(text, two);
+    free(text);
+    json_decref(shown);
+    take_fine(&d, "{\"local_port\":9000,\"description\":\"x\"}", false);
+    assert_int_equal(d.forward_count, 3);
+    assert_int_equal(d.forwards[0].local_port, 9000);
+    take_fine(&d, "{\"more_forwards\":[{\"forward_type\":\"dynamic\",\"local_port\":1}]}", false);
+    assert_int_equal(d.forward_count, 2);
+    take_fine(&d, "{\"more_forwards\":null}", false);
+    assert_int_equal(d.forward_count, 1);
+    definition_wipe(&d);
+}
+
 /* Each body stands for a POST; the fields are those of LOCAL but for what is said. */
 static void test_errors(void **state)
 {
@@ -277,6 +314,20 @@ static void test_errors(void **state)
         {"{" LOCAL ",\"auto_reconnect\":\"yes\"}", "invalid_value", "auto_reconnect"},
         {"{" LOCAL ",\"lazy\":0}", "invalid_value", "lazy"},
         {"{" LOCAL ",\"description\":1}", "invalid_value", "description"},
+        {"{" LOCAL ",\"more_forwards\":{}}", "invalid_value", "more_forwards"},
+        {"{" LOCAL ",\"more_forwards\":[1]}", "invalid_value", "more_forwards[0].forward_type"},
+        {"{" LOCAL ",\"more_forwards\":[{}]}", "missing_field", "more_forwards[0].forward_type"},
+        {"{" LOCAL ",\"more_forwards\":[" SOCKS ",{\"forward_type\":\"dynamic\"}]}", "missing_field",
+         "more_forwards[1].local_port"},
+        {"{" LOCAL ",\"more_forwards\":[{\"forward_type\":\"dynamic\",\"local_port\":1,\"host\":\"h\"}]}",
+         "unknown_field", "more_forwards[0].host"},
+        {"{" LOCAL ",\"more_forwards\":[{\"forward_type\":\"dynamic\",\"local_port\":1,\"bind_address\":"
+         "\"0.0.0.0\"}]}",
+         "invalid_value", "more_forwards[0].bind_address"},
+        {"{" LOCAL ",\"more_forwards\":[" SOCKS "," SOCKS "]}", "invalid_value",
+         "more_forwards[1].local_port"},
+        {"{" LOCAL ",\"more_forwards\":[{\"forward_type\":\"dynamic\",\"local_port\":8443}]}",
+         "invalid_value", "more_forwards[0].local_port"},
         {"{" LOCAL ",\"jump_host_id\":[]}", "invalid_value", "jump_host_id"},
         {"{" LOCAL ",\"jump_session_id\":{}}", "invalid_value", "jump_session_id"},
         {"{" LOCAL ",\"bind_address\":127}", "invalid_value", "bind_address"},
@@ -366,6 +417,7 @@ int main(void)
         cmocka_unit_test(test_put_keeps_what_is_absent),
         cmocka_unit_test(test_put_null),
         cmocka_unit_test(test_read_fields_are_skipped),
+        cmocka_unit_test(test_more_forwards),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_local_port),
         cmocka_unit_test(test_fields),

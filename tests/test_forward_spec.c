@@ -99,6 +99,13 @@ static void test_bad(void **state)
     for (size_t i = 0; i < ADIT_COUNT(local); i++)
         refused(FORWARD_LOCAL, local[i], true, ADIT_E_USAGE);
     refused(FORWARD_LOCAL, "8080:80", false, ADIT_E_USAGE); /* the short form is asked for */
+    refused(FORWARD_LOCAL, "10000+:h:80", false, ADIT_E_USAGE);
+    refused(FORWARD_LOCAL, "+:h:80", true, ADIT_E_USAGE);
+    refused(FORWARD_LOCAL, "0+:h:80", true, ADIT_E_USAGE);
+    refused(FORWARD_LOCAL, "1++:h:80", true, ADIT_E_USAGE);
+    refused(FORWARD_LOCAL, "1:h:80+", true, ADIT_E_USAGE);
+    refused(FORWARD_REMOTE, "1+:h:80", true, ADIT_E_USAGE);
+    refused(FORWARD_REMOTE, "1+", true, ADIT_E_USAGE);
     refused(FORWARD_DYNAMIC, "a:b:1080", true, ADIT_E_USAGE);
     refused(FORWARD_DYNAMIC, "", true, ADIT_E_USAGE);
     refused(FORWARD_STDIO, "h", true, ADIT_E_USAGE);
@@ -232,6 +239,20 @@ static void parse(struct forward_spec *s, enum forward_type type, const char *te
     assert_int_equal(forward_spec_parse(s, type, text, true, &err), ADIT_E_OK);
 }
 
+/* What only adit knows. */
+static void test_a_port_that_counts_up(void **state)
+{
+    struct forward_spec a, b;
+    (void)state;
+    parse(&a, FORWARD_LOCAL, "127.0.0.1:10000+:h:80");
+    assert_true(a.port_counts_up && a.port == 10000);
+    parse(&b, FORWARD_LOCAL, "127.0.0.1:10000:h:80");
+    assert_false(b.port_counts_up);
+    assert_false(forward_spec_same(&a, &b));
+    parse(&a, FORWARD_DYNAMIC, "1+");
+    assert_true(a.port_counts_up && a.port == 1);
+}
+
 static void test_same(void **state)
 {
     (void)state;
@@ -261,9 +282,10 @@ static void test_same(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_good),      cmocka_unit_test(test_bad),
-                                       cmocka_unit_test(test_paths),     cmocka_unit_test(test_bad_paths),
-                                       cmocka_unit_test(test_long_host), cmocka_unit_test(test_target),
-                                       cmocka_unit_test(test_same)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_good),      cmocka_unit_test(test_a_port_that_counts_up),
+        cmocka_unit_test(test_bad),       cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_bad_paths), cmocka_unit_test(test_long_host),
+        cmocka_unit_test(test_target),    cmocka_unit_test(test_same)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,6 +31,36 @@ def add(d, echo, name="web", *more, port=0):
     return done
 
 
+def test_several_forwards(d, echo):
+    """add with a forward of each kind: all carry, all are shown, an edit and the daemon's death leave them, and a port
+    that counts up is the next free one."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", traffic.free_port()))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = d.verb("add", "all", "bastion", "-L", f"0:{echo.target}", "-L", f"{port}+:{echo.target}", "-R",
+                      f"0:127.0.0.1:{echo.port}", "--auto-start", "--up")
+        assert done.code == 0, done
+
+        def all_carry():
+            forwards = d.tunnel("all")["forwards"]
+            assert [f["type"] for f in forwards] == ["local", "local", "remote"]
+            assert [f["state"] for f in forwards] == ["up"] * 3
+            assert forwards[1]["bound_port"] > port
+            return all(traffic.ask(("127.0.0.1", f["bound_port"])) == b"ping" for f in forwards)
+
+        assert all_carry()
+        written = d.tunnel("all")["more_forwards"]
+        assert [(f["forward_type"], f["local_port"]) for f in written] == [("local", f"{port}+"), ("remote", echo.port)]
+        assert d.verb("edit", "all", "description=three", "remote_host=localhost").code == 0
+        assert d.verb("wait", "all").code == 0 and d.tunnel("all")["more_forwards"] == written and all_carry()
+        d.stop(signal.SIGKILL)
+        d.start()
+        assert d.verb("wait", "all").code == 0 and d.tunnel("all")["more_forwards"] == written and all_carry()
+    wrong = d.verb("add", "twice", "bastion", "-D", "1080", "-D", "1080")
+    assert wrong.code == 2 and "port 1080 is that of another forward" in wrong.err
+
+
 @pytest.mark.quick
 def test_first_run(d, echo):
     """add, up, traffic, list, status, addr, wait, logs, down, rm."""

@@ -249,3 +249,10 @@ def test_user_with_a_style(kit, link, sshd):
     code, out, _ = says(kit, link, *kit.base(), "-p", str(sshd.port), "-W", f"127.0.0.1:{sshd.port}",
                         f"{sshd.user}:style@127.0.0.1")
     assert code == 0 and out.startswith("SSH-2.0-")
+
+
+@pytest.mark.parametrize("args", [("-L", "10000+:h:80"), ("-D", "10000+")], ids=" ".join)
+def test_a_port_that_counts_up_is_not_for_ssh(kit, link, args):
+    """Only adit knows 10000+."""
+    code, _, err = says(kit, link, "-F", "none", "-N", *args, "h")
+    assert code == 255 and err.startswith("Bad ") and "forwarding specification '10000+" in err

@@ -266,3 +266,17 @@ def test_connection_made_before_the_stop_drains(kit, sshd, echo, adit_only):
         s.sendall(b"2")
         assert s.recv(1) == b"2"
     assert client.finish(4) is not None
+
+
+@pytest.mark.parametrize("flag", ["-L", "-D"])
+def test_a_port_that_counts_up(kit, sshd, echo, flag, adit_only):
+    """10000+ is the next free port where that one is taken; ssh does not know it."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", traffic.free_port_both()))
+        taken.listen()
+        port = taken.getsockname()[1]
+        client = kit.connect(sshd, "-N", flag, f"{port}+:{echo.target}" if flag == "-L" else f"{port}+")
+        first = client.listening(1)[0].addr
+        assert first[1] > port
+        if flag == "-L":
+            assert traffic.ask(first) == b"ping"
