@@ -81,6 +81,12 @@ static const struct flag *flag_find(char letter)
     return NULL;
 }
 
+bool args_flag_takes_value(char letter)
+{
+    const struct flag *flag = flag_find(letter);
+    return flag != NULL && flag->takes_value;
+}
+
 struct parse {
     struct args *args;
     struct adit_error *err;
@@ -531,8 +537,19 @@ static enum adit_err lasting_check(const struct args *args, struct adit_error *e
     return ADIT_E_OK;
 }
 
+/* Under the name autossh a connection is made again in one way or the other. */
+static void way_choose(struct args *args)
+{
+    struct adit_error ignored = {ADIT_E_OK, ""};
+    if (args->autossh == NULL || lasting_check(args, &ignored) == ADIT_E_OK)
+        return;
+    args->options.reconnect = false;
+    args->is_watched = true;
+}
+
 enum adit_err args_finish(struct args *args, struct adit_error *err)
 {
+    way_choose(args);
     defaults_choose(args, err);
     if (err->code != ADIT_E_OK)
         return err->code;

@@ -40,6 +40,8 @@ struct args {
     bool is_persistent; /* not of argv: a master that is in the background for ControlPersist, */
     bool has_guest;     /* and whoever started it is its guest, at the other end of guest_fd */
     int guest_fd;
+    const struct autossh *autossh; /* not of argv: called as autossh (autossh.h); NULL: no. Borrowed */
+    bool is_watched;   /* and the connection cannot last by itself: autossh_watch.h starts it again */
     bool use_syslog;   /* -y */
     bool wants_config; /* -G */
     bool wants_help, wants_version;
@@ -51,6 +53,7 @@ struct args {
 enum adit_err args_parse(struct args *args, int argc, char *const argv[],
                          struct adit_error *err) ADIT_MUST_USE;
 enum adit_err args_finish(struct args *args, struct adit_error *err) ADIT_MUST_USE;
+bool args_flag_takes_value(char letter);
 /* A connection of adit's own face that only forwards: see ServerAliveInterval in adit(1). */
 bool args_only_forwards(const struct args *args);
 void args_wipe(struct args *args);

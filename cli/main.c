@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "cli/args.h"
+#include "cli/autossh.h"
+#include "cli/autossh_watch.h"
 #include "cli/background.h"
 #include "cli/control.h"
 #include "cli/identity_flags.h"
@@ -137,12 +139,18 @@ static int connect_in_background(const struct args *args)
 }
 
 /* What was accepted and has no effect. */
-static void notes_tell(const struct options *o)
+static void notes_of(const struct texts *notes, enum log_level level)
 {
-    for (size_t i = 0; i < o->notes.count; i++)
-        log_line(LOG_LEVEL_INFO, o->notes.item[i]);
-    for (size_t i = 0; i < o->debug_notes.count; i++)
-        log_line(LOG_LEVEL_DEBUG1, o->debug_notes.item[i]);
+    for (size_t i = 0; i < notes->count; i++)
+        log_line(level, notes->item[i]);
+}
+
+static void notes_tell(const struct args *args)
+{
+    notes_of(&args->options.notes, LOG_LEVEL_INFO);
+    notes_of(&args->options.debug_notes, LOG_LEVEL_DEBUG1);
+    if (args->autossh != NULL)
+        notes_of(&args->autossh->notes, LOG_LEVEL_DEBUG1);
 }
 
 /* -G */
@@ -206,6 +214,96 @@ static int connect_somehow(const struct args *args)
     return args->options.fork_after_auth ? connect_in_background(args) : run_connection(args, NULL);
 }
 
+/* ---- Called as autossh ---- */
+
+static int start_watched(void *ctx)
+{
+    const struct args *args = ctx;
+    return connect_somehow(args);
+}
+
+static int connect_for_ever(const struct args *args)
+{
+    struct args child = *args;
+    struct adit_error err = {0};
+    if (autossh_pid_write(args->autossh, &err) != ADIT_E_OK) {
+        complain(args, err.text);
+        return AUTOSSH_EXIT_FAILED;
+    }
+    child.autossh = NULL;
+    int status =
+        args->is_watched ? autossh_watch(args->autossh, start_watched, &child) : run_lasting(args, NULL);
+    autossh_pid_remove(args->autossh);
+    return status;
+}
+
+/* -f is autossh's own: nobody waits for the connection. */
+static int connect_as_autossh(const struct args *args)
+{
+    struct background background = {.fd = -1};
+    struct adit_error err = {0};
+    bool is_parent = false;
+    int status = AUTOSSH_EXIT_FAILED;
+    if (!args->autossh->is_in_background)
+        return connect_for_ever(args);
+    if (background_fork(&background, &is_parent, &status, &err) != ADIT_E_OK) {
+        complain(args, err.text);
+        return AUTOSSH_EXIT_FAILED;
+    }
+    if (is_parent)
+        return status;
+    background_detach(&background, false, args->autossh->is_debugging);
+    return connect_for_ever(args);
+}
+
+static int autossh_usage_error(const struct adit_error *err)
+{
+    char text[AUTOSSH_USAGE_CAP];
+    if (err->text[0] != 0) {
+        (void)adit_format(text, sizeof text, "autossh: %s", err->text);
+        log_always(text);
+        return AUTOSSH_EXIT_FAILED;
+    }
+    autossh_usage(text);
+    (void)log_write_all(STDERR_FILENO, text, strlen(text));
+    return AUTOSSH_EXIT_FAILED;
+}
+
+/* What autossh's environment says of the log, where no flag does. */
+static enum adit_err take_autossh(struct args *args, const struct autossh *a, struct adit_error *err)
+{
+    args->autossh = a;
+    if (args->log_file == NULL && !args->use_syslog)
+        args->log_file = a->log_file;
+    return a->log_level != NULL ? options_default(&args->options, "LogLevel", a->log_level, err) : ADIT_E_OK;
+}
+
+static int run(struct args *args, struct adit_error *err);
+
+static int autossh_main(int argc, char **argv)
+{
+    static const char version[] = "autossh (adit " ADIT_VERSION ")\n";
+    struct args args = {0};
+    struct autossh autossh;
+    struct adit_error err = {0};
+    int status;
+    enum adit_err e = autossh_init(&autossh, argc, argv, &err);
+    if (e != ADIT_E_OK) {
+        status = autossh_usage_error(&err);
+    } else if (autossh.wants_version) {
+        status = log_write_all(STDOUT_FILENO, version, strlen(version)) ? 0 : AUTOSSH_EXIT_FAILED;
+    } else {
+        if (args_parse(&args, autossh.argc, autossh.argv, &err) == ADIT_E_OK)
+            (void)take_autossh(&args, &autossh, &err);
+        status = run(&args, &err) == 0 ? 0 : AUTOSSH_EXIT_FAILED;
+        args_wipe(&args);
+    }
+    autossh_wipe(&autossh);
+    return status;
+}
+
+/* ---- All of it ---- */
+
 static int run(struct args *args, struct adit_error *err)
 {
     static const char version[] = "adit " ADIT_VERSION "\n";
@@ -224,10 +322,10 @@ static int run(struct args *args, struct adit_error *err)
     if (args->wants_config)
         return show_config(args, err);
     args->options.log_level = log_most(); /* what is not wanted is left out again where it is written */
-    notes_tell(&args->options);
+    notes_tell(args);
     if (args->control_command != NULL)
         return mux_command(args);
-    return connect_somehow(args);
+    return args->autossh != NULL ? connect_as_autossh(args) : connect_somehow(args);
 }
 
 int main(int argc, char **argv)
@@ -243,6 +341,8 @@ int main(int argc, char **argv)
     if (e == ADIT_E_OK && verb_is_called(argc, argv))
         return verb_main(argc, argv);
 #endif
+    if (e == ADIT_E_OK && autossh_is_called(argc > 0 ? argv[0] : NULL))
+        return autossh_main(argc, argv);
     if (e == ADIT_E_OK)
         e = args_parse(&args, argc, argv, &err);
     (void)e; /* also in err */

@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/autossh_watch.h"
 #include "cli/log.h"
 #include "cli/prompt.h"
 #include "cli/ready.h"
@@ -13,6 +15,7 @@
 #include "cli/signals.h"
 #include "client/client.h"
 #include "client/link.h"
+#include "net/loop.h"
 #include "net/mailbox.h"
 #include "net/random.h"
 #include "net/watch.h"
@@ -30,12 +33,19 @@ struct lasting {
     bool has_watch;
     struct mailbox box; /* from the link's thread to the main one */
     struct mail up, failed, ended;
-    bool is_up, is_over;     /* the main thread's: up once; ENDED came */
+    bool is_up, is_over; /* the main thread's: up once; ENDED came */
+    bool is_expired;     /* autossh's: AUTOSSH_MAXLIFETIME is over */
+    uint64_t started_ms;
+    atomic_llong asked;      /* how often a fresh connection was asked for */
     struct adit_error error; /* why it is given up; written before the letter */
 
     /* The link's thread. */
     struct ready ready;
     bool was_up, has_failed;
+    struct lasting_count {
+        uint32_t retries; /* as told last */
+        int64_t losses;   /* connections, and tries to make one, that are over */
+    } count_of;
     struct forward_spec *specs;
     size_t count;
 };
@@ -58,19 +68,66 @@ static void fail(struct lasting *r, enum adit_err code, const char *text)
     post(r, &r->failed, MAIL_FAILED);
 }
 
+/* ---- Called as autossh: how long the first connection must last, and how many there may be ---- */
+
+static bool is_early(const struct lasting *r)
+{
+    const struct autossh *a = r->args->autossh;
+    return a->gate_ms != 0 && loop_now_ms() - r->started_ms <= a->gate_ms;
+}
+
+/* ADIT_E_OK: an end in order. */
+static void give_up(struct lasting *r, enum adit_err code, const char *text)
+{
+    if (r->has_failed)
+        return;
+    r->has_failed = true;
+    if (code != ADIT_E_OK)
+        (void)adit_fail(&r->error, code, "%s", text);
+    post(r, &r->failed, MAIL_FAILED);
+}
+
+static void on_loss(struct lasting *r, const struct link_status *s)
+{
+    const struct autossh *a = r->args->autossh;
+    int64_t asked = atomic_load(&r->asked); /* those that were given up for SIGUSR1 are no failures */
+    r->count_of.losses++;
+    if (r->count_of.losses == 1 && asked == 0 && is_early(r)) {
+        log_format(LOG_LEVEL_ERROR, "autossh: ssh exited prematurely; autossh exiting");
+        give_up(r, s->error.code, s->error.text);
+    } else if (a->max_start >= 0 && r->count_of.losses + asked >= a->max_start) {
+        log_format(LOG_LEVEL_INFO, "autossh: max start count reached; exiting");
+        give_up(r, ADIT_E_OK, "");
+    }
+}
+
+static void count_loss(struct lasting *r, const struct link_notice *n)
+{
+    const struct link_status *s = n->status;
+    bool has_failed = s->state == KEEP_FAILED && n->old_state != KEEP_FAILED;
+    if (has_failed || s->retry_count > r->count_of.retries)
+        on_loss(r, s);
+    r->count_of.retries = s->retry_count;
+}
+
 static void on_state(struct lasting *r, const struct link_notice *n)
 {
     const struct link_status *s = n->status;
     if (s->state != n->old_state)
         log_format(LOG_LEVEL_INFO, "state %s -> %s: %s", keep_state_name(n->old_state),
                    keep_state_name(s->state), n->reason);
-    if (s->state == KEEP_FAILED)
+    if (r->args->autossh != NULL)
+        count_loss(r, n);
+    else if (s->state == KEEP_FAILED)
         fail(r, s->error.code, s->error.text);
 }
 
 static void on_forward_failed(struct lasting *r, const struct link_notice *n)
 {
-    if (r->args->options.exit_on_forward_failure)
+    bool is_fatal = r->args->options.exit_on_forward_failure;
+    if (is_fatal && r->args->autossh != NULL && is_early(r) && r->count_of.losses == 0)
+        give_up(r, ADIT_E_FORWARD, n->error->text);
+    else if (is_fatal && r->args->autossh == NULL)
         fail(r, ADIT_E_FORWARD, n->error->text);
 }
 
@@ -141,14 +198,45 @@ static void on_mail(struct lasting *r, const struct mail *m)
     }
 }
 
+static void reconnect(struct lasting *r)
+{
+    atomic_fetch_add(&r->asked, 1);
+    link_reconnect(r->link);
+}
+
+/* autossh's SIGHUP and SIGUSR2: not to wait any longer, or to look whether the server is still there. */
+static void look_now(struct lasting *r)
+{
+    link_file_changed(r->link);
+    link_network(r->link, WATCH_NETWORK);
+}
+
 static void signals_serve(struct lasting *r)
 {
     int number;
     while ((number = signals_take()) != 0)
         if (number == SIGUSR1)
-            link_reconnect(r->link);
+            reconnect(r);
+        else if (r->args->autossh != NULL && (number == SIGHUP || number == SIGUSR2))
+            look_now(r);
         else
             link_stop(r->link); /* the first time well, then at once */
+}
+
+/* The time of an autossh is over. How long poll may wait for that. */
+static int lifetime_serve(struct lasting *r)
+{
+    const struct autossh *a = r->args->autossh;
+    enum { LONGEST_MS = 24 * 60 * 60 * 1000 };
+    if (a == NULL || a->lifetime_s == 0 || r->is_expired)
+        return -1;
+    uint64_t end = r->started_ms + a->lifetime_s * 1000ULL, now = loop_now_ms();
+    if (now < end)
+        return end - now < LONGEST_MS ? (int)(end - now) : LONGEST_MS;
+    r->is_expired = true;
+    log_format(LOG_LEVEL_INFO, "autossh: exceeded maximum time to live, shutting down");
+    link_stop(r->link);
+    return -1;
 }
 
 static void watch_serve(struct lasting *r)
@@ -165,7 +253,7 @@ static void serve(struct lasting *r)
                            {r->has_watch ? watch_fd(&r->watch) : -1, POLLIN, 0}};
     const struct mail *m;
     while (!r->is_over) {
-        if (poll(fds, ADIT_COUNT(fds), -1) < 0 && errno != EINTR)
+        if (poll(fds, ADIT_COUNT(fds), lifetime_serve(r)) < 0 && errno != EINTR)
             link_stop(r->link); /* cannot wait any more: at least end in order */
         signals_serve(r);
         watch_serve(r);
@@ -245,6 +333,8 @@ static enum adit_err prepare(struct lasting *r, struct adit_error *err)
     if (e != ADIT_E_OK)
         return e;
     (void)signals_watch(SIGUSR1);
+    if (args->autossh != NULL)
+        (void)!(signals_watch(SIGHUP) && signals_watch(SIGUSR2));
     r->has_watch = watch_init(&r->watch, &ignored) == ADIT_E_OK; /* without it time alone tells */
     return make_link(r, err);
 }
@@ -262,7 +352,7 @@ static enum adit_err run(struct lasting *r, struct adit_error *err)
     }
     if (r->link != NULL)
         link_join(r->link);
-    if (e == ADIT_E_OK && r->has_failed)
+    if (e == ADIT_E_OK && r->has_failed && r->error.code != ADIT_E_OK)
         e = adit_fail(err, r->error.code, "%s", r->error.text);
     return e;
 }
@@ -278,12 +368,18 @@ static void tell_end(const struct args *args, enum adit_err e, int number, const
 
 int run_lasting(const struct args *args, struct background *background)
 {
-    struct lasting r = {.args = args, .background = background, .ready = {.fd = -1}, .box = {.fd = -1}};
+    struct lasting r = {.args = args,
+                        .background = background,
+                        .started_ms = loop_now_ms(),
+                        .ready = {.fd = -1},
+                        .box = {.fd = -1}};
     struct adit_error err = {ADIT_E_OK, ""};
     signals_ignore_pipe();
     enum adit_err e = run(&r, &err);
     int number = signals_seen();
-    if (!args->options.exit_codes && run_is_clean_end(r.is_up, false, number)) {
+    if (args->autossh != NULL)
+        number = r.is_expired ? 0 : number;
+    else if (!args->options.exit_codes && run_is_clean_end(r.is_up, false, number)) {
         e = ADIT_E_OK;
         number = 0;
     }
