@@ -120,6 +120,8 @@ static void events_seek(struct events_stream *s, const char *last_id)
         return;
     errno = 0;
     s->seen = strtoull(last_id, &end, 10);
+    if (strcmp(last_id, "0") == 0) /* from the beginning */
+        s->seen = events_before(ring);
     s->wants_reset = last_id[0] < '0' || last_id[0] > '9' || *end || errno || s->seen > last ||
                      (s->seen < last && !events_get(ring, s->seen + 1));
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/conf_paths.h"
@@ -68,14 +69,26 @@ static enum adit_err api_open(struct daemon *d, struct adit_error *err)
     return e;
 }
 
+/* Ids of events are greater than those of the daemon before, however busy that was: whoever comes back with
+ * one of its is told `reset`. Microseconds since 1970 are exact in a double. */
+static uint64_t events_begin(void)
+{
+    struct timespec now;
+    if (clock_gettime(CLOCK_REALTIME, &now) != 0 || now.tv_sec < 0)
+        return 0;
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 static enum adit_err tunnels_open(struct daemon *d, struct adit_error *err)
 {
     const struct tunnels_config config = {.loop = &d->loop,
                                           .box = &d->box,
                                           .store = d->store,
                                           .conf = d->conf,
+                                          .events_before = events_begin(),
                                           .log_level = journal_most(d->journal),
                                           .ops = {.ctx = d, .log = on_log}};
+    d->told = config.events_before;
     return tunnels_new(&d->tunnels, &config, err);
 }
 

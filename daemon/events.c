@@ -15,9 +15,10 @@ const char *event_kind_name(enum event_kind kind)
     return kind_names[kind];
 }
 
-void events_init(struct events *e)
+void events_init(struct events *e, uint64_t before)
 {
     memset(e, 0, sizeof *e);
+    e->before = e->last = before;
     e->shown = &e->shown_room;
 }
 
@@ -106,7 +107,7 @@ void events_wipe(struct events *e)
     for (size_t i = 0; i < EVENTS_KEPT; i++)
         kept_wipe(&e->ring[i]);
     free(e->shown_room.data);
-    events_init(e);
+    events_init(e, e->before);
 }
 
 static void tell(struct events *e, const struct event *event)
@@ -139,6 +140,11 @@ uint64_t events_last(const struct events *e)
     return e->last;
 }
 
+uint64_t events_before(const struct events *e)
+{
+    return e->before;
+}
+
 /* NULL: there is none, or no memory for it. */
 static char *kept_text(const struct event_kept *k)
 {
@@ -156,7 +162,7 @@ static char *kept_text(const struct event_kept *k)
 
 const struct event *events_get(const struct events *e, uint64_t id)
 {
-    if (id == 0 || id > e->last || e->last - id >= EVENTS_KEPT)
+    if (id <= e->before || id > e->last || e->last - id >= EVENTS_KEPT)
         return NULL;
     const struct event_kept *k = &e->ring[id % EVENTS_KEPT];
     free(e->shown->data);

@@ -18,7 +18,7 @@ enum event_kind {
 
 /* What events_get shows lives until the next call of it, or of events_add. */
 struct event {
-    uint64_t id; /* the first is 1 */
+    uint64_t id;
     enum event_kind kind;
     char *data; /* without a line end. NULL: there was no memory for it, and whoever hears of it knows only
                  * that something has changed: he tells "reset" */
@@ -50,12 +50,14 @@ struct events_subscriber {
 /* Must not move. */
 struct events {
     struct event_kept ring[EVENTS_KEPT];
-    uint64_t last;                   /* the newest one's id; 0: there was none yet */
+    uint64_t before;                 /* the id before the first one's */
+    uint64_t last;                   /* the newest one's id; `before`: there was none yet */
     struct event shown_room, *shown; /* what events_get made last */
     struct events_subscriber *subscribers, *telling;
 };
 
-void events_init(struct events *e);
+/* The first one's id is behind `before`. */
+void events_init(struct events *e, uint64_t before);
 void events_wipe(struct events *e);
 
 /* data is taken: it came from malloc, or is NULL. like: one for each tunnel, NULL at first and given back by
@@ -63,8 +65,9 @@ void events_wipe(struct events *e);
 void events_add(struct events *e, enum event_kind kind, char *data, struct event_base **like);
 void events_forget(struct event_base **like);
 
-/* The newest id; 0: there was none yet. */
+/* The newest id, or what events_init was given. */
 uint64_t events_last(const struct events *e);
+uint64_t events_before(const struct events *e); /* the latter */
 /* NULL: it is too old, or has not come yet. Whoever has seen id `seen` continues with seen + 1, unless seen
  * is newer than events_last or seen + 1 is not kept any more: then "reset" is what he is told. */
 const struct event *events_get(const struct events *e, uint64_t id);

@@ -91,7 +91,7 @@ enum adit_err tunnels_new(struct tunnels **out, const struct tunnels_config *con
     t->config = *config;
     t->conf = config->conf;
     t->refresh_round = 1;
-    events_init(&t->events);
+    events_init(&t->events, config->events_before);
     loop_timer_init(&t->refresh_timer, REGISTRY_TIMER_REFRESH, t);
     loop_timer_init(&t->waits_timer, REGISTRY_TIMER_WAITS, t);
     loop_timer_init(&t->files_timer, REGISTRY_TIMER_FILES, t);

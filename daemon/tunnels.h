@@ -52,6 +52,7 @@ struct tunnels_config {
     struct mailbox *box;
     struct store *store;
     const struct conf *conf;
+    uint64_t events_before;       /* ids of events are behind it */
     enum session_level log_level; /* a connection's lines above it are not even made */
     struct tunnels_ops ops;
 };

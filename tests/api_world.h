@@ -86,7 +86,7 @@ static inline void api_world_connect(struct http_talk *c)
 
 static inline void api_world_open(const char *conf)
 {
-    struct journal_config journal = {.fd = open("/dev/null", O_WRONLY | O_CLOEXEC), .level = SESSION_DEBUG3};
+    struct journal_config journal = {.fd = open("/dev/null", O_WRONLY | O_CLOEXEC), .level = SESSION_VERBOSE};
     struct adit_error err = {ADIT_E_OK, ""};
     struct sock_file file;
     int fd;

@@ -44,7 +44,7 @@ static void ear_open(struct ear *ear)
 static void test_ids_grow_by_one(void **state)
 {
     (void)state;
-    events_init(&events);
+    events_init(&events, 0);
     assert_int_equal(events_last(&events), 0);
     assert_null(events_get(&events, 0));
     assert_null(events_get(&events, 1));
@@ -60,11 +60,29 @@ static void test_ids_grow_by_one(void **state)
     events_wipe(&events);
 }
 
+/* Where an earlier one may have had ids already. */
+static void test_ids_that_begin_later(void **state)
+{
+    (void)state;
+    events_init(&events, 5000);
+    assert_int_equal(events_before(&events), 5000);
+    assert_int_equal(events_last(&events), 5000);
+    assert_null(events_get(&events, 5000));
+    add("one");
+    add("two");
+    assert_int_equal(events_last(&events), 5002);
+    assert_null(events_get(&events, 4999));
+    assert_null(events_get(&events, 5000));
+    assert_int_equal(events_get(&events, 5001)->id, 5001);
+    assert_string_equal(events_get(&events, 5001)->data, "one");
+    events_wipe(&events);
+}
+
 static void test_a_thousand_are_kept(void **state)
 {
     char text[24];
     (void)state;
-    events_init(&events);
+    events_init(&events, 0);
     for (unsigned i = 1; i <= EVENTS_KEPT + 7; i++) {
         (void)adit_format(text, sizeof text, "%u", i);
         add(text);
@@ -94,7 +112,7 @@ static void test_what_is_alike_is_kept_once(void **state)
     };
     struct event_base *like = NULL;
     (void)state;
-    events_init(&events);
+    events_init(&events, 0);
     for (unsigned i = 0; i < 3 * EVENTS_KEPT; i++)
         events_add(&events, EVENT_TUNNEL, text_copy(span_str(texts[i % ADIT_COUNT(texts)])), &like);
     for (unsigned i = 2 * EVENTS_KEPT; i < 3 * EVENTS_KEPT; i++)
@@ -108,7 +126,7 @@ static void test_subscribers_come_and_go(void **state)
 {
     struct ear a, b, c;
     (void)state;
-    events_init(&events);
+    events_init(&events, 0);
     ear_open(&a);
     ear_open(&b);
     ear_open(&c);
@@ -136,7 +154,7 @@ static void test_an_event_without_memory(void **state)
 {
     struct ear a;
     (void)state;
-    events_init(&events);
+    events_init(&events, 0);
     ear_open(&a);
     events_add(&events, EVENT_TUNNEL, NULL, NULL);
     assert_int_equal(a.last, 1);
@@ -147,11 +165,9 @@ static void test_an_event_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ids_grow_by_one),
-        cmocka_unit_test(test_a_thousand_are_kept),
-        cmocka_unit_test(test_what_is_alike_is_kept_once),
-        cmocka_unit_test(test_subscribers_come_and_go),
-        cmocka_unit_test(test_an_event_without_memory),
+        cmocka_unit_test(test_ids_grow_by_one),         cmocka_unit_test(test_ids_that_begin_later),
+        cmocka_unit_test(test_a_thousand_are_kept),     cmocka_unit_test(test_what_is_alike_is_kept_once),
+        cmocka_unit_test(test_subscribers_come_and_go), cmocka_unit_test(test_an_event_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

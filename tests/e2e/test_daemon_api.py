@@ -125,6 +125,20 @@ def test_events(api, echo):
     lost.close()
 
 
+def test_events_of_an_earlier_daemon(api, d, echo):
+    """Who comes back with the last id of a daemon that has gone is told that he has missed something."""
+    events = Events(api, "GET", "/events")
+    api.ask("POST", "/tunnels", definition(echo))
+    last = events.next()[1]
+    events.close()
+    d.stop()
+    d.start()
+    lost = Events(api, "GET", "/events", headers={"Last-Event-ID": str(last)})
+    name, now, _ = lost.next()
+    assert name == "reset" and now > last
+    lost.close()
+
+
 def test_session(api, echo):
     """Its tunnels carry bytes as long as the stream is read, and are gone with it."""
     one = definition(echo)
