@@ -8,8 +8,8 @@
 
 #include "adit.h"
 
-#define API_PAGE_SCRIPT "m6OIhkSXYQHqGCaSoJC/Ci/UWxGKlPG23Md4bBQeqHs="
-#define API_PAGE_STYLE  "3AOwde3WmDLJyXxuiN+0rVyRdHzAvWVtM0fiovn0jKE="
+#define API_PAGE_SCRIPT "PcvJRXyJpm0c6ZP+AKD/QbP4csmADXQrv5K49xCpkrY="
+#define API_PAGE_STYLE  "bKUN8yHge6l6cdikW1Vg8L21f7re//KiLbnOAxsmw8c="
 #define API_PAGE_POLICY                                                                              \
     "default-src 'none'; script-src 'sha256-" API_PAGE_SCRIPT "'; style-src 'sha256-" API_PAGE_STYLE \
     "'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
