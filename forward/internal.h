@@ -82,9 +82,11 @@ struct probe {
     struct channel *channel; /* the probe's, until it is gone: then the server has answered */
     bool is_on;
     bool is_suspect;
-    uint64_t sent_ms; /* the last one */
-    uint64_t seen_us; /* what came from the server last, when ALIVE was said, */
-    uint64_t told_ms; /* and when that was */
+    uint64_t sent_ms;  /* the last one */
+    uint64_t due_ms;   /* when it was to be looked at, */
+    uint64_t awake_ms; /* and when it was after a stop of ours */
+    uint64_t seen_us;  /* what came from the server last, when ALIVE was said, */
+    uint64_t told_ms;  /* and when that was */
 };
 
 /* A command whose answer is wanted (errand.c). */

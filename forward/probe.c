@@ -11,6 +11,8 @@
 enum {
     ALIVE_MS = 1000,     /* is said at most so often */
     GRACE_MAX_MS = 1500, /* for a keepalive's answer */
+    LOOKS = 10,          /* of a probe that is out, until its limit: so is a stop of ours noticed, */
+    STALL_PART = 4,      /* which is one of this part of the limit */
 };
 
 void probe_init(struct session *s)
@@ -70,11 +72,24 @@ void probe_event(struct session *s, const struct ssh_event *ev)
 
 /* ---- Silence ---- */
 
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* We stood still (stopped, starved), and with us the server's chance to be heard: its time begins anew. */
+static void look_at_ourselves(struct session *s, uint64_t now)
+{
+    struct probe *p = &s->probe;
+    if (p->channel && now > p->due_ms + s->config.probe_limit_ms / STALL_PART)
+        p->awake_ms = now;
+}
+
 /* Until when the server has to end the probe that is out, or to send anything else. RFC 4254 §5.3: to a CLOSE
  * it MUST send back its own. LOOP_NEVER: none is out. */
 static uint64_t probe_limit(const struct session *s, uint64_t part)
 {
-    uint64_t since = heard_ms(s) > s->probe.sent_ms ? heard_ms(s) : s->probe.sent_ms;
+    uint64_t since = later(heard_ms(s), later(s->probe.sent_ms, s->probe.awake_ms));
     return s->probe.channel && s->config.probe_limit_ms > 0 ? since + s->config.probe_limit_ms / part
                                                             : LOOP_NEVER;
 }
@@ -135,6 +150,8 @@ static uint64_t next_look(const struct session *s, bool is_told)
         at = earlier(at, earlier(probe_limit(s, 2), keepalive_limit(s)));
     if (s->config.probe_ms > 0 && !p->channel)
         at = earlier(at, p->sent_ms + s->config.probe_ms);
+    if (p->channel && s->config.probe_limit_ms > 0)
+        at = earlier(at, loop_now_ms() + s->config.probe_limit_ms / LOOKS);
     return at;
 }
 
@@ -143,13 +160,15 @@ void probe_look(struct session *s)
     uint64_t now = loop_now_ms();
     if (!s->probe.is_on || s->conn.is_over)
         return;
+    look_at_ourselves(s, now);
     bool is_told = look_alive(s, now);
     if (is_probe_due(s, now))
         send_probe(s, now);
     if (!look_silent(s, now))
         return; /* the machine's last event follows */
     uint64_t next = next_look(s, is_told);
-    loop_timer_set(&s->loop, &s->probe.timer, next > now ? next : now + 1);
+    s->probe.due_ms = next > now ? next : now + 1;
+    loop_timer_set(&s->loop, &s->probe.timer, s->probe.due_ms);
 }
 
 /* ---- Life ---- */
@@ -163,9 +182,10 @@ void probe_start(struct session *s)
     p->is_suspect = false;
     p->channel = NULL;
     p->sent_ms = loop_now_ms(); /* the authentication was as good as a probe */
-    p->told_ms = 0;
+    p->told_ms = p->awake_ms = 0;
     p->seen_us = ssh_last_heard_us(s->conn.ssh);
-    loop_timer_set(&s->loop, &p->timer, next_look(s, true));
+    p->due_ms = next_look(s, true);
+    loop_timer_set(&s->loop, &p->timer, p->due_ms);
 }
 
 void probe_stop(struct session *s)

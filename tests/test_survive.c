@@ -26,6 +26,7 @@ struct fixture {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     /* What was said, and how often. */
+    unsigned stall_ms; /* at the next suspicion the session's thread stands still for so long */
     unsigned lost, wanted, alive, suspect, done, ups[FORWARDS], failures[FORWARDS];
     uint16_t port[FORWARDS], remote_port;
     size_t failed;
@@ -85,6 +86,7 @@ static void on_lost(struct fixture *f, const struct session_notice *n)
 static void on_notify(void *ctx, const struct session_notice *n)
 {
     struct fixture *f = ctx;
+    unsigned stall_ms = 0;
     pthread_mutex_lock(&f->lock);
     switch (n->kind) {
     case SESSION_LOST:
@@ -98,6 +100,8 @@ static void on_notify(void *ctx, const struct session_notice *n)
         break;
     case SESSION_SUSPECT:
         f->suspect++;
+        stall_ms = f->stall_ms;
+        f->stall_ms = 0;
         break;
     case SESSION_FORWARD_UP:
         if (n->address_index == 0) /* the other family's is the same, and may be read by now */
@@ -125,6 +129,8 @@ static void on_notify(void *ctx, const struct session_notice *n)
     }
     pthread_cond_broadcast(&f->changed);
     pthread_mutex_unlock(&f->lock);
+    const struct timespec pause = {stall_ms / 1000, stall_ms % 1000 * 1000 * 1000};
+    (void)nanosleep(&pause, NULL);
 }
 
 static void on_log(void *ctx, enum session_level level, enum session_about about, const char *line)
@@ -1138,6 +1144,26 @@ static void test_probe_on_demand(void **state)
     stop_cleanly(f, NULL);
 }
 
+/* A stop of ours, as by SIGSTOP or of the whole machine, is no fault of the server's: it has its time anew.
+ */
+static void test_probe_and_a_stop_of_ours(void **state)
+{
+    struct fixture *f = *state;
+    f->config.probe_ms = 20;
+    f->config.probe_limit_ms = 3000;
+    f->stall_ms = 3000;
+    start(f, 1);
+    atomic_store(&f->server->is_frozen, true);
+    wait_count(f, &f->suspect, 1);
+    unsigned alive = count_of(f, &f->alive);
+    (void)snapshot(f); /* it goes on */
+    atomic_store(&f->server->is_frozen, false);
+    wait_count(f, &f->alive, alive + 1);
+    assert_int_equal(count_of(f, &f->lost), 0);
+    check_echo(dial(AF_INET, f->port[0]), 1000);
+    stop_cleanly(f, NULL);
+}
+
 static void test_probe_late(void **state)
 {
     struct fixture *f = *state;
@@ -1401,6 +1427,7 @@ int main(void)
         TEST(test_probe_refused),
         TEST(test_probe_overdue),
         TEST(test_probe_late),
+        TEST(test_probe_and_a_stop_of_ours),
         TEST(test_probe_on_demand),
         TEST(test_keepalive_late),
         TEST(test_a_thousand_times),
