@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <time.h>
 #include <unistd.h>
+#include "client/ssh_config.h"
 #include "daemon/conf.h"
 
 void api_healthz(const struct api_call *call)
@@ -63,6 +64,26 @@ static json_t *profile_json(const char *id, const char *auth, const char *user, 
     return json_pack("{s:s, s:s, s:s?, s:s?}", "id", id, "auth", auth, "user", user, "jump", jump);
 }
 
+/* What ssh_config says of an alias, as far as its files alone can say it. */
+static json_t *alias_json(const char *alias, const char *config_file)
+{
+    const struct ssh_config_query q = {.host = alias, .file = config_file, .files_alone = true};
+    struct adit_error ignored = {0};
+    struct options o;
+    json_t *json;
+
+    options_init(&o);
+    if (ssh_config_resolve(&o, &q, &ignored) == ADIT_E_OK)
+        json = profile_json(alias, "auto", o.user, option_text(o.proxy_jump));
+    else
+        json = profile_json(alias, "auto", NULL, NULL);
+    options_wipe(&o);
+    return json;
+}
+
+/* Each is the whole of ssh_config, read again: those behind the first ones are names alone. */
+enum { RESOLVED_MAX = 200 };
+
 static json_t *profiles_json(const struct conf *conf)
 {
     json_t *list = json_array();
@@ -79,7 +100,9 @@ static json_t *profiles_json(const struct conf *conf)
     if (conf_aliases(conf->ssh_config, &aliases))
         for (size_t i = 0; i < aliases.count; i++)
             if (strcmp(aliases.item[i], CONF_PROFILE_DEFAULT) != 0 && !conf_profile(conf, aliases.item[i]))
-                json_array_append_new(list, profile_json(aliases.item[i], "auto", NULL, NULL));
+                json_array_append_new(list, i < RESOLVED_MAX
+                                                ? alias_json(aliases.item[i], conf->ssh_config)
+                                                : profile_json(aliases.item[i], "auto", NULL, NULL));
     texts_wipe(&aliases);
     return list;
 }

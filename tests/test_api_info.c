@@ -46,6 +46,20 @@ static void profiles(void **state)
                         "{\"id\":\"ops\",\"auth\":\"key\",\"user\":\"alice\",\"jump\":\"gate\"},"
                         "{\"id\":\"pw\",\"auth\":\"password\",\"user\":null,\"jump\":null}]}");
     api_world_close();
+
+    char conf[160];
+    api_world_open("");
+    write_text("ssh_config",
+               "Host box\n User eve\n ProxyJump gate\nHost plain *.wild\nHost plain\n HostName h\n", 0600);
+    (void)adit_format(conf, sizeof conf, "SshConfig %s\n", world_path("ssh_config"));
+    struct tunnels_reloaded counts;
+    assert_int_equal(tunnels_reload(world.t, world_conf(conf), &counts, NULL), ADIT_E_OK);
+    assert_int_equal(ask("GET", "/profiles", NULL), 200);
+    assert_string_equal(aw.c.body,
+                        "{\"profiles\":[{\"id\":\"default\",\"auth\":\"auto\",\"user\":null,\"jump\":null},"
+                        "{\"id\":\"box\",\"auth\":\"auto\",\"user\":\"eve\",\"jump\":\"gate\"},"
+                        "{\"id\":\"plain\",\"auth\":\"auto\",\"user\":null,\"jump\":null}]}");
+    api_world_close();
 }
 
 /* ---- Metrics */
