@@ -219,7 +219,9 @@ static int connect_somehow(const struct args *args)
 static int start_watched(void *ctx)
 {
     const struct args *args = ctx;
-    return connect_somehow(args);
+    int status = connect_somehow(args);
+    secret_store_wipe(); /* this process's */
+    return status;
 }
 
 static int connect_for_ever(const struct args *args)
@@ -299,6 +301,7 @@ static int autossh_main(int argc, char **argv)
         args_wipe(&args);
     }
     autossh_wipe(&autossh);
+    secret_store_wipe();
     return status;
 }
 

@@ -83,6 +83,8 @@ struct link_forward {
 
 enum link_reclaim_doing { LINK_RECLAIM_NOTHING, LINK_RECLAIM_WHO, LINK_RECLAIM_END };
 
+enum { LINK_ACCOUNT_CAP = LIMIT_USER + LIMIT_HOST + 16 };
+
 /* AditReclaim: of the present connection. */
 struct link_reclaim {
     enum link_reclaim_doing doing; /* the command that is out */
@@ -90,7 +92,7 @@ struct link_reclaim {
     bool is_first;                 /* the right is to be settled by what is out */
     uint64_t again_at;             /* look again; KEEP_NEVER */
     struct reclaim_id mine, ending;
-    char account[LIMIT_USER + LIMIT_HOST + 16]; /* "user@host:port" */
+    char account[LINK_ACCOUNT_CAP]; /* "user@host:port" */
 };
 
 enum link_phase {
@@ -140,6 +142,7 @@ struct link {
     bool is_late;                   /* it did not */
     bool session_is_over;
     struct link_reclaim reclaim;
+    char held_at[LINK_ACCOUNT_CAP]; /* the account of all holders: another one's processes are none of them */
     bool is_closing; /* the listeners are about to close, and nobody is told of the failure before: */
     struct session_snapshot closed; /* asks for nothing, but is answered behind that */
     struct link_status told;

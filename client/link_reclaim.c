@@ -84,6 +84,19 @@ static void forget_holder(struct link *l, const struct reclaim_id *id, const cha
     }
 }
 
+/* What ssh_config says may have led here from another account. */
+static void forget_elsewhere(struct link *l)
+{
+    struct link_forward *f = NULL;
+    if (strcmp(l->held_at, l->reclaim.account) == 0)
+        return;
+    while ((f = link_forward_next(l, f)) != NULL) {
+        f->holder = (struct reclaim_id){0};
+        f->wants_reclaim = false;
+    }
+    (void)adit_format(l->held_at, sizeof l->held_at, "%s", l->reclaim.account);
+}
+
 /* ---- Commands ---- */
 
 static void note_account(struct link *l)
@@ -122,6 +135,10 @@ static void end_holder(struct link *l, struct link_forward *f)
     char command[RECLAIM_COMMAND_CAP];
     f->wants_reclaim = false;
     note_account(l);
+    if (strcmp(l->held_at, l->reclaim.account) != 0) {
+        tell_why(l, f, "it was held at another account");
+        return;
+    }
     enum reclaim_right right = reclaim_right_of(l->reclaim.account);
     if (right == RECLAIM_RIGHT_FIRST) /* another account than the holder's: nobody knows it */
         reclaim_right_settle(l->reclaim.account, RECLAIM_RIGHT_FIRST);
@@ -175,6 +192,7 @@ static bool is_answered(struct link *l, const struct session_notice *s)
 static void take_holder(struct link *l, const struct reclaim_id *mine)
 {
     struct link_forward *f;
+    forget_elsewhere(l);
     l->reclaim.mine = *mine;
     while ((f = first(l, lacks_holder)) != NULL)
         f->holder = *mine;

@@ -1208,6 +1208,33 @@ static void test_command_is_refused(void **state)
     assert_int_equal(f.reclaim_off, 0);
 }
 
+static void write_user(const char *path, const char *user)
+{
+    FILE *out = fopen(path, "w");
+    assert_non_null(out);
+    assert_true(fprintf(out, "User %s\n", user) > 0);
+    assert_int_equal(fclose(out), 0);
+}
+
+/* ssh_config leads the next connection to somebody else, whose processes have nothing to do with it. */
+static void test_another_account(void **state)
+{
+    (void)state;
+    char path[96];
+    snprintf(path, sizeof path, "%s/config", f.folder);
+    write_user(path, "r12");
+    f.config.config_file = path;
+    begin_reclaim(NULL, WHO, "adit-reclaim: ended\n");
+    wait_count(&f.reclaim_known, 1);
+    write_user(path, "r13");
+    lose_port();
+    wait_count(&f.failures[2], 3);
+    stop();
+    unlink(path);
+    assert_non_null(strstr(f.failure, "another account"));
+    assert_int_equal(atomic_load(&f.server.answers.ends), 0);
+}
+
 /* A port that the server chose is never refused, a local forward holds none there, and it may be off. */
 static void test_nothing_to_reclaim(void **state)
 {
@@ -1278,6 +1305,7 @@ int main(void)
         TEST(test_says_too_much),
         TEST(test_lost_before_the_answer),
         TEST(test_command_is_refused),
+        TEST(test_another_account),
         TEST(test_nothing_to_reclaim),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -180,6 +180,19 @@ static void test_equal_routes_share_a_connection(void **state)
     world_close();
 }
 
+static void test_reclaim_divides(void **state)
+{
+    (void)state;
+    world_open("Tunnel a\n Via h\n LocalForward 8001 x:1\n"
+               "Tunnel b\n Via h\n LocalForward 8002 x:1\n AditReclaim yes\n");
+    start_it(tunnels_find(world.t, "a"));
+    start_it(tunnels_find(world.t, "b"));
+    assert_int_equal(fake_link_count, 2);
+    assert_false(fake_links[0]->config.reclaim);
+    assert_true(fake_links[1]->config.reclaim);
+    world_close();
+}
+
 static struct tunnel *via(const char *name, const char *host, uint16_t port)
 {
     struct tunnel *u = add_local(name, host, port);
@@ -634,6 +647,7 @@ int main(void)
         cmocka_unit_test(test_a_profile_and_its_secrets),
         cmocka_unit_test(test_an_alias_as_a_profile),
         cmocka_unit_test(test_a_key_that_ssh_config_names),
+        cmocka_unit_test(test_reclaim_divides),
         cmocka_unit_test(test_aliases_share),
         cmocka_unit_test(test_an_alias_that_changes_moves_its_tunnel),
         cmocka_unit_test(test_no_command_is_run_for_a_key),
