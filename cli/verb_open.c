@@ -5,9 +5,11 @@
 
 #include "cli/destination.h"
 #include "cli/log.h"
+#include "cli/run.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "cli/verb_call.h"
+#include "client/options.h"
 #include "client/units.h"
 #include "daemon/client_json.h"
 
@@ -52,7 +54,10 @@ struct opened {
     struct client_tunnels
         seen[FORWARDS_MAX]; /* one tunnel each, in the order of the forwards, as it was last */
     size_t seen_count;
+    bool has_complained[FORWARDS_MAX]; /* that its forward cannot be had */
     bool is_told;
+
+    struct options own; /* of -o: AditExitCodes and ExitOnForwardFailure, which are ours to obey */
 };
 
 /* ---- The command line ---- */
@@ -75,6 +80,14 @@ static bool forward_take(struct opened *o, enum forward_type type, const char *v
     return false;
 }
 
+/* What is wrong with it the daemon says. */
+static bool option_take(struct opened *o, const char *value, struct adit_error *err)
+{
+    struct adit_error ignored = {0};
+    enum adit_err e = options_set_line(&o->own, value, &ignored);
+    return line_add(o, "", value, err) && e != ADIT_E_MEMORY;
+}
+
 static bool take(void *ctx, int key, const char *value, struct adit_error *err)
 {
     struct opened *o = ctx;
@@ -88,7 +101,7 @@ static bool take(void *ctx, int key, const char *value, struct adit_error *err)
     case KEY_IDENTITY:
         return line_add(o, "IdentityFile", value, err);
     case KEY_OPTION:
-        return line_add(o, "", value, err);
+        return option_take(o, value, err);
     case KEY_JUMP:
         o->jump = value;
         return true;
@@ -121,6 +134,7 @@ static char *body_make(const struct opened *o, struct adit_error *err)
     const struct client_session session = {.host = host,
                                            .jump = o->jump,
                                            .port = o->port != 0 ? o->port : to.port,
+                                           .is_attended = terminal_exists(),
                                            .keywords = &o->keywords,
                                            .forwards = o->forwards,
                                            .forward_count = o->forward_count};
@@ -158,6 +172,24 @@ static struct client_tunnels *place_of(struct opened *o, const char *id, bool is
     return is_new && o->seen_count < o->forward_count ? &o->seen[o->seen_count++] : NULL;
 }
 
+/* A forward that cannot be had is tried for again, unless ExitOnForwardFailure says that this is the end. */
+static enum adit_err complain(struct opened *o, const struct client_tunnels *place, struct adit_error *err)
+{
+    const struct client_tunnel *t = &place->item[0];
+    bool *has_complained = &o->has_complained[place - o->seen];
+    enum adit_err why = client_tunnel_error(t);
+    char line[LIMIT_ERROR_TEXT + 16];
+    if (adit_err_exit(why) != adit_err_exit(ADIT_E_FORWARD))
+        return ADIT_E_OK;
+    if (o->own.exit_on_forward_failure)
+        return adit_fail(err, why, "%s", t->last_error);
+    (void)adit_format(line, sizeof line, "adit: %s", t->last_error);
+    if (!*has_complained)
+        log_always(line);
+    *has_complained = true;
+    return ADIT_E_OK;
+}
+
 /* One that failed ends it all. */
 static enum adit_err event_take(struct opened *o, const struct sse *event, struct adit_error *err)
 {
@@ -177,9 +209,10 @@ static enum adit_err event_take(struct opened *o, const struct sse *event, struc
     *place = now;
     const struct client_tunnel *t = &place->item[0];
     if (client_tunnel_is(t, "failed"))
-        return adit_fail(err, ADIT_E_CONNECT, "%s",
+        return adit_fail(err, client_tunnel_error(t), "%s",
                          t->last_error[0] != 0 ? t->last_error : "the tunnel failed");
-    if (!client_tunnel_is_up(t) && terminal_exists())
+    e = complain(o, place, err);
+    if (e == ADIT_E_OK && !client_tunnel_is_up(t) && terminal_exists())
         e = verb_question_relay(o->c, t->id, err);
     if (e == ADIT_E_OK && !o->is_told && all_up(o) && !tell_listening(o))
         e = adit_fail(err, ADIT_E_SYSTEM, "standard output is closed");
@@ -230,12 +263,14 @@ static enum adit_err stream_run(struct opened *o, const char *body, struct adit_
     return e;
 }
 
-static int exit_status(enum adit_err e, const struct adit_error *err)
+static int exit_status(const struct opened *o, enum adit_err e, const struct adit_error *err)
 {
+    if (e == ADIT_E_INTERRUPTED && signals_seen() == SIGTERM)
+        return 0;
     if (e == ADIT_E_INTERRUPTED)
-        return signals_seen() == SIGTERM ? 0 : EXIT_SSH_FAILURE;
+        return run_exit_status(o->own.exit_codes, e, signals_seen());
     (void)verb_fail(err);
-    return e == ADIT_E_NO_DAEMON ? adit_err_exit(e) : EXIT_SSH_FAILURE;
+    return run_exit_status(o->own.exit_codes || e == ADIT_E_NO_DAEMON, e, 0);
 }
 
 int verb_open(struct verb_call *c)
@@ -247,6 +282,7 @@ int verb_open(struct verb_call *c)
         return status;
     o->c = c;
     texts_init(&o->keywords);
+    options_init(&o->own);
     if (verb_parse(c, options, o, take, 1, 1, &status)) {
         char *body = body_make(o, &err);
         verb_catch_signals(c);
@@ -255,12 +291,13 @@ int verb_open(struct verb_call *c)
             (void)verb_usage_error(c, &err);
         status = EXIT_SSH_FAILURE;
         if (body != NULL)
-            status = exit_status(e == ADIT_E_OK ? stream_run(o, body, &err) : e, &err);
+            status = exit_status(o, e == ADIT_E_OK ? stream_run(o, body, &err) : e, &err);
         free(body);
     }
     for (size_t i = 0; i < o->seen_count; i++)
         client_tunnels_wipe(&o->seen[i]);
     texts_wipe(&o->keywords);
+    options_wipe(&o->own);
     free(o);
     return status;
 }

@@ -148,7 +148,7 @@ char *client_session_json(const struct client_session *s, struct adit_error *err
     is_fine = put(object, "keywords", keywords) && is_fine;
     is_fine = is_fine && put_text(object, "host", s->host) && put_text(object, "jump_host_id", s->jump) &&
               (s->port == 0 || put(object, "port", json_integer(s->port))) &&
-              put(object, "attend", json_true());
+              put(object, "attend", json_boolean(s->is_attended));
     return request_text(object, is_fine, err);
 }
 

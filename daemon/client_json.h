@@ -28,11 +28,12 @@ char *client_new_json(const struct client_new *n, struct adit_error *err) ADIT_M
 struct client_session {
     const char *host, *jump;      /* jump: a ProxyJump value, or NULL */
     uint16_t port;                /* 0: not given */
+    bool is_attended;             /* somebody is there to answer what the connection asks */
     const struct texts *keywords; /* lines of ssh_config */
     const struct forward_spec *forwards;
     size_t forward_count;
 };
-/* The body of POST /sessions of somebody who is there to answer questions. */
+/* The body of POST /sessions. */
 char *client_session_json(const struct client_session *s, struct adit_error *err) ADIT_MUST_USE;
 
 /* "field=value" each, as the body of PUT: numbers, true, false and null where a field of T takes them, else

@@ -1,6 +1,7 @@
 """adit open: tunnels in the daemon that live as long as the process."""
 import json
 import signal
+import socket
 
 import pytest
 
@@ -61,6 +62,32 @@ def test_failures(d, echo):
         done = d.verb("open", *words)
         assert done.code in (255, 2) and done.err.startswith("adit: "), (words, done)
     assert not sessions(d)
+
+
+def test_exit_codes(d, echo):
+    """AditExitCodes: why, as the command line has it."""
+    codes = ["-oAditExitCodes=yes"]
+    for code, words in ((5, ["-p", str(traffic.free_port()), "127.0.0.1"]), (3, ["no-such-user@bastion"]),
+                        (4, ["-oUserKnownHostsFile=none", "bastion"])):  # nobody is there to be asked
+        done = d.verb("open", *codes, *words, "-D", "0")
+        assert done.code == code and done.err.startswith("adit: "), (words, done)
+
+
+def test_busy_port(d, echo):
+    """It is said, and the port is taken when it is free; with ExitOnForwardFailure that is the end."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        spec = f"127.0.0.1:{port}:{echo.target}"
+        for more, code in (((), 255), (("-oAditExitCodes=yes",), 6)):
+            done = d.verb("open", "-oExitOnForwardFailure=yes", *more, "bastion", "-L", spec)
+            assert done.code == code and f"127.0.0.1:{port}: Address already in use" in done.err, done
+        client = d.verb_begin("open", "bastion", "-L", spec)
+        client.wait_err(f"127.0.0.1:{port}: Address already in use")
+    client.wait_out("^listening L ")
+    assert traffic.ask(("127.0.0.1", port)) == b"ping"
+    assert client.stop() == 0
 
 
 def test_daemon_ends(d, echo):
