@@ -180,15 +180,20 @@ static enum http_step wire_read(struct wire *w)
 
 /* ---- Calls ---- */
 
+static void call_release(struct call *c)
+{
+    wire_close(&c->wire);
+    json_decref(c->what);
+    free(c);
+}
+
 static void call_free(struct call *c)
 {
     struct call **at = &c->wire.remote->calls;
     while (*at != c)
         at = &(*at)->next;
     *at = c->next;
-    wire_close(&c->wire);
-    json_decref(c->what);
-    free(c);
+    call_release(c);
 }
 
 static void call_fail(struct call *c, const struct adit_error *err)
@@ -200,8 +205,14 @@ static void call_fail(struct call *c, const struct adit_error *err)
 
 static void calls_fail(struct remote *r, const struct adit_error *err)
 {
-    while (r->calls != NULL)
-        call_fail(r->calls, err);
+    struct call *next, *c = r->calls;
+    r->calls = NULL;
+    for (; c != NULL; c = next) {
+        struct mcp_request *request = c->request;
+        next = c->next;
+        call_release(c);
+        mcp_fail(request, err);
+    }
 }
 
 static void call_send(struct call *c)
@@ -384,8 +395,11 @@ static bool remote_call(struct mcp_engine *e, const char *tool, const json_t *ar
 static void remote_end(struct mcp_engine *e)
 {
     struct remote *r = (struct remote *)e;
-    while (r->calls != NULL)
-        call_free(r->calls);
+    for (struct call *c = r->calls, *next; c != NULL; c = next) {
+        next = c->next;
+        call_release(c);
+    }
+    r->calls = NULL;
     wire_close(&r->held);
     r->state = SESSION_NONE;
 }
