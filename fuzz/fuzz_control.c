@@ -8,6 +8,7 @@
 #define _GNU_SOURCE /* pipe2 */
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 
 #include "fuzz/fuzz.h"
 #include "tests/fake_session.h"
@@ -252,8 +253,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct span record;
     if (size == 0)
         return 0;
-    if (null_fd < 0)
+    if (null_fd < 0) {
         null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        (void)signal(SIGPIPE, SIG_IGN); /* as in every program of ours */
+    }
     int before = open_fds();
     ALWAYS(pipe2(told, O_NONBLOCK | O_CLOEXEC) == 0);
     ALWAYS((data[0] & 64 ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, typed)
