@@ -223,6 +223,7 @@ size_t conn_room(const struct conn *c)
 
 static void conn_broken(struct conn *c, const struct adit_error *why)
 {
+    ssh_out_consume(c->ssh, ssh_out(c->ssh).n); /* it can go nowhere, and nobody shall wait for that */
     session_log(c->session, SESSION_DEBUG1, "transport: %s", why->text);
     ssh_fail(c->ssh, ADIT_E_CLOSED, why->text);
     loop_fd_not_writable(&c->transport);
@@ -240,7 +241,6 @@ bool conn_flush(struct conn *c)
         enum sock_io r = sock_write(c->transport.fd, out.p, out.n, &n, &err);
         if (r == SOCK_IO_FAILED) {
             conn_broken(c, &err);
-            ssh_out_consume(c->ssh, ssh_out(c->ssh).n);
             return true;
         }
         if (r != SOCK_IO_OK || n < out.n)

@@ -252,11 +252,12 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* ConnectTimeout up to the end of the first exchange. A person or a touch-to-confirm key may take as long as
- * it wants: the clock stands while the caller is asked. */
+/* ConnectTimeout up to the service: what a server does by itself. In the authentication it may be waiting for
+ * a person; and a person here, or a touch-to-confirm key, may take as long as it wants: the clock stands
+ * while the caller is asked. */
 static uint64_t tick_handshake(struct ssh *ssh, uint64_t passed)
 {
-    if (ssh->config.handshake_ms == 0 || ssh->kex.is_first_done)
+    if (ssh->config.handshake_ms == 0 || (ssh->kex.is_first_done && ssh->phase != PHASE_SERVICE))
         return UINT64_MAX;
     if (is_waiting(ssh))
         return UINT64_MAX;
@@ -264,7 +265,9 @@ static uint64_t tick_handshake(struct ssh *ssh, uint64_t passed)
     if (ssh->handshake_left_us > 0)
         return ssh->now_us + ssh->handshake_left_us;
     ssh_check(ssh, adit_fail(&ssh->error, ADIT_E_TIMEOUT, "timed out waiting for the server's %s",
-                             ssh->phase == PHASE_IDENT ? "version line" : "key exchange"));
+                             ssh->phase == PHASE_IDENT     ? "version line"
+                             : ssh->phase == PHASE_SERVICE ? "word that it serves"
+                                                           : "key exchange"));
     return UINT64_MAX;
 }
 

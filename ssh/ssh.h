@@ -50,7 +50,7 @@ struct ssh_config {
     uint32_t rekey_seconds;  /* 0: never by time */
     uint32_t alive_interval_s; /* ServerAliveInterval; 0: none */
     uint32_t alive_count_max;  /* ServerAliveCountMax */
-    uint32_t handshake_ms;     /* from ssh_new's first tick to the end of the first key exchange; 0: no limit.
+    uint32_t handshake_ms;     /* from ssh_new's first tick to SERVICE_ACCEPT; 0: no limit.
                                 * Pauses while an answer of the caller is awaited */
     uint32_t receive_budget;   /* bytes that all receive windows together aim at; 0: 32 MiB */
     bool no_strict_kex;        /* for tests: do not offer kex-strict-*-v00@openssh.com */

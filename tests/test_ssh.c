@@ -374,6 +374,28 @@ static void test_handshake_timeout(void **state)
     free_pair(p);
 }
 
+static bool stalling_behind_keys(struct pair *p, enum pair_side side, struct ssh_event *ev)
+{
+    if (side == PAIR_CLIENT && ev->kind == SSH_EVENT_KEX_DONE)
+        p->stalled[PAIR_CLIENT] = true;
+    return false;
+}
+
+static void test_service_timeout(void **state)
+{
+    (void)state;
+    struct pair *p = new_pair();
+    p->config[0].handshake_ms = 5000;
+    p->on_event = stalling_behind_keys;
+    pair_start(p);
+    assert_true(pair_run(p));
+    assert_false(ssh_is_ended(p->ssh[0]));
+    p->now_us += 6 * 1000 * 1000;
+    assert_true(pair_run(p));
+    assert_int_equal(ssh_error(p->ssh[0])->code, ADIT_E_TIMEOUT);
+    free_pair(p);
+}
+
 static void test_keepalive(void **state)
 {
     (void)state;
@@ -659,6 +681,7 @@ int main(void)
         cmocka_unit_test(test_half_close),
         cmocka_unit_test(test_refused_channel_ends_alone),
         cmocka_unit_test(test_handshake_timeout),
+        cmocka_unit_test(test_service_timeout),
         cmocka_unit_test(test_keepalive),
         cmocka_unit_test(test_keepalive_after_a_stop),
         cmocka_unit_test(test_rekey_by_time),

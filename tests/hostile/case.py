@@ -55,6 +55,10 @@ class Case:
     memory_kib: int = 4096  # resident, above an idle session's peak in the same run
     client: str = "forward"  # forward: -N -L; remote: and an -R; exec: a command; socks: -D
     options: tuple = ()  # more of the client's
+    # async (play): before the client starts. It may start what the client shall meet, write into play.folder, and add to
+    # play.options (they win over the runner's own) and play.environment; play.tasks are cancelled at the end. With at="setup"
+    # this is the offence itself (a file, an agent), and the server is honest.
+    setup: typing.Optional[typing.Callable] = None
     suite: str = "gcm"  # wire.SUITES
     auth: str = "publickey"  # the method that succeeds
     twist: dict = dataclasses.field(default_factory=dict)  # of the key exchange: see peer.Peer

@@ -5,10 +5,11 @@ from . import wire
 from .case import CARRY_ON, ERROR, HANG, MUTE, Raw, Table
 from .wire import msg
 
-CONNECT = dict(options=("ConnectTimeout=1",), timeout_ms=1000, says="[Tt]imed out|[Tt]imeout")
-ALIVE = dict(options=("ServerAliveInterval=1", "ServerAliveCountMax=1"), timeout_ms=3000, says="[Tt]imeout|not responding")
+CONNECT = dict(options=("ConnectTimeout=3",), timeout_ms=3000, says="[Tt]imed out|[Tt]imeout")
+ALIVE = dict(options=("ServerAliveInterval=2", "ServerAliveCountMax=1"), timeout_ms=4000, says="[Tt]imeout|not responding")
 S = Table(prefix="silence-")
-for at, state in {"version": "version", "kexinit": "kex", "kex_reply": "kex", "newkeys": "newkeys"}.items():
+for at, state in {"version": "version", "kexinit": "kex", "kex_reply": "kex", "newkeys": "newkeys",
+                  "service_accept": "service"}.items():
     for word, how in (("", HANG), ("-but-reading", MUTE)):
         S.row(f"at-{at.replace('_', '-')}{word}", f"nothing instead of {at}", "ssh_config(5) ConnectTimeout", ERROR, state=state, at=at,
               do=lambda p, m, how=how: [how], **CONNECT)
@@ -25,20 +26,20 @@ async def dripping(data, every_s):
 
 
 D = Table(prefix="slow-")
-D.row("version", "the version line, four bytes a second", "ssh_config(5) ConnectTimeout", ERROR, state="version", at="version",
-      do=lambda p, m: dripping(b"SSH-2.0-slow\r\n", 0.25), **CONNECT)
+D.row("version", "the version line, two bytes a second", "ssh_config(5) ConnectTimeout", ERROR, state="version", at="version",
+      do=lambda p, m: dripping(b"SSH-2.0-slow\r\n", 0.5), **CONNECT)
 D.row("lines-before", "lines before the version line, for ever, one each 0.2 s", "ssh_config(5) ConnectTimeout", ERROR, state="version", at="version",
       do=lambda p, m: lines(), **CONNECT)
 D.row("kexinit", "KEXINIT, ten bytes a second", "ssh_config(5) ConnectTimeout", ERROR, state="kex", at="kexinit",
-      do=lambda p, m: dripping(wire.frame(p.tx, m)[:30], 0.1), **CONNECT)
+      do=lambda p, m: dripping(wire.frame(p.tx, m)[:60], 0.1), **CONNECT)
 D.row("kex-ignores", "IGNORE, ten a second, instead of an answer", "ssh_config(5) ConnectTimeout", ERROR, state="kex", at="kex_reply", strict=False,
-      do=lambda p, m: ignores(30), **CONNECT)
+      do=lambda p, m: ignores(60), **CONNECT)
 D.row("packet", "one packet behind the keys in single bytes", "RFC 4253 §6", CARRY_ON, state="open", at="open", timeout_ms=2000,
       do=lambda p, m: in_bytes(p))
 
 
 async def lines():
-    for _ in range(15):
+    for _ in range(30):
         yield Raw(b"wait\r\n")
         await asyncio.sleep(0.2)
 

@@ -70,13 +70,14 @@ def free_port():
         return s.getsockname()[1]
 
 
-def openssh_words(world, case, port, listen, adit=False):
-    words = ["-F", "none", "-p", str(port), "-i", world.identity, "-o", "HostKeyAlias=hostile",
+def openssh_words(world, case, port, listen, options, adit=False):
+    words = ["-F", "none", "-p", str(port)]
+    for o in options:
+        words += [o] if o.startswith("-") else ["-o", o]
+    words += ["-i", world.identity, "-o", "HostKeyAlias=hostile",
              "-o", f"UserKnownHostsFile={world.known_hosts}", "-o", "GlobalKnownHostsFile=/dev/null",
              "-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes", "-o", "UpdateHostKeys=no",
              *(["-o", "WarnWeakCrypto=no"] if adit else []), "-o", "NumberOfPasswordPrompts=1", "-o", f"PreferredAuthentications={case.auth}"]
-    for o in case.options:
-        words += [o] if o.startswith("-") else ["-o", o]
     if case.client == "exec":
         return words + ["alice@127.0.0.1", "command"]
     words += ["-N", "-L", f"127.0.0.1:{listen}:{ECHO}"]
@@ -115,15 +116,15 @@ class Client:
         self.ended = asyncio.Event()
         self.tasks = []
 
-    async def start(self, case, port):
+    async def start(self, case, port, options=(), environment=()):
         asked = 0 if self.name == "adit" else free_port()
         words = dropbear_words(self.world, case, port, asked) if self.name == "dbclient" else \
-            openssh_words(self.world, case, port, asked, self.name == "adit")
+            openssh_words(self.world, case, port, asked, options, self.name == "adit")
         read_end, write_end = os.pipe()
         self.process = await asyncio.create_subprocess_exec(
             self.peak_tool, str(write_end), self.program, *words, stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, pass_fds=(write_end,),
-            env=self.world.environment())
+            env={**self.world.environment(), **dict(environment)})
         os.close(write_end)
         self.listen = asked or None
         figures = asyncio.StreamReader()

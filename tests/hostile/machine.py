@@ -1,6 +1,7 @@
 """The other peer: adit's own machine in the server role (server.c), told by rules what to do with which message."""
 import asyncio
 import collections
+import contextlib
 import subprocess
 import time
 
@@ -41,7 +42,8 @@ class Machine:
             try:
                 await asyncio.wait_for(self.process.wait(), 2)
             except asyncio.TimeoutError:
-                self.process.kill()
+                with contextlib.suppress(ProcessLookupError):
+                    self.process.kill()
                 await self.process.wait()
         said = await self.process.stderr.read()
         return said if b"Sanitizer" in said or b"runtime error" in said else b""

@@ -176,6 +176,8 @@ class Peer:
                 payload = await self.read()
                 self.got[payload[0]] += 1
                 await self.handle(payload)
+                if self.rx_seq % 16 == 0:  # the other cases' turn
+                    await asyncio.sleep(0)
         except (Over, ConnectionError, asyncio.IncompleteReadError):
             pass
         except Exception as e:
