@@ -8,6 +8,7 @@
 
 #include "cli/args.h"
 #include "cli/log.h"
+#include "client/sandbox.h"
 #include "client/units.h"
 
 enum { GATE_MS = 30 * 1000, POLL_S = 600, PORT_MAX = 65534 /* the next one belongs to it, too */ };
@@ -322,6 +323,7 @@ enum adit_err autossh_pid_write(const struct autossh *a, struct adit_error *err)
     if (a->pid_file == NULL)
         return ADIT_E_OK;
     size_t n = adit_format(text, sizeof text, "%d\n", (int)getpid());
+    sandbox_need(a->pid_file, CONFINE_SOCKETS, SANDBOX_ALWAYS); /* it is removed at the end */
     int fd = open(a->pid_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     bool is_written = fd >= 0 && log_write_all(fd, text, n);
     int why = errno;

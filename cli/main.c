@@ -24,6 +24,7 @@
 #include "client/secret_store.h"
 #include "client/ssh_config.h"
 #include "net/child.h"
+#include "net/confine.h"
 #if ADIT_DAEMON
 #include "cli/verb.h"
 #endif
@@ -326,6 +327,8 @@ static int run(struct args *args, struct adit_error *err)
         return show_config(args, err);
     args->options.log_level = log_most(); /* what is not wanted is left out again where it is written */
     notes_tell(args);
+    if (args->options.sandbox)
+        confine_memory(); /* before there is a key in it */
     if (args->control_command != NULL)
         return mux_command(args);
     return args->autossh != NULL ? connect_as_autossh(args) : connect_somehow(args);

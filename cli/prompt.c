@@ -58,6 +58,12 @@ const char *prompt_askpass(void)
                                                                                               : NULL;
 }
 
+bool prompt_starts_program(void)
+{
+    return prompt_wants_askpass(getenv("SSH_ASKPASS_REQUIRE"), getenv("SSH_ASKPASS"), has_display(),
+                                terminal_exists());
+}
+
 static bool ask(void *ctx, const struct prompt_question *q, char *answer, size_t cap)
 {
     const char *program = getenv("SSH_ASKPASS");
@@ -65,7 +71,7 @@ static bool ask(void *ctx, const struct prompt_question *q, char *answer, size_t
     int cancel_fd = given != NULL ? *given : signals_fd();
     if (given == NULL && signals_seen() != 0) /* they are the main thread's */
         return false;
-    if (prompt_wants_askpass(getenv("SSH_ASKPASS_REQUIRE"), program, has_display(), terminal_exists()))
+    if (prompt_starts_program())
         return ask_program(program, q->text, cancel_fd, answer, cap);
     /* A session may hold the terminal already (UpdateHostKeys ask). */
     bool was_held = hold_pause();

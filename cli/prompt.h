@@ -19,6 +19,9 @@ struct client_prompt prompt_make_with(const int *cancel_fd);
 /* True when SSH_ASKPASS is to be asked. The four are what the environment says (NULL: not set). */
 bool prompt_wants_askpass(const char *require, const char *askpass, bool has_display, bool has_terminal);
 
+/* A question would be asked by a program, as things are now. */
+bool prompt_starts_program(void);
+
 /* The program that is to be asked whether something may be done, whatever terminal there is (ControlMaster
  * ask): SSH_ASKPASS, or ssh's own when that is not set. NULL: none may be. */
 const char *prompt_askpass(void);

@@ -15,6 +15,7 @@
 #include "cli/shell.h"
 #include "cli/signals.h"
 #include "client/chain.h"
+#include "client/sandbox.h"
 #include "net/mailbox.h"
 
 enum {
@@ -275,6 +276,28 @@ static void go_to_background(const struct run *run)
     background_detach(run->background, has_output, has_output || is_debugging);
 }
 
+void run_confine(const struct options *o, bool again)
+{
+    char line[SANDBOX_TEXT_CAP];
+    bool may_ask = again || options_update_host_keys(o) == UPDATE_HOST_KEYS_ASK;
+    if (!o->sandbox || !sandbox_suits_build())
+        return;
+    if (may_ask && prompt_starts_program())
+        sandbox_need_programs("SSH_ASKPASS", SANDBOX_ALWAYS);
+    if (sandbox_enter(again, log_most() >= LOG_LEVEL_DEBUG3, line))
+        log_line(LOG_LEVEL_DEBUG1, line);
+}
+
+/* The destination stands, and whoever waits for it has been told. */
+static void confine(const struct run *run)
+{
+    if (client_local_command(run->client) != NULL)
+        sandbox_need_programs("LocalCommand", SANDBOX_ALWAYS);
+    if (run->shell.has_commandline && run->args->options.permit_local_command)
+        sandbox_need_programs("PermitLocalCommand", SANDBOX_ALWAYS);
+    run_confine(&run->args->options, false);
+}
+
 /* A jump host stands: the next one's turn. The destination does: -f. */
 static void on_reached(struct run *run, const struct hop *hop)
 {
@@ -287,6 +310,8 @@ static void on_reached(struct run *run, const struct hop *hop)
         stop_last(run);
     else if (hop->name == NULL && run->background != NULL && !stays)
         go_to_background(run);
+    if (hop->name == NULL)
+        confine(run);
 }
 
 static void on_mail(struct run *run, struct mail *m)

@@ -195,6 +195,7 @@ static void on_mail(struct lasting *r, const struct mail *m)
         r->is_up = true;
         if (r->background != NULL)
             background_detach(r->background, false, keeps_stderr);
+        run_confine(&r->args->options, true);
     }
 }
 

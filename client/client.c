@@ -12,6 +12,7 @@
 #include "client/host_keys_update.h"
 #include "client/jump_spec.h"
 #include "client/proxy_url.h"
+#include "client/sandbox.h"
 #include "client/secret.h"
 #include "client/texts.h"
 #include "crypto/crypto.h"
@@ -333,6 +334,17 @@ struct session_forward client_forward_of(const struct forward_spec *spec, bool g
     return f;
 }
 
+/* What a forward is to do once the connection is up. */
+static void note_needs(const struct session_forward *f)
+{
+    if (f->type == SESSION_FORWARD_STDIO)
+        sandbox_need_standard();
+    if (f->bind_path != NULL && f->type != SESSION_FORWARD_REMOTE)
+        sandbox_need(f->bind_path, CONFINE_SOCKETS, SANDBOX_ALWAYS);
+    if (f->type == SESSION_FORWARD_REMOTE && f->path == NULL)
+        sandbox_need_names(SANDBOX_ALWAYS);
+}
+
 static enum adit_err make_forwards(struct client *c, const struct forward_spec *stdio, const struct names *n,
                                    struct adit_error *err)
 {
@@ -350,6 +362,7 @@ static enum adit_err make_forwards(struct client *c, const struct forward_spec *
         enum adit_err e = make_paths(c, i, n, err);
         if (e != ADIT_E_OK)
             return e;
+        note_needs(&c->forwards[i]);
     }
     c->config.forwards = c->forwards;
     c->config.forward_count = count;
@@ -371,6 +384,7 @@ enum adit_err client_add_exec(struct client *c, const struct session_exec *exec,
         return adit_fail(err, ADIT_E_USAGE, "one session channel is enough");
     add_agent(c);
     n = c->config.forward_count;
+    sandbox_need_standard();
     c->forwards[n] = (struct session_forward){.type = SESSION_FORWARD_EXEC, .exec = exec};
     c->config.forward_count = n + 1;
     c->config.may_open_sessions = true;
@@ -382,6 +396,12 @@ void client_add_control(struct client *c, const struct session_control *control)
     size_t n = c->config.forward_count;
     if (n == 0 || c->forwards[n - 1].type != SESSION_FORWARD_EXEC) /* the guests' sessions may ask for it */
         add_agent(c);
+    /* Guests ask for forwards of any kind, and so does ~C. */
+    sandbox_need_names(SANDBOX_ALWAYS);
+    sandbox_need_folder("/", CONFINE_SOCKETS, SANDBOX_ALWAYS);
+    sandbox_need_folder("/dev/pts", CONFINE_READ | CONFINE_WRITE, SANDBOX_ALWAYS); /* their terminals */
+    if (control->must_ask)
+        sandbox_need_all("ControlMaster ask");
     c->forwards[c->config.forward_count++] =
         (struct session_forward){.type = SESSION_FORWARD_CONTROL, .control = control};
     c->config.may_open_sessions = true;

@@ -10,6 +10,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "client/sandbox.h"
+
 /* ---- Reading ---- */
 
 static enum adit_err system_error(struct adit_error *err, const char *name)
@@ -72,11 +74,12 @@ enum adit_err file_read(struct file *file, const char *path, size_t max, struct 
     status = status != NULL ? status : &own;
     memset(status, 0, sizeof *status);
     memset(file, 0, sizeof *file);
+    sandbox_need(path, CONFINE_READ, SANDBOX_AGAIN);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (missing != NULL)
         *missing = fd < 0 && (errno == ENOENT || errno == ENOTDIR);
     if (fd < 0)
-        return system_error(err, path);
+        return adit_fail(err, ADIT_E_SYSTEM, "%s: %s%s", path, strerror(errno), confine_hint(errno));
     enum adit_err e = fstat(fd, status) != 0 ? system_error(err, path) : ADIT_E_OK;
     if (e == ADIT_E_OK && S_ISDIR(status->st_mode))
         e = adit_fail(err, ADIT_E_SYSTEM, "%s: is a directory", path);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "client/sandbox.h"
+
 /* ---- One name ---- */
 
 /* The letter at p[*at], which a backslash may stand before; *at moves behind it. */
@@ -115,6 +117,7 @@ static bool walk_into(struct walk *w, struct span name, const char *rest)
 
 static bool names_that_match(struct texts *names, const char *folder, struct span pattern)
 {
+    sandbox_need_folder(folder[0] != 0 ? folder : ".", CONFINE_READ, SANDBOX_AGAIN);
     DIR *dir = opendir(folder[0] != 0 ? folder : ".");
     struct dirent *entry;
     bool fine = true,

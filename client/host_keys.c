@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "client/fingerprint.h"
+#include "client/sandbox.h"
 #include "client/units.h"
 #include "net/random.h"
 #include "net/sock.h"
@@ -44,6 +45,12 @@ static enum adit_err add_file(struct host_keys *h, const char *path, struct file
     return f->path != NULL ? ADIT_E_OK : adit_fail(err, ADIT_E_MEMORY, "out of memory");
 }
 
+/* Also once we are in. */
+static bool changes_files(const struct host_keys *h)
+{
+    return options_update_host_keys(h->options) != UPDATE_HOST_KEYS_NO;
+}
+
 static enum adit_err read_one(struct host_keys *h, const char *option, const struct expand_names *names,
                               bool is_user, struct adit_error *err)
 {
@@ -55,6 +62,8 @@ static enum adit_err read_one(struct host_keys *h, const char *option, const str
     enum adit_err e = (is_user ? expand_path : expand_home)(path, option, names, err);
     if (e != ADIT_E_OK)
         return e;
+    if (is_user)
+        sandbox_need(path, CONFINE_READ | CONFINE_WRITE, changes_files(h) ? SANDBOX_ALWAYS : SANDBOX_AGAIN);
     if (is_user && h->add_to == NULL && (h->add_to = text_copy(span_str(path))) == NULL)
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
     if (file_read(&text, path, LIMIT_FILE_KNOWN_HOSTS, NULL, &missing, &why) != ADIT_E_OK && !missing)
@@ -127,6 +136,7 @@ static enum adit_err find_revoked(struct host_keys *h, const struct expand_names
         enum adit_err e = expand_path(path, given->item[i], names, err);
         if (e != ADIT_E_OK)
             return e;
+        sandbox_need(path, CONFINE_READ, SANDBOX_ALWAYS); /* it is read for each key */
         if (!texts_add(&h->revoked, span_str(path)))
             return adit_fail(err, ADIT_E_MEMORY, "out of memory");
     }
@@ -165,6 +175,7 @@ static enum adit_err prepare_command(struct host_keys *h, const struct expand_na
     enum adit_err e = known_hosts_command_init(&h->command, command, names, err);
     if (e != ADIT_E_OK || command == NULL)
         return e;
+    sandbox_need_programs("KnownHostsCommand", SANDBOX_ALWAYS); /* and this is run */
     h->command_at = h->count;
     e = add_file(h, "KnownHostsCommand", (struct file){0}, err);
     return e == ADIT_E_OK && h->options->host_key_order_is_free

@@ -34,6 +34,7 @@ void options_init(struct options *o)
     o->obscure_keystroke_ms = OPTIONS_KEYSTROKE_MS;
     o->log_level = LOG_LEVEL_INFO;
     o->ready_fd = OPTIONS_READY_NONE;
+    o->sandbox = true;
     o->forward_x11_trusted = true;
     o->forward_x11_timeout_s = 1200;
 }

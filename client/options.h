@@ -174,6 +174,7 @@ struct options {
     int ready_fd;                              /* AditReadyFd, or OPTIONS_READY_NONE */
     bool reconnect;                            /* AditReconnect */
     bool reclaim;                              /* AditReclaim: nothing without the one before */
+    bool sandbox;                              /* AditSandbox: yes */
     uint32_t detect;                           /* enum detect: normal */
     uint32_t backoff_first_ms, backoff_cap_ms; /* AditBackoff; 0: the defaults of keep.h */
 

@@ -446,7 +446,7 @@ static void put_special(struct dump *d)
 /* Those that ssh does not know: only when they were given, so that ssh reads the lines too. */
 static void put_ours(struct dump *d)
 {
-    static const char *const flags[] = {"AditExitCodes", "AditReconnect", "AditDetect", NULL};
+    static const char *const flags[] = {"AditExitCodes", "AditReconnect", "AditDetect", "AditSandbox", NULL};
     for (const char *const *name = flags; *name != NULL; name++)
         if (options_is_set(d->options, *name))
             put_row(d, *name);

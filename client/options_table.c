@@ -239,6 +239,7 @@ const struct option_row option_rows[] = {
     SPECIAL("AditReadyFd", option_set_ready_fd, BUILT),
     FLAG("AditReconnect", reconnect, BUILT),
     FLAG("AditReclaim", reclaim, BUILT),
+    FLAG("AditSandbox", sandbox, BUILT),
     CHOICE("AditDetect", detect, BUILT),
     SPECIAL("AditBackoff", option_set_backoff, BUILT),
     /* what adit does not do */

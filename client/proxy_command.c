@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/sandbox.h"
 #include "net/fdpass.h"
 #include "net/sock.h"
 
@@ -33,6 +34,7 @@ static enum adit_err run(struct proxy_command *p, const char *command, int end, 
     if (line == NULL)
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
     const char *const argv[] = {shell != NULL && *shell != 0 ? shell : "/bin/sh", "-c", line, NULL};
+    sandbox_need_programs("ProxyCommand", SANDBOX_AGAIN);
     enum adit_err e = child_start(&p->child, argv, NULL, (const int[3]){end, end, STDERR_FILENO}, false, err);
     free(line);
     return e;

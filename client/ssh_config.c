@@ -18,6 +18,7 @@
 #include "client/files.h"
 #include "client/globs.h"
 #include "client/jump_spec.h"
+#include "client/sandbox.h"
 #include "client/secret_store.h"
 #include "net/child.h"
 #include "net/sock.h"
@@ -157,6 +158,7 @@ static enum adit_err on_exec(void *ctx, const char *command, bool *matches, stru
     struct child child;
     int status = 255;
     char line[512];
+    sandbox_need_programs("Match exec", SANDBOX_AGAIN);
     adit_format(line, sizeof line, "Executing command: '%s'", command);
     debug(ctx, line);
     enum adit_err e = child_start(&child, argv, NULL, fds, false, err);

@@ -10,6 +10,7 @@
 
 #include "client/files.h"
 #include "client/globs.h"
+#include "client/sandbox.h"
 #include "client/secret_store.h"
 #include "daemon/conf_paths.h"
 #include "daemon/conf_reader.h"
@@ -31,6 +32,7 @@ struct loader {
 void conf_init(struct conf *c)
 {
     memset(c, 0, sizeof *c);
+    c->sandbox = true;
 }
 
 void conf_wipe(struct conf *c)
@@ -60,6 +62,17 @@ static enum adit_err check_owner(const struct stat *status, const char *path, st
     return adit_fail(err, ADIT_E_CONFIG, "%s: bad owner or permissions (others can write to it)", path);
 }
 
+static void note_needs(struct span text)
+{
+    struct span line;
+    while (text_line(&text, &line)) {
+        char *copy = text_copy(line);
+        if (copy != NULL)
+            sandbox_need_line(copy);
+        free(copy);
+    }
+}
+
 static enum adit_err read_file(struct conf_reader *r, const char *path, bool check, bool may_miss,
                                struct adit_error *err)
 {
@@ -72,6 +85,7 @@ static enum adit_err read_file(struct conf_reader *r, const char *path, bool che
         return ADIT_E_OK;
     if (e != ADIT_E_OK)
         return adit_fail(err, e == ADIT_E_MEMORY ? e : ADIT_E_CONFIG, "%s", why.text);
+    note_needs(span_make(text.p, text.n));
     e = check ? check_owner(&status, path, err) : ADIT_E_OK;
     if (e == ADIT_E_OK && !secret_store_hide(span_make(text.p, text.n)))
         e = adit_fail(err, ADIT_E_MEMORY, "out of memory");

@@ -41,6 +41,7 @@ struct conf {
     bool has_log_level;
     enum conf_log_format log_format;
     bool has_log_format;
+    bool sandbox;     /* yes */
     char *ssh_config; /* a file or "none"; NULL: ssh's own two files */
 
     struct conf_place places[CONF_DAEMON_KEYWORDS]; /* of the daemon's keywords: conf_fail */

@@ -7,6 +7,7 @@
 #include "client/jump_spec.h"
 #include "client/line_words.h"
 #include "client/options.h"
+#include "client/sandbox.h"
 #include "daemon/conf.h"
 
 /* ssh_config as a list of names: what a condition would say of a block is not asked. */
@@ -66,6 +67,7 @@ static void on_value(struct aliases *a, const char *value, void (*each)(struct a
     free(w);
 }
 
+/* What any host of it would need is known then, too: see client/sandbox.h. */
 static void on_line(struct aliases *a, struct span line)
 {
     char text[LINE_CAP], keyword[OPTIONS_KEYWORD_CAP];
@@ -74,6 +76,7 @@ static void on_line(struct aliases *a, struct span line)
         return;
     memcpy(text, line.p, line.n);
     text[line.n] = 0;
+    sandbox_need_line(text);
     if (options_line_is_empty(text) || !options_split_line(text, keyword, &value))
         return;
     if (text_same(keyword, "Host"))

@@ -133,6 +133,7 @@ static const struct conf_row rows[] = {
      AT(log_format),
      .choices = format_names,
      .set = set_log_format},
+    {.name = "Sandbox", .kind = CONF_FLAG, AT(sandbox)},
     {.name = "SshConfig", .kind = CONF_SPECIAL, .set = set_ssh_config},
 };
 const struct conf_table conf_daemon_table = {rows, ADIT_COUNT(rows)};

@@ -44,6 +44,7 @@ static const struct {
     {"AditReconnect", "write AutoReconnect and MaxRetries in a Tunnel"},
     {"AditBackoff", "write Backoff in a Tunnel"},
     {"AditDetect", "write Detect in a Tunnel"},
+    {"AditSandbox", "write Sandbox before the first block"},
     {"AditReclaim", "it belongs in a Tunnel"},
     {"IgnoreUnknown", "unknown keywords are errors here"},
     {"RefuseConnection", "it stays in ssh_config"},

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client/sandbox.h"
 #include "daemon/conf_paths.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/notify.h"
@@ -106,6 +107,8 @@ static enum adit_err begin(struct daemon *d, struct adit_error *err)
     enum adit_err e = daemon_conf_read(d, d->args->config_file, &d->conf, err);
     if (e != ADIT_E_OK || d->conf == NULL)
         return e;
+    if (d->conf->sandbox)
+        confine_memory();
     e = journal_open(d, err);
     if (e == ADIT_E_OK)
         e = store_begin(d, err);
@@ -114,6 +117,41 @@ static enum adit_err begin(struct daemon *d, struct adit_error *err)
     if (e == ADIT_E_OK)
         e = tunnels_open(d, err);
     return e == ADIT_E_OK ? api_open(d, err) : e;
+}
+
+/* Beyond what the files were seen to name: ~/.ssh, where ssh's own names are; what a unit's credentials are;
+ * our own state, configuration and socket. */
+static void note_needs(const struct daemon *d)
+{
+    char user[LIMIT_USER + 1], home[EXPAND_PATH_CAP], path[EXPAND_PATH_CAP + 16];
+    struct conf_world world;
+    struct texts ignored;
+    struct adit_error err = {0};
+    expand_user(home, user);
+    (void)adit_format(path, sizeof path, "%s/.ssh", home);
+    sandbox_need_folder(path, CONFINE_READ | CONFINE_WRITE, SANDBOX_AGAIN);
+    sandbox_need_folder(getenv("CREDENTIALS_DIRECTORY"), CONFINE_READ, SANDBOX_AGAIN);
+    sandbox_need_folder("/proc/self", CONFINE_READ, SANDBOX_ALWAYS); /* the metrics' */
+    conf_world_init(&world);
+    if (conf_path_folder(&world, path, &err) == ADIT_E_OK)
+        sandbox_need_folder(path, CONFINE_READ, SANDBOX_AGAIN);
+    if (conf_path_state(&world, d->args->state_dir, d->conf->state_dir, path, &err) == ADIT_E_OK)
+        sandbox_need_folder(path, CONFINE_READ | CONFINE_WRITE, SANDBOX_ALWAYS);
+    sandbox_need(d->socket.path, CONFINE_SOCKETS, SANDBOX_ALWAYS);
+    texts_init(&ignored);
+    if (!conf_aliases(d->conf->ssh_config, &ignored))
+        sandbox_need_programs("an ssh_config that cannot be read", SANDBOX_AGAIN);
+    texts_wipe(&ignored);
+}
+
+static void confine(const struct daemon *d)
+{
+    char line[SANDBOX_TEXT_CAP];
+    if (d->conf == NULL || !d->conf->sandbox || !sandbox_suits_build())
+        return;
+    note_needs(d);
+    if (sandbox_enter(true, daemon_log_level(d) >= SESSION_DEBUG3, line))
+        journal_say(d->journal, SESSION_DEBUG1, "%s", line);
 }
 
 static void ready_tell(struct daemon *d)
@@ -158,8 +196,9 @@ enum adit_err daemon_run(const struct daemon_args *args, struct adit_error *err)
     d->log_fd = d->signal_fd = d->socket.fd = d->socket_fd = d->listen_fd = -1;
     enum adit_err e = begin(d, err);
     if (e == ADIT_E_OK) {
-        tunnels_start_all(d->tunnels, NULL, NULL);
         ready_tell(d);
+        confine(d);
+        tunnels_start_all(d->tunnels, NULL, NULL);
         e = daemon_loop_run(d, err);
     }
     end_all(d);

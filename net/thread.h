@@ -1,5 +1,5 @@
 /*
- * thread.h - threads with a known stack and no signals.
+ * thread.h - threads with a known stack and no signals, and what each of them is to do for itself.
  */
 #ifndef NET_THREAD_H
 #define NET_THREAD_H
@@ -23,5 +23,12 @@ enum {
  * signals belong to the main thread. thread NULL: detached, nobody joins it. ADIT_E_SYSTEM on failure. */
 enum adit_err thread_start(pthread_t *thread, size_t stack_len, void *(*run)(void *), void *arg,
                            struct adit_error *err) ADIT_MUST_USE;
+
+/* What the system lets only a thread do to itself (net/confine.h): act runs once on each thread of
+ * thread_start, by a signal of our own, and on each that is started later before anything else, unless it
+ * inherits it from a thread that has acted. kind: only on those with this stack_len; 0: on all. When this
+ * returns all have done it. act may call nothing but what a signal handler may. Not on the caller, who (kind
+ * 0) does it next; once in a process. */
+void thread_each(void (*act)(void), size_t kind);
 
 #endif

@@ -4,7 +4,7 @@ set -g __adit_valued BbcDEeFIiJLlmOoPpQRSWw
 
 set -g __adit_keywords \
     AddKeysToAgent AddressFamily AditBackoff AditDetect AditExitCodes AditHostKeyFingerprint AditProxy \
-    AditReadyFd AditReclaim AditReconnect BatchMode BindAddress BindInterface CASignatureAlgorithms CanonicalDomains \
+    AditReadyFd AditReclaim AditReconnect AditSandbox BatchMode BindAddress BindInterface CASignatureAlgorithms CanonicalDomains \
     CanonicalizeFallbackLocal CanonicalizeHostname CanonicalizeMaxDots CanonicalizePermittedCNAMEs \
     CertificateFile ChannelTimeout CheckHostIP Ciphers ClearAllForwardings Compression ConnectTimeout \
     ConnectionAttempts ControlMaster ControlPath ControlPersist DynamicForward EnableEscapeCommandline \
