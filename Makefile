@@ -54,7 +54,7 @@ PARTS   ?= $(FOLDERS)
 DAEMON  ?= 1
 CROSS   := s390x-linux-gnu arm-linux-gnueabihf
 TSAN_TESTS := test_mailbox test_loop test_resolve test_child test_thread test_session test_survive test_access test_link test_connection \
-	test_forward_letter
+	test_forward_letter test_confine
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo '  $1')
