@@ -30,7 +30,7 @@ struct conf_place {
     const char *file; /* one of conf->files; NULL: nowhere */
     unsigned line;
 };
-enum { CONF_DAEMON_KEYWORDS = 7 };
+enum { CONF_DAEMON_KEYWORDS = 8 };
 
 /* A text that is NULL was not given. It owns all of it. */
 struct conf {

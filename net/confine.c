@@ -118,8 +118,8 @@ static struct {
     bool has_filter;
     unsigned flags;
     struct sock_fprog program;
-    struct confine_filter filter;
 } job = {.ruleset = -1};
+static struct confine_filter filter; /* what the program is made of */
 static _Atomic bool is_confined;
 
 static bool gain_nothing(void)
@@ -185,8 +185,8 @@ static bool filter_is_there(void)
 
 static void filter_prepare(const struct confine_rules *rules)
 {
-    confine_filter_make(&job.filter, rules->may_open);
-    job.program = (struct sock_fprog){job.filter.len, job.filter.code};
+    confine_filter_make(&filter, rules->may_open);
+    job.program = (struct sock_fprog){filter.len, filter.code};
 #ifdef SECCOMP_FILTER_FLAG_LOG
     job.flags = rules->is_logged ? SECCOMP_FILTER_FLAG_LOG : 0;
     if (!filter_is_there()) /* Linux before 4.14 */
