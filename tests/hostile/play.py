@@ -140,13 +140,14 @@ class Play:
         return max(0.001, (self.offended() or time.monotonic()) + self.limit_s - time.monotonic())
 
     async def client_end(self):
-        """Of the client, in time; an offence that goes on moves the limit."""
+        """Of the client, in time; an offence that goes on moves the limit, and not for ever."""
+        last = time.monotonic() + 3 * ARRIVAL_S
         while not self.client.ended.is_set():
             until = self.offended()
             try:
                 await asyncio.wait_for(self.client.ended.wait(), self.left())
             except asyncio.TimeoutError:
-                if self.offended() == until:
+                if self.offended() == until or time.monotonic() > last:
                     raise Wrong(f"still there {self.limit_s:g} s after the offence") from None
 
     async def judge_error(self, outcome):
