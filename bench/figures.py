@@ -4,6 +4,7 @@ from typing import Callable
 
 import bulk
 import footprint
+import streams
 import trips
 from clients import CIPHERS, Setting
 
@@ -50,6 +51,7 @@ class Plan:
     slow_mbit: int = 2
     reader: float = 3.0       # under a slow reader
     execs: int = 5
+    stream: int = 200 << 20   # bytes of a remote command's input or output
     hold: float = 1.0         # idle connections
     settle: float = 1.2       # until a client is idle
     crowds: tuple = (1000, 5000)
@@ -60,7 +62,7 @@ class Plan:
 
 
 QUICK = Plan(reps=1, seconds=0.2, warm=0.1, far_seconds=0.3, far_warm=0.3, slow_seconds=0.3, slow_warm=0.3, slow_mbit=40,
-             reader=0.5, execs=1, hold=0.1, settle=0.2, crowds=(100, 300), burst=200, verify=1 << 20, others=False, hurry=True)
+             reader=0.5, execs=1, stream=16 << 20, hold=0.1, settle=0.2, crowds=(100, 300), burst=200, verify=1 << 20, others=False, hurry=True)
 
 RATE = (Figure("rate", "MB/s", "more"), Figure("CPU", "s/GB", "less"))
 PEAK = (*RATE, Figure("peak memory", "kB", "less"))
@@ -91,6 +93,8 @@ def bulk_measures(plan):
 
 
 def near_measures(plan):
+    for name in ("output", "input"):
+        yield Measure(f"{name} of a remote command", "A remote command", streams.run(name == "input"), RATE, programs=SSH)
     for name in ("download", "upload"):
         yield Measure(f"1 KiB beside a bulk {name}", "Round trips", trips.beside(name), BESIDE)
     for size, name in ((1, "1 B"), (1024, "1 KiB")):

@@ -95,7 +95,7 @@ def _exec_once(world, program, argv):
             if not ready:
                 raise Failed("no byte after 30 s")
             raise program.refusal(proc.stderr.read().decode(errors="replace").strip())
-        return wall * 1e3, _reap(proc) * 1e3
+        return wall * 1e3, reap(proc) * 1e3
     finally:
         if proc.returncode is None:
             proc.kill()
@@ -104,7 +104,7 @@ def _exec_once(world, program, argv):
         proc.stderr.close()
 
 
-def _reap(proc):
+def reap(proc):
     """Waits for its end (a few have to be asked); returns its CPU seconds, with those of its children."""
     asked, end = False, time.monotonic() + 5
     while True:
