@@ -503,6 +503,7 @@ bool args_only_forwards(const struct args *args)
 static void defaults_choose(struct args *args, struct adit_error *err)
 {
     struct options *o = &args->options;
+    o->any_address_will_do = args->is_ssh;
     if (args->has_stdio) { /* ssh(1): -W implies these, unless they were given */
         noted(options_default(o, "ExitOnForwardFailure", "yes", err));
         noted(options_default(o, "ClearAllForwardings", "yes", err));

@@ -139,11 +139,11 @@ static void on_authenticated(const struct hop *hop, const char *method)
     say(hop, LOG_LEVEL_DEBUG1, line);
 }
 
-/* ssh's last line about listeners, which scripts look for: of them all, or of one with ExitOnForwardFailure.
- */
-static void tell_local_failure(struct run *run)
+/* ssh's last line about listeners, which scripts look for: when none of them all could be had, or, with
+ * ExitOnForwardFailure, none of a forward's. */
+static void tell_local_failure(struct run *run, bool any_failed)
 {
-    bool is_strict = run->args->options.exit_on_forward_failure;
+    bool is_strict = any_failed && run->args->options.exit_on_forward_failure;
     if (run->args->is_ssh && run->lacks_local && (is_strict || !run->has_local))
         log_line(LOG_LEVEL_ERROR, "Could not request local forwarding.");
     run->lacks_local = false; /* once */
@@ -164,7 +164,7 @@ static void on_forwards_done(struct hop *hop, const struct session_notice *n)
 {
     struct run *run = hop->run;
     if (hop->name == NULL) {
-        tell_local_failure(run);
+        tell_local_failure(run, n->count > 0);
         ready_all(&run->ready);
     }
     if (hop->name != NULL || n->count == 0 || !run->args->options.exit_on_forward_failure)
@@ -531,7 +531,7 @@ int run_connection(const struct args *args, struct background *background)
     else if (e != ADIT_E_OK)
         failure_tell(&run, e, &err);
     if (e == ADIT_E_FORWARD)
-        tell_local_failure(&run);
+        tell_local_failure(&run, true);
     ready_wipe(&run.ready);
     shell_wipe(&run.shell);
     free(run.hops);

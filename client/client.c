@@ -470,6 +470,7 @@ static void make_config(struct client *c)
     c->config.qos_terminal = o->ip_qos_interactive;
     c->config.transport_fd = -1;
     c->config.exit_on_forward_failure = o->exit_on_forward_failure;
+    c->config.any_address_will_do = o->any_address_will_do;
     c->config.unix_mask = o->stream_local_bind_mask;
     c->config.unix_replace = o->stream_local_bind_unlink;
     c->config.stdin_fd = STDIN_FILENO;

@@ -141,6 +141,7 @@ struct options {
     size_t forward_count;
     bool clear_all_forwardings;
     bool exit_on_forward_failure;
+    bool any_address_will_do; /* for that: no keyword, but under the name ssh one of a forward's is enough */
     bool gateway_ports;
     uint32_t stream_local_bind_mask;  /* 0177 */
     bool stream_local_bind_unlink;    /* no */

@@ -112,7 +112,8 @@ void forwarder_failed(struct forwarder *f, bool all, const struct adit_error *wh
 {
     struct session *s = f->session;
     struct session_notice n = {.kind = SESSION_FORWARD_FAILED, .index = f->index, .error = why};
-    bool is_fatal = s->config.exit_on_forward_failure && !f->guest && !f->letter;
+    bool is_failure = all || !s->config.any_address_will_do;
+    bool is_fatal = is_failure && s->config.exit_on_forward_failure && !f->guest && !f->letter;
     if (all)
         f->state = FORWARDER_FAILED;
     forwarder_log(f, is_fatal ? SESSION_DEBUG1 : SESSION_INFO, "%s", why->text);

@@ -162,11 +162,12 @@ static void bind_failed(struct forwarder *f, bool all, const struct adit_error *
     forwarder_failed(f, all, &err);
 }
 
-/* Each address by itself; one whose family this machine lacks is no failure while another one works. */
+/* Each address by itself; one whose family this machine lacks is no failure while another one works. The last
+ * failure is told when it is known whether any address could be had. */
 static void listen_fixed_port(struct forwarder *f, const struct sock_addr *addrs, size_t n)
 {
     struct listeners *l = listeners_of(f);
-    struct adit_error err, missing_err = {ADIT_E_OK, ""};
+    struct adit_error err, last_err = {ADIT_E_OK, ""}, missing_err = {ADIT_E_OK, ""};
     size_t failed = 0;
     for (size_t i = 0; i < n; i++) {
         bool is_missing = false;
@@ -177,15 +178,14 @@ static void listen_fixed_port(struct forwarder *f, const struct sock_addr *addrs
             (void)adit_fail(&missing_err, err.code, "%s", err.text);
             continue;
         }
-        failed++;
-        bind_failed(f, false, &err);
+        if (failed++ > 0)
+            bind_failed(f, false, &last_err);
+        last_err = err;
     }
     f->is_partial = failed > 0;
-    if (l->count > 0)
-        return;
     if (failed > 0)
-        f->state = FORWARDER_FAILED; /* told already, address by address */
-    else
+        bind_failed(f, l->count == 0, &last_err);
+    else if (l->count == 0)
         bind_failed(f, true, &missing_err);
 }
 

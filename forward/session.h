@@ -208,6 +208,7 @@ struct session_config {
     const struct session_forward *forwards;
     size_t forward_count;
     bool exit_on_forward_failure; /* end with ADIT_E_FORWARD when any address of any forward cannot be had */
+    bool any_address_will_do;     /* one of each forward is enough for that, as it is for ssh */
     uint32_t unix_mask; /* StreamLocalBindMask, of the files of our Unix sockets: ssh's is 0177. There is no
                          * zero default here */
     bool unix_replace;  /* StreamLocalBindUnlink: see sock_listen_unix */

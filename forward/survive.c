@@ -44,6 +44,7 @@ static void keep(struct session_config *to, const struct session_config *from)
     to->forwards = from->forwards;
     to->forward_count = from->forward_count;
     to->exit_on_forward_failure = from->exit_on_forward_failure;
+    to->any_address_will_do = from->any_address_will_do;
     to->unix_mask = from->unix_mask;
     to->unix_replace = from->unix_replace;
     to->keep_open = from->keep_open;

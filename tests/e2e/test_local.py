@@ -3,10 +3,12 @@ import re
 import signal
 import socket
 import struct
+import subprocess
 
 import pytest
 
 from harness import servers, traffic
+from harness.client import ADIT
 from harness.wait import wait_until
 
 
@@ -232,6 +234,24 @@ def test_a_busy_local_port_is_an_error_before_connecting(kit, sshd, echo, adit_o
         assert client.finish() == 255
     assert str(busy) in client.err.text and "in use" in client.err.text
     assert "Connection from" not in sshd.text(mark)
+
+
+def test_one_address_is_enough_for_ssh(kit, sshd, echo, tmp_path, adit_only):
+    """Under the name ssh, as with it: half a forward is one, none of it is a failure."""
+    link = tmp_path / "ssh"
+    link.symlink_to(ADIT)
+    busy = traffic.free_port_both()
+    for address, status, said in (("localhost", 3, False), ("127.0.0.1", 255, True)):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", busy))
+            s.listen()
+            kit.trust(sshd)
+            done = subprocess.run([link, *kit.base(), "-o", "ExitOnForwardFailure=yes", "-L", f"{address}:{busy}:{echo.target}", "-p", str(sshd.port),
+                                   "-l", sshd.user, "127.0.0.1", "exit 3"], env=kit.env(), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                  timeout=30, check=False)
+        assert done.returncode == status, done.stderr
+        assert f"127.0.0.1:{busy}: Address already in use" in done.stderr
+        assert ("Could not request local forwarding." in done.stderr) == said, done.stderr
 
 
 def test_exit_on_forward_failure_counts_every_address(kit, sshd, echo, adit_only):
