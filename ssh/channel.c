@@ -34,9 +34,8 @@ static bool grow(struct channels *t)
     struct channel **slots = t->memory->alloc(t->memory->ctx, count * CHANNEL_SLOT_LEN);
     if (slots == NULL)
         return false;
-    memset(slots, 0, count * sizeof(*slots));
-    if (old > 0)
-        memcpy(slots, t->slots, old * sizeof(*slots));
+    for (uint32_t i = 0; i < count; i++)
+        slots[i] = i < old ? t->slots[i] : NULL;
     t->memory->release(t->memory->ctx, t->slots, old * CHANNEL_SLOT_LEN);
     /* None is free now: the links of the old ones need not be kept. */
     t->slots = slots;
