@@ -9,7 +9,7 @@
 #include "adit.h"
 
 #define API_PAGE_SCRIPT "PcvJRXyJpm0c6ZP+AKD/QbP4csmADXQrv5K49xCpkrY="
-#define API_PAGE_STYLE  "bKUN8yHge6l6cdikW1Vg8L21f7re//KiLbnOAxsmw8c="
+#define API_PAGE_STYLE  "vs/utrf43RmAjQTFmaZMplS+jW63t6ztYmsdedVwHg4="
 #define API_PAGE_POLICY                                                                              \
     "default-src 'none'; script-src 'sha256-" API_PAGE_SCRIPT "'; style-src 'sha256-" API_PAGE_STYLE \
     "'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
