@@ -186,9 +186,20 @@ static bool is_backing_off(const struct connection *c)
     return s->state == KEEP_RECONNECTING && s->next_try_ms != 0 && s->next_try_ms != KEEP_NEVER;
 }
 
+/* Until the link's thread says so: who joins must not be told of a failure that was before its time. */
+static void begin_anew(struct connection *c)
+{
+    c->status.state = KEEP_DISCONNECTED;
+    c->status.is_permanent = false;
+    c->status.retry_count = 0;
+    connection_watch(c);
+}
+
 bool connection_join(struct connection *c, struct tunnel *tunnel, struct adit_error *err)
 {
-    bool is_first = !c->members;
+    bool starts = !c->members || c->status.state == KEEP_FAILED;
+    if (starts)
+        begin_anew(c);
     tunnel->next_member = c->members;
     c->members = tunnel;
     tunnel->connection = c;
@@ -202,7 +213,7 @@ bool connection_join(struct connection *c, struct tunnel *tunnel, struct adit_er
             connection_leave(c, tunnel);
             return false;
         }
-    if (is_first || c->status.state == KEEP_FAILED)
+    if (starts)
         link_start(c->link);
     else if (is_backing_off(c)) /* who starts a tunnel wants to know now, as if it had its own connection */
         link_reconnect(c->link);

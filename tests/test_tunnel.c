@@ -297,6 +297,35 @@ static void tell(void *ctx, struct tunnel *tunnel, bool is_so)
     told->is_so = is_so;
 }
 
+/* It shares the connection of one that has failed: what is told of it comes from a try of its own. */
+static void test_beside_a_failed_one(void **state)
+{
+    (void)state;
+    struct told settled = {0, false};
+    struct tunnel_wait wait = {.ctx = &settled, .done = tell};
+    world_open("");
+    struct tunnel *a = add_local("a", "h", 8001), *b = add_local("b", "h", 8002);
+    start_it(a);
+    fake_connect(fake_links[0]);
+    fake_down(fake_links[0], 0);
+    fake_lost(fake_links[0], KEEP_FAILED, 0, ADIT_E_HOST_KEY, "another key");
+    world_mail();
+    assert_string_equal(state_of(a), "failed");
+    start_it(b);
+    assert_int_equal(fake_link_count, 1);
+    assert_int_equal(fake_links[0]->starts, 2);
+    assert_string_equal(state_of(b), "connecting");
+    tunnel_wait(b, &wait, TUNNEL_WAIT_SETTLED, 60000);
+    assert_int_equal(settled.count, 0);
+    fake_lost(fake_links[0], KEEP_FAILED, 0, ADIT_E_HOST_KEY, "another key again");
+    world_mail();
+    assert_string_equal(state_of(b), "failed");
+    assert_string_equal(tunnel_status(b)->last_error.text, "another key again");
+    assert_true(tunnel_status(b)->permanent);
+    assert_int_equal(settled.count, 1);
+    world_close();
+}
+
 static void test_waiting(void **state)
 {
     (void)state;
@@ -506,6 +535,7 @@ int main(void)
         cmocka_unit_test(test_patience_is_its_own),
         cmocka_unit_test(test_start_and_stop_again),
         cmocka_unit_test(test_a_failed_one_begins_anew),
+        cmocka_unit_test(test_beside_a_failed_one),
         cmocka_unit_test(test_waiting),
         cmocka_unit_test(test_trust),
         cmocka_unit_test(test_algorithms),
