@@ -38,81 +38,100 @@ static void value(struct buffer *out, uint64_t n)
 
 /* ---- A tunnel's */
 
-static void add_up(struct buffer *out, const char *name, const struct tunnel *t)
+/* Whose samples these are. Two of the same labels are an error: tunnels of sessions may be called alike, and
+ * then the id tells them apart. */
+static const char *label_of(const struct tunnels *all, const struct tunnel *t)
+{
+    const struct definition *d = tunnel_definition(t);
+    bool is_before = true;
+
+    if (d->origin != DEFINITION_SESSION)
+        return d->name;
+    for (const struct tunnel *o = tunnels_first(all); o; o = tunnels_next(o)) {
+        const struct definition *other = tunnel_definition(o);
+
+        is_before = is_before && o != t;
+        if (o != t && (is_before || other->origin != DEFINITION_SESSION) && strcmp(other->name, d->name) == 0)
+            return d->id;
+    }
+    return d->name;
+}
+
+static void add_up(struct buffer *out, const char *name, const char *who, const struct tunnel *t)
 {
     const struct definition *d = tunnel_definition(t);
 
     buffer_text(out, name);
-    label(out, "{", "tunnel", d->name);
+    label(out, "{", "tunnel", who);
     label(out, ",", "type", d->forward_count ? definition_type_name(d->forwards[0].type) : "");
     value(out, tunnel_status(t)->state == KEEP_CONNECTED);
 }
 
-static void add_state(struct buffer *out, const char *name, const struct tunnel *t)
+static void add_state(struct buffer *out, const char *name, const char *who, const struct tunnel *t)
 {
     for (int state = 0; state <= KEEP_FAILED; state++) {
         buffer_text(out, name);
-        label(out, "{", "tunnel", tunnel_definition(t)->name);
+        label(out, "{", "tunnel", who);
         label(out, ",", "state", keep_state_name((enum keep_state)state));
         value(out, tunnel_status(t)->state == (enum keep_state)state);
     }
 }
 
-static void add_with(struct buffer *out, const char *name, const struct tunnel *t, const char *label_name,
+static void add_with(struct buffer *out, const char *name, const char *who, const char *label_name,
                      const char *label_value, uint64_t n)
 {
     buffer_text(out, name);
-    label(out, "{", "tunnel", tunnel_definition(t)->name);
+    label(out, "{", "tunnel", who);
     if (label_name)
         label(out, ",", label_name, label_value);
     value(out, n);
 }
 
-static void add_bytes(struct buffer *out, const char *name, const struct tunnel *t)
+static void add_bytes(struct buffer *out, const char *name, const char *who, const struct tunnel *t)
 {
-    add_with(out, name, t, "direction", "sent", tunnel_status(t)->counters.bytes_up);
-    add_with(out, name, t, "direction", "received", tunnel_status(t)->counters.bytes_down);
+    add_with(out, name, who, "direction", "sent", tunnel_status(t)->counters.bytes_up);
+    add_with(out, name, who, "direction", "received", tunnel_status(t)->counters.bytes_down);
 }
 
-static void add_active(struct buffer *out, const char *name, const struct tunnel *t)
+static void add_active(struct buffer *out, const char *name, const char *who, const struct tunnel *t)
 {
-    add_with(out, name, t, NULL, NULL, tunnel_status(t)->counters.open_now);
+    add_with(out, name, who, NULL, NULL, tunnel_status(t)->counters.open_now);
 }
 
-static void add_total(struct buffer *out, const char *name, const struct tunnel *t)
+static void add_total(struct buffer *out, const char *name, const char *who, const struct tunnel *t)
 {
-    add_with(out, name, t, NULL, NULL, tunnel_status(t)->counters.opened);
+    add_with(out, name, who, NULL, NULL, tunnel_status(t)->counters.opened);
 }
 
-static void add_failures(struct buffer *out, const char *name, const struct tunnel *t)
+static void add_failures(struct buffer *out, const char *name, const char *who, const struct tunnel *t)
 {
     const struct tunnel_counters *c = &tunnel_status(t)->counters;
 
-    add_with(out, name, t, "reason", "refused", c->refused);
-    add_with(out, name, t, "reason", "prohibited", c->prohibited);
-    add_with(out, name, t, "reason", "timeout", c->timeout);
-    add_with(out, name, t, "reason", "resolve", c->resolve);
-    add_with(out, name, t, "reason", "local_refused", c->local_refused);
-    add_with(out, name, t, "reason", "denied", c->denied);
+    add_with(out, name, who, "reason", "refused", c->refused);
+    add_with(out, name, who, "reason", "prohibited", c->prohibited);
+    add_with(out, name, who, "reason", "timeout", c->timeout);
+    add_with(out, name, who, "reason", "resolve", c->resolve);
+    add_with(out, name, who, "reason", "local_refused", c->local_refused);
+    add_with(out, name, who, "reason", "denied", c->denied);
 }
 
-static void add_bound(struct buffer *out, const char *name, const struct tunnel *t)
+static void add_bound(struct buffer *out, const char *name, const char *who, const struct tunnel *t)
 {
-    add_with(out, name, t, NULL, NULL, tunnel_status(t)->listening);
+    add_with(out, name, who, NULL, NULL, tunnel_status(t)->listening);
 }
 
 /* Where nothing was ever answered there is no time to tell. */
-static void add_probe(struct buffer *out, const char *name, const struct tunnel *t)
+static void add_probe(struct buffer *out, const char *name, const char *who, const struct tunnel *t)
 {
     int64_t at = tunnel_status(t)->last_alive_at;
 
     if (at > 0)
-        add_with(out, name, t, NULL, NULL, (uint64_t)at);
+        add_with(out, name, who, NULL, NULL, (uint64_t)at);
 }
 
 static const struct {
     const char *name, *type, *help;
-    void (*add)(struct buffer *out, const char *name, const struct tunnel *t);
+    void (*add)(struct buffer *out, const char *name, const char *who, const struct tunnel *t);
 } of_tunnels[] = {
     {"adit_tunnel_up", "gauge", "1: the tunnel is connected, with every forward.", add_up},
     {"adit_tunnel_state", "gauge", "1 for the state that the tunnel is in.", add_state},
@@ -239,7 +258,7 @@ static void metrics(const struct api_call *call)
     for (size_t i = 0; i < ADIT_COUNT(of_tunnels); i++) {
         family(&out, of_tunnels[i].name, of_tunnels[i].type, of_tunnels[i].help);
         for (const struct tunnel *t = tunnels_first(all); t; t = tunnels_next(t))
-            of_tunnels[i].add(&out, of_tunnels[i].name, t);
+            of_tunnels[i].add(&out, of_tunnels[i].name, label_of(all, t), t);
     }
     for (size_t i = 0; i < ADIT_COUNT(of_transports); i++) {
         family(&out, of_transports[i].name, of_transports[i].type, of_transports[i].help);

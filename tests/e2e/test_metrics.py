@@ -5,7 +5,7 @@ from test_daemon_api import address, definition
 
 from harness import traffic
 from harness.daemon import Daemon
-from harness.http import Api
+from harness.http import Api, Events
 from harness.wait import wait_until
 
 pytestmark = pytest.mark.usefixtures("adit_only")
@@ -106,3 +106,19 @@ def test_all(d, read, echo, service):
     assert of(read(), "adit_auth_failures_total") == 1
     assert api.ask("DELETE", refused).status == 204
     assert all(have.get("tunnel") != "refused" for samples in read().values() for have, _ in samples)
+
+
+def test_sessions_of_one_name(d, read, echo):
+    """Two samples of one name and the same labels are an error: what is called alike has its id there."""
+    api = Api(d.socket)
+    host, port = echo.target.rsplit(":", 1)
+    forward = {"forward_type": "local", "local_port": 0, "remote_host": host, "remote_port": int(port)}
+    session = Events(api, "POST", "/sessions", {"host": "bastion", "forwards": [forward, forward]})
+    both = [session.next()[2] for _ in range(2)]
+    assert both[0]["name"] == both[1]["name"]
+    for name, samples in read().items():
+        labels = [sorted(have.items()) for have, _ in samples]
+        assert not [one for one in labels if labels.count(one) > 1], name
+    told = {have["tunnel"] for have, _ in read()["adit_tunnel_up"]}
+    assert told == {both[0]["name"], both[1]["id"]}
+    session.close()
