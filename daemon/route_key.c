@@ -46,8 +46,101 @@ enum adit_err route_place_resolve(struct options *o, const struct route_place *p
     return e == ADIT_E_OK ? read_config(o, p->host, config_file) : e;
 }
 
-/* The jump host before the one whose options these are; o is the next one's then. */
-static enum adit_err step(struct options *o, const char *config_file)
+static void put_end(struct buffer *b, const struct options *o)
+{
+    char home[EXPAND_PATH_CAP], user[LIMIT_USER + 1], number[8];
+    expand_user(home, user);
+    (void)adit_format(number, sizeof number, "%u", (unsigned)o->port);
+    put(b, o->host_name);
+    put(b, number);
+    put(b, o->user ? o->user : user);
+}
+
+/* ---- Whom we trust there, and who we are ----
+ * A name for which ssh_config asks for a check of the server's key is not carried by a connection that was
+ * made without it, and one that has no key for the server not by another's. */
+
+static void put_number(struct buffer *b, uint32_t number)
+{
+    buffer_format(b, "%u\n", (unsigned)number);
+}
+
+/* A text with these tokens is another one for another name. */
+static void put_named(struct buffer *b, const char *text, const char *given)
+{
+    put(b, text);
+    if (text && (strstr(text, "%n") || strstr(text, "%k")))
+        put(b, given);
+}
+
+static void put_list(struct buffer *b, const struct texts *list, const char *given)
+{
+    put_number(b, (uint32_t)list->count);
+    for (size_t i = 0; i < list->count; i++)
+        put_named(b, list->item[i], given);
+}
+
+static void put_server_key(struct buffer *b, const struct options *o, const char *given)
+{
+    put_number(b, o->strict_host_key);
+    put_number(b, o->no_host_auth_localhost);
+    put_number(b, o->required_rsa_size);
+    put_list(b, &o->user_known_hosts, given);
+    put_list(b, &o->global_known_hosts, given);
+    put_list(b, &o->fingerprints, given);
+    put_list(b, &o->revoked_host_keys, given);
+    put(b, o->host_key_alias);
+    put_named(b, option_text(o->known_hosts_command), given);
+    put(b, o->host_key_algorithms);
+    put(b, o->ca_algorithms);
+}
+
+static void put_ourselves(struct buffer *b, const struct options *o, const char *given)
+{
+    put_number(b, o->pubkey_auth_mode);
+    put_number(b, o->password_auth);
+    put_number(b, o->kbdint_auth);
+    put_number(b, o->identities_only);
+    put(b, o->preferred_auth);
+    put(b, o->pubkey_algorithms);
+    put_list(b, &o->identity_files, given);
+    put_list(b, &o->certificate_files, given);
+    put_named(b, o->identity_agent, given);
+}
+
+/* What a connection may be made of and be used for, if it may be made at all. */
+static void put_limits(struct buffer *b, const struct options *o, const char *given)
+{
+    put(b, o->refuse_connection);
+    put(b, o->kex);
+    put(b, o->ciphers);
+    put(b, o->macs);
+    put(b, o->bind_address);
+    put(b, o->bind_interface);
+    put_number(b, o->family);
+    put_list(b, &o->permit_remote_opens, given);
+}
+
+static void put_trust(struct buffer *b, const struct options *o, const char *given)
+{
+    put_server_key(b, o, given);
+    put_ourselves(b, o, given);
+    put_limits(b, o, given);
+}
+
+/* ---- The way there ---- */
+
+/* By a command that knows the host by the name that was given, the same words may lead elsewhere. */
+static void put_proxy(struct buffer *b, const struct options *o, const char *given)
+{
+    const char *command = option_text(o->proxy_command);
+    put(b, command);
+    put(b, command && strstr(command, "%n") ? given : NULL);
+    put(b, option_text(o->proxy_url));
+}
+
+/* The jump host before the one whose options these are goes to b; o is that one's then. */
+static enum adit_err step(struct buffer *b, struct options *o, const char *config_file)
 {
     struct span rest, last = jump_spec_last(span_str(o->proxy_jump), &rest);
     struct adit_error ignored = {ADIT_E_OK, ""};
@@ -61,26 +154,13 @@ static enum adit_err step(struct options *o, const char *config_file)
     if (e == ADIT_E_OK && rest.n > 0)
         e = options_default(o, "ProxyJump", list, &ignored);
     free(list);
-    return e == ADIT_E_OK ? read_config(o, spec.host, config_file) : e;
-}
-
-static void put_end(struct buffer *b, const struct options *o)
-{
-    char home[EXPAND_PATH_CAP], user[LIMIT_USER + 1], number[8];
-    expand_user(home, user);
-    (void)adit_format(number, sizeof number, "%u", (unsigned)o->port);
-    put(b, o->host_name);
-    put(b, number);
-    put(b, o->user ? o->user : user);
-}
-
-/* By a command that knows the host by the name that was given, the same words may lead elsewhere. */
-static void put_proxy(struct buffer *b, const struct options *o, const char *given)
-{
-    const char *command = option_text(o->proxy_command);
-    put(b, command);
-    put(b, command && strstr(command, "%n") ? given : NULL);
-    put(b, option_text(o->proxy_url));
+    if (e == ADIT_E_OK)
+        e = read_config(o, spec.host, config_file);
+    if (e == ADIT_E_OK) {
+        put_end(b, o);
+        put_trust(b, o, spec.host);
+    }
+    return e;
 }
 
 /* ProxyJump's hosts behind the last place. A value with tokens is left as it is. */
@@ -93,9 +173,7 @@ static enum adit_err put_jumps(struct buffer *b, struct options *o, const char *
             return ADIT_E_OK;
         if (strchr(jump, '%'))
             return ADIT_E_UNSUPPORTED;
-        e = step(o, config_file);
-        if (e == ADIT_E_OK)
-            put_end(b, o);
+        e = step(b, o, config_file);
     }
     return e;
 }
@@ -109,6 +187,7 @@ static enum adit_err put_place(struct buffer *b, const struct route *r, size_t a
     if (e == ADIT_E_OK) {
         put(b, p->like);
         put_end(b, &o);
+        put_trust(b, &o, p->host);
     }
     if (e == ADIT_E_OK && is_last)
         e = put_jumps(b, &o, r->config_file);

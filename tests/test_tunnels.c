@@ -200,7 +200,7 @@ static struct tunnel *via(const char *name, const char *host, uint16_t port)
     return u;
 }
 
-/* Two names for one place; what else of them differs in ssh_config does not matter. */
+/* Two names for one place. */
 static void test_aliases_share(void **state)
 {
     (void)state;
@@ -225,6 +225,61 @@ static void test_aliases_share(void **state)
     assert_int_equal(fake_link_count, 4);
     (void)via("g", "hops", 8007);
     assert_int_equal(fake_link_count, 4);
+    world_close();
+}
+
+/* A connection is another's to use where ssh_config trusts and shows the same: of these names for one place
+ * no two do, whichever comes first. */
+static void test_who_trusts_otherwise_does_not_share(void **state)
+{
+    (void)state;
+    static const char *const differs[] = {
+        "StrictHostKeyChecking yes",
+        "StrictHostKeyChecking no",
+        "UserKnownHostsFile /dev/null",
+        "GlobalKnownHostsFile /dev/null",
+        "HostKeyAlias other",
+        "HostKeyAlgorithms ssh-ed25519",
+        "RevokedHostKeys /dev/null",
+        "KnownHostsCommand /bin/false",
+        "NoHostAuthenticationForLocalhost yes",
+        "AditHostKeyFingerprint SHA256:kvdgQeI1/euVJNb5LPzTyOzKENlJWDcmtN+nfhS+43c",
+        "IdentityFile /dev/null",
+        "IdentityFile /tmp/%n",
+        "CertificateFile /dev/null",
+        "IdentityAgent none",
+        "IdentitiesOnly yes",
+        "PubkeyAuthentication no",
+        "PreferredAuthentications password",
+        "Ciphers aes128-ctr",
+        "BindAddress 127.0.0.3",
+        "RefuseConnection no",
+        "PermitRemoteOpen none",
+        "ProxyJump strict-gate",
+        "ProxyJump gate"};
+    enum { COUNT = sizeof differs / sizeof *differs };
+    struct tunnels_reloaded counts;
+    char conf[128], text[4096] = "Host gate strict-gate\n HostName 10.0.0.2\nHost strict-gate\n "
+                                 "StrictHostKeyChecking yes\nHost *-gate gate\n User eve\n";
+    for (size_t i = 0; i < COUNT; i++)
+        (void)adit_format(text + strlen(text), sizeof text - strlen(text), "Host n%zu m%zu\n %s\n", i, i,
+                          differs[i]);
+    (void)adit_format(text + strlen(text), sizeof text - strlen(text), "Host n* m*\n HostName 10.0.0.1\n");
+    world_open("");
+    write_text("ssh_config", text, 0600);
+    (void)adit_format(conf, sizeof conf, "SshConfig %s\n", world_path("ssh_config"));
+    assert_int_equal(tunnels_reload(world.t, world_conf(conf), &counts, NULL), ADIT_E_OK);
+    (void)via("plain", "10.0.0.1", 8000);
+    for (size_t i = 0; i < COUNT; i++) {
+        char name[16];
+        (void)adit_format(name, sizeof name, "n%zu", i);
+        (void)via(name, name, (uint16_t)(8001 + i));
+        assert_int_equal(fake_link_count, 2 + i);
+    }
+    (void)via("m0", "m0", 8101); /* as n0 in all */
+    assert_int_equal(fake_link_count, 1 + COUNT);
+    (void)via("m11", "m11", 8102); /* its identity is another's */
+    assert_int_equal(fake_link_count, 2 + COUNT);
     world_close();
 }
 
@@ -649,6 +704,7 @@ int main(void)
         cmocka_unit_test(test_a_key_that_ssh_config_names),
         cmocka_unit_test(test_reclaim_divides),
         cmocka_unit_test(test_aliases_share),
+        cmocka_unit_test(test_who_trusts_otherwise_does_not_share),
         cmocka_unit_test(test_an_alias_that_changes_moves_its_tunnel),
         cmocka_unit_test(test_no_command_is_run_for_a_key),
         cmocka_unit_test(test_a_hop_with_a_profile_of_its_own),
