@@ -1,12 +1,16 @@
 """Planted secrets are looked for in everything that others can see: logs at -vvv, the log file, -G, messages, arguments
 and environments of the client and of every program that it starts."""
+import json
 import os
 import signal
 import stat
 
 import pytest
+from test_access import connect_http
 
 from harness import keys, proxies, servers, traffic
+from harness.daemon import Daemon
+from harness.http import Api, Events
 
 pytestmark = pytest.mark.usefixtures("adit_only")
 
@@ -222,3 +226,80 @@ def test_no_core_file(kit, sshd, service):
     os.kill(client.pid, signal.SIGSEGV)
     assert client.finish() == -signal.SIGSEGV
     assert [p.name for p in kit.folder.iterdir() if p.name.startswith("core")] == []
+
+
+def planted_file(folder, name, text):
+    path = folder / name
+    path.write_text(text + "\n")
+    path.chmod(0o600)
+    return path
+
+
+def test_daemon(kit, start, service, tmp_path):
+    """A passphrase and passwords of files, an answer to a question, the token: in no answer, event or line of the log, not
+    in what is saved, and not in the arguments."""
+    echo = service(traffic.echo).target
+    sealed = keys.keygen(kit.folder / "sealed", passphrase=PASSPHRASE)
+    server = start(servers.Sshd, authorized=[keys.public(sealed)], fresh=True)
+    by_word = start(servers.Asyncssh, password=PASSWORD, no_keys=True)
+    conf = f"""LogLevel DEBUG3
+Listen 127.0.0.1:0
+Profile asked
+    IdentityFile {sealed}
+Profile sealed
+    Auth key
+    IdentityFile {sealed}
+    PassphraseFile {planted_file(tmp_path, "passphrase", PASSPHRASE)}
+Profile word
+    User guest
+    Auth password
+    PasswordFile {planted_file(tmp_path, "password", PASSWORD)}
+Tunnel proxy
+    Via bastion
+    Profile sealed
+    DynamicForward 0
+    SocksUser me
+    SocksPasswordFile {planted_file(tmp_path, "socks", PROXY_PASSWORD)}
+Tunnel asked
+    Via bastion
+    Profile asked
+    DynamicForward 0
+"""
+    d = Daemon(kit, server, conf)
+    kit.known_hosts.write_text(server.known_hosts_lines() + by_word.known_hosts_lines())
+    d.start()
+    api = Api(d.socket)
+    events = Events(api, "GET", "/events")
+    host, port = echo.rsplit(":", 1)
+    made = api.ask("POST", "/tunnels?start=1", {
+        "name": "saved", "host": "127.0.0.1", "port": by_word.port, "profile_id": "word", "forward_type": "local", "local_port": 0,
+        "remote_host": host, "remote_port": int(port), "auto_start": True})
+    assert made.status == 201
+    for name in ("saved", "proxy"):
+        t = api.ask("POST", f"/tunnels/{name}/start?wait=60&idempotent=1").json
+        assert t["state"] == "connected", t
+    where = d.address("proxy")
+    for credentials, status in ((f"Basic {PROXY_ENCODED}", 200), ("Basic " + PROXY_ENCODED[:-4], 407)):
+        s, code = connect_http(where, echo, credentials)
+        s.close()
+        assert code == status
+    api.ask("GET", "/tunnels/asked/prompt")  # somebody is there to answer
+    api.ask("POST", "/tunnels/asked/start")
+    asked = api.ask("GET", "/tunnels/asked/prompt?wait=30").json["prompt"]
+    assert api.ask("POST", "/tunnels/asked/prompt", {"id": asked["id"], "answer": PASSPHRASE}).status == 204
+    assert api.ask("POST", "/tunnels/asked/start?wait=60&idempotent=1").json["state"] == "connected"
+    told = []
+    events.until(lambda kind, at, t: told.append(json.dumps(t)) or (t["name"] == "asked" and t["state"] == "connected"))
+    events.close()
+    seen = told + [answer.body for answer in api.answers]
+    for path in ("/", "/tunnels", "/tunnels/status", "/tunnels/saved/connections", "/profiles", "/logs?n=2000", "/logs?json=1&n=2000",
+                 "/version", "/metrics", "/openapi.json"):
+        answer = api.ask("GET", path)
+        assert answer.status == 200
+        seen.append(answer.body)
+    token = (d.state / "token").read_text().strip()
+    seen += [(d.state / "state.json").read_text(), *proc_texts(d.client)]
+    assert d.stop() == 0
+    seen.append(d.client.err.text)
+    assert "saved" in (d.state / "state.json").read_text() and "DEBUG" in d.client.err.text.upper()
+    must_not_have([PASSPHRASE, PASSWORD, PROXY_PASSWORD, PROXY_ENCODED, token], *seen)
