@@ -96,19 +96,27 @@ static enum adit_err no_daemon(const struct remote *r, struct adit_error *err)
                      r->was_open ? " any more: the tunnels that were made there have ended with it" : "");
 }
 
+/* While the connection that is held open tells of no end the daemon is there, and the reason another one. */
+static enum adit_err not_connected(const struct remote *r, const struct adit_error *why,
+                                   struct adit_error *err)
+{
+    return r->state == SESSION_OPEN ? adit_fail(err, why->code, "%s", why->text) : no_daemon(r, err);
+}
+
 /* Whoever listens there must be our own user or root: what is asked for is as good as done. */
 static enum adit_err wire_connect(struct wire *w, struct adit_error *err)
 {
     const struct remote *r = w->remote;
+    struct adit_error why = {0};
     struct sock_addr addr;
     bool done = false;
     if (sock_addr_path(&addr, r->args->socket, err) != ADIT_E_OK)
         return err->code;
-    enum adit_err e = sock_connect_start(&w->fd, &addr, NULL, &done, NULL); /* the words are ours */
+    enum adit_err e = sock_connect_start(&w->fd, &addr, NULL, &done, &why);
     if (e == ADIT_E_LIMIT)
         return adit_fail(err, ADIT_E_LIMIT, "the daemon at %s is too busy", r->args->socket);
     if (e != ADIT_E_OK)
-        return no_daemon(r, err);
+        return not_connected(r, &why, err);
     if (!sock_peer_is_us(w->fd))
         return adit_fail(err, ADIT_E_CONNECT, "%s: whoever listens there is another user", r->args->socket);
     return loop_add(r->loop, &w->ready, w->fd, err);

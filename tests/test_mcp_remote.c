@@ -2,6 +2,8 @@
 #define _GNU_SOURCE /* memmem, strsep */
 #include "tests/api_world.h"
 
+#include <sys/resource.h>
+
 #include "daemon/mcp_engine.h"
 #include "daemon/mcp_schema.h"
 
@@ -211,6 +213,30 @@ static void test_the_daemon_goes(void **state)
     api_world_close();
 }
 
+/* Who lacks descriptors says so, and not that the daemon is gone. */
+static void test_no_descriptor_is_left(void **state)
+{
+    struct asked a;
+    struct rlimit before, none;
+
+    (void)state;
+    api_world_open("");
+    engine_open(MCP_TOOLS_READ);
+    assert_int_equal(count(), 0);
+    int next = dup(0);
+    assert_true(next >= 0);
+    assert_int_equal(close(next), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){(rlim_t)next, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    ask_for(&a, "ssh_tunnel_list", "{}");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    expect_error(&a, "transport", "Too many open files");
+    assert_int_equal(count(), 0);
+    engine_close();
+    api_world_close();
+}
+
 static void test_no_daemon_at_all(void **state)
 {
     struct asked a;
@@ -287,6 +313,7 @@ int main(void)
         cmocka_unit_test(test_the_end_takes_them_away),
         cmocka_unit_test(test_what_is_refused),
         cmocka_unit_test(test_the_daemon_goes),
+        cmocka_unit_test(test_no_descriptor_is_left),
         cmocka_unit_test(test_no_daemon_at_all),
         cmocka_unit_test(test_wrong_requests),
         cmocka_unit_test(test_a_session_of_somebody_else),
