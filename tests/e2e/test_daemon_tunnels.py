@@ -49,6 +49,20 @@ def test_equal_tunnels_share_a_connection(d, server, echo):
     wait_until(lambda: established(server.port) == 0, 20)
 
 
+def test_an_alias_says_only_how_to_connect(d, kit, server, echo):
+    """What ssh_config has an alias forward, run or share is left to ssh."""
+    port, ran, shared = traffic.free_port(), kit.folder / "ran", kit.folder / "shared"
+    more = (f" LocalForward {port} {echo.target}\n RemoteForward 0 {echo.target}\n RemoteCommand touch {ran}\n PermitLocalCommand yes\n"
+            f" LocalCommand touch {ran}\n ControlMaster auto\n ControlPath {shared}\n")
+    d.ssh_config.write_text(d.ssh_config.read_text().replace("Host bastion\n", "Host bastion\n" + more, 1))
+    reload(d, f"Tunnel one\n Via bastion\n LocalForward 0 {echo.target}\n")
+    assert d.verb("up", "one").code == 0 and d.carries("one")
+    assert len(d.tunnel("one")["forwards"]) == 1
+    assert not traffic.listeners(port) and not shared.exists()
+    assert d.verb("down", "one").code == 0
+    assert not ran.exists()
+
+
 def test_many_come_back_by_one_handshake(d, server, echo):
     names = [f"t{i}" for i in range(50)]
     reload(d, "".join(f"Tunnel {n}\n Via bastion\n Backoff 1s 1s\n LocalForward 0 {echo.target}\n" for n in names))
