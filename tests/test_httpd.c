@@ -642,6 +642,26 @@ static void too_slow_a_request(void **state)
     assert_int_equal(http_talk_answer(&f->c), 204);
 }
 
+/* Who has shown no token has no place for longer than a request takes; who has may rest. */
+static void rest_over_tcp(void **state)
+{
+    struct fixture *f = *state;
+    char with_token[128];
+
+    adit_format(with_token, sizeof with_token, "Authorization: Bearer %s\r\n", token);
+    assert_int_equal(ask_tcp(f, "/static", "localhost:%", ""), 401);
+    f->server.ahead_ms = HTTPD_REQUEST_MS + 1000;
+    http_talk_until_over(&f->c);
+    http_talk_close(&f->c);
+    f->server.ahead_ms = 0;
+    assert_int_equal(ask_tcp(f, "/static", "localhost:%", with_token), 201);
+    f->server.ahead_ms = HTTPD_REQUEST_MS + 1000;
+    for (int i = 0; i < 3; i++)
+        http_server_step(f);
+    http_talk_send(&f->c, "GET /empty HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_int_equal(http_talk_answer(&f->c), 403); /* not our port: but answered */
+}
+
 static void too_many_connections(void **state)
 {
     struct fixture *f = *state;
@@ -700,6 +720,7 @@ int main(void)
         T(a_stream_to_a_slow_reader),
         T(a_stream_whose_reader_goes),
         T(too_slow_a_request),
+        T(rest_over_tcp),
         T(too_many_connections),
     };
 
