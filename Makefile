@@ -3,6 +3,9 @@
 #   make                    build/adit: static musl PIE, stripped (symbols: build/adit.debug), hardened
 #   make DAEMON=0           the same without the daemon, its verbs, and the two libraries that they need; what else is
 #                           compiled is shared with the whole one: going to and fro costs a link
+#   make WITH_RSA=0 | WITH_ZLIB=0
+#                           without RSA keys, without compression, in a folder of its own: build-norsa/adit, build-nozlib/adit,
+#                           build-norsa-nozlib/adit; `adit -Q features` tells what there is
 #   make CC=clang           the same by clang
 #   make SAN=address,undefined | SAN=thread
 #                           build/asan/adit or build/tsan/adit, against glibc (other SAN values: build/san-...)
@@ -43,7 +46,10 @@
 # target.
 
 CC      = gcc
-BUILD   ?= build
+WITH_RSA  ?= 1
+WITH_ZLIB ?= 1
+# What has less has its folder.
+BUILD   ?= build$(if $(filter 0,$(WITH_RSA)),-norsa)$(if $(filter 0,$(WITH_ZLIB)),-nozlib)
 PREFIX  ?= /usr/local
 T       ?= 60
 PYTHON  ?= /usr/bin/python3
@@ -68,6 +74,9 @@ comma := ,
 ifeq ($(filter 0 1,$(DAEMON)),)
 $(error DAEMON is 0 or 1)
 endif
+ifneq ($(words $(filter 0 1,$(WITH_RSA) $(WITH_ZLIB))),2)
+$(error WITH_RSA and WITH_ZLIB are 0 or 1)
+endif
 # What differs between the two has its own name, and so never mixes.
 LESS := $(if $(filter 0,$(DAEMON)),-nodaemon)
 
@@ -89,6 +98,9 @@ TESTS   := $(basename $(notdir $(wildcard tests/test_*.c)))
 VECTOR_RUNS := $(basename $(notdir $(wildcard tests/vectors_*.c)))
 TEST_LIB_SRC := $(filter-out tests/test_%.c tests/vectors_%.c,$(wildcard tests/*.c))
 FUZZERS := $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
+# One of each pair.
+SRC     := $(filter-out $(if $(filter 0,$(WITH_RSA)),crypto/sign_rsa.c,crypto/sign_rsa_none.c) \
+	$(if $(filter 0,$(WITH_ZLIB)),ssh/compress.c,ssh/compress_none.c),$(SRC))
 ifneq ($(LESS),)
 SRC     := $(filter-out $(WITH_DAEMON),$(SRC))
 # And the tests that speak of them.
@@ -104,6 +116,7 @@ FUZZ_LIB_SRC := $(filter-out fuzz/fuzz_%.c fuzz/replay.c,$(wildcard fuzz/*.c))
 
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 BASE := -std=gnu11 -g -I. $(WARN) -MMD -MP
+BASE += $(if $(filter 0,$(WITH_RSA)),-DADIT_WITH_RSA=0) $(if $(filter 0,$(WITH_ZLIB)),-DADIT_WITH_ZLIB=0)
 HARD := -fPIE -fstack-protector-strong -fno-common -ffunction-sections -fdata-sections
 IS_CLANG := $(findstring clang,$(shell $(CC) --version 2>/dev/null))
 # clang 14 has zero-initialisation of locals only behind a switch that says it will go away.

@@ -15,6 +15,14 @@
 
 #define ADIT_VERSION "0.1.0"
 
+/* What may be left out of a build (Makefile: WITH_RSA, WITH_ZLIB). */
+#ifndef ADIT_WITH_RSA
+#define ADIT_WITH_RSA 1
+#endif
+#ifndef ADIT_WITH_ZLIB
+#define ADIT_WITH_ZLIB 1
+#endif
+
 #if defined(__GNUC__)
 #define ADIT_MUST_USE          __attribute__((warn_unused_result))
 #define ADIT_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))

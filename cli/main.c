@@ -121,7 +121,7 @@ static enum adit_err prepare(struct args *args, struct adit_error *err)
 static int answer_query(const struct args *args, struct adit_error *err)
 {
     char text[ALGORITHMS_CAP];
-    if (query_answer(args->query, text, err) != ADIT_E_OK)
+    if (query_answer(args->query, ADIT_DAEMON, text, err) != ADIT_E_OK)
         return usage_error(args, err);
     return log_write_all(STDOUT_FILENO, text, strlen(text)) ? 0 : 255;
 }

@@ -41,10 +41,22 @@ static void answer_help(char out[static ALGORITHMS_CAP])
     (void)adit_format(out + n, ALGORITHMS_CAP - n, "protocol-version\n");
 }
 
-enum adit_err query_answer(const char *name, char out[static ALGORITHMS_CAP], struct adit_error *err)
+/* What this adit is made with: a word a line. */
+static void answer_features(bool has_daemon, char out[static ALGORITHMS_CAP])
+{
+    (void)adit_format(out, ALGORITHMS_CAP, "client\n%s%s%s", has_daemon ? "daemon\n" : "",
+                      ADIT_WITH_RSA ? "rsa\n" : "", ADIT_WITH_ZLIB ? "zlib\n" : "");
+}
+
+enum adit_err query_answer(const char *name, bool has_daemon, char out[static ALGORITHMS_CAP],
+                           struct adit_error *err)
 {
     if (strcmp(name, "help") == 0) {
         answer_help(out);
+        return ADIT_E_OK;
+    }
+    if (strcmp(name, "features") == 0) {
+        answer_features(has_daemon, out);
         return ADIT_E_OK;
     }
     if (strcmp(name, "protocol-version") == 0) {

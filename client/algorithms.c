@@ -79,7 +79,7 @@ static const char *names_of(enum algorithms which)
     case ALGORITHMS_SIGNATURE_PLAIN:
         return ssh_list_default(SSH_LIST_PUBKEY);
     case ALGORITHMS_COMPRESSION:
-        return "none,zlib@openssh.com,zlib";
+        return ADIT_WITH_ZLIB ? "none,zlib@openssh.com,zlib" : "none";
     }
     return "";
 }

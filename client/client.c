@@ -433,7 +433,7 @@ static enum adit_err make_ssh_config(struct client *c, struct adit_error *err)
                                         .host_keys = list,
                                         .ciphers = o->ciphers,
                                         .macs = o->macs,
-                                        .compression = o->compression ? "zlib@openssh.com,zlib,none" : NULL,
+                                        .compression = o->compression && ADIT_WITH_ZLIB ? "zlib@openssh.com,zlib,none" : NULL,
                                         .ident = c->ident,
                                         .rekey_bytes = o->rekey_bytes,
                                         .rekey_seconds = o->rekey_seconds,

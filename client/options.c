@@ -381,6 +381,15 @@ static enum adit_err row_judge(struct options *o, const struct option_row *row, 
     return option_text_add(row->state == OPTION_NOTED ? &o->notes : &o->debug_notes, note, err);
 }
 
+/* Of a build without zlib: as what is noted, but only where it was asked for. */
+static enum adit_err compression_judge(struct options *o, struct adit_error *err)
+{
+    if (ADIT_WITH_ZLIB || !o->compression)
+        return ADIT_E_OK;
+    return option_text_add(&o->notes, "Compression: this adit is made without zlib; nothing is compressed",
+                           err);
+}
+
 enum adit_err options_check(struct options *o, struct adit_error *err)
 {
     struct options plain;
@@ -397,5 +406,5 @@ enum adit_err options_check(struct options *o, struct adit_error *err)
             e = row_judge(o, row, err);
     }
     options_wipe(&plain);
-    return e;
+    return e == ADIT_E_OK ? compression_judge(o, err) : e;
 }

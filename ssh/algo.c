@@ -12,16 +12,21 @@ static const char kex_names[] =
     "curve25519-sha256,curve25519-sha256@libssh.org,"
     "ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521";
 #define CERT "-cert-v01@openssh.com"
+#if ADIT_WITH_RSA
+#define RSA_SIGNATURES   ",rsa-sha2-512,rsa-sha2-256"
+#define RSA_CERTIFICATES ",rsa-sha2-512" CERT ",rsa-sha2-256" CERT
+#else
+#define RSA_SIGNATURES   ""
+#define RSA_CERTIFICATES ""
+#endif
 #define SIGNATURES                                                             \
     "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521," \
-    "sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com,"           \
-    "rsa-sha2-512,rsa-sha2-256"
+    "sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com" RSA_SIGNATURES
 static const char sig_names[] = SIGNATURES;
 /* Of host keys and of our own, in ssh's order. */
 static const char key_names[] =
     "ssh-ed25519" CERT ",ecdsa-sha2-nistp256" CERT ",ecdsa-sha2-nistp384" CERT ",ecdsa-sha2-nistp521" CERT
-    ",sk-ssh-ed25519" CERT ",sk-ecdsa-sha2-nistp256" CERT ",rsa-sha2-512" CERT ",rsa-sha2-256" CERT
-    "," SIGNATURES;
+    ",sk-ssh-ed25519" CERT ",sk-ecdsa-sha2-nistp256" CERT RSA_CERTIFICATES "," SIGNATURES;
 static const char mac_names[] = "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,"
                                 "hmac-sha2-256,hmac-sha2-512";
 

@@ -11,7 +11,7 @@ static const char *answer(const char *name)
 {
     err = (struct adit_error){0};
     text[0] = 0;
-    return query_answer(name, text, &err) == ADIT_E_OK ? text : NULL;
+    return query_answer(name, true, text, &err) == ADIT_E_OK ? text : NULL;
 }
 
 static void test_lists(void **state)
@@ -25,6 +25,7 @@ static void test_lists(void **state)
     assert_non_null(strstr(answer("sig"), "rsa-sha2-512\n"));
     assert_string_equal(answer("protocol-version"), "2\n");
     assert_string_equal(answer("compression"), "none\nzlib@openssh.com\nzlib\n");
+    assert_string_equal(answer("features"), "client\ndaemon\nrsa\nzlib\n");
 }
 
 /* A key's name is its format's: one for both ways in which RSA signs. */

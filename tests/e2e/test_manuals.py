@@ -62,7 +62,7 @@ def test_edit_says_the_fields():
 
 
 def test_signals_are_those_of_the_daemon():
-    taken = set(re.findall(r"sigaddset\(&set, (SIG\w+)\)", (DAEMON / "daemon.c").read_text()))
+    taken = set(re.findall(r"sigaddset\(&set, (SIG\w+)\)", (DAEMON / "daemon_loop.c").read_text()))
     section = ADITD[ADITD.index(".Sh SIGNALS"):ADITD.index(".Sh ENVIRONMENT")]
     assert taken and set(re.findall(r"SIG[A-Z0-9]+", section[len(".Sh SIGNALS"):])) == taken
 
