@@ -1,5 +1,6 @@
 /* `adit run`: a command with its own tunnels. They are a child's, an adit -N of its own, which says what it
  * listens on by its standard output; the command gets that in variables. */
+#define _GNU_SOURCE /* environ */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include "cli/run_spec.h"
 #include "cli/signals.h"
 #include "cli/verb_call.h"
+#include "client/secret.h"
 #include "net/child.h"
 #include "net/loop.h"
 
@@ -26,6 +28,26 @@ struct run {
 };
 
 /* ---- The tunnels ---- */
+
+/* $ADIT_KEY as it stands in the environment, for the one program that may have it: ourselves. NULL: it is not
+ * set. */
+static const char *key_variable(void)
+{
+    const size_t n = sizeof ADIT_ENV_KEY "=" - 1;
+    for (char **var = environ; var != NULL && *var != NULL; var++)
+        if (strncmp(*var, ADIT_ENV_KEY "=", n) == 0)
+            return *var;
+    return NULL;
+}
+
+/* It is not needed here any more. */
+static void key_variable_wipe(void)
+{
+    char *text = secret_take_env(ADIT_ENV_KEY);
+    if (text != NULL)
+        adit_wipe(text, strlen(text));
+    free(text);
+}
 
 static enum adit_err tunnels_start(struct run *r, struct adit_error *err)
 {
@@ -48,7 +70,9 @@ static enum adit_err tunnels_start(struct run *r, struct adit_error *err)
     if (e == ADIT_E_OK) {
         (void)sock_set_nonblock(ends[1], false);
         const int fds[3] = {-1, ends[1], STDERR_FILENO};
-        e = child_start(&r->tunnels, argv, NULL, fds, false, err);
+        const char *const extra[] = {key_variable(), NULL};
+        e = child_start(&r->tunnels, argv, extra, fds, false, err);
+        key_variable_wipe();
         sock_close(&ends[1]);
         r->out_fd = ends[0];
     }
