@@ -243,10 +243,13 @@ enum adit_err verb_ask(const struct verb_call *c, const char *method, const char
 enum adit_err verb_target(char out[static VERB_TARGET_CAP], const char *id, const char *action,
                           struct adit_error *err)
 {
-    char encoded[VERB_TARGET_CAP / 2];
-    if (!http_client_encode(id, encoded, sizeof encoded))
+    char first[4] = "", encoded[VERB_TARGET_CAP / 2];
+    if (!http_client_encode(id[0] != 0 ? id + 1 : id, encoded, sizeof encoded))
         return adit_fail(err, ADIT_E_USAGE, "the name is too long");
-    (void)adit_format(out, VERB_TARGET_CAP, "/tunnels/%s%s%s", encoded,
+    /* So written, no name is a word of the API: /tunnels/start-all is something else. */
+    if (id[0] != 0)
+        (void)adit_format(first, sizeof first, "%%%02x", (unsigned)(uint8_t)id[0]);
+    (void)adit_format(out, VERB_TARGET_CAP, "/tunnels/%s%s%s%s", first, encoded,
                       action[0] != 0 && action[0] != '?' ? "/" : "", action);
     return ADIT_E_OK;
 }

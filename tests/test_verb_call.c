@@ -107,9 +107,12 @@ static void test_targets(void **state)
     struct adit_error err = {0};
     (void)state;
     assert_int_equal(verb_target(target, "a b", "start?x=1", &err), ADIT_E_OK);
-    assert_string_equal(target, "/tunnels/a%20b/start?x=1");
+    assert_string_equal(target, "/tunnels/%61%20b/start?x=1");
     assert_int_equal(verb_target(target, "..", "", &err), ADIT_E_OK);
-    assert_string_equal(target, "/tunnels/..");
+    assert_string_equal(target, "/tunnels/%2e.");
+    assert_int_equal(verb_target(target, "start-all", "", &err),
+                     ADIT_E_OK); /* a name, and no word of the API */
+    assert_string_equal(target, "/tunnels/%73tart-all");
     memset(name, 'x', sizeof name - 1);
     name[sizeof name - 1] = 0;
     assert_int_equal(verb_target(target, name, "", &err), ADIT_E_USAGE);

@@ -242,6 +242,19 @@ def test_files_are_read_only(kit, sshd, echo):
     assert d.stop() == 0
 
 
+def test_names_that_are_words_of_the_api(kit, sshd, echo):
+    """A file's id is its name, also where the API has something else of that name."""
+    names = ("status", "start-all", "stop-all")
+    d = Daemon(kit, sshd, "".join(f"Tunnel {name}\n    Via bastion\n    LocalForward 0 {echo.target}\n" for name in names)).start()
+    for name in names:
+        assert d.verb("up", name).code == 0
+        assert d.carries(name)
+        assert d.verb("down", name).code == 0
+        done = d.verb("rm", name)
+        assert done.code == 1 and f"{d.conf}:" in done.err, done
+    assert d.stop() == 0
+
+
 def test_logs_follow(d, echo):
     """-f: the lines that come; -n: only the last ones."""
     add(d, echo)
