@@ -191,6 +191,8 @@ static bool forward_take(struct request *q, const json_t *body, const json_t *fo
         if (!names[i])
             return definition_fail(error, DEFINITION_E_UNKNOWN, key, "%s is not a field of a forward", key);
     }
+    if (json_is_null(enabled))
+        enabled = NULL; /* as with every field that has a default */
     if (enabled && !json_is_boolean(enabled))
         return definition_fail(error, DEFINITION_E_INVALID, "enabled", "enabled must be true or false");
     object = definition_of(body, forward);

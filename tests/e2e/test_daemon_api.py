@@ -143,6 +143,7 @@ def test_session(api, echo):
     """Its tunnels carry bytes as long as the stream is read, and are gone with it."""
     one = definition(echo)
     forwards = [{k: one[k] for k in ("forward_type", "local_port", "bind_address", "remote_host", "remote_port")}]
+    forwards[0]["enabled"] = None  # null is the default
     forwards += [{**forwards[0], "enabled": False}]
     session = Events(api, "POST", "/sessions", {"host": "bastion", "port": None, "profile_id": "default",
                                                 "forwards": forwards})
