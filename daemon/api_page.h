@@ -8,7 +8,7 @@
 
 #include "adit.h"
 
-#define API_PAGE_SCRIPT "PcvJRXyJpm0c6ZP+AKD/QbP4csmADXQrv5K49xCpkrY="
+#define API_PAGE_SCRIPT "NvP2DCwq0tV5Rwo1K0aov/vkojcvBOIUQ9qJez8ypZo="
 #define API_PAGE_STYLE  "vs/utrf43RmAjQTFmaZMplS+jW63t6ztYmsdedVwHg4="
 #define API_PAGE_POLICY                                                                              \
     "default-src 'none'; script-src 'sha256-" API_PAGE_SCRIPT "'; style-src 'sha256-" API_PAGE_STYLE \

@@ -230,6 +230,18 @@ def test_a_tunnels_life(page, url, api, echo):
     row_of(page, "another word").wait("detached")
 
 
+def test_undo_brings_back_every_forward(page, make, api):
+    make("several", more_forwards=[{"forward_type": "dynamic", "local_port": 0, "bind_address": "127.0.0.1"}])
+    before = api.ask("GET", "/tunnels/several").json["more_forwards"]
+    row = row_of(page, "several")
+    row.wait()
+    row.role("button", "Delete").click()
+    row.wait("detached")
+    page.role("button", "Undo").click()
+    row_of(page, "several").wait()
+    assert api.ask("GET", "/tunnels/several").json["more_forwards"] == before
+
+
 def test_types_of_forwards(page, api):
     """Each type has its fields, and becomes what it says."""
     local, remote = traffic.free_port(), traffic.free_port()
