@@ -226,6 +226,21 @@ def test_a_hop_with_its_own_profile(d, kit, start, server, echo):
     assert d.carries("far") and established(hop.port) == 1
 
 
+def test_changed_key_of_a_hop(d, kit, start, server, echo):
+    """As at a terminal: refused for good, with the hop's name; and who trusts it by its fingerprint is refused, too."""
+    hop = start(servers.Sshd, fresh=True)
+    kit.known_hosts.write_text(f"{server.known_hosts_lines()}[127.0.0.1]:{hop.port} {kit.key.with_suffix('.pub').read_text()}")
+    d.ssh_config.write_text(f"Host hop\n HostName 127.0.0.1\n Port {hop.port}\n User {hop.user}\n" + d.ssh_config.read_text())
+    reload(d, f"Tunnel far\n Via bastion\n ProxyJump hop\n LocalForward 0 {echo.target}\n")
+    done = d.verb("up", "far")
+    assert done.code == 4 and "jump host hop" in done.err and "has changed" in done.err, done
+    t = d.tunnel("far")
+    assert (t["state"], t["last_error_kind"], t["permanent"]) == ("failed", "host-key", True)
+    assert d.verb("up", "--trust", t["host_key"]["fingerprint"], "far").code != 0
+    kit.known_hosts.write_text(server.known_hosts_lines() + hop.known_hosts_lines())
+    assert d.verb("up", "far").code == 0 and d.carries("far")
+
+
 def test_no_password_found(d, echo):
     """Before anything is sent; and a start by itself has failed with the reason."""
     reload(d, f"Profile pw\n Auth password\n PasswordEnv ADIT_NOT_SET\n"
