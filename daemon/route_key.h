@@ -2,10 +2,10 @@
  * route_key.h - where a route leads, by what ssh_config says now: two tunnels whose keys are equal share a
  * connection.
  *
- * Of every host on the way: HostName, Port and User as they are resolved, how its key is checked, what we show
- * it, and what limits the connection (algorithms, the address here, RefuseConnection, PermitRemoteOpen); of the
- * tunnels' own ones also the profile and the keywords; and what divides tunnels otherwise (back-off, hold,
- * lazy). Two aliases of one host that differ in none of these are one place.
+ * Of every host on the way: HostName, Port and User as they are resolved, how its key is checked, what we
+ * show it, and what limits the connection (algorithms, the address here, RefuseConnection, PermitRemoteOpen);
+ * of the tunnels' own ones also the profile and the keywords; and what divides tunnels otherwise (back-off,
+ * hold, lazy). Two aliases of one host that differ in none of these are one place.
  */
 #ifndef DAEMON_ROUTE_KEY_H
 #define DAEMON_ROUTE_KEY_H
