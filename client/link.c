@@ -154,6 +154,7 @@ static void on_stop(struct link *l, bool is_hasty)
     l->is_hasty = l->is_hasty || is_hasty;
     l->is_stopping = true;
     l->todo = keep_stop(&l->keep); /* and nothing that was to be done before */
+    l->limit_at = l->reclaim.again_at = KEEP_NEVER;
     link_stop_all(l);
 }
 
