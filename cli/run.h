@@ -20,8 +20,8 @@ bool run_is_clean_end(bool was_up, bool has_session, int signal_number);
 void run_show_banner(const char *text);                /* clean; on standard error, unless -q */
 void run_show_port(uint16_t port, const char *target); /* that a server has chosen */
 
-/* The connection is up: gives up what is not needed any more (AditSandbox), and says so with -v. again: it may
- * be made once more. The main thread's. */
+/* The connection is up: gives up what is not needed any more (AditSandbox), and says so with -v. again: it
+ * may be made once more. The main thread's. */
 void run_confine(const struct options *options, bool again);
 
 /* ssh's 255 for any failure, or the finer codes of AditExitCodes. signal_number: 0, or what ended it. */

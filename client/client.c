@@ -429,17 +429,18 @@ static enum adit_err make_ssh_config(struct client *c, struct adit_error *err)
     const struct options *o = c->options;
     const char *list =
         o->host_key_algorithms != NULL ? o->host_key_algorithms : ssh_list_default(SSH_LIST_HOST_KEY);
-    c->config.ssh = (struct ssh_config){.kex = o->kex,
-                                        .host_keys = list,
-                                        .ciphers = o->ciphers,
-                                        .macs = o->macs,
-                                        .compression = o->compression && ADIT_WITH_ZLIB ? "zlib@openssh.com,zlib,none" : NULL,
-                                        .ident = c->ident,
-                                        .rekey_bytes = o->rekey_bytes,
-                                        .rekey_seconds = o->rekey_seconds,
-                                        .alive_interval_s = o->alive_interval_s,
-                                        .alive_count_max = o->alive_count_max,
-                                        .no_host_bound = o->pubkey_auth_mode == PUBKEY_AUTH_UNBOUND};
+    c->config.ssh = (struct ssh_config){
+        .kex = o->kex,
+        .host_keys = list,
+        .ciphers = o->ciphers,
+        .macs = o->macs,
+        .compression = o->compression && ADIT_WITH_ZLIB ? "zlib@openssh.com,zlib,none" : NULL,
+        .ident = c->ident,
+        .rekey_bytes = o->rekey_bytes,
+        .rekey_seconds = o->rekey_seconds,
+        .alive_interval_s = o->alive_interval_s,
+        .alive_count_max = o->alive_count_max,
+        .no_host_bound = o->pubkey_auth_mode == PUBKEY_AUTH_UNBOUND};
     if (!o->host_key_order_is_free)
         return ADIT_E_OK;
     if (!host_keys_order(&c->host_keys, list, c->host_key_list, sizeof c->host_key_list))

@@ -557,8 +557,7 @@ static void test_no_answer_behind_close(void **state)
     p->on_event = answers_after_closing;
     (void)open_one(p);
     run(p);
-    assert_true(
-        ssh_chan_request(p->ssh[1], p->ssh[1]->channels.slots[0], "x", (struct span){0}, true));
+    assert_true(ssh_chan_request(p->ssh[1], p->ssh[1]->channels.slots[0], "x", (struct span){0}, true));
     run(p);
     assert_true(pair_is_up(p));
     assert_false(pair_logged(p, "s reply 0 yes"));
