@@ -72,15 +72,16 @@ static void walk(struct field *f, const uint8_t *digest, size_t len)
     }
 }
 
-/* A field that was visited more often than there are signs has the last one. */
+/* A field that was visited more often than there are signs has the last one. Where the walk ends where it
+ * began the end is shown, as by ssh. */
 static char sign_of(const struct field *f, int x, int y)
 {
     static const char signs[] = " .o+=*BOX@%&#/^";
     size_t visits = f->visits[x][y], last = sizeof signs - 2;
-    if (x == ART_WIDTH / 2 && y == ART_HEIGHT / 2)
-        return 'S';
     if (x == f->x && y == f->y)
         return 'E';
+    if (x == ART_WIDTH / 2 && y == ART_HEIGHT / 2)
+        return 'S';
     return signs[visits < last ? visits : last];
 }
 

@@ -133,8 +133,27 @@ static void test_no_key(void **state)
     assert_int_equal(strlen(art), 11 * 20 - 1);
 }
 
+/* One walk in about fifty ends where it began: the end is what is shown, so that there always is one. */
+static void test_end_is_always_there(void **state)
+{
+    unsigned without_start = 0;
+    (void)state;
+    for (uint16_t i = 0; i < 2000; i++) {
+        char art[FINGERPRINT_ART_CAP];
+        fingerprint_art(span_make(&i, sizeof i), FINGERPRINT_MD5, art);
+        char *in = art + 20; /* behind the frame's first line */
+        in[9 * 20] = 0;
+        assert_non_null(strchr(in, 'E'));
+        assert_ptr_equal(strchr(in, 'E'), strrchr(in, 'E'));
+        without_start += strchr(in, 'S') == NULL;
+        assert_true(strchr(in, 'S') != NULL || in[4 * 20 + 9] == 'E');
+    }
+    assert_true(without_start > 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_as_ssh_keygen), cmocka_unit_test(test_no_key)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_as_ssh_keygen), cmocka_unit_test(test_no_key),
+                                       cmocka_unit_test(test_end_is_always_there)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

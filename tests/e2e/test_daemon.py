@@ -168,7 +168,7 @@ def test_log_subsystems(make, echo):
     assert d.verb("up", "web").code == 0
     assert d.stop() == 0
     lines = [json.loads(line)["msg"] for line in d.client.err.text.splitlines() if line.startswith("{")]
-    for start in ("kex: algorithm: ", "Connecting to ", "GET /tunnels/web", "POST /tunnels/web/start"):
+    for start in ("kex: algorithm: ", "Connecting to ", "GET /tunnels/%77eb", "POST /tunnels/%77eb/start"):
         assert any(line.startswith(start) for line in lines), (start, lines)
     for word in ("state ", "forward up", "dentity", "Authenticated", "ending"):
         assert not any(word in line for line in lines), (word, lines)
