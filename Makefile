@@ -30,7 +30,7 @@
 #   make bench-quick        the same in a minute, for a first look: build/bench-quick.json
 #   make check-bench        bench-quick produces every figure (not: how fast)
 #   make timing             does the time of our own primitives depend on secrets? (TIMING_WORDS="--seconds 60 sntrup")
-#   make lint               clang-format, clang-tidy, cppcheck, the law of layers, no include cycles
+#   make lint               clang-format, clang-tidy, cppcheck, the law of layers, no include cycles, doc/conformance.md
 #   make install DESTDIR= PREFIX=/usr/local
 #   make clean
 # V=1 shows the commands.
@@ -433,6 +433,8 @@ check-corpus: $(FUZZERS:%=$(BUILD)/asan/replay/%)
 layers:
 	@scripts/layers --self-test
 	@scripts/layers
+	@scripts/conformance --self-test
+	@scripts/conformance --check
 
 OURS := $(wildcard *.[ch] $(FOLDERS:%=%/*.[ch]) tests/*.[ch] fuzz/*.[ch] bench/*.[ch] bench/timing/*.[ch])
 lint: layers $(BUILD)/deps/$(HOST).ok

@@ -102,6 +102,7 @@ enum adit_err adit_fail(struct adit_error *e, enum adit_err code, const char *fm
     return same;
 }
 
+/* [RFC 4253 11.1d] */
 enum adit_err adit_vfail(struct adit_error *e, enum adit_err code, const char *fmt, va_list ap)
 {
     if (e == NULL || e->code != ADIT_E_OK)
@@ -431,6 +432,7 @@ static bool filter_sequence(struct filter *f, uint32_t c)
     }
 }
 
+/* [RFC 4251 9.2a] */
 size_t adit_text_clean(char *out, size_t cap, struct span text, bool keep_newlines)
 {
     struct text t = {out, 0, cap};

@@ -64,6 +64,7 @@ static bool is_on(const struct termios *t, const struct flag *f)
     return (fields[f->field] & f->mask) == f->value;
 }
 
+/* [RFC 4254 8b] */
 size_t ttymodes_of(const struct termios *t, struct ssh_mode modes[static LIMIT_SESSION_MODES])
 {
     size_t n = 0;

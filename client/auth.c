@@ -55,7 +55,7 @@ static bool is_accepted_here(const struct auth *a, const char *alg)
 }
 
 /* RFC 8332 §3.3: the list tells which RSA signatures the server takes (also below a certificate). Of those
- * the first of ours; without a list that is tried unasked. NULL: none that we make. */
+ * the first of ours; without a list that is tried unasked. NULL: none that we make. [RFC 8308 3.1b] */
 static const char *rsa_algorithm(const struct auth *a, bool is_cert, struct span sig_algs)
 {
     static const char *const algs[] = {"rsa-sha2-512", "rsa-sha2-256"};
@@ -198,6 +198,7 @@ static bool try_password(struct auth *a, struct session_question *q)
     return true;
 }
 
+/* [RFC 4256 3.2c 3.3a 3.3c] */
 static void write_title(struct auth *a, struct span text)
 {
     char clean[PROMPT_TEXT_CAP];
@@ -208,7 +209,8 @@ static void write_title(struct auth *a, struct span text)
             say(a, LOG_LEVEL_INFO, "%.*s", (int)line.n, (const char *)line.p);
 }
 
-/* RFC 4256 §3.2: prompts are shown as the server words them, under a name that says whose they are. */
+/* RFC 4256 §3.2: prompts are shown as the server words them, under a name that says whose they are.
+ * [RFC 4256 3.3c 3.3d] */
 static bool answer_prompt(struct auth *a, struct session_question *q, size_t i)
 {
     char text[PROMPT_TEXT_CAP];
@@ -219,6 +221,7 @@ static bool answer_prompt(struct auth *a, struct session_question *q, size_t i)
     return ask_into(a, q, asked, &q->answers[i]);
 }
 
+/* [RFC 4256 3.4c] */
 void auth_kbdint(struct auth *a, struct session_question *q)
 {
     a->kbdint_asked = a->kbdint_asked || q->prompt_count > 0;
@@ -310,7 +313,7 @@ static void first_credential(struct auth *a, struct session_question *q)
         a->next = 1;
 }
 
-/* What the last answer means for the keys. */
+/* What the last answer means for the keys. [RFC 4252 5.1h] */
 static void learn(struct auth *a, const struct session_question *q)
 {
     adit_text_clean(a->methods, sizeof a->methods, q->methods, false);

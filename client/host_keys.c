@@ -467,6 +467,7 @@ static enum adit_err refuse_unknown(struct host_keys *h, const struct offer *off
     return refused(err, h, "the key is not known");
 }
 
+/* [RFC 4251 4.1b] */
 static enum adit_err on_unknown(struct host_keys *h, const struct known_hosts_check *check,
                                 const struct offer *offer, struct adit_error *err)
 {

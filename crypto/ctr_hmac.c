@@ -41,7 +41,7 @@ static uint32_t ctr_hmac_peek_length(const struct cipher *c, uint32_t seq, const
     return length;
 }
 
-/* RFC 4253 §6.4: mac = MAC(key, sequence_number || packet). */
+/* RFC 4253 §6.4: mac = MAC(key, sequence_number || packet). [RFC 4253 6.4a] */
 static void packet_mac(const struct ctr_hmac_state *s, uint32_t seq, const uint8_t *packet, size_t n,
                        uint8_t mac[HASH_MAX_LEN])
 {
@@ -63,6 +63,7 @@ static void packet_mac_two(const struct ctr_hmac_state *s, uint32_t seq, const s
     hmac_run_two(&s->mac, &message[0], &message[1]);
 }
 
+/* [RFC 4253 6.3a 6.4d] */
 static void ctr_hmac_seal(struct cipher *c, uint32_t seq, uint8_t *packet, size_t n)
 {
     struct ctr_hmac_state *s = state_of(c);

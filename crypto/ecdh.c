@@ -14,6 +14,7 @@ void x25519_public(uint8_t pub[32], const uint8_t sk[32])
     crypto_scalarmult_curve25519_base(pub, sk);
 }
 
+/* [RFC 8731 3b] */
 bool x25519_shared(uint8_t shared[32], const uint8_t sk[32], const uint8_t peer[32])
 {
     /* RFC 7748 §6.1, RFC 8731 §3: ... MUST check whether the result is the all-zero value and abort. */
@@ -97,6 +98,7 @@ static bool point_mul(enum ecc_curve curve, uint8_t *product, struct span peer, 
     return ecc_impl(curve)->mul(product, peer.n, x, x_len, bear_curve(curve)) == 1;
 }
 
+/* [RFC 5656 4a] */
 bool ecc_point_is_valid(enum ecc_curve curve, struct span point)
 {
     static const uint8_t one[1] = {1};
@@ -104,6 +106,7 @@ bool ecc_point_is_valid(enum ecc_curve curve, struct span point)
     return point_mul(curve, product, point, one, sizeof one);
 }
 
+/* [RFC 5656 4a] */
 bool ecc_shared(enum ecc_curve curve, uint8_t *x, const uint8_t *sk, struct span peer)
 {
     size_t len = ecc_scalar_len(curve);

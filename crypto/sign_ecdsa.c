@@ -17,7 +17,7 @@ struct ecdsa_curve {
     const br_hash_class *bear_hash;
 };
 
-/* RFC 5656 §6.2.1: b <= 256: SHA-256; 256 < b <= 384: SHA-384; 384 < b: SHA-512. */
+/* RFC 5656 §6.2.1: b <= 256: SHA-256; 256 < b <= 384: SHA-384; 384 < b: SHA-512. [RFC 5656 6.2.1a] */
 static struct ecdsa_curve curve_of(enum ecc_curve curve)
 {
     switch (curve) {
@@ -31,7 +31,8 @@ static struct ecdsa_curve curve_of(enum ecc_curve curve)
     return (struct ecdsa_curve){BR_EC_secp256r1, HASH_SHA256, &br_sha256_vtable};
 }
 
-/* Right-aligns a public integer in len bytes; false unless 0 < value < the order of len bytes. */
+/* Right-aligns a public integer in len bytes; false unless 0 < value < the order of len bytes.
+ * [RFC 5656 3.1.2b] */
 static bool pad_in_range(uint8_t *out, size_t len, struct span value, const uint8_t *order)
 {
     while (value.n > 0 && value.p[0] == 0)

@@ -59,7 +59,8 @@ static bool public_key_is_sane(struct span n, struct span e)
     return e.n < n.n || (e.n == n.n && memcmp(e.p, n.p, n.n) < 0);
 }
 
-/* EMSA-PKCS1-v1_5, RFC 8017 §9.2: 00 01 FF .. FF 00 DigestInfo. len is a modulus' length, at least 256. */
+/* EMSA-PKCS1-v1_5, RFC 8017 §9.2: 00 01 FF .. FF 00 DigestInfo. len is a modulus' length, at least 256.
+ * [RFC 8332 3b] */
 static void encode_message(uint8_t *em, size_t len, enum hash_alg hash, struct span msg)
 {
     size_t digest_len = hash_len(hash);
@@ -73,6 +74,7 @@ static void encode_message(uint8_t *em, size_t len, enum hash_alg hash, struct s
     hash_of(hash, msg, em + 3 + pad_len + DIGEST_INFO_HEAD_LEN);
 }
 
+/* [RFC 8332 3b] */
 bool rsa_verify(enum hash_alg hash, struct span n, struct span e, struct span msg, struct span sig)
 {
     uint8_t opened[RSA_MAX_LEN], expected[RSA_MAX_LEN], nb[RSA_MAX_LEN], eb[RSA_MAX_LEN];

@@ -44,6 +44,7 @@ static void refuse(struct flow *flow, enum socks_result result);
 
 /* ---- The steps of a handshake: each is false when it must wait, or when the flow has ended ---- */
 
+/* [RFC 1928 6b] */
 static bool step_send(struct flow *flow)
 {
     struct handshake *h = handshake_of(flow);
@@ -166,6 +167,7 @@ static void dynamic_opened(struct flow *flow)
         flow_end(flow, true);
 }
 
+/* [RFC 1928 6b] */
 static void refuse(struct flow *flow, enum socks_result result)
 {
     struct handshake *h = handshake_of(flow);

@@ -341,6 +341,7 @@ const char *session_open_failure_name(uint32_t reason)
     return reason >= 1 && reason <= ADIT_COUNT(names) ? names[reason - 1] : "unknown reason";
 }
 
+/* [RFC 4254 5.1b] */
 static void on_refused(struct flow *flow, uint32_t reason, struct span raw)
 {
     struct forwarder *f = flow->forwarder;

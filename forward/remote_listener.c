@@ -145,7 +145,8 @@ void remote_listener_retry(struct forwarder *f)
 }
 
 /* sshd names the address as it was asked for; others may name what they bound. The port alone says it too
- * while only one of ours has it (the caller sees to that). A path says it only when it is the same. */
+ * while only one of ours has it (the caller sees to that). A path says it only when it is the same.
+ * [RFC 4254 7.1c 7.2a] */
 int remote_listener_match(struct forwarder *f, const struct ssh_event *ev)
 {
     const struct remote_listener *r = f->own;

@@ -7,6 +7,7 @@
 
 /* ---- The handshake ---- */
 
+/* [RFC 4253 11.3b] */
 static void log_peer(struct session *s, enum session_level level, const char *what, struct span text)
 {
     char clean[512];
@@ -64,6 +65,7 @@ static void on_kex_done(struct session *s)
 
 /* ---- The authentication ---- */
 
+/* [RFC 4252 5.4b] */
 static void on_banner(struct session *s, struct span text)
 {
     size_t cap = text.n + 1; /* at most a packet; cleaning never makes a text longer */
@@ -135,6 +137,7 @@ static void refuse_open(struct session *s, const struct ssh_event *ev, uint32_t 
     ssh_open_refuse(s->conn.ssh, ev->channel, reason, why);
 }
 
+/* [RFC 4254 7.2a] */
 static void on_requested_open(struct session *s, const struct ssh_event *ev)
 {
     struct forwarder *f;
@@ -151,6 +154,7 @@ static void on_requested_open(struct session *s, const struct ssh_event *ev)
         f->ops->on_open(f, ev);
 }
 
+/* [RFC 4254 5.4a 6.5a] */
 static void on_channel_event(struct session *s, const struct ssh_event *ev)
 {
     struct flow *flow = ev->owner;

@@ -59,6 +59,7 @@ static void farewell(struct session *s)
     ssh_disconnect(s->conn.ssh, by_application, "disconnected by user");
 }
 
+/* [RFC 4254 7.2c] */
 void session_finish(struct session *s, const struct adit_error *why)
 {
     bool is_open = s->phase == PHASE_OPEN;

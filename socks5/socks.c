@@ -66,6 +66,7 @@ static void out_put_http(struct socks *s, const char *status)
     s->out_len = adit_format((char *)s->out, sizeof s->out, "HTTP/1.1 %s\r\n%s\r\n", status, rest);
 }
 
+/* [RFC 1928 6a] */
 static void out_put_reply(struct socks *s, enum socks_result result)
 {
     /* SOCKS4: VN = 0, CD, DSTPORT, DSTIP. SOCKS5 (RFC 1928 §6): VER, REP, RSV, ATYP, BND.ADDR, BND.PORT. The
@@ -239,7 +240,8 @@ static void v4_on_name(struct socks *s)
 
 /* ---- SOCKS5 ---- */
 
-/* RFC 1928 §3: the server selects one of the methods given; if it selects X'FF' the client MUST close. */
+/* RFC 1928 §3: the server selects one of the methods given; if it selects X'FF' the client MUST close.
+ * [RFC 1928 3a] */
 static void v5_on_methods(struct socks *s)
 {
     uint8_t wanted = s->user ? METHOD_USER : METHOD_NONE;
@@ -255,7 +257,8 @@ static void v5_on_methods(struct socks *s)
         s->state = s->user ? V5_AUTH : V5_HEAD;
 }
 
-/* RFC 1929 §2: VER is 1; a STATUS that is not 0 MUST be followed by the end of the connection. */
+/* RFC 1929 §2: VER is 1; a STATUS that is not 0 MUST be followed by the end of the connection.
+ * [RFC 1929 2b 2c] */
 static void v5_auth_answer(struct socks *s)
 {
     const uint8_t answer[2] = {1, s->is_right ? 0 : 1};
@@ -267,6 +270,7 @@ static void v5_auth_answer(struct socks *s)
         deny(s, "SOCKS5: the user name or the password is wrong");
 }
 
+/* [RFC 1928 3d] [RFC 1929 2a] */
 static void v5_on_auth(struct socks *s)
 {
     s->need = (size_t)s->in[1] + 1;
@@ -308,7 +312,7 @@ static void v5_on_nmethods(struct socks *s)
 }
 
 /* What follows an unknown address type has no known length, so that is answered here; a command that
- * we do not have is answered when the whole request was read. */
+ * we do not have is answered when the whole request was read. [RFC 1928 4b 6c] */
 static void v5_on_head(struct socks *s)
 {
     s->command = s->in[1];

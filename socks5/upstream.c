@@ -83,7 +83,7 @@ static void start_http(struct upstream *u, const struct upstream_request *r)
     put_text(u, "\r\n");
 }
 
-/* RFC 1928 §4. */
+/* RFC 1928 §4. [RFC 1928 4b 6a] */
 static void make_request(struct upstream *u, const struct upstream_request *r)
 {
     uint8_t type = r->address.n == 4 ? 1 : r->address.n == 16 ? 4 : 3, *p = u->request;
@@ -100,7 +100,7 @@ static void make_request(struct upstream *u, const struct upstream_request *r)
     u->request_len = (size_t)(p - u->request);
 }
 
-/* RFC 1929 §2. */
+/* RFC 1929 §2. [RFC 1928 3d] [RFC 1929 2a] */
 static void make_secret(struct upstream *u, const char *user, const char *password)
 {
     uint8_t *p = u->secret;
@@ -206,6 +206,7 @@ static void send_request(struct upstream *u)
     expect(u, STATE_REPLY, 2);
 }
 
+/* [RFC 1928 3b] */
 static void on_method(struct upstream *u)
 {
     if (u->in[0] != 5) {
@@ -224,7 +225,7 @@ static void on_method(struct upstream *u)
     }
 }
 
-/* RFC 1929 §2: a STATUS of 0 is success. */
+/* RFC 1929 §2: a STATUS of 0 is success. [RFC 1929 2b] */
 static void on_auth(struct upstream *u)
 {
     if (u->in[1] == 0)

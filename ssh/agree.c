@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+/* [RFC 5656 6.2.1a 6.3a 10.1a] */
 const struct agree_method agree_methods[] = {
     {"mlkem768x25519-sha256", AGREE_MLKEM768_X25519, ECC_P256, HASH_SHA256, true},
     {"sntrup761x25519-sha512", AGREE_SNTRUP761_X25519, ECC_P256, HASH_SHA512, true},
@@ -50,6 +51,7 @@ static bool share_is_bad(const struct agree_method *m, struct adit_error *err)
     return false;
 }
 
+/* [RFC 8731 3a] */
 static bool share_check_len(const struct agree_method *m, struct span peer, bool of_client,
                             struct adit_error *err)
 {
@@ -150,6 +152,7 @@ static bool finish_hybrid(const struct agree_method *m, const struct agree_secre
     return is_good;
 }
 
+/* [RFC 5656 4b] */
 bool agree_finish(const struct agree_method *m, const struct agree_secret *secret, struct span peer,
                   struct agree_k *k, struct adit_error *err)
 {

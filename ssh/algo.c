@@ -7,6 +7,7 @@
 
 /* ---- what there is ---- */
 
+/* [RFC 4251 6a 6c] */
 static const char kex_names[] =
     "mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,"
     "curve25519-sha256,curve25519-sha256@libssh.org,"
@@ -36,7 +37,7 @@ static const char mac_names[] = "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm
 #define CTR    "aes128-ctr,aes192-ctr,aes256-ctr"
 
 /* AES-GCM goes first only where the CPU makes it the fastest; elsewhere it stands behind the ciphers that are
- * fast in software, and is still there for a peer that wants it. */
+ * fast in software, and is still there for a peer that wants it. [RFC 4252 8b] [RFC 4253 6.3d] */
 static const char *cipher_names(void)
 {
     bool fast256 = crypto_has_fast_gcm(256), fast128 = crypto_has_fast_gcm(128);
@@ -154,6 +155,7 @@ static bool list_add_given(struct list *l, struct span known, struct span given,
     return true;
 }
 
+/* [RFC 4253 7.1c] */
 bool algo_resolve(enum algo_kind kind, const char *spec, char *out, size_t cap, struct adit_error *err)
 {
     struct span known = span_str(algo_default(kind));
@@ -181,6 +183,7 @@ bool algo_resolve(enum algo_kind kind, const char *spec, char *out, size_t cap, 
 
 /* ---- KEXINIT ---- */
 
+/* [RFC 4253 7.1r] */
 bool kexinit_parse(struct span payload, struct kexinit *init, struct adit_error *err)
 {
     struct rd r = rd_init(payload);
@@ -234,7 +237,8 @@ static const char *const list_titles[KEXINIT_LISTS] = {
     "language",
 };
 
-/* RFC 4253 §7.1: the first algorithm on the client's list that is also on the server's MUST be chosen. */
+/* RFC 4253 §7.1: the first algorithm on the client's list that is also on the server's MUST be chosen.
+ * [RFC 4253 7.1e 7.1f 7.1g 7.1k] */
 static bool choose(const struct kexinit *client, const struct kexinit *server, size_t list,
                    bool self_is_client, struct span *name, struct adit_error *err)
 {
@@ -250,6 +254,7 @@ static bool choose(const struct kexinit *client, const struct kexinit *server, s
     return false;
 }
 
+/* [RFC 8308 2.2c] */
 static const struct agree_method *agree_find(struct span name)
 {
     for (const struct agree_method *m = agree_methods; m->name != NULL; m++)
@@ -292,6 +297,7 @@ static bool unusable(struct span name, struct adit_error *err)
     return false;
 }
 
+/* [RFC 4253 6.2b 6.3b 6.4c 7.1h 7.1i 7.1j] */
 static bool choose_direction(const struct kexinit *client, const struct kexinit *server, size_t dir,
                              bool self_is_client, struct algo_choice *choice, struct adit_error *err)
 {

@@ -66,6 +66,7 @@ static struct wr begin_request(const struct auth_client *a, struct packet *pk, e
     return w;
 }
 
+/* [RFC 4252 5.1c] */
 static enum adit_err send_request(struct auth_client *a, struct packet *pk, const struct wr *w,
                                   enum auth_method method, struct adit_error *err)
 {
@@ -96,6 +97,7 @@ enum adit_err auth_try_password(struct auth_client *a, struct packet *pk, struct
     return send_request(a, pk, &w, AUTH_PASSWORD, err);
 }
 
+/* [RFC 4252 8d] */
 enum adit_err auth_change_password(struct auth_client *a, struct packet *pk, struct span old_password,
                                    struct span new_password, struct adit_error *err)
 {
@@ -106,6 +108,7 @@ enum adit_err auth_change_password(struct auth_client *a, struct packet *pk, str
     return send_request(a, pk, &w, AUTH_PASSWORD, err);
 }
 
+/* [RFC 4256 3.1a] */
 enum adit_err auth_try_kbdint(struct auth_client *a, struct packet *pk, struct span submethods,
                               struct adit_error *err)
 {
@@ -115,6 +118,7 @@ enum adit_err auth_try_kbdint(struct auth_client *a, struct packet *pk, struct s
     return send_request(a, pk, &w, AUTH_KBDINT, err);
 }
 
+/* [RFC 4256 3.4a 3.4c 3.4d] */
 enum adit_err auth_answer_kbdint(struct auth_client *a, struct packet *pk, const struct span *answers,
                                  size_t count, struct adit_error *err)
 {
@@ -137,7 +141,7 @@ enum adit_err auth_answer_kbdint(struct auth_client *a, struct packet *pk, const
 /* ---- publickey: RFC 4252 §7 ---- */
 
 /* What is signed: string session identifier, then the request up to the key. It is kept in the scratch
- * buffer; the request that is sent is its tail. */
+ * buffer; the request that is sent is its tail. [RFC 4252 7b] */
 static enum adit_err build_request(struct auth_client *a, struct span session_id, struct span blob,
                                    struct span alg, struct span host_key, struct adit_error *err)
 {
@@ -164,6 +168,7 @@ static enum adit_err build_request(struct auth_client *a, struct span session_id
     return ADIT_E_OK;
 }
 
+/* [RFC 4252 7a] */
 enum adit_err auth_try_publickey(struct auth_client *a, struct packet *pk, struct span session_id,
                                  struct span blob, struct span alg, struct span host_key, bool probe,
                                  struct adit_error *err)
@@ -239,6 +244,7 @@ enum adit_err auth_on_failure(struct auth_client *a, struct span payload, struct
     return ADIT_E_OK;
 }
 
+/* [RFC 4252 5.1f] */
 enum adit_err auth_on_success(struct auth_client *a, struct span payload, struct adit_error *err)
 {
     if (payload.n != 1)
@@ -268,6 +274,7 @@ enum adit_err auth_on_banner(struct auth_client *a, struct span payload, struct 
     return ADIT_E_OK;
 }
 
+/* [RFC 4252 7c] */
 static enum adit_err on_pk_ok(struct auth_client *a, struct rd *r, struct adit_error *err)
 {
     struct span alg = rd_string(r), blob = rd_string(r);
@@ -291,6 +298,7 @@ static enum adit_err on_change_request(struct auth_client *a, struct rd *r, stru
     return ADIT_E_OK;
 }
 
+/* [RFC 4256 3.2a] */
 static enum adit_err on_info_request(struct auth_client *a, struct rd *r, struct adit_error *err)
 {
     a->kbdint_name = rd_string(r);
@@ -313,6 +321,7 @@ static enum adit_err on_info_request(struct auth_client *a, struct rd *r, struct
     return ADIT_E_OK;
 }
 
+/* [RFC 4252 6b] [RFC 4256 3.2b] */
 enum adit_err auth_on_60(struct auth_client *a, struct span payload, struct adit_error *err)
 {
     struct rd r = rd_init(payload);

@@ -157,6 +157,7 @@ static void blocked(struct channels *t, struct channel *ch)
     t->blocked_tail = ch;
 }
 
+/* [RFC 4254 5.2f] */
 static size_t part_of(const struct channel *ch)
 {
     return ch->tx_packet_max < LIMIT_CHANNEL_PACKET ? ch->tx_packet_max : LIMIT_CHANNEL_PACKET;
@@ -246,7 +247,7 @@ static void window_adapt(struct channels *t, struct channel *ch, uint32_t n, boo
 }
 
 /* What may be granted now. A window given back in large lumps is a window that much smaller on a long link,
- * one given back in small ones costs messages: 128 KiB, but not above a quarter. */
+ * one given back in small ones costs messages: 128 KiB, but not above a quarter. [RFC 4254 5.2b] */
 static uint32_t window_to_grant(const struct channel *ch)
 {
     uint32_t out = ch->rx_window + ch->rx_held;
@@ -318,6 +319,7 @@ void channel_refuse(struct channels *t, struct channel *ch, uint32_t reason, str
 
 /* ---- senders: false means that there is no room now ---- */
 
+/* [RFC 4254 5.2e] */
 static bool send_open(struct channels *t, struct packet *pk, struct channel *ch, bool may_come_back)
 {
     struct channel_opening *o = ch->opening;
@@ -451,6 +453,7 @@ void channels_flush(struct channels *t, struct packet *pk, bool may_come_back)
     }
 }
 
+/* [RFC 4254 5.3c] */
 void channels_reap(struct channels *t)
 {
     while (t->gone != NULL) {
@@ -503,6 +506,7 @@ static void note_bound(struct channels *t, const struct channel *ch)
     t->bound_check_us = t->now_us + BOUND_CHECK_US;
 }
 
+/* [RFC 4254 5a 5.2c] */
 size_t channel_space(struct channels *t, struct packet *pk, struct channel *ch, bool may_send,
                      struct wspan *places, size_t max, size_t limit)
 {
@@ -690,7 +694,7 @@ static struct channel *fail(struct adit_error *err, const char *what)
     return NULL;
 }
 
-/* Recipient number of a message to a channel that exists and was confirmed. */
+/* Recipient number of a message to a channel that exists and was confirmed. [RFC 4254 5b] */
 static struct channel *recipient(struct channels *t, struct rd *r, const char *msg, struct adit_error *err)
 {
     (void)rd_u8(r);
@@ -774,6 +778,7 @@ struct channel *channel_on_open(struct channels *t, struct span payload, struct 
     return ch;
 }
 
+/* [RFC 4254 5.2a 5.2b] */
 struct channel *channel_on_window_adjust(struct channels *t, struct span payload, bool *unblocked,
                                          struct adit_error *err)
 {
@@ -796,6 +801,7 @@ struct channel *channel_on_window_adjust(struct channels *t, struct span payload
     return ch;
 }
 
+/* [RFC 4254 5.2c 5.2g] */
 struct channel *channel_on_data(struct channels *t, struct span payload, struct span *data, uint32_t *code,
                                 struct adit_error *err)
 {
@@ -832,6 +838,7 @@ struct channel *channel_on_eof(struct channels *t, struct span payload, struct a
     return ch;
 }
 
+/* [RFC 4254 5.3b] */
 struct channel *channel_on_close(struct channels *t, struct span payload, struct adit_error *err)
 {
     struct rd r = rd_init(payload);
@@ -860,6 +867,7 @@ struct channel *channel_on_request(struct channels *t, struct span payload, stru
     return rd_done(&r) ? ch : fail(err, "CHANNEL_REQUEST: wrong lengths (RFC 4254 §5.4)");
 }
 
+/* [RFC 4254 5.4b] */
 struct channel *channel_on_reply(struct channels *t, struct span payload, bool *is_awaited,
                                  struct adit_error *err)
 {

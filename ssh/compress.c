@@ -10,6 +10,7 @@ enum {
     HEAD_LEN = 16
 };
 
+/* [RFC 4253 6.2c] */
 static const char *const names[] = {
     [COMPRESS_NONE] = "none", [COMPRESS_ZLIB] = "zlib", [COMPRESS_DELAYED] = "zlib@openssh.com"};
 

@@ -85,6 +85,7 @@ bool globals_unsent(struct globals *g, uint32_t seq)
     return false;
 }
 
+/* [RFC 4254 4c 7.1b] */
 enum adit_err global_on_reply(struct globals *g, struct span payload, struct global_answer *answer,
                               struct adit_error *err)
 {

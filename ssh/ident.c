@@ -8,7 +8,7 @@ static bool starts_with(struct span s, const char *prefix)
     return s.n >= n && memcmp(s.p, prefix, n) == 0;
 }
 
-/* One whole line of the peer, without its LF and a CR before it. */
+/* One whole line of the peer, without its LF and a CR before it. [RFC 4253 4.2d 5.1a] */
 static enum ident_status ident_line(struct ident *id, struct span line, bool lines_before,
                                     struct adit_error *err)
 {
@@ -32,6 +32,7 @@ static enum ident_status ident_line(struct ident *id, struct span line, bool lin
     return IDENT_MORE;
 }
 
+/* [RFC 4253 4.2c 4.2e 4.2f] */
 enum ident_status ident_next(struct ident *id, struct span in, bool lines_before, size_t *used,
                              struct span *line, struct adit_error *err)
 {
@@ -63,6 +64,7 @@ enum ident_status ident_next(struct ident *id, struct span in, bool lines_before
     return IDENT_MORE;
 }
 
+/* [RFC 4253 4.2b 4.2d 4.2h] */
 bool ident_make(const char *software, char out[LIMIT_IDENT_LINE + 1])
 {
     size_t n = strlen(software);

@@ -7,6 +7,7 @@
 #include "ssh/msg.h"
 #include "ssh/wire.h"
 
+/* [RFC 8308 2.2b] */
 const struct kex_side kex_side_client = {true, "ext-info-c", "kex-strict-c-v00@openssh.com", "ext-info-s",
                                          "kex-strict-s-v00@openssh.com"};
 const struct kex_side kex_side_server = {false, "ext-info-s", "kex-strict-s-v00@openssh.com", "ext-info-c",
@@ -72,6 +73,7 @@ static enum adit_err send(struct packet *pk, const struct wr *w, struct adit_err
 
 /* ---- KEXINIT ---- */
 
+/* [RFC 4253 7.1a] [RFC 8308 2.1a] */
 static void fill_lists(const struct kex *kex, struct kexinit *init, uint8_t kex_list[KEX_LIST_MAX])
 {
     struct wr w = wr_init(kex_list, KEX_LIST_MAX);
@@ -105,6 +107,7 @@ static enum adit_err send_init(struct kex *kex, struct packet *pk, const struct 
     return send(pk, &w, err);
 }
 
+/* [RFC 4253 7.1b] */
 static const struct agree_method *first_method(const struct kex *kex)
 {
     struct span list = span_str(kex->lists[0]), name = {0};
@@ -115,15 +118,18 @@ static const struct agree_method *first_method(const struct kex *kex)
     return NULL;
 }
 
+/* [RFC 4253 7.1c] */
 enum adit_err kex_start(struct kex *kex, struct packet *pk, struct adit_error *err)
 {
     uint8_t cookie[16], kex_list[KEX_LIST_MAX];
     if (run_new(kex, err) != ADIT_E_OK)
         return ADIT_E_MEMORY;
     struct kex_run *run = kex->run;
+    /* [RFC 4253 7.1d] */
     drbg_bytes(kex->random, cookie, sizeof(cookie));
     struct kexinit init = {.cookie = {cookie, sizeof(cookie)}};
     const struct agree_method *guess = kex->guesses && kex->side->is_client ? first_method(kex) : NULL;
+    /* [RFC 4253 7.1l] */
     init.first_follows = guess != NULL;
     fill_lists(kex, &init, kex_list);
     struct wr w = wr_init(run->init, sizeof(run->init));
@@ -147,7 +153,8 @@ static void hash_string(struct hash *h, struct span s)
     hash_update(h, s.p, s.n);
 }
 
-/* RFC 4253 §8: H begins with V_C, V_S, I_C, I_S; hashed at once, the peer's KEXINIT need not be kept. */
+/* RFC 4253 §8: H begins with V_C, V_S, I_C, I_S; hashed at once, the peer's KEXINIT need not be kept.
+ * [RFC 4253 4.2i 8c] */
 static void transcript_begin(struct kex *kex, struct span init_peer)
 {
     struct kex_run *run = kex->run;
@@ -178,10 +185,12 @@ static enum adit_err note_markers(struct kex *kex, const struct packet *pk, cons
 enum adit_err kex_on_kexinit(struct kex *kex, struct packet *pk, struct span payload, struct adit_error *err)
 {
     struct kexinit peer, self;
+    /* [RFC 4253 7.1p] */
     if (kex->peer_started)
         return adit_fail(err, ADIT_E_PROTOCOL, "KEXINIT in the middle of a key exchange (RFC 4253 §7.1)");
     if (!kexinit_parse(payload, &peer, err) || note_markers(kex, pk, &peer, err) != ADIT_E_OK)
         return err->code;
+    /* [RFC 4253 9a] */
     if (!kex->self_started && kex_start(kex, pk, err) != ADIT_E_OK)
         return err->code;
     kex->peer_started = true;
@@ -191,8 +200,10 @@ enum adit_err kex_on_kexinit(struct kex *kex, struct packet *pk, struct span pay
     bool is_client = kex->side->is_client;
     if (!algo_choose(is_client ? &self : &peer, is_client ? &peer : &self, is_client, &kex->choice, err))
         return err->code;
+    /* [RFC 4253 7b] */
     kex->ignore_next = peer.first_follows && kex->choice.guess_is_wrong;
     transcript_begin(kex, payload);
+    /* [RFC 4253 7a] */
     bool has_guessed_right = self.first_follows && !kex->choice.guess_is_wrong;
     if (!is_client || has_guessed_right)
         return ADIT_E_OK;
@@ -201,7 +212,8 @@ enum adit_err kex_on_kexinit(struct kex *kex, struct packet *pk, struct span pay
 
 /* ---- the exchange hash and the keys ---- */
 
-/* K as it is hashed: an mpint, or the string of a hybrid method. Returns its length. */
+/* K as it is hashed: an mpint, or the string of a hybrid method. Returns its length.
+ * [RFC 4253 7.2b] [RFC 5656 4c] [RFC 8731 3.1a] */
 static size_t encode_k(const struct kex *kex, uint8_t out[AGREE_K_MAX + 8])
 {
     struct span k = {kex->run->k.bytes, kex->run->k.n};
@@ -213,7 +225,7 @@ static size_t encode_k(const struct kex *kex, uint8_t out[AGREE_K_MAX + 8])
     return w.used;
 }
 
-/* RFC 4253 §8, RFC 5656 §4: ... K_S, Q_C, Q_S, K. */
+/* RFC 4253 §8, RFC 5656 §4: ... K_S, Q_C, Q_S, K. [RFC 4253 7.2d 8c 9c] */
 static void finish_hash(struct kex *kex)
 {
     struct kex_run *run = kex->run;
@@ -233,7 +245,8 @@ static void finish_hash(struct kex *kex)
     }
 }
 
-/* RFC 4253 §7.2: HASH(K || H || X || session_id), extended by HASH(K || H || what there is so far). */
+/* RFC 4253 §7.2: HASH(K || H || X || session_id), extended by HASH(K || H || what there is so far).
+ * [RFC 4253 7.2a 7.2b 7.2c] */
 static void derive(const struct kex *kex, char letter, uint8_t *out, size_t n)
 {
     enum hash_alg alg = kex->choice.kex->hash;
@@ -259,6 +272,7 @@ static void derive(const struct kex *kex, char letter, uint8_t *out, size_t n)
     adit_wipe(key, sizeof(key));
 }
 
+/* [RFC 4253 6.2b 6.2d] */
 static enum adit_err start_compression(const struct kex *kex, struct packet *pk, bool is_tx,
                                        struct adit_error *err)
 {
@@ -279,6 +293,7 @@ enum adit_err kex_authenticated(struct kex *kex, struct packet *pk, struct adit_
     return ADIT_E_OK;
 }
 
+/* [RFC 4253 6.3b 6.4c 9b 9d] */
 static void take_keys(const struct kex *kex, struct packet_side *side, bool is_tx)
 {
     uint8_t iv[CIPHER_IV_MAX], key[CIPHER_KEY_MAX], mackey[CIPHER_MACKEY_MAX];
@@ -307,6 +322,7 @@ static void end_if_done(struct kex *kex)
     run_free(kex);
 }
 
+/* [RFC 4253 7.3a] */
 static enum adit_err send_newkeys(struct kex *kex, struct packet *pk, struct adit_error *err)
 {
     struct wr w = packet_begin(pk, SSH_MSG_NEWKEYS, 1);
@@ -321,6 +337,7 @@ static enum adit_err send_newkeys(struct kex *kex, struct packet *pk, struct adi
     return ADIT_E_OK;
 }
 
+/* [RFC 4253 7.3b] */
 enum adit_err kex_on_newkeys(struct kex *kex, struct packet *pk, struct span payload, struct adit_error *err)
 {
     /* Our NEWKEYS went out when the exchange hash was known and the host key accepted. */
@@ -350,7 +367,8 @@ static enum adit_err check_same_host_key(struct kex *kex, struct span host_key, 
     return ADIT_E_OK;
 }
 
-/* The key that signs the exchange: the host key itself, or the one that its certificate is about. */
+/* The key that signs the exchange: the host key itself, or the one that its certificate is about.
+ * [RFC 4253 6.6b 8b] [RFC 8332 3.1a] */
 static enum adit_err verify_exchange(const struct kex *kex, struct span signature, struct adit_error *err)
 {
     struct span blob = kex_host_key(kex), name = span_str(kex->choice.host_key);
@@ -407,6 +425,7 @@ enum adit_err kex_on_reply(struct kex *kex, struct packet *pk, struct span paylo
     memcpy(run->host_key, host_key.p, run->host_key_len = host_key.n);
     memcpy(run->peer_share, share.p, run->peer_share_len = share.n);
     finish_hash(kex);
+    /* [RFC 4253 8d] */
     if (verify_exchange(kex, signature, err) != ADIT_E_OK ||
         check_same_host_key(kex, kex_host_key(kex), err) != ADIT_E_OK ||
         keep_proof(kex, signature, err) != ADIT_E_OK)
@@ -458,6 +477,7 @@ enum adit_err kex_give_host_key(struct kex *kex, struct span blob, struct adit_e
     return ADIT_E_OK;
 }
 
+/* [RFC 4253 8b] */
 struct span kex_to_sign(const struct kex *kex)
 {
     return kex->run == NULL ? (struct span){0} : (struct span){kex->run->h, kex->run->h_len};

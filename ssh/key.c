@@ -80,7 +80,8 @@ static void read_ed25519(struct rd *r, struct key *k)
         rd_fail(r);
 }
 
-/* RFC 5656 §3.1: string curve name, string Q. Compressed points are a MAY that nobody uses. */
+/* RFC 5656 §3.1: string curve name, string Q. Compressed points are a MAY that nobody uses.
+ * [RFC 5656 3.1a 6.2a 10.1a] */
 static void read_ecdsa(struct rd *r, struct key *k)
 {
     const struct key_kind *kind = &kinds[k->type];
@@ -110,6 +111,7 @@ void key_read_fields(struct rd *r, enum key_type type, struct key *k)
         k->application = rd_string(r);
 }
 
+/* [RFC 4253 6.6d] */
 bool key_parse_shape(struct key *k, struct span blob)
 {
     struct rd r = rd_init(blob);
@@ -165,6 +167,7 @@ void key_fingerprint(struct span blob, char out[static KEY_FINGERPRINT_LEN + 1])
 
 /* ---- signatures ---- */
 
+/* [RFC 8332 3a] */
 enum key_type key_type_for_sigalg(struct span sigalg)
 {
     if (span_is(sigalg, "rsa-sha2-512") || span_is(sigalg, "rsa-sha2-256"))
@@ -173,6 +176,7 @@ enum key_type key_type_for_sigalg(struct span sigalg)
     return type == KEY_RSA ? KEY_NONE : type; /* "ssh-rsa" is SHA-1 */
 }
 
+/* [RFC 5656 3.1.2a] */
 static bool ecdsa_matches(const struct key *k, struct span signature, struct span data)
 {
     /* RFC 5656 §3.1.2: the signature is two mpints in a string. */
@@ -202,6 +206,7 @@ static bool sk_matches(const struct key *k, struct span signature, uint8_t flags
                                    : ed25519_matches(k, signature, signed_data);
 }
 
+/* [RFC 4253 6.6c] [RFC 8332 3.1a] */
 static bool signature_matches(const struct key *k, struct span sigalg, struct span blob, struct span data)
 {
     struct rd r = rd_init(blob);
@@ -222,6 +227,7 @@ static bool signature_matches(const struct key *k, struct span sigalg, struct sp
                       signature);
 }
 
+/* [RFC 4253 6.6b] [RFC 8332 5.1a] */
 enum adit_err key_verify(const struct key *k, struct span sigalg, struct span signature, struct span data,
                          struct adit_error *err)
 {

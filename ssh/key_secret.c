@@ -38,6 +38,7 @@ bool key_generate(enum key_type type, struct drbg *random, struct key_secret *se
     return true;
 }
 
+/* [RFC 8332 3a] */
 bool key_secret_public(const struct key_secret *secret, struct wr *blob_out)
 {
     enum ecc_curve curve;
@@ -89,6 +90,7 @@ static bool sign_ed25519(const struct key_secret *secret, struct span data, stru
     return true;
 }
 
+/* [RFC 5656 3.1.2a] */
 static bool sign_ecdsa(const struct key_secret *secret, enum ecc_curve curve, struct span data,
                        struct wr *out)
 {
@@ -121,6 +123,7 @@ static bool sign_rsa(const struct key_secret *secret, enum hash_alg hash, struct
     return true;
 }
 
+/* [RFC 4253 6.6c] [RFC 8332 3.2a] */
 enum adit_err key_sign(const struct key_secret *secret, struct span sigalg, struct span data,
                        struct wr *signature_out, struct adit_error *err)
 {

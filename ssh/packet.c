@@ -68,6 +68,7 @@ static bool buffer_make_room(struct packet *pk, struct packet_buffer *b, size_t 
     return true;
 }
 
+/* [RFC 4253 6f 6g] */
 void packet_init(struct packet *pk, const struct adit_alloc *memory, struct drbg *random)
 {
     *pk = (struct packet){.memory = memory, .random = random, .padding_used = sizeof(pk->padding)};
@@ -173,7 +174,8 @@ void packet_in_skip(struct packet *pk, size_t n)
     pk->in.start += n;
 }
 
-/* RFC 4253 §6: bounds and multiple-of-block rule of packet_length. */
+/* RFC 4253 §6: bounds and multiple-of-block rule of packet_length.
+ * [RFC 4253 6a 6e 6.1a 6.1b 6.1c] [RFC 4254 5.2d] */
 static bool length_is_valid(const struct cipher *c, uint32_t length)
 {
     size_t padded = c->length_is_clear ? length : (size_t)length + 4;
@@ -251,12 +253,15 @@ enum packet_status packet_next(struct packet *pk, struct span *payload, struct a
     if (rx->packets > UINT32_MAX)
         return packet_bad(err, ADIT_E_PROTOCOL, "New keys are overdue: packet", rx->seq);
     if (!open_packet(rx, p, n, have - n))
+        /* [RFC 4253 6.4f] */
         return packet_bad(err, ADIT_E_INTEGRITY, "Corrupted MAC on input: packet", rx->seq);
+    /* [RFC 4253 6b] */
     uint8_t padding = p[4];
     if (padding < PADDING_MIN || (size_t)padding + 1 >= length)
         return packet_bad(err, ADIT_E_PROTOCOL, "Bad padding length", padding);
     *payload = (struct span){p + HEAD_LEN, length - 1 - padding};
     b->start += n + rx->cipher.tag_len;
+    /* [RFC 4253 6.4b] */
     pk->last_seq = rx->seq++;
     rx->packets++;
     rx->bytes += n;
@@ -267,6 +272,7 @@ enum packet_status packet_next(struct packet *pk, struct span *payload, struct a
 
 /* ---- out ---- */
 
+/* [RFC 4253 6a 6b 6d] */
 static size_t padding_len(const struct cipher *c, size_t payload_len)
 {
     size_t head = c->length_is_clear ? 1 : HEAD_LEN;
@@ -310,7 +316,7 @@ struct wspan packet_reserve(struct packet *pk, size_t n)
     return (struct wspan){pk->out.p + pk->out.end + HEAD_LEN, n};
 }
 
-/* RFC 4253 §6: the padding SHOULD consist of random bytes. */
+/* RFC 4253 §6: the padding SHOULD consist of random bytes. [RFC 4253 6c] */
 static void padding_fill(struct packet *pk, uint8_t *p, size_t n)
 {
     if (n > sizeof(pk->padding) - pk->padding_used) {
@@ -331,6 +337,7 @@ static struct wspan frame(struct packet *pk, uint8_t *p, size_t n)
     return (struct wspan){p, HEAD_LEN + n + pad};
 }
 
+/* [RFC 4253 6.4b] */
 static void count_sealed(struct packet *pk, size_t len)
 {
     struct packet_side *tx = &pk->tx;
@@ -340,6 +347,7 @@ static void count_sealed(struct packet *pk, size_t len)
     tx->bytes += len;
 }
 
+/* [RFC 4253 6.2a] */
 void packet_seal(struct packet *pk, size_t n)
 {
     if (pk->packer != NULL)

@@ -32,6 +32,7 @@ static bool reply_send(struct packet *pk, const struct reply *reply)
     return packet_send(pk, &w);
 }
 
+/* [RFC 4254 4c 5.4b] */
 enum adit_err replies_add(struct replies *q, struct packet *pk, bool may_send, struct reply reply,
                           struct adit_error *err)
 {

@@ -23,6 +23,7 @@ static const char *list_of(struct ssh *ssh, size_t i, const char *given, enum al
     return ssh->lists[i];
 }
 
+/* [RFC 4253 4.2a 4.2c] */
 static enum adit_err send_ident(struct ssh *ssh)
 {
     const char *software = ssh->config.ident != NULL ? ssh->config.ident : "adit_" ADIT_VERSION;
@@ -118,6 +119,7 @@ static uint32_t disconnect_reason(enum adit_err code)
     }
 }
 
+/* [RFC 4253 11.1b] */
 void ssh_end(struct ssh *ssh)
 {
     bool can_tell = ssh->phase != PHASE_IDENT && ssh->phase != PHASE_ENDED &&
@@ -137,6 +139,7 @@ void ssh_check(struct ssh *ssh, enum adit_err result)
         ssh_end(ssh);
 }
 
+/* [RFC 4253 11.1b] */
 void ssh_disconnect(struct ssh *ssh, uint32_t reason, const char *text)
 {
     if (ssh->phase == PHASE_ENDED)
@@ -166,6 +169,7 @@ bool ssh_is_ended(const struct ssh *ssh)
 
 /* ---- what may be sent ---- */
 
+/* [RFC 4253 7.1q] */
 uint8_t ssh_phase(const struct ssh *ssh)
 {
     if (ssh->phase == PHASE_KEX)
@@ -178,12 +182,14 @@ uint8_t ssh_phase(const struct ssh *ssh)
     return ssh->phase;
 }
 
-/* RFC 4253 §7.1: between our KEXINIT and our NEWKEYS only messages 1-49 (but 5 and 6) may be sent. */
+/* RFC 4253 §7.1: between our KEXINIT and our NEWKEYS only messages 1-49 (but 5 and 6) may be sent.
+ * [RFC 4253 7.1n] */
 bool ssh_may_send(const struct ssh *ssh)
 {
     return ssh->phase == PHASE_OPEN && !ssh->kex.self_started;
 }
 
+/* [RFC 4253 7.1n] */
 void ssh_flush(struct ssh *ssh)
 {
     if (ssh->phase == PHASE_ENDED)
@@ -353,6 +359,7 @@ enum adit_err ssh_bad(struct ssh *ssh, const char *what)
     return adit_fail(&ssh->error, ADIT_E_PROTOCOL, "%s", what);
 }
 
+/* [RFC 4253 11.1a 11.1c] */
 static enum adit_err on_disconnect(struct ssh *ssh, struct span payload, struct ssh_event *event)
 {
     struct rd r = rd_init(payload);
@@ -365,6 +372,7 @@ static enum adit_err on_disconnect(struct ssh *ssh, struct span payload, struct 
                      (unsigned long)reason);
 }
 
+/* [RFC 4253 11.2a] */
 static enum adit_err on_ignore(struct ssh *ssh, struct span payload, struct ssh_event *event)
 {
     (void)ssh;
@@ -373,6 +381,7 @@ static enum adit_err on_ignore(struct ssh *ssh, struct span payload, struct ssh_
     return ADIT_E_OK;
 }
 
+/* [RFC 4253 11.3a] */
 static enum adit_err on_debug(struct ssh *ssh, struct span payload, struct ssh_event *event)
 {
     struct rd r = rd_init(payload);
@@ -386,6 +395,7 @@ static enum adit_err on_debug(struct ssh *ssh, struct span payload, struct ssh_e
     return ADIT_E_OK;
 }
 
+/* [RFC 8308 2.2a 2.3a 2.4c 2.5a 2.5b] */
 static enum adit_err on_ext_info(struct ssh *ssh, struct span payload, struct ssh_event *event)
 {
     struct rd r = rd_init(payload);
@@ -437,7 +447,8 @@ static enum adit_err on_newkeys(struct ssh *ssh, struct span payload, struct ssh
 #define ANY_KEX  (PHASE_KEX | PHASE_STRICT | PHASE_REKEX)
 
 /* The messages that both roles treat alike; a role's own rows are in ssh_client.c and ssh_server.c.
- * RFC 4253 §7.1 and §11: 1-4 stay legal in an exchange, unless it is the first and strict (PROTOCOL §1.9). */
+ * RFC 4253 §7.1 and §11: 1-4 stay legal in an exchange, unless it is the first and strict (PROTOCOL §1.9).
+ * [RFC 4252 6a] [RFC 4253 11.2a] [RFC 8308 2.4c] */
 static const struct message_row common_rows[] = {
     {SSH_MSG_DISCONNECT, PHASE_KEX | PHASE_STRICT | ANY_KEYS | PHASE_REKEX, on_disconnect},
     {SSH_MSG_IGNORE, PHASE_KEX | ANY_KEYS | PHASE_REKEX, on_ignore},
@@ -479,6 +490,7 @@ static bool is_known(uint8_t n)
            (n >= 80 && n <= 82) || (n >= 90 && n <= 100);
 }
 
+/* [RFC 4253 11.4a 11.4b 11.4c] */
 static enum adit_err on_unknown(struct ssh *ssh, uint8_t number)
 {
     if (is_known(number) || ssh_phase(ssh) == PHASE_STRICT)
@@ -493,6 +505,7 @@ static enum adit_err on_unknown(struct ssh *ssh, uint8_t number)
     return ADIT_E_OK;
 }
 
+/* [RFC 4253 7a 7b 7.1m] */
 static enum adit_err dispatch(struct ssh *ssh, struct span payload, struct ssh_event *event)
 {
     uint8_t number = payload.p[0];
@@ -639,6 +652,7 @@ bool ssh_next(struct ssh *ssh, struct ssh_event *event)
 
 /* ---- small things ---- */
 
+/* [RFC 4253 7.1p] */
 void ssh_rekey(struct ssh *ssh)
 {
     if (ssh->phase == PHASE_ENDED || ssh->kex.self_started || ssh->kex.peer_started)

@@ -34,6 +34,7 @@ static enum adit_err on_keys_done(struct ssh *ssh)
     return ADIT_E_OK;
 }
 
+/* [RFC 4253 7.1o] */
 void ssh_host_key_answer(struct ssh *ssh, bool accept, const struct adit_error *why_not)
 {
     if (ssh->phase == PHASE_ENDED || ssh->kex.want != KEX_WANT_HOST_KEY_VERDICT)
@@ -52,6 +53,7 @@ void ssh_host_key_answer(struct ssh *ssh, bool accept, const struct adit_error *
 
 /* ---- authentication messages ---- */
 
+/* [RFC 4253 10d] */
 static enum adit_err on_service_accept(struct ssh *ssh, struct span payload, struct ssh_event *event)
 {
     struct rd r = rd_init(payload);
@@ -86,6 +88,7 @@ static enum adit_err on_success(struct ssh *ssh, struct span payload, struct ssh
     return ADIT_E_OK;
 }
 
+/* [RFC 4252 5.4a] */
 static enum adit_err on_banner(struct ssh *ssh, struct span payload, struct ssh_event *event)
 {
     event->kind = SSH_EVENT_BANNER;
@@ -170,7 +173,7 @@ static bool client_may_send_early(const struct ssh *ssh)
 
 /* ---- commands ---- */
 
-/* True when the caller may answer what the authentication wants. */
+/* True when the caller may answer what the authentication wants. [RFC 4252 5.1c] */
 static bool takes_auth(struct ssh *ssh)
 {
     if (ssh->phase == PHASE_ENDED || ssh->auth_client.want == AUTH_WANT_NOTHING || ssh->kex.self_started)
@@ -249,6 +252,7 @@ static enum adit_err client_sign(struct ssh *ssh, struct span signature)
     return auth_give_signature(&ssh->auth_client, &ssh->packet, signature, &ssh->error);
 }
 
+/* [RFC 4252 5.1e] [RFC 4253 7.1o] */
 static const struct message_row client_rows[] = {
     {SSH_MSG_SERVICE_ACCEPT, PHASE_SERVICE, on_service_accept},
     {SSH_MSG_KEX_ECDH_REPLY, PHASE_KEX | PHASE_STRICT | PHASE_REKEX, on_kex_reply},
@@ -273,8 +277,10 @@ size_t ssh_agent_bind(const struct ssh *ssh, struct wspan room)
     return n;
 }
 
+/* [RFC 4254 6.1a 6.3.2a 7.2b] */
 static const char *const client_channel_types[] = {"forwarded-tcpip", "forwarded-streamlocal@openssh.com",
                                                    "auth-agent@openssh.com", NULL};
+/* [RFC 4254 7.1a] */
 static const char *const client_global_types[] = {"hostkeys-00@openssh.com", NULL};
 
 const struct ssh_role ssh_client = {

@@ -75,6 +75,7 @@ static bool read_streamlocal_open(struct span type, struct span extra, struct ss
     return rd_done(&r);
 }
 
+/* [RFC 4254 5.1a] */
 enum adit_err ssh_on_channel_open(struct ssh *ssh, struct span payload, struct ssh_event *event)
 {
     struct span type, extra;
@@ -135,6 +136,7 @@ enum adit_err ssh_on_data(struct ssh *ssh, struct span payload, struct ssh_event
     return channel_event(ssh, ch, SSH_EVENT_CHANNEL_DATA, event);
 }
 
+/* [RFC 4254 5.3a] */
 enum adit_err ssh_on_eof(struct ssh *ssh, struct span payload, struct ssh_event *event)
 {
     return channel_event(ssh, channel_on_eof(&ssh->channels, payload, &ssh->error), SSH_EVENT_CHANNEL_EOF,
@@ -150,7 +152,7 @@ enum adit_err ssh_on_close(struct ssh *ssh, struct span payload, struct ssh_even
     return result;
 }
 
-/* RFC 4254 §6.10. */
+/* RFC 4254 §6.10. [RFC 4254 6.10a] */
 static bool read_exit(struct span type, struct span extra, struct ssh_event *event)
 {
     struct rd r = rd_init(extra);
@@ -166,6 +168,7 @@ static bool read_exit(struct span type, struct span extra, struct ssh_event *eve
     return rd_done(&r);
 }
 
+/* [RFC 4254 6.10a] */
 enum adit_err ssh_on_channel_request(struct ssh *ssh, struct span payload, struct ssh_event *event)
 {
     struct span type, extra;
@@ -212,6 +215,7 @@ static bool read_forward_request(struct span type, struct span extra, struct ssh
     return rd_done(&r);
 }
 
+/* [RFC 4254 4a 4b 4d] */
 enum adit_err ssh_on_global_request(struct ssh *ssh, struct span payload, struct ssh_event *event)
 {
     struct span type, extra;

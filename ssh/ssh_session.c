@@ -17,7 +17,7 @@ static void wr_window(struct wr *w, struct ssh_window window)
     wr_u32(w, window.height_px);
 }
 
-/* RFC 4254 §8: opcode and value each, and a zero at the end. */
+/* RFC 4254 §8: opcode and value each, and a zero at the end. [RFC 4254 8a] */
 static bool wr_modes(struct wr *w, const struct ssh_mode *modes, size_t count)
 {
     enum { MODE_LAST = 159, MODE_LEN = 5 };
@@ -82,6 +82,7 @@ bool ssh_session_subsystem(struct ssh *ssh, struct channel *channel, struct span
     return request_string(ssh, channel, "subsystem", true, name);
 }
 
+/* [RFC 4254 6.7a] */
 bool ssh_session_window_change(struct ssh *ssh, struct channel *channel, struct ssh_window window)
 {
     uint8_t extra[16];

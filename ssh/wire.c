@@ -39,7 +39,7 @@ void rd_fail(struct rd *r)
     r->n = 0;
 }
 
-/* The one place where bytes are taken: every getter stands on its length check. */
+/* The one place where bytes are taken: every getter stands on its length check. [RFC 4251 5j] */
 struct span rd_bytes(struct rd *r, size_t n)
 {
     if (r->failed || n > r->n) {
@@ -60,6 +60,7 @@ uint8_t rd_u8(struct rd *r)
     return r->failed ? 0 : s.p[0];
 }
 
+/* [RFC 4251 5a] */
 bool rd_bool(struct rd *r)
 {
     return rd_u8(r) != 0;
@@ -93,6 +94,7 @@ struct span rd_string_max(struct rd *r, size_t max)
     return s;
 }
 
+/* [RFC 4251 5f 5h 5i 6a] */
 struct span rd_namelist(struct rd *r)
 {
     struct span s = rd_string_max(r, LIMIT_NAMELIST);
@@ -113,6 +115,7 @@ struct span rd_namelist(struct rd *r)
     return s;
 }
 
+/* [RFC 4251 5c 5d 5e] */
 struct span rd_mpint(struct rd *r)
 {
     struct span s = rd_string(r);
@@ -142,6 +145,7 @@ bool rd_done(const struct rd *r)
     return !r->failed && r->n == 0;
 }
 
+/* [RFC 4251 5g] */
 bool names_next(struct span *list, struct span *name)
 {
     if (list->n == 0)
@@ -153,6 +157,7 @@ bool names_next(struct span *list, struct span *name)
     return true;
 }
 
+/* [RFC 4251 6b] */
 bool names_has(struct span list, struct span name)
 {
     struct span one;
@@ -187,6 +192,7 @@ void wr_u8(struct wr *w, uint8_t v)
         s.p[0] = v;
 }
 
+/* [RFC 4251 5b] */
 void wr_bool(struct wr *w, bool v)
 {
     wr_u8(w, v ? 1 : 0);
@@ -228,6 +234,7 @@ void wr_cstring(struct wr *w, const char *s)
     wr_string(w, span_str(s));
 }
 
+/* [RFC 4251 5c 5d 5e] */
 void wr_mpint(struct wr *w, struct span magnitude)
 {
     while (magnitude.n > 0 && magnitude.p[0] == 0)

@@ -104,6 +104,7 @@ static void first_error_stays(void **state)
     assert_int_equal(adit_fail(NULL, ADIT_E_CLOSED, "nowhere"), ADIT_E_CLOSED);
 }
 
+/* [RFC 4253 11.1d] */
 static void error_text_is_clean_and_cut_between_characters(void **state)
 {
     (void)state;
@@ -176,6 +177,7 @@ static void clean_keeps_text(void **state)
               "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80");
 }
 
+/* [RFC 4251 9.2a] */
 static void clean_drops_sequences(void **state)
 {
     (void)state;
@@ -211,6 +213,7 @@ static void clean_shows_what_no_string_ends(void **state)
     CLEANS_TO("abc", "a\x1b]b\x1b]c");
 }
 
+/* [RFC 4251 9.2a] */
 static void clean_marks_controls(void **state)
 {
     (void)state;

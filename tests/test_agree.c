@@ -34,6 +34,7 @@ static bool finish(struct scene *s, const struct agree_method *m, size_t n)
     return agree_finish(m, &s->secret, (struct span){s->server, n}, &s->kc, &s->err);
 }
 
+/* [RFC 5656 6.3a 10.1a] */
 static void test_both_sides_agree(void **state)
 {
     (void)state;
@@ -67,6 +68,7 @@ static void test_is_a_function_of_the_seed(void **state)
     }
 }
 
+/* [RFC 8731 3a] */
 static void test_wrong_lengths(void **state)
 {
     (void)state;
@@ -88,7 +90,8 @@ static void test_wrong_lengths(void **state)
     }
 }
 
-/* RFC 8731 §3: an all-zero result MUST abort; RFC 5656 §4: points MUST be validated. */
+/* RFC 8731 §3: an all-zero result MUST abort; RFC 5656 §4: points MUST be validated.
+ * [RFC 5656 4a 4b] [RFC 8731 3b] */
 static void test_invalid_shares(void **state)
 {
     (void)state;

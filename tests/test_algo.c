@@ -41,6 +41,7 @@ static void assert_resolves(enum algo_kind kind, const char *spec, const char *e
         assert_int_equal(err.code, ADIT_E_CONFIG);
 }
 
+/* [RFC 4253 7.1c] */
 static void test_resolve(void **state)
 {
     (void)state;
@@ -94,6 +95,7 @@ static struct kexinit offer(const char *kex, const char *host_key, const char *c
     return k;
 }
 
+/* [RFC 4253 7.1a] */
 static void test_kexinit(void **state)
 {
     (void)state;
@@ -119,6 +121,7 @@ static void test_kexinit(void **state)
     assert_false(kexinit_parse((struct span){longer, w.used + 1}, &out, &err));
 }
 
+/* [RFC 4251 5f 6a 6c] */
 static void test_kexinit_names(void **state)
 {
     (void)state;
@@ -146,6 +149,7 @@ static void test_marker(void **state)
 
 /* ---- the choice ---- */
 
+/* [RFC 4253 6.3b 6.4c 7.1e 7.1g 7.1h 7.1i] */
 static void test_choose_by_the_client(void **state)
 {
     (void)state;
@@ -189,6 +193,7 @@ static void test_choose_aead_without_mac(void **state)
     assert_null(c.mac[1]);
 }
 
+/* [RFC 4253 7.1f 7.1g 7.1h 7.1i 7.1j 7.1k] */
 static void test_choose_nothing_in_common(void **state)
 {
     (void)state;
@@ -208,7 +213,8 @@ static void test_choose_nothing_in_common(void **state)
     }
 }
 
-/* A marker is no method, even if both sides say it; nor is a name that only the wire knows. */
+/* A marker is no method, even if both sides say it; nor is a name that only the wire knows.
+ * [RFC 4252 8b] [RFC 4253 7.1k] [RFC 8308 2.2c] */
 static void test_choose_what_we_do_not_have(void **state)
 {
     (void)state;

@@ -154,6 +154,7 @@ static void test_password_not_given(void **state)
     assert_int_equal(f.q.password.n, 0);
 }
 
+/* [RFC 4252 5.1h] */
 static void test_partial_success(void **state)
 {
     (void)state;
@@ -240,6 +241,7 @@ static const char *rsa_alg(const char *sig_algs)
     return text;
 }
 
+/* [RFC 8308 3.1b] [RFC 8332 3.2a] */
 static void test_rsa_algorithms(void **state)
 {
     (void)state;
@@ -299,6 +301,7 @@ static void kbdint(size_t prompts)
     auth_kbdint(&f.auth, &f.q);
 }
 
+/* [RFC 4256 3.3a 3.3c 3.3d] */
 static void test_kbdint(void **state)
 {
     (void)state;
@@ -319,6 +322,7 @@ static void test_kbdint(void **state)
     assert_false(f.q.accept);
 }
 
+/* [RFC 4256 3.4c] */
 static void test_kbdint_that_asks_nothing(void **state)
 {
     (void)state;

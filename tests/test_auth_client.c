@@ -104,6 +104,7 @@ static void test_none(void **state)
     assert_false(s->a.partial);
 }
 
+/* [RFC 4252 8d] */
 static void test_password(void **state)
 {
     struct scene *s = *state;
@@ -136,6 +137,7 @@ static void test_oversized(void **state)
 
 /* ---- keyboard-interactive ---- */
 
+/* [RFC 4256 3.1a 3.2a 3.4a 3.4d] */
 static void test_kbdint(void **state)
 {
     struct scene *s = *state;
@@ -186,6 +188,7 @@ static void test_kbdint_limits(void **state)
 
 /* ---- publickey ---- */
 
+/* [RFC 4252 7a 7b] */
 static void test_sign_at_once(void **state)
 {
     struct scene *s = *state;
@@ -220,6 +223,7 @@ static void test_probe(void **state)
     assert_int_equal(auth_key_blob(&s->a).n + auth_key_alg(&s->a).n, 0);
 }
 
+/* [RFC 4252 7c] */
 static void test_pk_ok_for_another_key(void **state)
 {
     struct scene *s = *state;
@@ -252,6 +256,7 @@ static void test_out_of_memory(void **state)
 
 /* ---- the peer's messages ---- */
 
+/* [RFC 4252 5.1f 6b] */
 static void test_unasked(void **state)
 {
     struct scene *s = *state;
@@ -280,6 +285,7 @@ static void test_wrong_lengths(void **state)
     assert_int_equal(s->a.methods_n, 0);
 }
 
+/* [RFC 4252 5.4a] */
 static void test_banners(void **state)
 {
     struct scene *s = *state;

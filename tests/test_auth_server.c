@@ -91,6 +91,7 @@ static void test_too_many_requests(void **state)
     assert_refused(&s->t, request(s, message("bsss", 50, "bob", "ssh-connection", "none")), AUTH);
 }
 
+/* [RFC 4252 7b] */
 static void test_publickey(void **state)
 {
     struct scene *s = *state;

@@ -82,6 +82,7 @@ static bool request(struct scene *s, struct channel *ch, const char *type, struc
     return channel_request(&s->c, ch, type, want_reply, extra, (struct span){0});
 }
 
+/* [RFC 4254 5.2e] */
 static void test_open(void **state)
 {
     struct scene *s = *state;
@@ -231,6 +232,7 @@ static void test_no_room_for_channels(void **state)
 
 /* ---- data out ---- */
 
+/* [RFC 4254 5a 5.2c 5.2f] */
 static void test_space_is_bounded_by_window_and_packet(void **state)
 {
     struct scene *s = *state;
@@ -390,7 +392,7 @@ static void test_the_bound_takes_over_from_the_window(void **state)
     assert_int_equal(channel_space(&s->c, &s->t.pk, ch, true, &place, 1, 10), 1);
 }
 
-/* RFC 4254 §5.2: the window MUST NOT be increased above 2^32 - 1. */
+/* RFC 4254 §5.2: the window MUST NOT be increased above 2^32 - 1. [RFC 4254 5.2a 5.2b] */
 static void test_window_limit(void **state)
 {
     struct scene *s = *state;
@@ -408,6 +410,7 @@ static void test_window_limit(void **state)
     assert_wrong(s, channel_on_window_adjust(&s->c, message("buub", 93, 0u, 1u, 1), &unblocked, &s->t.err));
 }
 
+/* [RFC 4254 5.2g] */
 static void test_stderr(void **state)
 {
     struct scene *s = *state;
@@ -511,7 +514,7 @@ static void test_data(void **state)
     assert_wrong(s, data(s, message("bu", 95, 0u), &out));
 }
 
-/* A byte more than was granted, or than a packet may have, is a violation. */
+/* A byte more than was granted, or than a packet may have, is a violation. [RFC 4254 5b 5.2c] */
 static void test_data_beyond(void **state)
 {
     struct scene *s = *state;
@@ -696,6 +699,7 @@ static void test_windows_keep_to_the_budget(void **state)
 
 /* ---- EOF and CLOSE ---- */
 
+/* [RFC 4254 5.3a] */
 static void test_eof(void **state)
 {
     struct scene *s = *state;
@@ -715,6 +719,7 @@ static void test_eof(void **state)
     assert_wrong(s, channel_on_eof(&s->c, message("b", 96), &s->t.err));
 }
 
+/* [RFC 4254 5.3b] */
 static void test_close_by_us(void **state)
 {
     struct scene *s = *state;
@@ -742,7 +747,8 @@ static void test_close_by_us(void **state)
     assert_int_equal(s->c.granted, 0);
 }
 
-/* §5.3: a CLOSE MUST be answered with one; EOF and window that were due are not sent any more. */
+/* §5.3: a CLOSE MUST be answered with one; EOF and window that were due are not sent any more.
+ * [RFC 4254 5.3b] */
 static void test_close_by_the_peer(void **state)
 {
     struct scene *s = *state;
@@ -778,6 +784,7 @@ static void test_close_while_opening(void **state)
 
 /* ---- requests, and opens that were not taken ---- */
 
+/* [RFC 4254 5.4b] */
 static void test_requests(void **state)
 {
     struct scene *s = *state;

@@ -52,6 +52,7 @@ static void fast_gcm_follows_the_switch(void **state)
 #endif
 }
 
+/* [RFC 4251 6b] [RFC 4252 8b] [RFC 4253 6.3d] */
 static void find_knows_the_tables(void **state)
 {
     static const char *const unknown[] = {"",           "aes128-gcm", "aes128-ctr ",
@@ -74,6 +75,7 @@ static void find_knows_the_tables(void **state)
     assert_null(mac_alg_find(span_str("hmac-sha1")));
 }
 
+/* [RFC 4253 6g] */
 static void none_changes_nothing(void **state)
 {
     static uint8_t packet[24];

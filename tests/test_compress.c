@@ -91,6 +91,7 @@ static void fill(struct scene *s, size_t n, int kind)
         s->plain[i] = (uint8_t)("etaoin shrdlu\n"[s->plain[i] % 14]);
 }
 
+/* [RFC 4253 6.2c] */
 static void test_names(void **state)
 {
     (void)state;

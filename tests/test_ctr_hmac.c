@@ -62,6 +62,7 @@ static void packets_in_a_row(void **state)
     }
 }
 
+/* [RFC 4253 6.3a 6.4a 6.4d] */
 static void first_packet_in_full(void **state)
 {
     struct cipher c;

@@ -60,7 +60,8 @@ static void x25519_agreement(void **state)
     assert_hex(shared, 32, want);
 }
 
-/* All u of small order, also as u + p and with the unused top bit set: the result would be all zero. */
+/* All u of small order, also as u + p and with the unused top bit set: the result would be all zero.
+ * [RFC 8731 3b] */
 static void x25519_refuses_small_order(void **state)
 {
     static const char *const points[] = {
@@ -185,6 +186,7 @@ static void ecc_lengths(void **state)
     assert_int_equal(ecc_point_len(ECC_P521), 133);
 }
 
+/* [RFC 5656 4c] */
 static void ecc_published_agreement(void **state)
 {
     (void)state;
@@ -271,7 +273,7 @@ static void ecc_public_of_edge_scalars(void **state)
     }
 }
 
-/* SEC1 §2.3.4: no format but 04, no other length, no coordinate off by one bit. */
+/* SEC1 §2.3.4: no format but 04, no other length, no coordinate off by one bit. [RFC 5656 4a] */
 static void ecc_refuses_malformed_points(void **state)
 {
     static const uint8_t formats[] = {0, 2, 3, 5, 6, 7, 0x14, 0x84, 0xff};
@@ -298,7 +300,7 @@ static void ecc_refuses_malformed_points(void **state)
     }
 }
 
-/* RFC 5656 §4: ... MUST check that the coordinates are in range. */
+/* RFC 5656 §4: ... MUST check that the coordinates are in range. [RFC 5656 4a] */
 static void ecc_refuses_coordinates_from_p_on(void **state)
 {
     (void)state;

@@ -46,6 +46,7 @@ static enum adit_err answer(struct scene *s, struct span payload)
     return global_on_reply(&s->g, payload, &s->answer, &s->t.err);
 }
 
+/* [RFC 4254 4c] */
 static void test_answers_in_order(void **state)
 {
     struct scene *s = *state;
@@ -72,7 +73,8 @@ static void test_answers_in_order(void **state)
     assert_int_equal(s->g.count, 0);
 }
 
-/* RFC 4254 §7.1: the answer to port 0 carries a port; 0 and what is not a port are no answers. */
+/* RFC 4254 §7.1: the answer to port 0 carries a port; 0 and what is not a port are no answers.
+ * [RFC 4254 7.1b] */
 static void test_bound_port(void **state)
 {
     struct scene *s = *state;

@@ -124,6 +124,7 @@ static void test_global_file_has_no_tokens(void **state)
     assert_int_equal(unlink(name), 0);
 }
 
+/* [RFC 4251 4.1b] */
 static void test_unknown_and_strict(void **state)
 {
     (void)state;

@@ -22,6 +22,7 @@ static enum ident_status one(const char *text, bool lines_before, struct span *l
     return status;
 }
 
+/* [RFC 4253 4.2c 4.2d 5.1a] */
 static void test_identification(void **state)
 {
     (void)state;
@@ -53,7 +54,7 @@ static void test_other_protocols(void **state)
                      IDENT_BAD);
 }
 
-/* 255 characters with CR LF are taken, 256 are not, whether or not their end has come. */
+/* 255 characters with CR LF are taken, 256 are not, whether or not their end has come. [RFC 4253 4.2e] */
 static void test_length(void **state)
 {
     (void)state;
@@ -71,6 +72,7 @@ static void test_length(void **state)
     }
 }
 
+/* [RFC 4253 4.2f] */
 static void test_lines_before(void **state)
 {
     (void)state;
@@ -125,6 +127,7 @@ static void test_lines_before_are_bounded(void **state)
     free(wide);
 }
 
+/* [RFC 4253 4.2b 4.2d 4.2h] */
 static void test_make(void **state)
 {
     (void)state;

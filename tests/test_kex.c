@@ -149,6 +149,7 @@ static void assert_works(struct scene *s)
 
 /* ---- exchanges ---- */
 
+/* [RFC 4253 6.3b 7.1l 7.2b] [RFC 8308 2.1a 2.2b] */
 static void test_exchange(void **state)
 {
     struct scene *s = *state;
@@ -168,7 +169,8 @@ static void test_exchange(void **state)
     assert_works(s);
 }
 
-/* Whoever begins, and both at once; the session identifier stays, the keys do not. */
+/* Whoever begins, and both at once; the session identifier stays, the keys do not.
+ * [RFC 4253 7.2d 7.3a 7.3b 9a 9b 9c 9d] */
 static void test_exchange_again(void **state)
 {
     struct scene *s = *state;
@@ -188,6 +190,7 @@ static void test_exchange_again(void **state)
     }
 }
 
+/* [RFC 4253 6.4b] */
 static void test_not_strict(void **state)
 {
     struct scene *s = *state;
@@ -202,6 +205,7 @@ static void test_not_strict(void **state)
     assert_true(s->client.pk.tx.seq > 3);
 }
 
+/* [RFC 4253 7a 7b 7.1b 7.1l] */
 static void test_guesses(void **state)
 {
     struct scene *s = *state;
@@ -218,7 +222,7 @@ static void test_guesses(void **state)
     assert_works(s);
 }
 
-/* RFC 4253 §8: what either side saw differently breaks the signature's truth. */
+/* RFC 4253 §8: what either side saw differently breaks the signature's truth. [RFC 4253 4.2i] */
 static void test_altered_version_line(void **state)
 {
     struct scene *s = *state;
@@ -247,7 +251,7 @@ static bool tamper(struct scene *s, uint8_t number, size_t at)
     return s->client.kex.is_first_done && s->server.kex.is_first_done;
 }
 
-/* No bit of the exchange can be changed on the way. */
+/* No bit of the exchange can be changed on the way. [RFC 4253 8c] */
 static void test_tampering(void **state)
 {
     static const struct {
@@ -275,6 +279,7 @@ static void test_tampering(void **state)
         (end)->err = (struct adit_error){0};              \
     } while (0)
 
+/* [RFC 4253 7.1p] */
 static void test_out_of_place(void **state)
 {
     struct scene *s = *state;
@@ -383,6 +388,7 @@ static void test_could_not_sign(void **state)
 
 /* ---- starting ---- */
 
+/* [RFC 4253 7.1c] */
 static void test_start_fails(void **state)
 {
     struct scene *s = *state;

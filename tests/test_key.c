@@ -33,6 +33,7 @@ static enum adit_err verify(const struct made *m, const char *alg, struct span s
     return key_verify(&m->key, span_str(alg), sig, message, NULL);
 }
 
+/* [RFC 8332 3a] */
 static void names_go_both_ways(void **state)
 {
     (void)state;
@@ -70,6 +71,7 @@ static void fingerprints_are_those_of_ssh_keygen(void **state)
     }
 }
 
+/* [RFC 4253 6.6d] [RFC 5656 3.1a] */
 static void cut_longer_and_foreign_blobs_are_refused(void **state)
 {
     (void)state;
@@ -86,6 +88,7 @@ static void cut_longer_and_foreign_blobs_are_refused(void **state)
     }
 }
 
+/* [RFC 4253 6.6b 6.6c] [RFC 5656 3.1.2a 6.2a] */
 static void signatures_verify_and_every_change_is_noticed(void **state)
 {
     (void)state;
@@ -110,6 +113,7 @@ static void signatures_verify_and_every_change_is_noticed(void **state)
     }
 }
 
+/* [RFC 8332 3a 3.1a 3.2a] */
 static void rsa_signs_with_the_name_that_was_agreed(void **state)
 {
     (void)state;
@@ -133,6 +137,7 @@ static void rsa_signs_with_the_name_that_was_agreed(void **state)
     assert_int_equal(key_sign(&k.secret, span_str("ssh-rsa"), message, &w, NULL), ADIT_E_UNSUPPORTED);
 }
 
+/* [RFC 8332 5.1a] */
 static void small_rsa_keys_parse_but_verify_nothing(void **state)
 {
     (void)state;

@@ -45,6 +45,7 @@ static void test_lengths(struct talk *t)
     }
 }
 
+/* [RFC 4253 6a 6d 6.1a] */
 static void test_every_cipher(void **state)
 {
     (void)state;
@@ -99,6 +100,7 @@ static void assert_bad(const uint8_t *p, size_t n, enum adit_err code)
     talk_wipe(&t);
 }
 
+/* [RFC 4253 6a 6e 6.1c] */
 static void test_bad_lengths(void **state)
 {
     (void)state;
@@ -120,6 +122,7 @@ static void test_bad_lengths(void **state)
     talk_wipe(&t);
 }
 
+/* [RFC 4253 6b] */
 static void test_bad_padding(void **state)
 {
     (void)state;
@@ -142,6 +145,7 @@ static void test_bad_padding(void **state)
     talk_wipe(&t);
 }
 
+/* [RFC 4253 6.4f] */
 static void test_damage(void **state)
 {
     (void)state;
@@ -160,7 +164,7 @@ static void test_damage(void **state)
     }
 }
 
-/* A packet cannot be replayed or dropped: the number is part of what is protected. */
+/* A packet cannot be replayed or dropped: the number is part of what is protected. [RFC 4253 6.4b] */
 static void test_order(void **state)
 {
     (void)state;
@@ -176,7 +180,7 @@ static void test_order(void **state)
     talk_wipe(&t);
 }
 
-/* §6.4: numbers start at 0, wrap after 2^32 - 1 and are never reset. */
+/* §6.4: numbers start at 0, wrap after 2^32 - 1 and are never reset. [RFC 4253 6.4b] */
 static void test_sequence_wraps(void **state)
 {
     (void)state;
@@ -807,7 +811,7 @@ static void compress_both(struct talk *t)
     assert_true(packet_set_unpacking(&t->ear, true));
 }
 
-/* With every cipher; the longest payload is of noise, which grows. */
+/* With every cipher; the longest payload is of noise, which grows. [RFC 4253 6.2a 6.2b] */
 static void test_compressed_by_every_cipher(void **state)
 {
     (void)state;

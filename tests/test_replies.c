@@ -54,7 +54,7 @@ static void test_at_once(void **state)
     assert_null(s->q.ring);
 }
 
-/* What waits goes first, in order, and the ring is given back. */
+/* What waits goes first, in order, and the ring is given back. [RFC 4254 4c 5.4b] */
 static void test_order(void **state)
 {
     struct scene *s = *state;

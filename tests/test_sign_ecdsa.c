@@ -91,6 +91,7 @@ static bool verify(const struct fixture *f, struct span r, struct span s)
     return ecdsa_verify(f->curve, f->point, f->msg, r, s);
 }
 
+/* [RFC 5656 6.2.1a] */
 static void test_verify_and_sign(void **state)
 {
     struct fixture f;
@@ -125,7 +126,7 @@ static void test_tampered(void **state)
     }
 }
 
-/* [1, n - 1] is the range; 0 in every length, n, n + 1 and all ones are out of it. */
+/* [1, n - 1] is the range; 0 in every length, n, n + 1 and all ones are out of it. [RFC 5656 3.1.2b] */
 static void test_range(void **state)
 {
     static const uint8_t zeros[ECC_SCALAR_MAX + 1];

@@ -40,6 +40,7 @@ static bool verify_abc(enum hash_alg hash, uint32_t e, const char *n_hex, const 
 
 /* ---- Verification -------------------------------------------------------------------------------- */
 
+/* [RFC 8332 3b] */
 static void test_verify(void **state)
 {
     (void)state;
@@ -80,6 +81,7 @@ static const struct {
     {"long_form_length", forged_long_form_length}, {"first_byte_1", forged_first_byte_1},
 };
 
+/* [RFC 8332 3b] */
 static void test_verify_forged(void **state)
 {
     (void)state;

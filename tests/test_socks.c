@@ -134,6 +134,7 @@ static void granted_v4a(void **state)
     assert_int_equal(o.used, 9 + 12); /* the payload behind the request is the target's */
 }
 
+/* [RFC 1928 4b] */
 static void granted_v5(void **state)
 {
     struct outcome o = RUN("\5\1\0\5\1\0\1\x7f\0\0\1\0\x16payload", SOCKS_OK);
@@ -180,6 +181,7 @@ static void ipv6_text(void **state)
     }
 }
 
+/* [RFC 1928 6a] */
 static void refusals(void **state)
 {
     static const struct {
@@ -213,6 +215,7 @@ static void refusals(void **state)
         assert_true(strlen(o_.error) > 0);        \
     } while (0)
 
+/* [RFC 1928 3a 6c] */
 static void not_supported(void **state)
 {
     (void)state;
@@ -342,6 +345,7 @@ static int set_nothing(void **state)
 #define AUTH    "\1\xaproxy-user\xaproxy-pass"
 #define REQUEST "\5\1\0\1\x7f\0\0\1\0\x16"
 
+/* [RFC 1928 3a 3d] */
 static void right_credentials(void **state)
 {
     struct outcome o = RUN("\5\1\2" AUTH REQUEST "payload", SOCKS_OK);
@@ -357,6 +361,7 @@ static void right_credentials(void **state)
     assert_false(o.is_denied);
 }
 
+/* [RFC 1929 2a 2b 2c] */
 static void wrong_credentials(void **state)
 {
     static const struct span wrong[] = {

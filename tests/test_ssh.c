@@ -34,6 +34,7 @@ static struct pair *up(void)
 
 /* ---- birth to authentication ---- */
 
+/* [RFC 4253 4.2a] */
 static void test_connects(void **state)
 {
     (void)state;
@@ -71,6 +72,7 @@ static void test_wrong_password_ends(void **state)
     free_pair(p);
 }
 
+/* [RFC 4253 8b 8d] */
 static void test_forged_host_key_signature(void **state)
 {
     (void)state;
@@ -84,6 +86,7 @@ static void test_forged_host_key_signature(void **state)
     free_pair(p);
 }
 
+/* [RFC 4253 7.2a] */
 static void test_every_algorithm(void **state)
 {
     (void)state;
@@ -118,6 +121,7 @@ static void test_every_algorithm(void **state)
     }
 }
 
+/* [RFC 4253 7.1f] */
 static void test_no_common_algorithm_names_both_lists(void **state)
 {
     (void)state;
@@ -132,6 +136,7 @@ static void test_no_common_algorithm_names_both_lists(void **state)
     free_pair(p);
 }
 
+/* [RFC 4253 7a 7b 7.1m] */
 static void test_peers_guess(void **state)
 {
     (void)state;
@@ -281,7 +286,7 @@ static void test_data_both_ways(void **state)
 }
 
 /* Both sides start exchanges with full buffers in both directions: neither may wait for the other for ever.
- */
+ * [RFC 4253 7.1n 7.1q] */
 static void test_data_while_keys_change(void **state)
 {
     (void)state;
@@ -320,6 +325,7 @@ static bool half_closing(struct pair *p, enum pair_side side, struct ssh_event *
     return false;
 }
 
+/* [RFC 4254 5.3a] */
 static void test_half_close(void **state)
 {
     (void)state;
@@ -456,6 +462,7 @@ static void test_rekey_by_time(void **state)
 
 /* ---- faults ---- */
 
+/* [RFC 4253 11.1a 11.1c] */
 static void test_disconnect_is_told(void **state)
 {
     (void)state;
@@ -468,6 +475,7 @@ static void test_disconnect_is_told(void **state)
     free_pair(p);
 }
 
+/* [RFC 4253 6.4f] */
 static void test_flipped_byte_ends_the_session(void **state)
 {
     (void)state;
@@ -500,7 +508,7 @@ static bool note_compression(struct pair *p, enum pair_side side, struct ssh_eve
     return false;
 }
 
-/* zlib from the first keys on, zlib@openssh.com from the authentication on. */
+/* zlib from the first keys on, zlib@openssh.com from the authentication on. [RFC 4253 6f] */
 static void test_compression(void **state)
 {
     static const char *const names[] = {"zlib", "zlib@openssh.com"};
@@ -527,7 +535,8 @@ static void test_compression(void **state)
     }
 }
 
-/* Data both ways while keys change, with the cipher that seals and opens two packets at once. */
+/* Data both ways while keys change, with the cipher that seals and opens two packets at once.
+ * [RFC 4253 6.2d] */
 static void test_compressed_data(void **state)
 {
     static const char *const names[] = {"zlib", "zlib@openssh.com"};
@@ -543,7 +552,7 @@ static void test_compressed_data(void **state)
     }
 }
 
-/* One side does not want it. */
+/* One side does not want it. [RFC 4253 6f 6.2c] */
 static void test_no_compression(void **state)
 {
     (void)state;

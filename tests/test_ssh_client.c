@@ -94,7 +94,7 @@ static void test_strict_kex_takes_nothing_else(void **state)
     assert_ends(in_kex(true), message("buss", SSH_MSG_DISCONNECT, 2u, "go away", ""), ADIT_E_DISCONNECTED);
 }
 
-/* RFC 4253 §11: without strict they stay legal. */
+/* RFC 4253 §11: without strict they stay legal. [RFC 4253 11.2a 11.3a] */
 static void test_plain_kex_takes_1_to_4(void **state)
 {
     (void)state;
@@ -153,6 +153,7 @@ static struct pair *in_auth(const char *method)
     return p;
 }
 
+/* [RFC 4252 5.1e 6a] */
 static void test_auth_out_of_place(void **state)
 {
     (void)state;
@@ -174,7 +175,7 @@ static void test_auth_out_of_place(void **state)
     assert_ends(up(), message("bss", SSH_MSG_USERAUTH_BANNER, "x", ""), ADIT_E_PROTOCOL);
 }
 
-/* RFC 8308 §2.4: after NEWKEYS and before SUCCESS; the server role has sent one. */
+/* RFC 8308 §2.4: after NEWKEYS and before SUCCESS; the server role has sent one. [RFC 8308 2.2a 2.4c] */
 static void test_ext_info_twice_and_late(void **state)
 {
     (void)state;
@@ -203,6 +204,7 @@ static bool damages_the_next_packet(struct pair *p, enum pair_side side, struct 
     return false;
 }
 
+/* [RFC 4253 7.3b] */
 static void test_damage_behind_newkeys(void **state)
 {
     (void)state;
@@ -218,7 +220,8 @@ static void test_damage_behind_newkeys(void **state)
 
 /* ---- the open session ---- */
 
-/* RFC 4253 §11.4: with the sequence number of what was not understood, counted since strict NEWKEYS. */
+/* RFC 4253 §11.4: with the sequence number of what was not understood, counted since strict NEWKEYS.
+ * [RFC 4253 11.4a 11.4b 11.4c] */
 static void test_unknown_message_is_named(void **state)
 {
     (void)state;
@@ -268,7 +271,7 @@ static struct pair *in_rekex(void)
 }
 
 /* RFC 4253 §7.1: after its KEXINIT the peer may send 1 to 49 only; what asyncssh sends of the connection
- * protocol is taken too, and answered when the keys are new. */
+ * protocol is taken too, and answered when the keys are new. [RFC 4253 7.1o 11.2a 11.3a] */
 static void test_rekex_takes_messages(void **state)
 {
     (void)state;
@@ -315,7 +318,7 @@ static void test_host_key_may_not_change(void **state)
     free_pair(p);
 }
 
-/* The session's sequence numbers wrap: RFC 4253 §6.4. */
+/* The session's sequence numbers wrap: RFC 4253 §6.4. [RFC 4253 6.4b] */
 static void test_sequence_numbers_wrap(void **state)
 {
     (void)state;
@@ -436,7 +439,8 @@ static void test_owner_until_the_end(void **state)
     free_pair(p);
 }
 
-/* ssh.h: after the end every command is harmless, and nothing follows the DISCONNECT. */
+/* ssh.h: after the end every command is harmless, and nothing follows the DISCONNECT.
+ * [RFC 4253 11.1b 11.1c] */
 static void test_dead_machine(void **state)
 {
     (void)state;
@@ -524,7 +528,7 @@ static void test_unimplemented_request_is_refused(void **state)
     free_pair(p);
 }
 
-/* A number is used again once both sides have closed. */
+/* A number is used again once both sides have closed. [RFC 4254 5.3c] */
 static void test_numbers_are_used_again(void **state)
 {
     (void)state;
@@ -567,6 +571,7 @@ static void test_no_answer_behind_close(void **state)
 
 /* ---- while keys change ---- */
 
+/* [RFC 4253 7.1n] */
 static void test_answers_wait_for_the_keys(void **state)
 {
     (void)state;

@@ -116,7 +116,7 @@ static void test_malformed(void **state)
     assert_ends(PAIR_SERVER, message("bst", SSH_MSG_GLOBAL_REQUEST, cancel, 1));
 }
 
-/* A client opens no forwarded-streamlocal, and a server no direct-streamlocal. */
+/* A client opens no forwarded-streamlocal, and a server no direct-streamlocal. [RFC 4254 5.1a 6.1a 7.2b] */
 static void test_the_other_roles_channels(void **state)
 {
     (void)state;

@@ -102,6 +102,7 @@ static void test_sig_algs_are_copied(void **state)
     free_pair(p);
 }
 
+/* [RFC 4252 6a] */
 static void test_nothing_before_authentication(void **state)
 {
     (void)state;
@@ -128,6 +129,7 @@ static void test_request_after_success(void **state)
     free_pair(p);
 }
 
+/* [RFC 4254 4a 5.1a] */
 static void test_unknown_channel_and_global(void **state)
 {
     (void)state;

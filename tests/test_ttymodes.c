@@ -21,7 +21,7 @@ static uint32_t value_of(uint8_t opcode)
     return value;
 }
 
-/* RFC 4254 §8: each opcode once, none reserved. */
+/* RFC 4254 §8: each opcode once, none reserved. [RFC 4254 8b] */
 static void test_modes(void **state)
 {
     struct termios t;

@@ -150,6 +150,7 @@ static void socks_with(const char *user, const char *password)
         sends("\5\1\0", 3);
 }
 
+/* [RFC 1928 6a] */
 static void test_socks(void **state)
 {
     (void)state;
@@ -165,6 +166,7 @@ static void test_socks(void **state)
     }
 }
 
+/* [RFC 1928 4b] */
 static void test_socks_addresses(void **state)
 {
     (void)state;
@@ -184,6 +186,7 @@ static void test_socks_addresses(void **state)
     sends(wanted6, sizeof wanted6);
 }
 
+/* [RFC 1928 3d] [RFC 1929 2a 2b] */
 static void test_socks_credentials(void **state)
 {
     (void)state;
@@ -204,6 +207,7 @@ static void test_socks_credentials(void **state)
     forgot("geheim");
 }
 
+/* [RFC 1928 3b] */
 static void test_socks_refusals(void **state)
 {
     (void)state;

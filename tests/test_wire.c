@@ -9,6 +9,7 @@ static struct rd reader(const char *p, size_t n)
 }
 #define READER(literal) reader(literal, sizeof literal - 1)
 
+/* [RFC 4251 5a] */
 static void words_are_big_endian(void **state)
 {
     (void)state;
@@ -34,6 +35,7 @@ static void a_failure_sticks(void **state)
     assert_false(rd_done(&r));
 }
 
+/* [RFC 4251 5j] */
 static void lengths_are_checked(void **state)
 {
     (void)state;
@@ -53,6 +55,7 @@ static void lengths_are_checked(void **state)
     assert_true(span_is(rd_rest(&r), "d"));
 }
 
+/* [RFC 4251 5f 5g 5h 5i] */
 static void namelists(void **state)
 {
     (void)state;
@@ -78,6 +81,7 @@ static void namelists(void **state)
     }
 }
 
+/* [RFC 4251 5c 5d 5e] */
 static void mpints_are_canonical(void **state)
 {
     (void)state;
@@ -97,6 +101,7 @@ static void mpints_are_canonical(void **state)
     }
 }
 
+/* [RFC 4251 5b 5c] */
 static void what_is_written_reads_back(void **state)
 {
     (void)state;

@@ -70,6 +70,7 @@ def connect_http(addr, target, credentials=None):
     return s, int(answer.split()[1])
 
 
+# [RFC 1929 2c]
 def test_user_and_password(tunnel, service):
     """RFC 1929 and Basic: who knows both gets through, nobody else; nothing of them stands in the log."""
     web = service(traffic.http, b"hello")

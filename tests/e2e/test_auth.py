@@ -79,6 +79,7 @@ def works(kit, server, echo, *args, **kw):
     return client
 
 
+# [RFC 4252 7a] [RFC 5656 6.2a]
 @pytest.mark.parametrize("name", [*keys.HOST_TYPES, "rsa3072", "rsa4096"])
 def test_each_key_type(kit, all_keys, user_keys, echo, name):
     """Every type of key logs in (RSA with SHA-2: this sshd takes no other signature)."""
@@ -274,6 +275,7 @@ def test_interrupt_at_the_password_prompt(kit, password_server, system_user):
     terminal.close()
 
 
+# [RFC 4256 3.2a 3.4d]
 def test_keyboard_interactive_two_prompts_two_rounds(kit, start, echo, askpass):
     """Several prompts in a round and several rounds, with asyncssh."""
     rounds = [[["User code: ", True, "alpha"], ["PIN: ", False, "1234"]], [["Once more: ", False, "omega"]]]
@@ -332,6 +334,7 @@ def test_dropbear_key(kit, start, system_user, echo):
     works(kit, start(servers.Dropbear, system_user), echo)
 
 
+# [RFC 4252 5.4a 5.4b]
 @pytest.mark.quick
 def test_banner_is_shown_and_filtered(kit, start, echo):
     """A banner goes to stderr without its escape sequences; -q hides it."""

@@ -71,6 +71,7 @@ def test_is_off_by_default(kit, sshd, echo):
     logged(client, "none")
 
 
+# [RFC 4253 6.2b]
 def test_both_ways_at_once(kit, sshd, service):
     """Downloads and uploads of several connections at the same time, of bytes that do not pack."""
     size = 8 << 20

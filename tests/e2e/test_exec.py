@@ -67,6 +67,7 @@ def test_shell_without_a_terminal(kit, server):
     assert status == 5 and out.endswith(b"in the shell\n")
 
 
+# [RFC 4254 6.10a]
 def test_ended_by_a_signal(kit, server):
     """A command that a signal ends: 255, and nothing on stdout, as ssh."""
     assert run(kit, server, "exec sh -c 'kill -9 $$'")[:2] in ((255, b""), (137, b""))
@@ -228,6 +229,7 @@ def test_forwards_beside_a_command(kit, sshd, echo):
     assert client.finish() == 0
 
 
+# [RFC 4254 7.2c]
 @pytest.mark.quick
 def test_forwarded_connections_outlive_the_command(kit, sshd, echo):
     """As ssh: the command has ended, and the connection stays until the last forwarded one is over."""

@@ -33,6 +33,7 @@ def other_key(key_folder):
     return keys.keygen(key_folder / "other")
 
 
+# [RFC 4251 4.1b]
 @pytest.mark.quick
 def test_unknown_key_is_refused(kit, sshd):
     """Nothing known and nobody to ask: exit 255, the reason, and no authentication was tried."""
@@ -57,6 +58,7 @@ def test_known_key(kit, sshd):
     assert connects(kit.run(*args(kit, sshd, "-o", "StrictHostKeyChecking=yes")))
 
 
+# [RFC 4253 8d]
 @pytest.mark.quick
 @pytest.mark.parametrize("strict", ["yes", "ask", "accept-new", "no"])
 def test_changed_key_stops_everything(kit, sshd, other_key, strict, adit_only):

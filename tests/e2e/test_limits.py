@@ -293,6 +293,7 @@ def test_keepalive_answers_keep_it_up(kit, start, echo):
     assert traffic.ask(addr) == b"ping"
 
 
+# [RFC 4254 4a]
 def test_global_requests_of_the_server(kit, start, echo, adit_only):
     """RFC 4254 §4: an answer where one is wanted, REQUEST_FAILURE (82) for what is not ours to do, none otherwise."""
     names = ["hostkeys-00@openssh.com", "keepalive@openssh.com", "no-such-request@example"]
@@ -378,6 +379,7 @@ def test_what_is_no_ssh_server(kit, service, text, adit_only):
     assert len(client.err.text.splitlines()) >= 1
 
 
+# [RFC 4253 4.2f]
 def test_lines_before_the_version(kit, sshd, service, echo, adit_only):
     """Lines before the server's version line are skipped (RFC 4253 §4.2), whatever bytes they hold."""
     async def preface(reader, writer):

@@ -53,6 +53,7 @@ def test_at_both_sides_wish(kit, start, service):
     assert exchanges(server, mark) >= 30
 
 
+# [RFC 4253 9a]
 @pytest.mark.parametrize("cipher", ["chacha20-poly1305@openssh.com", "aes128-gcm@openssh.com", "aes256-ctr"])
 def test_at_the_servers_wish(kit, start, service, cipher):
     """The server starts every exchange; each kind of cipher survives it."""
@@ -95,6 +96,7 @@ def test_by_time_while_idle(kit, sshd, echo):
     assert traffic.ask(addr) == b"ping"
 
 
+# [RFC 4253 7.1q]
 def test_many_small_channels_meanwhile(kit, sshd, echo):
     """Opens, data and closes of 100 connections fall into exchanges every 16 kB."""
     mark = sshd.mark()

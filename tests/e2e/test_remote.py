@@ -180,6 +180,7 @@ def test_a_flood_of_unasked_forwards_does_not_fill_the_log(kit, start, echo, adi
     assert client.err.text.count("too many messages") == 1
 
 
+# [RFC 4254 7.2a]
 def test_an_unasked_forward_is_refused(kit, start, echo, adit_only):
     """A forwarded-tcpip for a port that we never asked for is refused; the session goes on."""
     server = start(servers.Asyncssh, unasked=[["127.0.0.1", 4242]])

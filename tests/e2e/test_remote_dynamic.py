@@ -82,6 +82,7 @@ def test_on_a_path(kit, sshd, echo, adit_only):
             assert traffic.recv_exact(s, 4) == b"ping"
 
 
+# [RFC 1928 6b]
 @pytest.mark.quick
 def test_reply_codes(proxy, sshd, adit_only):
     """05 for nobody there, 04 for a name that nobody knows, 07 for UDP; the client log has the reason."""

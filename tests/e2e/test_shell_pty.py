@@ -89,6 +89,7 @@ def test_size_and_its_change(shell, sshd):
     wait_until(lambda: "41 117" in said(s, "stty size", r"\d+ \d+").group(0), 15)
 
 
+# [RFC 4254 8b]
 @pytest.mark.quick
 def test_terminal_modes(kit, screen, sshd):
     """Special characters and flags of our terminal are the remote one's."""

@@ -12,6 +12,7 @@ def proxy(kit, sshd):
     return kit.dynamic(sshd)[1]
 
 
+# [RFC 1928 4b]
 @pytest.mark.quick
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
 def test_socks5_address_types(proxy, service, host):
@@ -66,6 +67,7 @@ def test_pipelined(proxy, echo, version):
         assert traffic.recv_exact(s, len(data)) == data
 
 
+# [RFC 1928 6c]
 @pytest.mark.quick
 @pytest.mark.parametrize("command, code", [(2, socks.COMMAND), (3, socks.COMMAND), (9, socks.COMMAND)])
 def test_bind_and_udp(proxy, command, code, adit_only):
@@ -76,6 +78,7 @@ def test_bind_and_udp(proxy, command, code, adit_only):
         assert s.recv(1) == b""
 
 
+# [RFC 1928 3a]
 @pytest.mark.quick
 def test_no_acceptable_method(proxy, adit_only):
     """A client that offers only user name and password: FF, then the end."""
@@ -94,6 +97,7 @@ def test_unknown_address_type(proxy, adit_only):
         assert traffic.recv_exact(s, 2)[1] == socks.ADDRESS
 
 
+# [RFC 1928 6b]
 @pytest.mark.quick
 def test_refused_target(proxy, adit_only):
     """Nobody listens at the target: 05; SOCKS4 says 91."""

@@ -83,7 +83,7 @@ def head_of(number, *fields):
     return lambda p: msg(number, p.first.theirs, *fields)
 
 
-lies("kex-reply-key", "kex", "kex_reply", bytes([wire.KEX_REPLY]), (string("ssh-ed25519") + string(bytes(32)), string(bytes(32)) + string(bytes(64))), "RFC 5656 §4",
+lies("kex-reply-key", "kex", "kex_reply", bytes([wire.KEX_REPLY]), (string("ssh-ed25519") + string(bytes(32)), string(bytes(32)) + string(bytes(64))), "RFC 5656 §4",  # [RFC 4251 5j]
      WORDS[wire.KEX_REPLY])
 lies("kex-reply-share", "kex", "kex_reply", bytes([wire.KEX_REPLY]) + string(b"k" * 51), (bytes(32), string(bytes(64))), "RFC 5656 §4", WORDS[wire.KEX_REPLY])
 lies("ext-info-name", "service", "ext_info", msg(wire.EXT_INFO, 1), (b"server-sig-algs", string("ssh-ed25519")), "RFC 8308 §2.3", "EXT_INFO")

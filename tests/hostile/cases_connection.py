@@ -35,7 +35,7 @@ async def when_closed(p, make):
 
 for name, make in OF_CHANNELS.items():
     for number in (77, 2**31, 2**32 - 1):
-        UNKNOWN.row(f"{name}-{number}", f"{name} for channel {number}, which never was", "RFC 4254 §5", ERROR, do=lambda p, m, make=make, n=number: [make(n)])
+        UNKNOWN.row(f"{name}-{number}", f"{name} for channel {number}, which never was", "RFC 4254 §5", ERROR, do=lambda p, m, make=make, n=number: [make(n)])  # [RFC 4254 5b]
     CLOSED.row(name, f"{name} for a channel that both sides have closed", "RFC 4254 §5.3", ERROR, do=lambda p, m, make=make: when_closed(p, make))
 
 # ---- double and out of order ----
@@ -48,7 +48,7 @@ D.row("close-twice", "CLOSE twice", "RFC 4254 §5.3", ERROR, do=on(lambda c: [ms
 D.row("data-after-eof", "data behind EOF", "RFC 4254 §5.3", ERROR, do=on(lambda c: [msg(wire.EOF, c), msg(wire.DATA, c, "late")]), says="EOF|data")
 D.row("data-after-close", "data behind CLOSE", "RFC 4254 §5.3", ERROR, do=on(lambda c: [msg(wire.CLOSE, c), msg(wire.DATA, c, "late")]), says="CLOSE|channel|data")
 D.row("eof-after-close", "EOF behind CLOSE", "RFC 4254 §5.3", ERROR, do=on(lambda c: [msg(wire.CLOSE, c), msg(wire.EOF, c)]), says="CLOSE|channel|EOF")
-D.row("close-at-once", "CLOSE without EOF", "RFC 4254 §5.3", REFUSE,
+D.row("close-at-once", "CLOSE without EOF", "RFC 4254 §5.3", REFUSE,  # [RFC 4254 5.3b]
       do=lambda p, m: [setattr(p.first, "close_sent", True) or msg(wire.CLOSE, p.first.theirs)], proof=lambda p: p.got[wire.CLOSE] >= 1)
 D.row("success-unasked", "CHANNEL_SUCCESS for no request", "RFC 4254 §5.4", CARRY_ON, do=on(lambda c: [msg(wire.CHANNEL_SUCCESS, c)]))
 D.row("failure-unasked", "CHANNEL_FAILURE for no request", "RFC 4254 §5.4", CARRY_ON, do=on(lambda c: [msg(wire.CHANNEL_FAILURE, c)]))
@@ -58,12 +58,12 @@ D.row("request-failure-unasked", "REQUEST_FAILURE for no request", "RFC 4254 §4
 # ---- windows and sizes: RFC 4254 §5.2 ----
 
 W = Table(prefix="window-", state="channel", at="channel")
-W.row("overflow", "adjusted beyond 2^32-1", "RFC 4254 §5.2", ERROR, do=on(lambda c: [msg(wire.WINDOW_ADJUST, c, 2**32 - 1)] * 2), says="[Ww]indow|WINDOW")
+W.row("overflow", "adjusted beyond 2^32-1", "RFC 4254 §5.2", ERROR, do=on(lambda c: [msg(wire.WINDOW_ADJUST, c, 2**32 - 1)] * 2), says="[Ww]indow|WINDOW")  # [RFC 4254 5.2b]
 W.row("overflow-slowly", "2^31 twice, and the first grant", "RFC 4254 §5.2", ERROR, do=on(lambda c: [msg(wire.WINDOW_ADJUST, c, 2**31)] * 2), says="[Ww]indow|WINDOW")
 W.row("adjust-0", "adjusted by nothing", "RFC 4254 §5.2", CARRY_ON, do=on(lambda c: [msg(wire.WINDOW_ADJUST, c, 0)] * 100))
 W.row("data-beyond", "24 MiB to a reader that does not read", "RFC 4254 §5.2", ERROR, do=on(lambda c: [msg(wire.DATA, c, string(bytes(32768)))] * 768),
       twist={"user": "stalled"}, says="[Ww]indow")
-W.row("packet-beyond", "data larger than the packets that it takes", "RFC 4254 §5.2", ERROR, do=on(lambda c: [msg(wire.DATA, c, string(bytes(32769)))]), says="DATA|window|packet")
+W.row("packet-beyond", "data larger than the packets that it takes", "RFC 4254 §5.2", ERROR, do=on(lambda c: [msg(wire.DATA, c, string(bytes(32769)))]), says="DATA|window|packet")  # [RFC 4254 5.2c]
 W.row("packet-200k", "200,000 bytes of data in one packet", "RFC 4254 §5.2", ERROR, do=on(lambda c: [msg(wire.DATA, c, string(bytes(200000)))]), says="DATA|window|packet")
 W.row("data-empty", "a thousand empty DATA", "RFC 4254 §5.2", CARRY_ON, do=on(lambda c: [msg(wire.DATA, c, "")] * 1000))
 W.row("extended-0", "extended data of type 0", "RFC 4254 §5.2", CARRY_ON, do=on(lambda c: [msg(wire.EXTENDED_DATA, c, 0, "x")]))
@@ -77,11 +77,11 @@ def confirm(window, packet):
 
 
 Z = Table(prefix="window-")
-Z.row("zero-for-ever", "a window of 0 that never grows: that channel waits, others do not", "RFC 4254 §5.2", CARRY_ON, **confirm(0, 32768))
+Z.row("zero-for-ever", "a window of 0 that never grows: that channel waits, others do not", "RFC 4254 §5.2", CARRY_ON, **confirm(0, 32768))  # [RFC 4254 5a]
 Z.row("first-1", "a window of one byte", "RFC 4254 §5.2", CARRY_ON, **confirm(1, 32768))
 Z.row("packet-1", "packets of at most one byte", "RFC 4254 §5.2", CARRY_ON, **confirm(2**31, 1))
 Z.row("packet-0", "packets of at most no byte: data could never be sent", "RFC 4254 §5.2", ERROR, says="packet size", **confirm(2**31, 0))
-Z.row("packet-2-32-1", "packets of any size", "RFC 4254 §5.2", CARRY_ON, **confirm(2**32 - 1, 2**32 - 1))
+Z.row("packet-2-32-1", "packets of any size", "RFC 4254 §5.2", CARRY_ON, **confirm(2**32 - 1, 2**32 - 1))  # [RFC 4254 5.2a 5.2f]
 Z.row("never-confirmed", "an open without an answer: that one waits, others do not", "RFC 4254 §5.1", CARRY_ON, state="channel", at="open_confirm", do=lambda p, m: [])
 Z.row("refused", "an open refused", "RFC 4254 §5.1", CARRY_ON, state="channel", at="open_confirm",
       do=lambda p, m: [msg(wire.OPEN_FAILURE, p.first.theirs, 1, "no", "")])
@@ -114,7 +114,7 @@ for name, message in {
         "binary": opening("\x1b[2J\u202e"), "window-0": opening("forwarded-tcpip", *TCP, window=0),
         "window-all": opening("forwarded-tcpip", *TCP, window=2**32 - 1, packet=2**32 - 1),
         "number-all": opening("forwarded-tcpip", *TCP, number=2**32 - 1)}.items():
-    O.row(f"{name}-unasked", f"a channel that nobody asked for: {name}", "RFC 4254 §5.1", REFUSE, do=lambda p, m, o=message: [o], proof=refused)
+    O.row(f"{name}-unasked", f"a channel that nobody asked for: {name}", "RFC 4254 §5.1", REFUSE, do=lambda p, m, o=message: [o], proof=refused)  # [RFC 4254 5.1a 6.1a 6.3.2a 7.2a 7.2b]
 O.row("type-huge", "a type of 30,000 bytes: names have at most 64", "RFC 4251 §6", ERROR, do=lambda p, m: [opening("x" * 30000)], says="CHANNEL_OPEN")
 O.row("packet-0", "packets of at most no byte", "RFC 4254 §5.1", ERROR, do=lambda p, m: [opening("forwarded-tcpip", *TCP, packet=0)], says="packet size")
 O.row("tcpip-short", "a forwarded-tcpip without its fields", "RFC 4254 §7.2", ERROR, do=lambda p, m: [opening("forwarded-tcpip")], says="CHANNEL_OPEN")
@@ -143,13 +143,13 @@ for name, message in {"port-other": opening("forwarded-tcpip", "localhost", 4243
                       "port-65536": opening("forwarded-tcpip", "localhost", 65536 + 4242, "192.0.2.1", 999),
                       "port-2-32-1": opening("forwarded-tcpip", "localhost", 2**32 - 1, "192.0.2.1", 999),
                       "streamlocal": opening("forwarded-streamlocal@openssh.com", "/tmp/s", "")}.items():
-    R.row(name, f"a connection to another listener than the one asked for: {name}", "RFC 4254 §7.2", REFUSE, do=lambda p, m, o=message: [o], proof=refused)
+    R.row(name, f"a connection to another listener than the one asked for: {name}", "RFC 4254 §7.2", REFUSE, do=lambda p, m, o=message: [o], proof=refused)  # [RFC 4254 7.2a]
 R.row("target-down", "a connection whose target does not listen", "RFC 4254 §7.2", REFUSE, do=lambda p, m: [opening("forwarded-tcpip", *TCP)], proof=refused)
 R.row("same-number-twice", "two opens with one number", "RFC 4254 §5.1", REFUSE, do=lambda p, m: [opening("forwarded-tcpip", *TCP)] * 2, proof=lambda p: len(p.refused) == 2)
 R.row("flood", "500 connections whose target does not listen", "RFC 4254 §7.2", REFUSE,
       do=lambda p, m: [opening("forwarded-tcpip", *TCP, number=i) for i in range(500)], proof=lambda p: len(p.refused) == 500)
 G = Table(prefix="remote-", state="open", at="global_reply", client="remote")
-G.row("port-missing", "success for port 0 that does not say which", "RFC 4254 §7.1", ERROR, do=lambda p, m: [msg(wire.REQUEST_SUCCESS)], says="REQUEST_SUCCESS|port|forward")
+G.row("port-missing", "success for port 0 that does not say which", "RFC 4254 §7.1", ERROR, do=lambda p, m: [msg(wire.REQUEST_SUCCESS)], says="REQUEST_SUCCESS|port|forward")  # [RFC 4254 7.1b]
 G.row("port-short", "success with half a port", "RFC 4254 §7.1", ERROR, do=lambda p, m: [msg(wire.REQUEST_SUCCESS) + b"\0\1"], says="REQUEST_SUCCESS|port|forward")
 G.row("port-70000", "success with port 70,000", "RFC 4254 §7.1", ERROR, do=lambda p, m: [msg(wire.REQUEST_SUCCESS, 70000)], says="REQUEST_SUCCESS|port|forward")
 G.row("answer-twice", "two answers", "RFC 4254 §4", ERROR, do=lambda p, m: [m, m], says="REQUEST_SUCCESS|reply|request")
@@ -161,9 +161,9 @@ Q = Table(prefix="global-", state="open", at="open")
 for name in ("nobody@example", "tcpip-forward", "cancel-tcpip-forward", "streamlocal-forward@openssh.com", "no-more-sessions@openssh.com", "keepalive@openssh.com",
              "hostkeys-prove-00@openssh.com", "\x1b[2J", ""):
     word = "binary" if "\x1b" in name else name.split("@")[0] or "empty"
-    Q.row(f"{word}-answered", f"a global request that it does not know or serve ({name!r}): FAILURE", "RFC 4254 §4", CARRY_ON,
+    Q.row(f"{word}-answered", f"a global request that it does not know or serve ({name!r}): FAILURE", "RFC 4254 §4", CARRY_ON,  # [RFC 4254 4a 4b 7.1a]
           do=lambda p, m, n=name: [msg(wire.GLOBAL_REQUEST, n, True)], proof=lambda p: p.got[wire.REQUEST_FAILURE] == 1)
-    Q.row(f"{word}-unanswered", f"the same without a wish for an answer ({name!r})", "RFC 4254 §4", CARRY_ON,
+    Q.row(f"{word}-unanswered", f"the same without a wish for an answer ({name!r})", "RFC 4254 §4", CARRY_ON,  # [RFC 4254 4d]
           do=lambda p, m, n=name: [msg(wire.GLOBAL_REQUEST, n, False)], proof=lambda p: p.got[wire.REQUEST_FAILURE] == 0)
 Q.row("flood", "2,000 requests, each answered", "RFC 4254 §4", CARRY_ON, do=lambda p, m: [msg(wire.GLOBAL_REQUEST, "x@y", True)] * 2000,
       proof=lambda p: p.got[wire.REQUEST_FAILURE] == 2000)
@@ -178,7 +178,7 @@ for name, data in HOSTKEYS.items():
 C = Table(prefix="channel-request-", state="channel", at="channel")
 for name in ("nobody@example", "exec", "shell", "x11-req", "pty-req", "env", "signal", "keepalive@openssh.com", "xon-xoff", "eow@openssh.com"):
     word = name.split("@")[0]
-    C.row(f"{word}-answered", f"a channel request that it does not know or serve: {name}", "RFC 4254 §5.4", CARRY_ON,
+    C.row(f"{word}-answered", f"a channel request that it does not know or serve: {name}", "RFC 4254 §5.4", CARRY_ON,  # [RFC 4254 5.4a 6.5a]
           do=lambda p, m, n=name: [msg(wire.CHANNEL_REQUEST, p.first.theirs, n, True)], proof=lambda p: p.got[wire.CHANNEL_FAILURE] + p.got[wire.CHANNEL_SUCCESS] == 1)
 C.row("flood", "2,000 requests", "RFC 4254 §5.4", CARRY_ON, do=lambda p, m: [msg(wire.CHANNEL_REQUEST, p.first.theirs, "x@y", True)] * 2000,
       proof=lambda p: p.got[wire.CHANNEL_FAILURE] == 2000)

@@ -15,29 +15,29 @@ for which, words in NAMES.items():
     # AES-GCM has no MAC of its own: what the lists of MACs say matters only with another cipher (RFC 5647 §5.1).
     suite = "mac" if which.startswith("mac") else "gcm"
     for name, value in {"unknown": "nobody@knows.this", "empty": ""}.items():
-        LIST.row(f"{which.replace('_', '-')}-{name}", f"no {words} in common ({name})", "RFC 4253 §7.1", ERROR, suite=suite,
+        LIST.row(f"{which.replace('_', '-')}-{name}", f"no {words} in common ({name})", "RFC 4253 §7.1", ERROR, suite=suite,  # [RFC 4253 7.1c 7.1f 7.1g 7.1h 7.1i 7.1j]
                  twist={"lists": {which: value}}, do=lambda p, m: [m], says="no common")
 T = Table(prefix="kexinit-", state="kex")
 T.row("names-unknown-too", "unknown names among the known", "RFC 4253 §7.1", CARRY_ON, at="open", do=lambda p, m: [],
       twist={"lists": {"kex": "a@b,curve25519-sha256,c@d,ext-info-s,kex-strict-s-v00@openssh.com"}})
-T.row("languages", "language tags", "RFC 4253 §7.1", CARRY_ON, at="open", do=lambda p, m: [], twist={"lists": {"lang_in": "en,de", "lang_out": "x"}})
+T.row("languages", "language tags", "RFC 4253 §7.1", CARRY_ON, at="open", do=lambda p, m: [], twist={"lists": {"lang_in": "en,de", "lang_out": "x"}})  # [RFC 4253 7.1r]
 T.row("list-long", "a list of 8,000 bytes", "RFC 4253 §7.1", CARRY_ON, at="open", do=lambda p, m: [],
       twist={"lists": {"lang_in": ",".join(["x" * 63] * 125)}})
 T.row("list-longer", "a list of 30,000 bytes, more than anybody has names", "RFC 4251 §9.3.5", ERROR, at="kexinit", do=lambda p, m: [m],
       twist={"lists": {"lang_in": ",".join(["x" * 63] * 470)}}, says="KEXINIT")
-T.row("list-of-controls", "control characters in a list", "RFC 4251 §6", ERROR, at="kexinit", do=lambda p, m: [m],
+T.row("list-of-controls", "control characters in a list", "RFC 4251 §6", ERROR, at="kexinit", do=lambda p, m: [m],  # [RFC 4251 5h]
       twist={"lists": {"kex": "\x1b[2J\x07\u202e"}}, says="no common|name")
 T.row("only-weak", "a cipher that adit does not have", "RFC 4253 §7.1", ERROR, at="kexinit", do=lambda p, m: [m],
       twist={"lists": {"cipher_in": "3des-cbc,arcfour", "cipher_out": "3des-cbc,arcfour"}}, says="no common")
 T.row("trailing", "bytes behind the end of KEXINIT", "RFC 4253 §7.1", ERROR, at="kexinit", do=lambda p, m: [m], twist={"kexinit": lambda p, m: m + b"x"},
       says="KEXINIT")
-T.row("reserved", "a reserved field that is not zero", "RFC 4253 §7.1", CARRY_ON, at="open", do=lambda p, m: [], twist={"kexinit": lambda p, m: m[:-4] + b"\0\0\0\1"})
-T.row("list-lies", "a list longer than the message", "RFC 4251 §5", ERROR, at="kexinit", do=lambda p, m: [m],
+T.row("reserved", "a reserved field that is not zero", "RFC 4253 §7.1", CARRY_ON, at="open", do=lambda p, m: [], twist={"kexinit": lambda p, m: m[:-4] + b"\0\0\0\1"})  # [RFC 4253 7.1r]
+T.row("list-lies", "a list longer than the message", "RFC 4251 §5", ERROR, at="kexinit", do=lambda p, m: [m],  # [RFC 4251 5j]
       twist={"kexinit": lambda p, m: m[:17] + b"\xff\xff\xff\xff" + m[21:]}, says="KEXINIT")
-T.row("guess-wrong", "first_kex_packet_follows, and a guess that is wrong: to be ignored", "RFC 4253 §7", CARRY_ON, at="kexinit", strict=False,
+T.row("guess-wrong", "first_kex_packet_follows, and a guess that is wrong: to be ignored", "RFC 4253 §7", CARRY_ON, at="kexinit", strict=False,  # [RFC 4253 7b]
       twist={"kexinit": lambda p, m: m[:-5] + b"\1" + m[-4:], "lists": {"kex": "ecdh-sha2-nistp256@no,curve25519-sha256,ext-info-s"}},
       do=lambda p, m: [m, msg(wire.KEX_REPLY, "guess", "guess", "guess")])
-T.row("guess-wrong-twice", "two packets behind a wrong guess: only the first is ignored", "RFC 4253 §7", ERROR, at="kexinit",
+T.row("guess-wrong-twice", "two packets behind a wrong guess: only the first is ignored", "RFC 4253 §7", ERROR, at="kexinit",  # [RFC 4253 7.1m]
       twist={"kexinit": lambda p, m: m[:-5] + b"\1" + m[-4:], "lists": {"kex": "ecdh-sha2-nistp256@no,curve25519-sha256,ext-info-s"}},
       do=lambda p, m: [m, msg(wire.KEX_REPLY, "guess", "guess", "guess"), msg(wire.KEX_REPLY, "guess", "guess", "guess")],
       says=r"KEX|host key|lengths|RFC")
@@ -50,11 +50,11 @@ SMALL = {"zero": 0, "one": 1, "order-8-a": 3256062509165574317959836263561106312
          "p-1": P25519 - 1, "p": P25519, "p-plus-1": P25519 + 1}
 SHARE = Table(prefix="share-", state="kex", at="kex_reply", do=lambda p, m: [m], says="public value|share|not valid|KEX")
 for name, n in SMALL.items():
-    SHARE.row(f"x25519-{name}", f"a point of small order ({name})", "RFC 8731 §3", ERROR, twist={"share": lambda p, s, n=n: n.to_bytes(32, "little")})
+    SHARE.row(f"x25519-{name}", f"a point of small order ({name})", "RFC 8731 §3", ERROR, twist={"share": lambda p, s, n=n: n.to_bytes(32, "little")})  # [RFC 8731 3b]
 for n in (0, 1, 31, 33, 64):
-    SHARE.row(f"x25519-length-{n}", f"a share of {n} bytes", "RFC 8731 §3", ERROR, twist={"share": lambda p, s, n=n: bytes([9]) * n})
+    SHARE.row(f"x25519-length-{n}", f"a share of {n} bytes", "RFC 8731 §3", ERROR, twist={"share": lambda p, s, n=n: bytes([9]) * n})  # [RFC 8731 3a]
 SHARE.row("x25519-huge", "a share of 32 KiB", "RFC 8731 §3", ERROR, twist={"share": lambda p, s: bytes(32768)})
-SHARE.row("x25519-other", "a share that is not the one hashed into what is signed", "RFC 4253 §8", ERROR, says="signature",
+SHARE.row("x25519-other", "a share that is not the one hashed into what is signed", "RFC 4253 §8", ERROR, says="signature",  # [RFC 4253 8c]
           twist={"signature": lambda p, h: p.host_key().sign(p.algorithm, h[::-1])})
 for method, size in {"ecdh-sha2-nistp256": 32, "ecdh-sha2-nistp384": 48, "ecdh-sha2-nistp521": 66}.items():
     short = method[-8:]
@@ -62,7 +62,7 @@ for method, size in {"ecdh-sha2-nistp256": 32, "ecdh-sha2-nistp384": 48, "ecdh-s
                         "compressed": lambda p, s: bytes([2 + s[-1] % 2]) + s[1:1 + (len(s) - 1) // 2], "hybrid": lambda p, s: bytes([6 + s[-1] % 2]) + s[1:],
                         "over-p": lambda p, s: b"\4" + b"\xff" * (len(s) - 1), "short": lambda p, s: s[:-1], "long": lambda p, s: s + b"\0",
                         "empty": lambda p, s: b""}.items():
-        SHARE.row(f"{short}-{name}", f"a point of {short}: {name}", "RFC 5656 §4", ERROR, twist={"kex": method, "share": share})
+        SHARE.row(f"{short}-{name}", f"a point of {short}: {name}", "RFC 5656 §4", ERROR, twist={"kex": method, "share": share})  # [RFC 5656 4a 4b]
 
 # ---- signatures over the exchange hash: RFC 4253 §8, RFC 5656 §3.1.2, RFC 8332 §3, RFC 8709 §6 ----
 
@@ -84,25 +84,25 @@ def ecdsa(r, s, name="ecdsa-sha2-nistp256"):
 N = keys.P256_ORDER
 for kind, section in {"ed25519": "RFC 8709 §6", "ecdsa": "RFC 5656 §3.1.2", "rsa": "RFC 8332 §3"}.items():
     signs("flipped", kind, "one bit changed", section, lambda p, h: flip(p.host_key().sign(p.algorithm, h), -1))
-    signs("trailing", kind, "a byte behind the signature", "RFC 4253 §6.6", lambda p, h: p.host_key().sign(p.algorithm, h) + b"\0")
+    signs("trailing", kind, "a byte behind the signature", "RFC 4253 §6.6", lambda p, h: p.host_key().sign(p.algorithm, h) + b"\0")  # [RFC 4253 6.6d]
     signs("inner-trailing", kind, "a byte behind the inner signature", section,
           lambda p, h: string(p.algorithm) + string(p.host_key().raw_sign(p.algorithm, h) + b"\0"))
     signs("empty", kind, "no signature", section, lambda p, h: b"")
     signs("inner-empty", kind, "an empty inner signature", section, lambda p, h: string(p.algorithm) + string(b""))
-    signs("name-wrong", kind, "the name of another algorithm", "RFC 4253 §6.6", lambda p, h: string("ssh-dss") + string(p.host_key().raw_sign(p.algorithm, h)))
+    signs("name-wrong", kind, "the name of another algorithm", "RFC 4253 §6.6", lambda p, h: string("ssh-dss") + string(p.host_key().raw_sign(p.algorithm, h)))  # [RFC 4253 6.6c]
     signs("name-missing", kind, "no name", "RFC 4253 §6.6", lambda p, h: string("") + string(p.host_key().raw_sign(p.algorithm, h)))
     signs("lies", kind, "an inner length that lies", "RFC 4251 §5", lambda p, h: string(p.algorithm) + b"\xff\xff\xff\xff" + bytes(64))
-    signs("of-other-data", kind, "of something else", "RFC 4253 §8", lambda p, h: p.host_key().sign(p.algorithm, h + b"x"))
-    signs("by-other-key", kind, "by another key of that type", "RFC 4253 §8", lambda p, h: type(p.host_key())().sign(p.algorithm, h))
+    signs("of-other-data", kind, "of something else", "RFC 4253 §8", lambda p, h: p.host_key().sign(p.algorithm, h + b"x"))  # [RFC 4253 8b]
+    signs("by-other-key", kind, "by another key of that type", "RFC 4253 §8", lambda p, h: type(p.host_key())().sign(p.algorithm, h))  # [RFC 4253 8d]
 for name, (r, s) in {"r-zero": (0, 1), "s-zero": (1, 0), "both-zero": (0, 0), "r-order": (N, 1), "s-order": (1, N), "r-over": (N + 1, 1),
                      "s-over": (1, 2**256), "huge": (2**2000, 2**2000)}.items():
-    signs(name, "ecdsa", f"r = {r if r < 10 else 'order or over'}, s likewise ({name})", "RFC 5656 §3.1.2", lambda p, h, r=r, s=s: ecdsa(r, s))
+    signs(name, "ecdsa", f"r = {r if r < 10 else 'order or over'}, s likewise ({name})", "RFC 5656 §3.1.2", lambda p, h, r=r, s=s: ecdsa(r, s))  # [RFC 5656 3.1.2b]
 signs("r-plus-order", "ecdsa", "a right signature with the order added to r", "RFC 5656 §3.1.2", lambda p, h: ecdsa(p.host_key().numbers(h)[0] + N, p.host_key().numbers(h)[1]))
-signs("sha512", "ecdsa", "made with SHA-512", "RFC 5656 §6.2.1", lambda p, h: ecdsa(*p.host_key().numbers(h, hashes.SHA512())))
-signs("negative", "ecdsa", "negative numbers", "RFC 4251 §5", lambda p, h: string("ecdsa-sha2-nistp256") + string(string(b"\xff" * 32) + string(b"\xff" * 32)))
+signs("sha512", "ecdsa", "made with SHA-512", "RFC 5656 §6.2.1", lambda p, h: ecdsa(*p.host_key().numbers(h, hashes.SHA512())))  # [RFC 5656 6.2.1a]
+signs("negative", "ecdsa", "negative numbers", "RFC 4251 §5", lambda p, h: string("ecdsa-sha2-nistp256") + string(string(b"\xff" * 32) + string(b"\xff" * 32)))  # [RFC 5656 3.1.2a]
 signs("sha1", "rsa", "ssh-rsa with SHA-1, which was not negotiated", "RFC 8332 §3", lambda p, h: p.host_key().sign("ssh-rsa", h))
-signs("sha256-named-512", "rsa", "made with SHA-256 under the name of SHA-512", "RFC 8332 §3", lambda p, h: string(p.algorithm) + string(p.host_key().raw_sign("rsa-sha2-256" if p.algorithm == "rsa-sha2-512" else "rsa-sha2-512", h)))
-signs("other-negotiated", "rsa", "another of rsa-sha2-* than was negotiated", "RFC 8332 §3", lambda p, h: p.host_key().sign("rsa-sha2-256" if p.algorithm == "rsa-sha2-512" else "rsa-sha2-512", h))
+signs("sha256-named-512", "rsa", "made with SHA-256 under the name of SHA-512", "RFC 8332 §3", lambda p, h: string(p.algorithm) + string(p.host_key().raw_sign("rsa-sha2-256" if p.algorithm == "rsa-sha2-512" else "rsa-sha2-512", h)))  # [RFC 8332 3b]
+signs("other-negotiated", "rsa", "another of rsa-sha2-* than was negotiated", "RFC 8332 §3", lambda p, h: p.host_key().sign("rsa-sha2-256" if p.algorithm == "rsa-sha2-512" else "rsa-sha2-512", h))  # [RFC 8332 3.1a]
 signs("short", "rsa", "the leading byte left out", "RFC 8332 §3", lambda p, h: string(p.algorithm) + string(p.host_key().raw_sign(p.algorithm, h)[1:]))
 signs("number-over", "rsa", "a number over the modulus", "RFC 8332 §3", lambda p, h: string(p.algorithm) + string(b"\xff" * 256))
 signs("s-order", "ed25519", "s with the order added", "RFC 8709 §6", lambda p, h: string("ssh-ed25519") + string(
@@ -134,24 +134,24 @@ def shows(name, key, sends, requires, change, says):
 
 BLOB = "host key|key blob|public key|signature|KEX_ECDH_REPLY|Host key|HOST IDENTIFICATION"
 shows("empty", "ed25519", "no host key", "RFC 4253 §6.6", lambda b: b"", BLOB)
-shows("trailing", "ed25519", "a byte behind the key", "RFC 4253 §6.6", lambda b: b + b"\0", BLOB)
+shows("trailing", "ed25519", "a byte behind the key", "RFC 4253 §6.6", lambda b: b + b"\0", BLOB)  # [RFC 4253 6.6d]
 shows("cut", "ed25519", "a key cut off", "RFC 4253 §6.6", lambda b: b[:-1], BLOB)
 shows("lies", "ed25519", "an inner length of 2^32-1", "RFC 4251 §5", lambda b: b[:15] + b"\xff\xff\xff\xff" + b[19:], BLOB)
-shows("type-other", "ed25519", "a key of another type than was negotiated", "RFC 4253 §8", lambda b: string("ssh-rsa") + mpint(65537) + mpint(2**2047 + 1), BLOB)
+shows("type-other", "ed25519", "a key of another type than was negotiated", "RFC 4253 §8", lambda b: string("ssh-rsa") + mpint(65537) + mpint(2**2047 + 1), BLOB)  # [RFC 4253 6.6b]
 shows("type-unknown", "ed25519", "a type that nobody knows", "RFC 4253 §6.6", lambda b: string("ssh-none") + string(b"x"), BLOB)
 shows("ed25519-zero", "ed25519", "a key of zeros", "RFC 8709 §4", lambda b: string("ssh-ed25519") + string(bytes(32)), BLOB)
 shows("ed25519-31", "ed25519", "a key of 31 bytes", "RFC 8709 §4", lambda b: string("ssh-ed25519") + string(bytes(31)), BLOB)
 shows("ecdsa-off-curve", "ecdsa", "a point off the curve", "RFC 5656 §3.1", lambda b: flip(b, -1), BLOB)
-shows("ecdsa-curve-other", "ecdsa", "the name of another curve inside", "RFC 5656 §3.1", lambda b: b.replace(b"nistp256", b"nistp384", 2).replace(b"sha2-nistp384", b"sha2-nistp256", 1), BLOB)
+shows("ecdsa-curve-other", "ecdsa", "the name of another curve inside", "RFC 5656 §3.1", lambda b: b.replace(b"nistp256", b"nistp384", 2).replace(b"sha2-nistp384", b"sha2-nistp256", 1), BLOB)  # [RFC 5656 3.1a]
 shows("ecdsa-infinity", "ecdsa", "the point at infinity", "RFC 5656 §3.1", lambda b: string("ecdsa-sha2-nistp256") + string("nistp256") + string(b"\0"), BLOB)
-shows("rsa-512", "rsa", "a modulus of 512 bits", "RFC 8332 §5.1", lambda b: string("ssh-rsa") + mpint(65537) + mpint(2**511 + 1), BLOB + "|RSA|bits")
+shows("rsa-512", "rsa", "a modulus of 512 bits", "RFC 8332 §5.1", lambda b: string("ssh-rsa") + mpint(65537) + mpint(2**511 + 1), BLOB + "|RSA|bits")  # [RFC 8332 5.1a]
 shows("rsa-even", "rsa", "an even modulus", "RFC 4253 §6.6", lambda b: string("ssh-rsa") + mpint(65537) + mpint(2**2047), BLOB)
 shows("rsa-exponent-1", "rsa", "the exponent 1", "RFC 4253 §6.6", lambda b: string("ssh-rsa") + mpint(1) + mpint(2**2047 + 1), BLOB)
 shows("rsa-exponent-huge", "rsa", "an exponent of 2,000 bits", "RFC 4253 §6.6", lambda b: string("ssh-rsa") + mpint(2**2000 + 1) + mpint(2**2047 + 1), BLOB)
 shows("rsa-32768", "rsa", "a modulus of 32,768 bits", "RFC 4253 §6.6", lambda b: string("ssh-rsa") + mpint(65537) + mpint(2**32767 + 1), BLOB)
 shows("rsa-zero", "rsa", "a modulus of zero", "RFC 4253 §6.6", lambda b: string("ssh-rsa") + mpint(65537) + mpint(0), BLOB)
 shows("rsa-negative", "rsa", "a negative modulus", "RFC 4251 §5", lambda b: string("ssh-rsa") + mpint(65537) + string(b"\xff" * 256), BLOB)
-HOST.row("not-known", "a key that is not the known one", "RFC 4251 §4.1", ERROR, says="IDENTIFICATION|verification failed", twist={"host_key": lambda p: p.keys["stranger"]})
+HOST.row("not-known", "a key that is not the known one", "RFC 4251 §4.1", ERROR, says="IDENTIFICATION|verification failed", twist={"host_key": lambda p: p.keys["stranger"]})  # [RFC 4251 4.1b]
 R = Table(prefix="host-key-", state="rekey", at="kex_reply:2", do=lambda p, m: [m])
 R.row("changes-at-rekey", "another known key of the host at a re-exchange", "RFC 4253 §9", ERROR, says="host key|changed",
       twist={"host_key": lambda p: p.keys["ecdsa" if p.exchanges else "ed25519"]})
@@ -208,15 +208,15 @@ certificate("at-limits", "valid from 0 to the end of time", CARRY_ON, after=0, b
 EXT = Table(prefix="ext-info-", state="service", at="ext_info")
 EXT.row("twice", "EXT_INFO twice behind NEWKEYS", "RFC 8308 §2.4", ERROR, do=lambda p, m: [m, m, m], says="EXT_INFO")
 EXT.row("none", "none at all", "RFC 8308 §2.4", CARRY_ON, do=lambda p, m: [])
-EXT.row("empty", "no extensions", "RFC 8308 §2.3", CARRY_ON, do=lambda p, m: [msg(wire.EXT_INFO, 0)])
+EXT.row("empty", "no extensions", "RFC 8308 §2.3", CARRY_ON, do=lambda p, m: [msg(wire.EXT_INFO, 0)])  # [RFC 8308 2.2a]
 EXT.row("count-lies", "a count of 2^32-1", "RFC 8308 §2.3", ERROR, do=lambda p, m: [msg(wire.EXT_INFO, 2**32 - 1)], says="EXT_INFO")
 EXT.row("count-short", "one more than it says", "RFC 8308 §2.3", ERROR, do=lambda p, m: [m + string("x") + string("y")], says="EXT_INFO")
 EXT.row("many", "1,000 extensions", "RFC 8308 §2.3", ERROR, do=lambda p, m: [msg(wire.EXT_INFO, 1000, *["x", "y"] * 1000)], says="EXT_INFO")
 EXT.row("name-twice", "the same extension twice", "RFC 8308 §2.5", CARRY_ON, do=lambda p, m: [msg(wire.EXT_INFO, 2, "server-sig-algs", "ssh-ed25519", "server-sig-algs", "rsa-sha2-256")])
 EXT.row("sig-algs-empty", "no signature algorithm", "RFC 8308 §3.1", CARRY_ON, do=lambda p, m: [msg(wire.EXT_INFO, 1, "server-sig-algs", "")])
 EXT.row("sig-algs-huge", "30,000 bytes of algorithms", "RFC 8308 §3.1", CARRY_ON, do=lambda p, m: [msg(wire.EXT_INFO, 1, "server-sig-algs", "x," * 15000 + "ssh-ed25519")])
-EXT.row("binary", "values that are no text", "RFC 8308 §2.5", CARRY_ON, do=lambda p, m: [msg(wire.EXT_INFO, 2, string(b"\xff\0"), string(bytes(256)), "no-flow-control", "p")])
-EXT.row("before-success", "a second one right before the success, as it may", "RFC 8308 §2.4", CARRY_ON, at="auth_success", do=lambda p, m: [msg(wire.EXT_INFO, 0), m])
+EXT.row("binary", "values that are no text", "RFC 8308 §2.5", CARRY_ON, do=lambda p, m: [msg(wire.EXT_INFO, 2, string(b"\xff\0"), string(bytes(256)), "no-flow-control", "p")])  # [RFC 8308 2.5a 2.5b]
+EXT.row("before-success", "a second one right before the success, as it may", "RFC 8308 §2.4", CARRY_ON, at="auth_success", do=lambda p, m: [msg(wire.EXT_INFO, 0), m])  # [RFC 8308 2.4c]
 
 # ---- rekey storms: RFC 4253 §9 ----
 

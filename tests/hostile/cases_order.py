@@ -49,33 +49,33 @@ at("kex", "kexinit", [n for n in MESSAGES], "RFC 4253 §7.1", "before-kexinit")
 at("kex", "kex_reply", [n for n in MESSAGES if n != "kex-reply"], "RFC 4253 §7.1", "in-kex")
 at("newkeys", "newkeys", [n for n in MESSAGES if n != "newkeys"], "RFC 4253 §7.3", "before-newkeys")
 at("service", "service_accept", [n for n in MESSAGES if n not in ("service-accept", "ext-info")], "RFC 4253 §10", "before-service")
-at("auth", "auth_success", [n for n in MESSAGES if n not in (
+at("auth", "auth_success", [n for n in MESSAGES if n not in (  # [RFC 4252 6a]
     "ext-info", "userauth-banner", "userauth-success", "userauth-failure")], "RFC 4252 §6", "in-auth")
 at("open", "open", ["service-request", "service-accept", "ext-info", "newkeys", "kex-init", "kex-reply"] + AUTHENTICATION,
    "RFC 4252 §6", "after-auth")
-at("rekey", "kex_reply:2", ["service-request", "service-accept", "ext-info", "kex-init"] + AUTHENTICATION,
+at("rekey", "kex_reply:2", ["service-request", "service-accept", "ext-info", "kex-init"] + AUTHENTICATION,  # [RFC 4253 7.1o]
    "RFC 4253 §7.1", "in-rekey")
 
 # ---- kexinit and newkeys out of order ----
 
 T = Table(prefix="order-", says=NO_PLACE)
-T.row("kexinit-twice", "KEXINIT inside an exchange", "RFC 4253 §7.1", ERROR, state="kex", at="kex_reply",
+T.row("kexinit-twice", "KEXINIT inside an exchange", "RFC 4253 §7.1", ERROR, state="kex", at="kex_reply",  # [RFC 4253 7.1p]
       do=lambda p, m: [p.i_s, m], says="KEXINIT")
 T.row("kexinit-twice-in-rekey", "KEXINIT inside a re-exchange", "RFC 4253 §7.1", ERROR, state="rekey", at="kex_reply:2",
       do=lambda p, m: [p.i_s, m], says="KEXINIT")
 T.row("kex-reply-twice", "two replies", "RFC 4253 §7.1", ERROR, state="newkeys", at="newkeys", do=lambda p, m: [p.last_reply, m])
 T.row("newkeys-twice", "NEWKEYS twice", "RFC 4253 §7.3", ERROR, state="newkeys", at="newkeys", do=lambda p, m: [m, m], says=".")
-T.row("newkeys-missing", "no NEWKEYS: what follows is protected by new keys", "RFC 4253 §7.3", ERROR, state="newkeys", at="newkeys",
+T.row("newkeys-missing", "no NEWKEYS: what follows is protected by new keys", "RFC 4253 §7.3", ERROR, state="newkeys", at="newkeys",  # [RFC 4253 7.3a]
       do=lambda p, m: [], says="[Pp]acket length|padding|MAC|out of place")
-T.row("newkeys-missing-in-rekey", "no NEWKEYS in a re-exchange", "RFC 4253 §7.3", ERROR, state="rekey", at="newkeys:2",
+T.row("newkeys-missing-in-rekey", "no NEWKEYS in a re-exchange", "RFC 4253 §7.3", ERROR, state="rekey", at="newkeys:2",  # [RFC 4253 7.3b]
       do=lambda p, m: [], says="[Pp]acket length|padding|MAC")
 T.row("newkeys-before-reply", "NEWKEYS instead of the reply", "RFC 4253 §7.3", ERROR, state="kex", at="kex_reply",
       do=lambda p, m: [msg(wire.NEWKEYS)])
 T.row("success-without-request", "USERAUTH_SUCCESS before the service is accepted", "RFC 4252 §5.1", ERROR, state="service",
       at="service_accept", do=lambda p, m: [msg(wire.USERAUTH_SUCCESS), m])
-T.row("success-twice", "USERAUTH_SUCCESS twice", "RFC 4252 §5.1", ERROR, state="auth", at="auth_success",
+T.row("success-twice", "USERAUTH_SUCCESS twice", "RFC 4252 §5.1", ERROR, state="auth", at="auth_success",  # [RFC 4252 5.1e]
       do=lambda p, m: [m, m])
-T.row("service-wrong", "SERVICE_ACCEPT for ssh-connection", "RFC 4253 §10", ERROR, state="service", at="service_accept",
+T.row("service-wrong", "SERVICE_ACCEPT for ssh-connection", "RFC 4253 §10", ERROR, state="service", at="service_accept",  # [RFC 4253 10d]
       do=lambda p, m: [msg(wire.SERVICE_ACCEPT, "ssh-connection")], says="SERVICE_ACCEPT")
 T.row("service-twice", "SERVICE_ACCEPT twice", "RFC 4253 §10", ERROR, state="service", at="service_accept", do=lambda p, m: [m, m])
 
@@ -96,14 +96,14 @@ S.row("no-reset", "sequence numbers that go on behind NEWKEYS", "strict-kex (Ope
 L = Table(prefix="lax-", state="newkeys", strict=False)
 for name, m in {"ignore": msg(wire.IGNORE, "x"), "debug": msg(wire.DEBUG, False, "x", ""), "unimplemented": msg(wire.UNIMPLEMENTED, 0)}.items():
     for where in ("kexinit", "kex_reply", "newkeys"):
-        L.row(f"{name}-before-{where.replace('_', '-')}", f"{name} inside the first exchange of a peer that is not strict", "RFC 4253 §7.1",
+        L.row(f"{name}-before-{where.replace('_', '-')}", f"{name} inside the first exchange of a peer that is not strict", "RFC 4253 §7.1",  # [RFC 4253 11.2a]
               CARRY_ON, at=where, do=lambda p, honest, m=m: [m, honest])
 
 # ---- unknown numbers ----
 
 U = Table(prefix="unknown-", state="open", at="open")
 for n in (0, 8, 19, 22, 29, 32, 49, 54, 59, 62, 79, 83, 89, 101, 127, 128, 191, 192, 194, 255):
-    U.row(str(n), f"message {n}, which nobody knows: UNIMPLEMENTED is the answer", "RFC 4253 §11.4", CARRY_ON,
+    U.row(str(n), f"message {n}, which nobody knows: UNIMPLEMENTED is the answer", "RFC 4253 §11.4", CARRY_ON,  # [RFC 4253 11.4a 11.4b]
           do=lambda p, m, n=n: [bytes([n]) + b"\0\0\0\1x"], proof=lambda p: p.got[wire.UNIMPLEMENTED] == 1 or p.got[wire.PONG] == 1)
 
 # ---- the end ----
@@ -114,6 +114,6 @@ MOMENTS = {"kexinit": "kex", "kex_reply": "kex", "newkeys": "newkeys", "service_
 for moment, state in MOMENTS.items():
     for how, items in {"close": [END], "reset": [RESET], "disconnect": [msg(wire.DISCONNECT, 11, "go away", ""), END],
                        "disconnect-short": [bytes([wire.DISCONNECT]), END]}.items():
-        E.row(f"{how}-at-{moment.replace('_', '-').replace(':', '-')}", f"{how.replace('-', ' ')} instead of {moment}",
+        E.row(f"{how}-at-{moment.replace('_', '-').replace(':', '-')}", f"{how.replace('-', ' ')} instead of {moment}",  # [RFC 4253 11.1a]
               "RFC 4253 §11.1", ERROR, state=state, at=moment, do=lambda p, m, items=items: items,
               twist={"rejects": moment == "auth_failure"})

@@ -22,17 +22,17 @@ def texts(field, state, at, requires, make, expect=CARRY_ON, shown=True, **more)
         table.row(name, f"{field.replace('-', ' ')}: {name}", requires, expect, do=lambda p, m, t=text: make(p, t), **fields)
 
 
-texts("disconnect", "open", "open", "RFC 4253 §11.1", lambda p, t: [msg(wire.DISCONNECT, 11, string(t), ""), END], expect=ERROR)
+texts("disconnect", "open", "open", "RFC 4253 §11.1", lambda p, t: [msg(wire.DISCONNECT, 11, string(t), ""), END], expect=ERROR)  # [RFC 4253 11.1d]
 texts("disconnect-in-kex", "kex", "kex_reply", "RFC 4253 §11.1", lambda p, t: [msg(wire.DISCONNECT, 11, string(t), ""), END], expect=ERROR)
-texts("debug", "open", "open", "RFC 4253 §11.3", lambda p, t: [msg(wire.DEBUG, True, string(t), "")])
+texts("debug", "open", "open", "RFC 4253 §11.3", lambda p, t: [msg(wire.DEBUG, True, string(t), "")])  # [RFC 4253 11.3b]
 texts("debug-quiet", "open", "open", "RFC 4253 §11.3", lambda p, t: [msg(wire.DEBUG, False, string(t), "")])
-texts("banner", "auth", "banner", "RFC 4252 §5.4", lambda p, t: [msg(wire.USERAUTH_BANNER, string(t), string(t))])
-texts("prompt", "auth", "info_request", "RFC 4256 §3.3", lambda p, t: [msg(wire.INFO_REQUEST, string(t), string(t), string(t), 1, string(t), False)],
+texts("banner", "auth", "banner", "RFC 4252 §5.4", lambda p, t: [msg(wire.USERAUTH_BANNER, string(t), string(t))])  # [RFC 4251 9.2a] [RFC 4252 5.4b]
+texts("prompt", "auth", "info_request", "RFC 4256 §3.3", lambda p, t: [msg(wire.INFO_REQUEST, string(t), string(t), string(t), 1, string(t), False)],  # [RFC 4256 3.3a 3.3c]
       auth="keyboard-interactive")
 texts("password-change", "auth", "auth_success", "RFC 4252 §8", lambda p, t: [msg(wire.PASSWD_CHANGEREQ, string(t), "")], auth="password")
 texts("methods", "auth", "auth_failure", "RFC 4251 §6", lambda p, t: [msg(wire.USERAUTH_FAILURE, string(t.replace(b",", b"")), False)], expect=ERROR, shown=False,
       twist={"rejects": True})
-texts("open-failure", "channel", "open_confirm", "RFC 4254 §5.1", lambda p, t: [msg(wire.OPEN_FAILURE, p.first.theirs, 1, string(t), "")])
+texts("open-failure", "channel", "open_confirm", "RFC 4254 §5.1", lambda p, t: [msg(wire.OPEN_FAILURE, p.first.theirs, 1, string(t), "")])  # [RFC 4254 5.1b]
 texts("channel-type", "open", "open", "RFC 4254 §5.1", lambda p, t: [msg(wire.CHANNEL_OPEN, string(t[:200]), 5, 9, 9)], expect=REFUSE)
 texts("request-name", "open", "open", "RFC 4254 §4", lambda p, t: [msg(wire.GLOBAL_REQUEST, string(t[:200]), True)], shown=False)
 texts("channel-request-name", "channel", "channel", "RFC 4254 §5.4", lambda p, t: [msg(wire.CHANNEL_REQUEST, p.first.theirs, string(t[:200]), True)], shown=False)

@@ -17,19 +17,19 @@ def line(name, data, expect, sends, says=None, requires="RFC 4253 §4.2", then=(
 
 
 line("1-5", b"SSH-1.5-Old\r\n", ERROR, "protocol 1.5", "version|protocol")
-line("1-99", b"SSH-1.99-Both\r\n", CARRY_ON, "1.99, which stands for 2.0", requires="RFC 4253 §5.1")
+line("1-99", b"SSH-1.99-Both\r\n", CARRY_ON, "1.99, which stands for 2.0", requires="RFC 4253 §5.1")  # [RFC 4253 5.1a]
 line("3-0", b"SSH-3.0-New\r\n", ERROR, "a protocol that does not exist", "version|protocol")
 line("2-00", b"SSH-2.00-x\r\n", ERROR, "2.00", "version|protocol")
 line("no-dash", b"SSH-2.0\r\n", ERROR, "no software version", "version|protocol|line")
 line("lower-case", b"ssh-2.0-x\r\n", ERROR, "ssh- in lower case, and the end", "version|closed|reset", then=[END])
-line("nul", b"SSH-2.0-a\0b\r\n", ERROR, "a null character", "version|line|character")
+line("nul", b"SSH-2.0-a\0b\r\n", ERROR, "a null character", "version|line|character")  # [RFC 4253 4.2d]
 line("escape", b"SSH-2.0-\x1b[2Jx\r\n", CARRY_ON, "an escape sequence, which nobody sees")
 line("255", b"SSH-2.0-" + b"a" * 245 + b"\r\n", CARRY_ON, "the longest line there may be, 255 bytes")
-line("256", b"SSH-2.0-" + b"a" * 246 + b"\r\n", ERROR, "256 bytes", "version|line|long")
+line("256", b"SSH-2.0-" + b"a" * 246 + b"\r\n", ERROR, "256 bytes", "version|line|long")  # [RFC 4253 4.2e]
 line("endless", b"SSH-2.0-" + b"a" * 200000, ERROR, "a line that does not end", "version|line|long")
-line("no-cr", b"SSH-2.0-x\n", CARRY_ON, "a line feed alone, as some servers do")
+line("no-cr", b"SSH-2.0-x\n", CARRY_ON, "a line feed alone, as some servers do")  # [RFC 4253 4.2c]
 line("comment", b"SSH-2.0-x some words - and\r\n", CARRY_ON, "a comment")
-line("lines-before", b"Hello\r\nmore\r\nSSH-2.0-x\r\n", CARRY_ON, "other lines before it")
+line("lines-before", b"Hello\r\nmore\r\nSSH-2.0-x\r\n", CARRY_ON, "other lines before it")  # [RFC 4253 4.2f]
 line("empty-lines", b"\r\n" * 100 + b"SSH-2.0-x\r\n", CARRY_ON, "a hundred empty lines before it")
 line("lines-endless", b"noise\r\n" * 30000, ERROR, "lines without end", "version|line")
 line("long-line-before", b"x" * 70000 + b"\r\nSSH-2.0-x\r\n", ERROR, "a line of 70,000 bytes before it", "version|line|long")
@@ -68,12 +68,12 @@ def packets(kind, **at):
     section = SECTIONS[kind]
     bad = r"[Pp]acket length|padding|MAC|[Bb]ad packet|Corrupted"
     for name, n in LENGTHS.items():
-        table.row("length-" + name, f"packet_length {n}", "RFC 4253 §6", ERROR, says=bad,
+        table.row("length-" + name, f"packet_length {n}", "RFC 4253 §6", ERROR, says=bad,  # [RFC 4253 6.1c]
                   do=lambda p, m, n=n: [Frame(PAYLOAD, length=n), more()])
     table.row("length-longer", "packet_length one block too large, then more", "RFC 4253 §6", ERROR, says=bad,
               do=lambda p, m: [Frame(PAYLOAD, length=32 + p.tx.block), more()])
     for n in (0, 1, 2, 3):
-        table.row(f"padding-{n}", f"padding_length {n}: less than four", "RFC 4253 §6", ERROR, says=bad,
+        table.row(f"padding-{n}", f"padding_length {n}: less than four", "RFC 4253 §6", ERROR, says=bad,  # [RFC 4253 6b]
                   do=lambda p, m, n=n: [Frame(PAYLOAD, padding_length=n)])
     table.row("padding-all", "padding_length larger than the packet", "RFC 4253 §6", ERROR, says=bad,
               do=lambda p, m: [Frame(PAYLOAD, padding_length=255)])
@@ -91,7 +91,7 @@ def sealed_packets(suite):
     bad = r"MAC|[Pp]acket length|padding"
     for name, i in {"length": 1, "first": 4, "middle": 20, "before-tag": -17 if suite in ("gcm", "chacha") else -33,
                     "tag-first": -16 if suite in ("gcm", "chacha") else -32, "tag-last": -1}.items():
-        table.row("bit-" + name, f"a packet with one bit changed ({name})", section, ERROR, says=bad,
+        table.row("bit-" + name, f"a packet with one bit changed ({name})", section, ERROR, says=bad,  # [RFC 4253 6.4f]
                   do=lambda p, m, i=i: [Frame(PAYLOAD, spoil=spoilt(i))] + [more()] * (i < 4))
     tag = 16 if suite in ("gcm", "chacha") else 32
     table.row("tag-zero", "a tag of zeros", section, ERROR, says=bad,
@@ -100,13 +100,13 @@ def sealed_packets(suite):
               do=lambda p, m: [Frame(PAYLOAD, spoil=lambda s: s[:-tag]), more()])
     table.row("replay", "the same packet twice", "RFC 4253 §6.4", ERROR, says=bad,
               do=lambda p, m: [Frame(PAYLOAD, spoil=lambda s: s + s)])
-    table.row("gap", "a packet lost: the next one has its number", "RFC 4253 §6.4", ERROR, says=bad,
+    table.row("gap", "a packet lost: the next one has its number", "RFC 4253 §6.4", ERROR, says=bad,  # [RFC 4253 6.4b]
               do=lambda p, m: [Frame(PAYLOAD, spoil=lambda s: b""), PAYLOAD])
     table.row("reorder", "two packets in the wrong order", "RFC 4253 §6.4", ERROR, says=bad, do=reorder)
     table.row("plain", "an unprotected packet behind the keys", section, ERROR, says=bad,
               do=lambda p, m: [Raw(wire.frame(wire.Plain(), PAYLOAD)), more()])
-    table.row("padding-255", "the longest padding", "RFC 4253 §6", CARRY_ON, do=lambda p, m: [long_padding(p)])
-    table.row("largest", "a packet of 35,000 bytes in all", "RFC 4253 §6.1", CARRY_ON,
+    table.row("padding-255", "the longest padding", "RFC 4253 §6", CARRY_ON, do=lambda p, m: [long_padding(p)])  # [RFC 4253 6d]
+    table.row("largest", "a packet of 35,000 bytes in all", "RFC 4253 §6.1", CARRY_ON,  # [RFC 4253 6.1a 6.1b] [RFC 4254 5.2d]
               do=lambda p, m: [msg(wire.IGNORE, string(bytes(34900)))])
     table.row("single-bytes", "a packet in pieces of one byte", "RFC 4253 §6", CARRY_ON, do=in_pieces)
 
