@@ -206,9 +206,21 @@ static void test_longest(void **state)
     assert_non_null(strstr(command, " 4294967295/18446744073709551615)"));
 }
 
+/* A process id alone says nothing: it may have been given again. */
+static void test_all_three_numbers_count(void **state)
+{
+    const struct reclaim_id id = {100, 10, 5};
+    const struct reclaim_id others[] = {{101, 10, 5}, {100, 11, 5}, {100, 10, 6}};
+    (void)state;
+    assert_true(reclaim_id_same(&id, &(struct reclaim_id){100, 10, 5}));
+    for (size_t i = 0; i < ADIT_COUNT(others); i++)
+        assert_false(reclaim_id_same(&id, &others[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_three_numbers_count),
         cmocka_unit_test(test_who),
         cmocka_unit_test(test_who_is_foreign),
         cmocka_unit_test(test_end_words),
