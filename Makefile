@@ -380,9 +380,13 @@ check-e2e-quick: $(BUILD)/adit $(TOOLS) peers npm-packages
 # One of them is adit's own machine; what it sends is caught where a packet is sealed.
 HOSTILE_SERVER := $(BUILD)/asan/tests/hostile/server
 $(HOSTILE_SERVER): private asan.link += -Wl,--wrap=packet_send,--wrap=packet_seal
--include $(wildcard $(HOSTILE_SERVER).d)
+# A client whose packets are counted from elsewhere.
+HOSTILE_CLIENT := $(BUILD)/asan/tests/hostile/seam
+$(HOSTILE_CLIENT): private asan.link += -Wl,--wrap=packet_init,--wrap=packet_set_keys $(BUILD)/asan/cli/main$(LESS).o
+$(HOSTILE_CLIENT): $(BUILD)/asan/cli/main$(LESS).o
+-include $(wildcard $(HOSTILE_SERVER).d $(HOSTILE_CLIENT).d)
 HOSTILE_RUN = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tests.hostile --build $(BUILD)
-check-hostile: $(BUILD)/adit $(BUILD)/asan/adit $(HOSTILE_SERVER) $(BUILD)/tools/peak peers
+check-hostile: $(BUILD)/adit $(BUILD)/asan/adit $(HOSTILE_SERVER) $(HOSTILE_CLIENT) $(BUILD)/tools/peak peers
 	@$(HOSTILE_RUN) $(HOSTILE)
 hostile-table: $(BUILD)/adit $(HOSTILE_SERVER) $(BUILD)/tools/peak peers
 	@$(HOSTILE_RUN) --table doc/hostile-peers.md $(HOSTILE)

@@ -27,9 +27,11 @@ class Runner:
     def __init__(self, args):
         self.args, self.busy, self.waiting = args, asyncio.Semaphore(args.jobs), asyncio.Semaphore(args.jobs)
         self.tools = os.path.abspath(f"{args.build}/tools")
+        self.seam = os.path.abspath(f"{args.build}/asan/tests/hostile/seam")
         self.world = World(args.folder, os.path.abspath(f"{args.build}/asan/tests/hostile/server"))
 
     async def one(self, case, program, name, idle_kib):
+        program = self.seam if case.seam else program
         async with self.waiting if case.timeout_ms else self.busy:
             try:
                 return await Play(case, program, name, self.world, self.tools, idle_kib).run()
@@ -87,7 +89,8 @@ async def run(args):
             continue
         if not is_program(program):
             sys.exit(f"hostile: {program} is missing: make it first")
-        outcomes, idle_kib = await runner.all(cases, program, "adit", label == "plain")
+        fit = [c for c in cases if label == "asan" or not c.seam]
+        outcomes, idle_kib = await runner.all(fit, program, "adit", label == "plain")
         bad = tell(label, outcomes, idle_kib, args)
         passed, failed = passed + len(outcomes) - bad, failed + bad
     if args.v:

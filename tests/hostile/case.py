@@ -67,6 +67,7 @@ class Case:
     holds: typing.Optional[str] = None  # a regular expression that the client's output holds (carry_on)
     machine: tuple = ()  # rules for server.c: that is the peer then, and `at` and `do` are its rules
     only: str = "all"  # "adit": not for other clients
+    seam: str = ""  # what seam.c reads: that client is played, and only with sanitizers
 
     def check(self):
         """Every field that makes a row a case: returns what is wrong, or None."""

@@ -43,6 +43,9 @@ class World:
         self.known_hosts = self.write("known_hosts", b"".join(
             self.line("hostile", self.keys[k]) for k in ("ed25519", "ecdsa", "rsa")) +
             self.line("hostile", Shown(host_key(machine))) + b"@cert-authority " + self.line("hostile", self.keys["authority"]), 0o600)
+        (self.folder / ".ssh").mkdir(mode=0o700)  # dbclient's, which knows no ports
+        self.write(".ssh/known_hosts", b"".join(self.line("127.0.0.1", self.keys[k]) for k in ("ed25519", "ecdsa", "rsa")) +
+                   self.line("127.0.0.1", Shown(host_key(machine))), 0o600)
         self.askpass = self.write("askpass", b"#!/bin/sh\necho secret\n", 0o755)
 
     def write(self, name, data, mode):
@@ -87,7 +90,7 @@ def openssh_words(world, case, port, listen, options, adit=False):
 
 
 def dropbear_words(world, case, port, listen):
-    words = ["-y", "-y", "-p", str(port), "-i", dropbear_key(world)]
+    words = ["-p", str(port), "-i", dropbear_key(world)]
     if case.client == "exec":
         return words + ["alice@127.0.0.1", "command"]
     words += ["-N", "-L", f"127.0.0.1:{listen}:{ECHO}"]

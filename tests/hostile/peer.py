@@ -2,7 +2,7 @@
 
 Every message that it sends goes through send(name, payload); where the case's `at` is that name, the case decides
 what is sent instead (Peer.misbehave). The names: version kexinit kex_reply newkeys ext_info service_accept banner
-auth_failure pk_ok info_request auth_success open_confirm data close exit_status request_answer global_reply; "name:2"
+auth_failure pk_ok info_request auth_success open_confirm data eof close exit_status request_answer global_reply prove_answer; "name:2"
 is the second of them. The moments behind the authentication, with nothing to send: open (right after the success),
 channel (a channel carries data), exec (a command was asked for), forward (an -R was asked for), rekey (a channel
 carries data and a re-exchange begins: its messages are kexinit:2, kex_reply:2, newkeys:2).
@@ -10,7 +10,8 @@ carries data and a re-exchange begins: its messages are kexinit:2, kex_reply:2, 
 A case's twist changes what is honest, before it is hashed and signed: kex (method), kexinit(peer, payload),
 host_key(peer), share(peer, share), signature(peer, data), lists (name -> text), version, methods, compression, always (name -> what is sent every time but the one of the case),
 rejects (every authentication fails), accepts (a method beside the case's), user ("stalled": who uses the forward does
-not read).
+not read), numbers ("plain" or "keyed", a number: the sequence numbers begin there, or do so behind the first keys), deaf (a
+KEXINIT of the client is answered in the first exchange alone).
 """
 import asyncio
 import collections
@@ -50,9 +51,10 @@ class Peer:
         self.case, self.keys, self.reader, self.writer = case, keys, reader, writer
         self.twist = case.twist
         self.counts = collections.Counter()
-        self.tx, self.rx, self.tx_seq, self.rx_seq = wire.Plain(), wire.Plain(), 0, 0
-        self.session_id = b""
         self.exchanges = 0
+        self.tx, self.rx = wire.Plain(), wire.Plain()
+        self.tx_seq = self.rx_seq = self.first_number("plain", 0)
+        self.session_id = b""
         self.in_exchange = self.started = False
         self.packer = self.unpacker = None
         self.queue = []  # what waits for the end of an exchange
@@ -66,6 +68,11 @@ class Peer:
         self.is_mute = False
         self.point_reached = False
         self.last = None  # the last packet as it went out: for replays
+
+    def first_number(self, when, number):
+        """Of the packets that come now."""
+        numbers = self.twist.get("numbers", ("", 0))
+        return numbers[1] if numbers[0] == when and self.exchanges <= 1 else number
 
     # ---- out ----
 
@@ -217,6 +224,8 @@ class Peer:
         await self.send("kexinit", self.i_s)
 
     async def on_kexinit(self, r, payload):
+        if self.exchanges and self.twist.get("deaf"):
+            return
         self.i_c = payload
         r.take(16)
         names = [r.text().split(",") for _ in range(10)]
@@ -262,6 +271,7 @@ class Peer:
         if self.case.strict and self.client_strict:
             self.tx_seq = 0
         self.exchanges += 1
+        self.tx_seq = self.first_number("keyed", self.tx_seq)
         self.started = False
         if self.exchanges > 1:  # the first packet with the new keys
             await self.send("ignore", msg(wire.IGNORE, ""))
@@ -283,6 +293,7 @@ class Peer:
         self.rx = self.guard("ACE")
         if self.case.strict and self.client_strict:
             self.rx_seq = 0
+        self.rx_seq = self.first_number("keyed", self.rx_seq)
         self.in_exchange = False
         if self.exchanges == 1 and self.twist.get("compression") == "zlib":
             self.compress()
@@ -426,8 +437,21 @@ class Peer:
             self.asked = (r.string(), r.u32())
             await self.say("global_reply", msg(wire.REQUEST_SUCCESS, *([4242] if self.asked[1] == 0 else [])))
             self.moment("forward")
+        elif kind == "streamlocal-forward@openssh.com":
+            await self.say("global_reply", msg(wire.REQUEST_SUCCESS))
+            self.moment("forward")
+        elif kind == "hostkeys-prove-00@openssh.com":
+            self.asked_keys = []
+            while r.at < len(r.data):
+                self.asked_keys.append(r.string())
+            await self.say("prove_answer", msg(wire.REQUEST_SUCCESS, *[string(self.prove(k)) for k in self.asked_keys]))
         elif wants:
             await self.say("global_reply", msg(wire.REQUEST_FAILURE))
+
+    def prove(self, blob, session_id=None, key=None):
+        """RFC 4253's signature over OpenSSH PROTOCOL §2.5's text, by the key of that blob (or another)."""
+        key = key or next(k for k in self.keys.values() if k.public() == blob)
+        return key.sign(key.algorithms[0], string("hostkeys-prove-00@openssh.com") + string(session_id or self.session_id) + string(blob))
 
     async def on_open_failure(self, r, _payload):
         self.refused.append((r.u32(), r.u32()))

@@ -39,7 +39,7 @@ class Play:
         self.client = Client(program, name, world, tools)
         self.peer = self.serving = None
         self.peer_here = asyncio.Event()
-        self.options, self.environment, self.tasks, self.begun = list(case.options), {}, [], 0.0
+        self.options, self.environment, self.tasks, self.begun = list(case.options), {"ADIT_SEAM": case.seam} if case.seam else {}, [], 0.0
         self.limit_s = (case.ms + case.timeout_ms) / 1000
 
     async def run(self):
@@ -215,7 +215,7 @@ class Play:
             outcome.wrong = "a sanitizer's report: " + self.said()[:2000]
         elif self.peer and self.peer.failure:
             outcome.wrong = f"the peer itself failed: {self.peer.failure!r}"
-        elif self.client.name == "adit" and (unfit := self.unfit()):
+        elif unfit := self.unfit():
             outcome.wrong = f"what a peer said reached the terminal: {unfit!r}"
         elif self.idle_kib and outcome.kib > self.idle_kib + self.case.memory_kib:
             outcome.wrong = f"{outcome.kib} KiB resident, an idle session {self.idle_kib}"
