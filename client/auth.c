@@ -55,7 +55,7 @@ static bool is_accepted_here(const struct auth *a, const char *alg)
 }
 
 /* RFC 8332 §3.3: the list tells which RSA signatures the server takes (also below a certificate). Of those
- * the first of ours; without a list that is tried unasked. NULL: none that we make. [RFC 8308 3.1b] */
+ * the first of ours; without a list that is tried unasked. NULL: none that we make. [RFC 8308 3.1b 3.1c] */
 static const char *rsa_algorithm(const struct auth *a, bool is_cert, struct span sig_algs)
 {
     static const char *const algs[] = {"rsa-sha2-512", "rsa-sha2-256"};
@@ -97,7 +97,7 @@ static void offer(struct auth *a, struct session_question *q, struct identity *i
     a->last = id;
 }
 
-/* The same RSA key once more with SHA-256, for a server that did not say what it takes. */
+/* The same RSA key once more with SHA-256, for a server that did not say what it takes. [RFC 8308 3.1c] */
 static bool offer_again(struct auth *a, struct session_question *q)
 {
     struct identity *id = a->last;
@@ -154,7 +154,7 @@ static bool try_kbdint(struct auth *a, struct session_question *q)
     a->kbdints++;
     a->kbdint_asked = false;
     q->credential = a->tried = SESSION_CREDENTIAL_KBDINT;
-    q->submethods = span_str(a->options->kbdint_devices);
+    q->submethods = span_str(a->options->kbdint_devices); /* [RFC 4256 3.1c] */
     return true;
 }
 
@@ -198,10 +198,29 @@ static bool try_password(struct auth *a, struct session_question *q)
     return true;
 }
 
-/* [RFC 4256 3.2c 3.3a 3.3c] */
-static void write_title(struct auth *a, struct span text)
+/* ---- keyboard-interactive: RFC 4256 ---- */
+
+/* §3.3: an instruction should not be cut; one that fills the screen a hundred times is. */
+enum { TITLE_MAX = 16 * 1024, PIECE_MAX = 1000 };
+
+static const char cut_sign[] = " [...] ";
+
+/* Whole lines, where they are not longer than a piece; else whole characters. */
+static struct span next_piece(struct span *rest)
 {
-    char clean[PROMPT_TEXT_CAP];
+    size_t n = rest->n < PIECE_MAX ? rest->n : PIECE_MAX, line = n;
+    while (n < rest->n && line > 0 && rest->p[line - 1] != '\n')
+        line--;
+    while (n < rest->n && line == 0 && n > PIECE_MAX - 4 && (rest->p[n] & 0xc0) == 0x80)
+        n--;
+    struct span piece = span_sub(*rest, 0, line > 0 ? line : n);
+    *rest = span_sub(*rest, piece.n, rest->n);
+    return piece;
+}
+
+static void write_piece(struct auth *a, struct span text)
+{
+    char clean[PIECE_MAX + 1];
     adit_text_clean(clean, sizeof clean, text, true);
     struct span rest = span_str(clean), line;
     while (text_line(&rest, &line))
@@ -209,19 +228,39 @@ static void write_title(struct auth *a, struct span text)
             say(a, LOG_LEVEL_INFO, "%.*s", (int)line.n, (const char *)line.p);
 }
 
-/* RFC 4256 §3.2: prompts are shown as the server words them, under a name that says whose they are.
- * [RFC 4256 3.3c 3.3d] */
+/* [RFC 4256 3.2c 3.2e 3.3a 3.3b 3.3c 3.3e] */
+static void write_title(struct auth *a, struct span text)
+{
+    struct span rest = span_sub(text, 0, TITLE_MAX);
+    while (rest.n > 0)
+        write_piece(a, next_piece(&rest));
+    if (text.n > TITLE_MAX)
+        say(a, LOG_LEVEL_INFO, "%s", cut_sign);
+}
+
+/* [RFC 4256 3.3b] */
+static void clean_or_cut(char *out, size_t cap, struct span text)
+{
+    enum { LONGEST = 4 }; /* a character in UTF-8 */
+    if (adit_text_clean(out, cap, text, true) + LONGEST < cap)
+        return; /* nothing was left out for want of room */
+    size_t n = adit_text_clean(out, cap - sizeof cut_sign + 1, text, true);
+    memcpy(out + n, cut_sign, sizeof cut_sign);
+}
+
+/* RFC 4256 §3.2: prompts are shown as the server words them, under a name that says whose they are. Half of
+ * what a question may have: others put names before it. [RFC 4256 3.3c 3.3d 3.3f 3.3h] */
 static bool answer_prompt(struct auth *a, struct session_question *q, size_t i)
 {
-    char text[PROMPT_TEXT_CAP];
+    char text[PROMPT_TEXT_CAP / 2];
     size_t n = adit_format(text, sizeof text, "(%s@%s) ", a->user, a->host);
-    adit_text_clean(text + n, sizeof text - n, q->prompts[i].text, true);
+    clean_or_cut(text + n, sizeof text - n, q->prompts[i].text);
     const struct prompt_question asked = {
         .kind = q->prompts[i].echo ? PROMPT_LINE : PROMPT_SECRET, .purpose = PROMPT_FOR_CODE, .text = text};
     return ask_into(a, q, asked, &q->answers[i]);
 }
 
-/* [RFC 4256 3.4c] */
+/* [RFC 4256 3.2e 3.3g 3.4c] */
 void auth_kbdint(struct auth *a, struct session_question *q)
 {
     a->kbdint_asked = a->kbdint_asked || q->prompt_count > 0;

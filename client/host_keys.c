@@ -347,6 +347,7 @@ static enum adit_err on_revoked(const struct host_keys *h, const struct known_ho
     return refused(err, h, "the key is revoked");
 }
 
+/* [RFC 4251 9.3.4a] */
 static void warn_changed(const struct host_keys *h, const struct known_hosts_check *check,
                          const struct offer *offer)
 {
@@ -361,7 +362,7 @@ static void warn_changed(const struct host_keys *h, const struct known_hosts_che
 }
 
 /* Whatever StrictHostKeyChecking says: ssh goes on without forwards when it is off, and then there is nothing
- * left to go on for. */
+ * left to go on for. [RFC 4254 11a] */
 static enum adit_err on_changed(struct host_keys *h, const struct known_hosts_check *check,
                                 const struct offer *offer, struct adit_error *err)
 {

@@ -17,7 +17,7 @@ struct ecdsa_curve {
     const br_hash_class *bear_hash;
 };
 
-/* RFC 5656 §6.2.1: b <= 256: SHA-256; 256 < b <= 384: SHA-384; 384 < b: SHA-512. [RFC 5656 6.2.1a] */
+/* RFC 5656 §6.2.1: b <= 256: SHA-256; 256 < b <= 384: SHA-384; 384 < b: SHA-512. [RFC 5656 3.1.1a 6.2.1a] */
 static struct ecdsa_curve curve_of(enum ecc_curve curve)
 {
     switch (curve) {

@@ -74,7 +74,7 @@ static void encode_message(uint8_t *em, size_t len, enum hash_alg hash, struct s
     hash_of(hash, msg, em + 3 + pad_len + DIGEST_INFO_HEAD_LEN);
 }
 
-/* [RFC 8332 3b] */
+/* [RFC 8332 3b 5.3a 5.3b] */
 bool rsa_verify(enum hash_alg hash, struct span n, struct span e, struct span msg, struct span sig)
 {
     uint8_t opened[RSA_MAX_LEN], expected[RSA_MAX_LEN], nb[RSA_MAX_LEN], eb[RSA_MAX_LEN];

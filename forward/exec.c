@@ -306,6 +306,7 @@ static void on_answer(struct exec_flow *x, const struct ssh_event *ev)
     }
 }
 
+/* Of an exit-signal its name alone is told. [RFC 4254 6.10b] */
 static void on_exit_told(struct exec_flow *x, const struct ssh_event *ev)
 {
     char name[32];

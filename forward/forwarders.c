@@ -228,6 +228,7 @@ struct forwarder *forwarders_match(struct session *s, const struct ssh_event *ev
     return is_tie && best_score == 1 ? NULL : best;
 }
 
+/* [RFC 4251 4.3c] */
 struct forwarder *forwarders_agent(struct session *s)
 {
     for (size_t i = 0; i < s->config.forward_count; i++)

@@ -40,6 +40,7 @@ void remote_listener_bind(struct forwarder *f)
         remote_fail(f, ADIT_E_MEMORY, "out of memory");
 }
 
+/* [RFC 4254 7.1d] */
 static bool ask(struct forwarder *f)
 {
     struct ssh *ssh = forwarder_ssh(f);

@@ -154,7 +154,7 @@ static void on_requested_open(struct session *s, const struct ssh_event *ev)
         f->ops->on_open(f, ev);
 }
 
-/* [RFC 4254 5.4a 6.5a] */
+/* [RFC 4254 5.4a 6.2b 6.5a] */
 static void on_channel_event(struct session *s, const struct ssh_event *ev)
 {
     struct flow *flow = ev->owner;

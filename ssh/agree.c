@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* [RFC 5656 6.2.1a 6.3a 10.1a] */
+/* [RFC 5656 4d 6.1a 6.2.1a 6.3a 10.1a] */
 const struct agree_method agree_methods[] = {
     {"mlkem768x25519-sha256", AGREE_MLKEM768_X25519, ECC_P256, HASH_SHA256, true},
     {"sntrup761x25519-sha512", AGREE_SNTRUP761_X25519, ECC_P256, HASH_SHA512, true},

@@ -37,7 +37,8 @@ static const char mac_names[] = "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm
 #define CTR    "aes128-ctr,aes192-ctr,aes256-ctr"
 
 /* AES-GCM goes first only where the CPU makes it the fastest; elsewhere it stands behind the ciphers that are
- * fast in software, and is still there for a peer that wants it. [RFC 4252 8b] [RFC 4253 6.3d] */
+ * fast in software, and is still there for a peer that wants it.
+ * [RFC 4251 9.3.1a] [RFC 4252 8b] [RFC 4253 6.3d] */
 static const char *cipher_names(void)
 {
     bool fast256 = crypto_has_fast_gcm(256), fast128 = crypto_has_fast_gcm(128);

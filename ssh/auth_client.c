@@ -48,7 +48,7 @@ const char *auth_method_name(enum auth_method method)
 
 /* ---- requests ---- */
 
-/* RFC 4252 §5: user name, service name, method name. */
+/* RFC 4252 §5: user name, service name, method name. [RFC 4252 5c] */
 static void write_head(const struct auth_client *a, struct wr *w, const char *method)
 {
     wr_u8(w, SSH_MSG_USERAUTH_REQUEST);

@@ -64,14 +64,14 @@ enum ident_status ident_next(struct ident *id, struct span in, bool lines_before
     return IDENT_MORE;
 }
 
-/* [RFC 4253 4.2b 4.2d 4.2h] */
+/* The first blank ends the name; what stands behind it are comments. [RFC 4253 4.2b 4.2d 4.2h] */
 bool ident_make(const char *software, char out[LIMIT_IDENT_LINE + 1])
 {
-    size_t n = strlen(software);
-    if (n == 0 || n + sizeof("SSH-2.0-\r\n") - 1 > LIMIT_IDENT_LINE)
+    size_t n = strlen(software), name_n = strcspn(software, " ");
+    if (name_n == 0 || n + sizeof("SSH-2.0-\r\n") - 1 > LIMIT_IDENT_LINE)
         return false;
     for (size_t i = 0; i < n; i++)
-        if (software[i] < 0x20 || software[i] > 0x7e)
+        if (software[i] < 0x20 || software[i] > 0x7e || (i < name_n && software[i] == '-'))
             return false;
     adit_format(out, LIMIT_IDENT_LINE + 1, "SSH-2.0-%s", software);
     return true;

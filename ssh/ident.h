@@ -19,8 +19,8 @@ enum ident_status { IDENT_MORE, IDENT_DONE, IDENT_BAD };
 enum ident_status ident_next(struct ident *id, struct span in, bool lines_before, size_t *used,
                              struct span *line, struct adit_error *err) ADIT_MUST_USE;
 
-/* "SSH-2.0-" software, to be followed by CR LF; false when it does not fit into LIMIT_IDENT_LINE or has
- * characters that RFC 4253 §4.2 forbids. */
+/* "SSH-2.0-" software, to be followed by CR LF. software is a name and, behind a blank, comments; false when
+ * it does not fit into LIMIT_IDENT_LINE or has characters that RFC 4253 §4.2 forbids there. */
 bool ident_make(const char *software, char out[LIMIT_IDENT_LINE + 1]) ADIT_MUST_USE;
 
 #endif

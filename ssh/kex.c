@@ -38,6 +38,7 @@ void kex_init(struct kex *kex, const struct kex_side *side, const struct adit_al
     *kex = (struct kex){.side = side, .memory = memory, .random = random, .offers_strict = true};
 }
 
+/* [RFC 5656 9a] */
 static void run_free(struct kex *kex)
 {
     if (kex->run == NULL)
@@ -73,7 +74,7 @@ static enum adit_err send(struct packet *pk, const struct wr *w, struct adit_err
 
 /* ---- KEXINIT ---- */
 
-/* [RFC 4253 7.1a] [RFC 8308 2.1a] */
+/* [RFC 4251 4.3a] [RFC 4253 7.1a] [RFC 8308 2.1a] */
 static void fill_lists(const struct kex *kex, struct kexinit *init, uint8_t kex_list[KEX_LIST_MAX])
 {
     struct wr w = wr_init(kex_list, KEX_LIST_MAX);
@@ -420,7 +421,8 @@ enum adit_err kex_on_reply(struct kex *kex, struct packet *pk, struct span paylo
     struct span signature = rd_string_max(&r, LIMIT_SIGNATURE);
     if (!rd_done(&r))
         return adit_fail(err, ADIT_E_PROTOCOL, "KEX_ECDH_REPLY: wrong lengths (RFC 5656 §4)");
-    if (!agree_finish(kex->choice.kex, &run->secret, share, &run->k, err))
+    kex->has_failed = !agree_finish(kex->choice.kex, &run->secret, share, &run->k, err);
+    if (kex->has_failed)
         return err->code;
     memcpy(run->host_key, host_key.p, run->host_key_len = host_key.n);
     memcpy(run->peer_share, share.p, run->peer_share_len = share.n);
@@ -460,7 +462,9 @@ enum adit_err kex_on_init(struct kex *kex, struct packet *pk, struct span payloa
     struct span share = rd_string_max(&r, AGREE_SHARE_MAX);
     if (!rd_done(&r))
         return adit_fail(err, ADIT_E_PROTOCOL, "KEX_ECDH_INIT: wrong lengths (RFC 5656 §4)");
-    if (!agree_respond(kex->choice.kex, kex->random, share, run->share, &run->share_len, &run->k, err))
+    kex->has_failed =
+        !agree_respond(kex->choice.kex, kex->random, share, run->share, &run->share_len, &run->k, err);
+    if (kex->has_failed)
         return err->code;
     memcpy(run->peer_share, share.p, run->peer_share_len = share.n);
     kex->want = KEX_WANT_HOST_KEY;
@@ -503,13 +507,15 @@ enum adit_err kex_give_signature(struct kex *kex, struct packet *pk, struct span
 /* ---- when it is time again ---- */
 
 /* RFC 4344 §3.2: 2^(L/4) blocks with one key for L-bit blocks; with 64-bit blocks a gigabyte (RFC 4253 §9).
- * §3.1: no more than 2^31 packets, so that a sequence number is never used twice with one key. */
+ * A sequence number is never used twice with one key: 2^31 packets (RFC 4344 §3.1), 2^28 at the very most
+ * (RFC 4251 §9.3.2). [RFC 4251 9.3.2a 9.3.3a] */
 static bool side_is_due(const struct packet_side *side, uint64_t limit)
 {
+    const uint64_t most_packets = (uint64_t)1 << 28;
     uint64_t most = side->cipher.block_len >= 16 ? (uint64_t)1 << 36 : (uint64_t)1 << 30;
     if (limit == 0 || limit > most)
         limit = most;
-    return side->bytes >= limit || side->packets >= (uint64_t)1 << 31;
+    return side->bytes >= limit || side->packets >= most_packets;
 }
 
 bool kex_is_due(const struct kex *kex, const struct packet *pk, uint64_t limit_bytes)

@@ -45,6 +45,7 @@ struct kex {
     bool self_started; /* our KEXINIT is out and our NEWKEYS is not: only messages 1-49 may be sent */
     bool peer_started; /* the peer's KEXINIT came and its NEWKEYS did not: only 1-49 may come */
     bool ignore_next;  /* the peer's wrong guess (RFC 4253 §7) */
+    bool has_failed;   /* the peer's public value is not valid */
     bool is_strict;
     bool peer_has_ext_info;
     bool is_first_done;

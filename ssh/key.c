@@ -81,7 +81,7 @@ static void read_ed25519(struct rd *r, struct key *k)
 }
 
 /* RFC 5656 §3.1: string curve name, string Q. Compressed points are a MAY that nobody uses.
- * [RFC 5656 3.1a 6.2a 10.1a] */
+ * [RFC 5656 3a 3.1a 6.1a 6.2a 10.1a] */
 static void read_ecdsa(struct rd *r, struct key *k)
 {
     const struct key_kind *kind = &kinds[k->type];
@@ -167,7 +167,7 @@ void key_fingerprint(struct span blob, char out[static KEY_FINGERPRINT_LEN + 1])
 
 /* ---- signatures ---- */
 
-/* [RFC 8332 3a] */
+/* [RFC 8332 3a 5.2a] */
 enum key_type key_type_for_sigalg(struct span sigalg)
 {
     if (span_is(sigalg, "rsa-sha2-512") || span_is(sigalg, "rsa-sha2-256"))

@@ -248,8 +248,8 @@ enum packet_status packet_next(struct packet *pk, struct span *payload, struct a
     size_t n = (size_t)length + 4;
     if (have < n + rx->cipher.tag_len)
         return PACKET_NONE;
-    /* RFC 4344 §3.1: a sequence number MUST NOT be used twice with one key. We ask for new keys at half of
-     * that; this peer did not give them. */
+    /* RFC 4344 §3.1: a sequence number MUST NOT be used twice with one key. We ask for new keys long
+     * before; this peer did not give them. [RFC 4251 9.3.3a] */
     if (rx->packets > UINT32_MAX)
         return packet_bad(err, ADIT_E_PROTOCOL, "New keys are overdue: packet", rx->seq);
     if (!open_packet(rx, p, n, have - n))

@@ -10,7 +10,6 @@ enum {
     IDLE_US = 1000 * 1000, /* after this much silence empty buffers are given back */
     OUT_LEAST = 4 * 1024,  /* with less room than this for answers no more input is consumed */
     EXT_INFOS_MAX = 2,     /* RFC 8308 §2.4: after NEWKEYS, and before USERAUTH_SUCCESS */
-    EXTENSIONS_MAX = 64,
 };
 
 /* ---- birth and end ---- */
@@ -101,9 +100,12 @@ static void send_disconnect(struct ssh *ssh, uint32_t reason, const char *text)
     (void)!packet_send(&ssh->packet, &w); /* no room: the peer sees the end all the same */
 }
 
-static uint32_t disconnect_reason(enum adit_err code)
+/* [RFC 8731 3c] */
+static uint32_t disconnect_reason(const struct ssh *ssh)
 {
-    switch (code) {
+    if (ssh->kex.has_failed)
+        return SSH_DISCONNECT_KEY_EXCHANGE_FAILED;
+    switch (ssh->error.code) {
     case ADIT_E_AUTH:
         return SSH_DISCONNECT_NO_MORE_AUTH_METHODS_AVAILABLE;
     case ADIT_E_HOST_KEY:
@@ -126,7 +128,7 @@ void ssh_end(struct ssh *ssh)
                     ssh->error.code != ADIT_E_CLOSED && ssh->error.code != ADIT_E_DISCONNECTED;
     /* What is sent names the kind of failure; the details are for our own side. */
     if (can_tell)
-        send_disconnect(ssh, disconnect_reason(ssh->error.code), adit_err_sentence(ssh->error.code));
+        send_disconnect(ssh, disconnect_reason(ssh), adit_err_sentence(ssh->error.code));
     ssh->phase = PHASE_ENDED;
     ssh->has_held = false;
 }
@@ -395,15 +397,16 @@ static enum adit_err on_debug(struct ssh *ssh, struct span payload, struct ssh_e
     return ADIT_E_OK;
 }
 
-/* [RFC 8308 2.2a 2.3a 2.4c 2.5a 2.5b] */
+/* How many extensions it has is bounded by the packet alone, and nothing is kept of those that we do not
+ * know. [RFC 8308 2.2a 2.4c 2.5a 2.5b 2.5c 2.5d] */
 static enum adit_err on_ext_info(struct ssh *ssh, struct span payload, struct ssh_event *event)
 {
     struct rd r = rd_init(payload);
     (void)event;
     (void)rd_u8(&r);
     uint32_t count = rd_u32(&r);
-    if (++ssh->ext_infos > EXT_INFOS_MAX || count > EXTENSIONS_MAX)
-        return ssh_bad(ssh, "EXT_INFO: too many of them, or too many extensions (RFC 8308 §2.4)");
+    if (++ssh->ext_infos > EXT_INFOS_MAX)
+        return ssh_bad(ssh, "EXT_INFO: too many of them (RFC 8308 §2.4)");
     for (uint32_t i = 0; i < count && rd_ok(&r); i++) {
         struct span name = rd_string(&r), value = rd_string(&r);
         if (span_is(name, "server-sig-algs") && value.n > 0 && value.n <= SIG_ALGS_MAX) {
@@ -551,6 +554,7 @@ void ssh_take_ext_info(struct ssh *ssh)
         ssh->has_held = true;
 }
 
+/* [RFC 4253 4.2j] */
 static bool next_ident(struct ssh *ssh, struct ssh_event *event)
 {
     size_t used = 0;

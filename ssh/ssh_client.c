@@ -115,7 +115,8 @@ static bool next_auth(struct ssh *ssh, struct ssh_event *event)
     case AUTH_WANT_NOTHING:
         return false;
     case AUTH_WANT_METHOD:
-        if (a->first) /* server-sig-algs comes right behind the server's NEWKEYS, if at all */
+        if (a->first) /* server-sig-algs comes right behind the server's NEWKEYS, if at all. [RFC 8308 2.4d]
+                       */
             ssh_take_ext_info(ssh);
         if (ssh->phase == PHASE_ENDED)
             return false;
@@ -277,7 +278,7 @@ size_t ssh_agent_bind(const struct ssh *ssh, struct wspan room)
     return n;
 }
 
-/* [RFC 4254 6.1a 6.3.2a 7.2b] */
+/* [RFC 4251 4.3b] [RFC 4254 6.1a 6.3.2a 7.2b 7.2d] */
 static const char *const client_channel_types[] = {"forwarded-tcpip", "forwarded-streamlocal@openssh.com",
                                                    "auth-agent@openssh.com", NULL};
 /* [RFC 4254 7.1a] */

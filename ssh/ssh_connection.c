@@ -75,7 +75,7 @@ static bool read_streamlocal_open(struct span type, struct span extra, struct ss
     return rd_done(&r);
 }
 
-/* [RFC 4254 5.1a] */
+/* [RFC 4254 5.1a 5.1c 6.3.2b] */
 enum adit_err ssh_on_channel_open(struct ssh *ssh, struct span payload, struct ssh_event *event)
 {
     struct span type, extra;

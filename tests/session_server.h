@@ -67,9 +67,10 @@ struct server {
     atomic_uint opens, sessions, remote_asked;
     atomic_uint closes; /* channels that are over on both sides */
     char asked_address[64];
-    bool asked_path;    /* it is one */
-    bool is_silent;     /* to a cancel */
-    char requests[256]; /* on channels, by name; the thread's until it has ended */
+    bool asked_path;                 /* it is one */
+    bool is_silent;                  /* to a cancel */
+    atomic_bool opens_before_cancel; /* its answer finds a forwarded-tcpip under way */
+    char requests[256];              /* on channels, by name; the thread's until it has ended */
 };
 
 /* cmocka's assertions belong to the main thread. */
@@ -209,6 +210,9 @@ static inline void server_global(struct server *v, const struct ssh_event *ev)
     bool is_path = span_is(ev->names, "cancel-streamlocal-forward@openssh.com");
     v->asked_path = v->asked_path || span_is(ev->names, "streamlocal-forward@openssh.com");
     bool is_cancel = is_path || span_is(ev->names, "cancel-tcpip-forward");
+    if (is_cancel && atomic_load(&v->opens_before_cancel))
+        (void)!ssh_open_forwarded_tcpip(v->ssh, span_str(v->asked_address), REMOTE_PORT,
+                                        span_str("192.0.2.7"), 999, NULL);
     if (is_cancel)
         atomic_fetch_add(&v->cancels, 1);
     else

@@ -34,7 +34,7 @@ static bool finish(struct scene *s, const struct agree_method *m, size_t n)
     return agree_finish(m, &s->secret, (struct span){s->server, n}, &s->kc, &s->err);
 }
 
-/* [RFC 5656 6.3a 10.1a] */
+/* [RFC 5656 4d 10.1a] */
 static void test_both_sides_agree(void **state)
 {
     (void)state;
@@ -54,7 +54,7 @@ static void test_both_sides_agree(void **state)
         }
 }
 
-/* The same seed gives the same run; another one another. */
+/* The same seed gives the same run; another one another. [RFC 5656 9a] */
 static void test_is_a_function_of_the_seed(void **state)
 {
     (void)state;

@@ -241,7 +241,7 @@ static const char *rsa_alg(const char *sig_algs)
     return text;
 }
 
-/* [RFC 8308 3.1b] [RFC 8332 3.2a] */
+/* [RFC 8308 3.1b 3.1c] [RFC 8332 3.2a] */
 static void test_rsa_algorithms(void **state)
 {
     (void)state;
@@ -301,7 +301,7 @@ static void kbdint(size_t prompts)
     auth_kbdint(&f.auth, &f.q);
 }
 
-/* [RFC 4256 3.3a 3.3c 3.3d] */
+/* [RFC 4256 3.3a 3.3c 3.3d 3.3f 3.3g 3.3h] */
 static void test_kbdint(void **state)
 {
     (void)state;
@@ -315,19 +315,71 @@ static void test_kbdint(void **state)
     assert_int_equal(f.fake.purposes[1], PROMPT_FOR_CODE);
     assert_null(strchr(f.fake.questions, 0x1b));
     assert_null(strchr(f.fake.log, 0x1b));
-    assert_non_null(strstr(f.fake.questions, "(me@host) Code"));
+    assert_string_equal(f.fake.questions, "(me@host) Code: \n(me@host) Code: \n");
     kbdint(0);
     assert_true(f.q.accept);
     kbdint(1); /* no answer */
     assert_false(f.q.accept);
 }
 
-/* [RFC 4256 3.4c] */
+static void long_kbdint(struct span title, struct span prompt)
+{
+    teardown(NULL);
+    setup(NULL);
+    f.fake.answers[0] = "code";
+    f.q.instruction = title;
+    f.q.prompt_count = 1;
+    f.q.prompts[0].text = prompt;
+    auth_kbdint(&f.auth, &f.q);
+    assert_true(f.q.accept);
+}
+
+/* The log without its line ends: what was shown, however it was divided. */
+static void assert_shown(struct span title)
+{
+    size_t n = 0;
+    for (const char *p = f.fake.log; *p != 0; p++)
+        if (*p != '\n') {
+            assert_true(n < title.n);
+            assert_int_equal((uint8_t)*p, title.p[n++]);
+        }
+    assert_int_equal(n, title.n);
+}
+
+/* [RFC 4256 3.3b 3.3e] */
+static void test_kbdint_long_texts(void **state)
+{
+    (void)state;
+    static char text[20000];
+    struct span all = {(const uint8_t *)text, sizeof text}, short_one = span_str("Code: ");
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = "\xe2\x82\xac"[i % 3]; /* the first 1000 bytes end within a character */
+    long_kbdint(span_sub(all, 0, 6999), short_one);
+    assert_shown(span_sub(all, 0, 6999));
+    assert_null(strstr(f.fake.questions, "[...]"));
+    assert_non_null(strstr(f.fake.questions, "(me@host) Code: \n"));
+    memset(text, 'x', sizeof text);
+    memset(text, '\n', 16 * 1024 - 5);
+    long_kbdint(span_sub(all, 0, 16 * 1024), short_one);
+    assert_string_equal(f.fake.log, "xxxxx\n");
+    long_kbdint(span_sub(all, 0, 16 * 1024 + 1), short_one);
+    assert_string_equal(f.fake.log, "xxxxx\n [...] \n");
+    memset(text, 'x', sizeof text);
+    for (size_t n = 2020; n < 2050; n++) { /* 2,048 less "(me@host) ", the zero, and room for a character */
+        long_kbdint(short_one, span_sub(all, 0, n));
+        assert_int_equal(strlen(f.fake.questions), n < 2034 ? 10 + n + 1 : 2048);
+        assert_int_equal(strstr(f.fake.questions, "x [...] \n") != NULL, n >= 2034);
+    }
+}
+
+/* [RFC 4256 3.1c 3.2e 3.4c] */
 static void test_kbdint_that_asks_nothing(void **state)
 {
     (void)state;
     assert_int_equal(ask("keyboard-interactive"), SESSION_CREDENTIAL_KBDINT);
+    assert_int_equal(f.q.submethods.n, 0);
     kbdint(0);
+    assert_string_equal(f.fake.log, "Say the words\n");
     assert_int_equal(ask("keyboard-interactive"), SESSION_CREDENTIAL_GIVE_UP);
 }
 
@@ -368,6 +420,7 @@ int main(void)
                                        T(test_rsa_algorithms_in_our_order),
                                        T(test_sign),
                                        T(test_kbdint),
+                                       T(test_kbdint_long_texts),
                                        T(test_kbdint_that_asks_nothing),
                                        T(test_password_change)};
     return cmocka_run_group_tests(tests, NULL, NULL);

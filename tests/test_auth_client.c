@@ -78,6 +78,7 @@ static void test_host_bound(void **state)
     assert_true(span_eq(auth_key_blob(&s->a), blob) && span_eq(auth_key_alg(&s->a), alg));
 }
 
+/* [RFC 4252 5c] */
 static void test_user(void **state)
 {
     struct scene *s = *state;
@@ -137,7 +138,7 @@ static void test_oversized(void **state)
 
 /* ---- keyboard-interactive ---- */
 
-/* [RFC 4256 3.1a 3.2a 3.4a 3.4d] */
+/* [RFC 4256 3.1a 3.2a 3.3g 3.4a 3.4d] */
 static void test_kbdint(void **state)
 {
     struct scene *s = *state;

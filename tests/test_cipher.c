@@ -52,7 +52,7 @@ static void fast_gcm_follows_the_switch(void **state)
 #endif
 }
 
-/* [RFC 4251 6b] [RFC 4252 8b] [RFC 4253 6.3d] */
+/* [RFC 4251 6b 9.3.1a] [RFC 4252 8b] [RFC 4253 6.3d] */
 static void find_knows_the_tables(void **state)
 {
     static const char *const unknown[] = {"",           "aes128-gcm", "aes128-ctr ",

@@ -704,6 +704,22 @@ static void test_remote_lost(void **state)
     assert_int_equal(atomic_load(&f->server->remote_asked), 0);
 }
 
+/* Somebody reached the server's port before it was closed: refused, and no more. [RFC 4254 7.1c] */
+static void test_remote_open_before_the_answer(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    struct session_forward_letter a = remote(REMOTE, 1), b = remote(5, 1);
+    add(f, &a);
+    atomic_store(&f->server->opens_before_cancel, true);
+    session_forward_remove(f->session, &a);
+    while (atomic_load(&f->server->remote_refused) < 1)
+        usleep(1000);
+    wait_seen(f, SESSION_FORWARD_GONE, REMOTE, 1);
+    assert_int_equal(add(f, &b), REMOTE_PORT); /* the session goes on */
+    forget(f, &b);
+}
+
 /* More at a time than the machine lets wait for an answer: each is cancelled all the same. */
 static void test_remote_many(void **state)
 {
@@ -986,6 +1002,7 @@ int main(void)
         T(test_remote_connecting),
         T(test_remote_outstanding),
         T(test_remote_lost),
+        T(test_remote_open_before_the_answer),
         T(test_remote_many),
         T(test_busy),
         T(test_counts_up),

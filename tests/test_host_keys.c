@@ -215,6 +215,7 @@ static void test_hashed(void **state)
     assert_int_equal(check(), ADIT_E_OK);
 }
 
+/* [RFC 4251 9.3.4a] [RFC 4254 11a] */
 static void test_changed(void **state)
 {
     (void)state;

@@ -134,6 +134,10 @@ static void test_make(void **state)
     char out[LIMIT_IDENT_LINE + 1], software[300];
     assert_true(ident_make("adit_1", out));
     assert_string_equal(out, "SSH-2.0-adit_1");
+    assert_true(ident_make("adit_1 a-comment, and more", out)); /* a comment may hold what a name may not */
+    assert_string_equal(out, "SSH-2.0-adit_1 a-comment, and more");
+    assert_false(ident_make("adit-1", out));
+    assert_false(ident_make(" comment alone", out));
     assert_false(ident_make("", out));
     assert_false(ident_make("two\nlines", out));
     assert_false(ident_make("\xc3\xa4", out));

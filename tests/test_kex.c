@@ -169,6 +169,34 @@ static void test_exchange(void **state)
     assert_works(s);
 }
 
+static size_t released, not_wiped;
+
+static void release_looked_at(void *ctx, void *p, size_t n)
+{
+    const uint8_t *bytes = p;
+    released++;
+    for (size_t i = 0; p != NULL && i < n; i++)
+        if (bytes[i] != 0) {
+            not_wiped++;
+            break;
+        }
+    talk_release(ctx, p, n);
+}
+
+/* Both sides give back what they had of an exchange, and nothing stands in it. [RFC 5656 9a] */
+static void test_secrets_are_erased(void **state)
+{
+    struct scene *s = *state;
+    s->memory.alloc.release = release_looked_at;
+    released = not_wiped = 0;
+    assert_true(start_and_run(s, &s->client));
+    assert_null(s->client.kex.run);
+    assert_null(s->server.kex.run);
+    assert_true(released >= 2);
+    assert_int_equal(not_wiped, 0);
+    s->memory.alloc.release = talk_release;
+}
+
 /* Whoever begins, and both at once; the session identifier stays, the keys do not.
  * [RFC 4253 7.2d 7.3a 7.3b 9a 9b 9c 9d] */
 static void test_exchange_again(void **state)
@@ -405,7 +433,34 @@ static void test_start_fails(void **state)
     assert_fails(c, kex_start(&c->kex, &c->pk, &c->err), CONFIG);
 }
 
-/* RFC 4344 §3, RFC 4253 §9: by bytes and by packets, in either direction. */
+static void take_cookie(struct end *from, struct end *to, uint8_t cookie[16])
+{
+    assert_int_equal(kex_start(&from->kex, &from->pk, &from->err), ADIT_E_OK);
+    struct span init = take(from, to);
+    assert_true(init.n > 17 && init.p[0] == SSH_MSG_KEXINIT);
+    memcpy(cookie, init.p + 1, 16);
+}
+
+/* Nothing but the cookie need differ from one exchange to the next, or from one side to the other.
+ * [RFC 4253 7.1d] */
+static void test_cookies(void **state)
+{
+    struct scene *s = *state;
+    uint8_t cookie[3][16], zeros[16] = {0};
+    take_cookie(&s->client, &s->server, cookie[0]);
+    take_cookie(&s->server, &s->client, cookie[1]);
+    kex_wipe(&s->client.kex);
+    kex_init(&s->client.kex, &kex_side_client, &s->memory.alloc, &s->client.random);
+    for (size_t i = 0; i < 4; i++)
+        s->client.kex.lists[i] = s->server.kex.lists[i];
+    take_cookie(&s->client, &s->server, cookie[2]);
+    for (size_t i = 0; i < 3; i++) {
+        assert_memory_not_equal(cookie[i], zeros, 16);
+        assert_memory_not_equal(cookie[i], cookie[(i + 1) % 3], 16);
+    }
+}
+
+/* RFC 4344 §3, RFC 4253 §9: by bytes and by packets, in either direction. [RFC 4251 9.3.2a] */
 static void test_is_due(void **state)
 {
     struct scene *s = *state;
@@ -425,7 +480,7 @@ static void test_is_due(void **state)
     assert_true(kex_is_due(&c->kex, &c->pk, 0));
     assert_true(kex_is_due(&c->kex, &c->pk, UINT64_MAX));
     c->pk.tx.bytes = 0;
-    c->pk.rx.packets = ((uint64_t)1 << 31) - 1;
+    c->pk.rx.packets = ((uint64_t)1 << 28) - 1;
     assert_false(kex_is_due(&c->kex, &c->pk, 0));
     c->pk.rx.packets++;
     assert_true(kex_is_due(&c->kex, &c->pk, 0));
@@ -458,6 +513,8 @@ int main(void)
         TEST(test_no_host_key),
         TEST(test_could_not_sign),
         TEST(test_start_fails),
+        TEST(test_secrets_are_erased),
+        TEST(test_cookies),
         TEST(test_is_due),
     };
     if (!crypto_init())

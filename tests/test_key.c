@@ -71,7 +71,7 @@ static void fingerprints_are_those_of_ssh_keygen(void **state)
     }
 }
 
-/* [RFC 4253 6.6d] [RFC 5656 3.1a] */
+/* [RFC 4253 6.6d] [RFC 5656 3a 3.1a] */
 static void cut_longer_and_foreign_blobs_are_refused(void **state)
 {
     (void)state;
@@ -113,7 +113,7 @@ static void signatures_verify_and_every_change_is_noticed(void **state)
     }
 }
 
-/* [RFC 8332 3a 3.1a 3.2a] */
+/* [RFC 8332 3a 3.1a 3.2a 5.2a] */
 static void rsa_signs_with_the_name_that_was_agreed(void **state)
 {
     (void)state;

@@ -122,6 +122,28 @@ static void test_bad_lengths(void **state)
     talk_wipe(&t);
 }
 
+/* The same payload twice, and nothing hides it: the padding alone differs. [RFC 4253 6c] */
+static void test_padding_is_random(void **state)
+{
+    (void)state;
+    static const uint8_t zeros[64], body[64];
+    struct talk t;
+    uint8_t padding[2][64];
+    size_t n = 0;
+    talk_init(&t);
+    for (size_t i = 0; i < 2; i++) {
+        size_t before = packet_out(&t.pk).n;
+        say(&t.pk, (struct span){body, sizeof body});
+        struct span out = span_sub(packet_out(&t.pk), before, packet_out(&t.pk).n);
+        n = out.p[4];
+        assert_true(n >= 4 && n < sizeof padding[i]);
+        memcpy(padding[i], out.p + out.n - n, n);
+        assert_memory_not_equal(padding[i], zeros, n);
+    }
+    assert_memory_not_equal(padding[0], padding[1], n);
+    talk_wipe(&t);
+}
+
 /* [RFC 4253 6b] */
 static void test_bad_padding(void **state)
 {
@@ -198,7 +220,7 @@ static void test_sequence_wraps(void **state)
     talk_wipe(&t);
 }
 
-/* With one key no number is used twice, whatever the peer does (RFC 4344 §3.1). */
+/* With one key no number is used twice, whatever the peer does (RFC 4344 §3.1). [RFC 4251 9.3.3a] */
 static void test_too_many_packets_with_one_key(void **state)
 {
     (void)state;
@@ -913,6 +935,7 @@ int main(void)
         cmocka_unit_test(test_every_cipher),
         cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_bad_lengths),
+        cmocka_unit_test(test_padding_is_random),
         cmocka_unit_test(test_bad_padding),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_order),

@@ -341,6 +341,7 @@ static void test_dynamic(void **state)
     stop_cleanly(f, NULL);
 }
 
+/* [RFC 4254 7.1d] */
 static void test_remote(void **state)
 {
     struct fixture *f = *state;

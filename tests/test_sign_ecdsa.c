@@ -91,7 +91,7 @@ static bool verify(const struct fixture *f, struct span r, struct span s)
     return ecdsa_verify(f->curve, f->point, f->msg, r, s);
 }
 
-/* [RFC 5656 6.2.1a] */
+/* [RFC 5656 3.1.1a 6.2.1a] */
 static void test_verify_and_sign(void **state)
 {
     struct fixture f;

@@ -81,7 +81,7 @@ static const struct {
     {"long_form_length", forged_long_form_length}, {"first_byte_1", forged_first_byte_1},
 };
 
-/* [RFC 8332 3b] */
+/* [RFC 8332 3b 5.3a 5.3b] */
 static void test_verify_forged(void **state)
 {
     (void)state;
@@ -93,7 +93,7 @@ static void test_verify_forged(void **state)
 }
 
 /* A number whose cube starts with short padding and the right digest, the rest being garbage: made
- * without any private key (Bleichenbacher 2006). */
+ * without any private key (Bleichenbacher 2006). [RFC 8332 5.3a] */
 static void test_verify_cube_root(void **state)
 {
     (void)state;

@@ -78,6 +78,51 @@ static struct pair *in_kex(bool strict)
     return p;
 }
 
+/* The reason in the DISCONNECT that the client's last packet is. */
+static uint32_t disconnect_reason(struct pair *p)
+{
+    struct span payload = {0};
+    struct adit_error err = {0};
+    struct span out = ssh_out(p->ssh[0]);
+    struct wspan in = packet_in_space(&p->ssh[1]->packet);
+    assert_true(out.n > 0 && out.n <= in.n);
+    memcpy(in.p, out.p, out.n);
+    packet_in_commit(&p->ssh[1]->packet, out.n);
+    assert_int_equal(packet_next(&p->ssh[1]->packet, &payload, &err), PACKET_READY);
+    assert_int_equal(payload.p[0], SSH_MSG_DISCONNECT);
+    return get_u32(payload.p + 1);
+}
+
+static uint32_t reason_for(struct span payload)
+{
+    struct pair *p = in_kex(true);
+    struct ssh_event ev;
+    voice(p, payload);
+    struct span out = ssh_out(p->ssh[1]);
+    struct wspan in = ssh_in_space(p->ssh[0]);
+    assert_true(out.n <= in.n);
+    memcpy(in.p, out.p, out.n);
+    ssh_in_commit(p->ssh[0], out.n);
+    ssh_out_consume(p->ssh[1], out.n);
+    assert_true(ssh_next(p->ssh[0], &ev) && ev.kind == SSH_EVENT_ENDED);
+    assert_int_equal(ssh_error(p->ssh[0])->code, ADIT_E_PROTOCOL);
+    uint32_t reason = disconnect_reason(p);
+    free_pair(p);
+    return reason;
+}
+
+/* A value that is no public value makes the exchange fail; all else that is wrong is a wrong message.
+ * [RFC 8731 3a 3b 3c] */
+static void test_reason_of_a_failed_exchange(void **state)
+{
+    (void)state;
+    static const uint8_t zeros[33];
+    for (size_t n = 31; n <= 33; n++)
+        assert_int_equal(reason_for(message("bsSs", SSH_MSG_KEX_ECDH_REPLY, "k", span_make(zeros, n), "s")),
+                         SSH_DISCONNECT_KEY_EXCHANGE_FAILED);
+    assert_int_equal(reason_for(message("bs", SSH_MSG_KEX_ECDH_REPLY, "k")), SSH_DISCONNECT_PROTOCOL_ERROR);
+}
+
 /* OpenSSH PROTOCOL §1.9: anything but the exchange's own messages ends it. */
 static void test_strict_kex_takes_nothing_else(void **state)
 {
@@ -173,6 +218,89 @@ static void test_auth_out_of_place(void **state)
     assert_ends(up(), message("b", SSH_MSG_USERAUTH_SUCCESS), ADIT_E_PROTOCOL);
     assert_ends(up(), message("bst", SSH_MSG_USERAUTH_FAILURE, "password", 0), ADIT_E_PROTOCOL);
     assert_ends(up(), message("bss", SSH_MSG_USERAUTH_BANNER, "x", ""), ADIT_E_PROTOCOL);
+}
+
+static bool asks_thrice(struct pair *p, enum pair_side side, struct ssh_event *ev)
+{
+    unsigned *requests = p->context;
+    if (side == PAIR_SERVER && ev->kind == SSH_EVENT_AUTH_REQUEST) {
+        ++*requests;
+        return *requests == 1; /* the first one stands without an answer */
+    }
+    if (side == PAIR_SERVER || ev->kind != SSH_EVENT_AUTH)
+        return false;
+    ssh_auth_password(p->ssh[0], span_str(ev->first ? "wrong" : "secret"));
+    ssh_auth_password(p->ssh[0], span_str("secret"));
+    ssh_auth_kbdint(p->ssh[0], span_str(""));
+    return true;
+}
+
+/* A call too early is no request: it would stand behind one that has no answer yet. [RFC 4252 5.1c] */
+static void test_one_request_at_a_time(void **state)
+{
+    (void)state;
+    struct pair *p = new_pair();
+    unsigned requests = 0;
+    p->method = "password";
+    p->on_event = asks_thrice;
+    p->context = &requests;
+    pair_start(p);
+    run(p);
+    assert_int_equal(requests, 1);
+    ssh_auth_none(p->ssh[0]);
+    assert_int_equal(ssh_out(p->ssh[0]).n, 0);
+    ssh_auth_request_answer(p->ssh[1], false, false, span_str("password"));
+    run(p);
+    assert_int_equal(requests, 2);
+    assert_true(pair_is_up(p));
+    free_pair(p);
+}
+
+/* Whatever its order, the same is known of the server. [RFC 8308 2.5a 2.5c] */
+static void test_order_of_extensions(void **state)
+{
+    (void)state;
+    static const char *const pairs[][2] = {{"server-sig-algs", "rsa-sha2-256"},
+                                           {"publickey-hostbound@openssh.com", "0"},
+                                           {"nobody@example", "a\001b"}};
+    static const size_t orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    for (size_t i = 0; i < ADIT_COUNT(orders); i++) {
+        const size_t *o = orders[i];
+        struct pair *p = in_auth("publickey");
+        assert_false(ssh_has_host_bound(p->ssh[0]));
+        voice(p, message("bussssss", SSH_MSG_EXT_INFO, 3u, pairs[o[0]][0], pairs[o[0]][1], pairs[o[1]][0],
+                         pairs[o[1]][1], pairs[o[2]][0], pairs[o[2]][1]));
+        run(p);
+        assert_true(span_is(ssh_server_sig_algs(p->ssh[0]), "rsa-sha2-256"));
+        assert_true(ssh_has_host_bound(p->ssh[0]));
+        free_pair(p);
+    }
+}
+
+/* As many extensions as a packet holds, and as large ones. [RFC 8308 2.5b 2.5d] */
+static void test_largest_ext_info(void **state)
+{
+    (void)state;
+    enum { MANY = (LIMIT_PACKET - 200) / 8 };
+    static const uint8_t zeros[LIMIT_PACKET - 200]; /* so many empty names and values, or one value */
+    for (uint32_t many = 0; many < 2; many++) {
+        struct pair *p = in_auth("publickey");
+        struct wr w = packet_begin(&p->ssh[PAIR_SERVER]->packet, SSH_MSG_EXT_INFO, LIMIT_PACKET - 100);
+        wr_u32(&w, many ? MANY + 1 : 2);
+        if (!many)
+            wr_cstring(&w, "large");
+        if (many)
+            wr_bytes(&w, (struct span){zeros, (size_t)MANY * 8});
+        else
+            wr_string(&w, (struct span){zeros, sizeof(zeros) - 20});
+        wr_cstring(&w, "server-sig-algs");
+        wr_cstring(&w, "rsa-sha2-256");
+        assert_true(packet_send(&p->ssh[PAIR_SERVER]->packet, &w));
+        run(p);
+        assert_false(ssh_is_ended(p->ssh[0]));
+        assert_true(span_is(ssh_server_sig_algs(p->ssh[0]), "rsa-sha2-256"));
+        free_pair(p);
+    }
 }
 
 /* RFC 8308 §2.4: after NEWKEYS and before SUCCESS; the server role has sent one. [RFC 8308 2.2a 2.4c] */
@@ -339,12 +467,12 @@ static void test_sequence_numbers_wrap(void **state)
     free_pair(p);
 }
 
-/* A rekey comes by the number of packets too (RFC 4344 §3.1). */
+/* A rekey comes by the number of packets too. [RFC 4251 9.3.2a 9.3.3a] */
 static void test_rekey_by_packets(void **state)
 {
     (void)state;
     struct pair *p = up();
-    p->ssh[0]->packet.rx.packets = ((uint64_t)1 << 31) - 1;
+    p->ssh[0]->packet.rx.packets = ((uint64_t)1 << 28) - 1;
     ssh_ignore(p->ssh[1], span_str("x"));
     run(p);
     assert_true(pair_is_up(p));
@@ -754,6 +882,10 @@ int main(void)
         cmocka_unit_test(test_strict_kex_wants_kexinit_first),
         cmocka_unit_test(test_auth_out_of_place),
         cmocka_unit_test(test_ext_info_twice_and_late),
+        cmocka_unit_test(test_one_request_at_a_time),
+        cmocka_unit_test(test_order_of_extensions),
+        cmocka_unit_test(test_largest_ext_info),
+        cmocka_unit_test(test_reason_of_a_failed_exchange),
         cmocka_unit_test(test_damage_behind_newkeys),
         cmocka_unit_test(test_unknown_message_is_named),
         cmocka_unit_test(test_known_message_out_of_place),

@@ -58,7 +58,7 @@ def test_known_key(kit, sshd):
     assert connects(kit.run(*args(kit, sshd, "-o", "StrictHostKeyChecking=yes")))
 
 
-# [RFC 4253 8d]
+# [RFC 4253 8d] [RFC 4254 11a]
 @pytest.mark.quick
 @pytest.mark.parametrize("strict", ["yes", "ask", "accept-new", "no"])
 def test_changed_key_stops_everything(kit, sshd, other_key, strict, adit_only):

@@ -190,6 +190,7 @@ def test_an_unasked_forward_is_refused(kit, start, echo, adit_only):
     holds_for(client.running, 0.2, "session after an unasked forward")
 
 
+# [RFC 4251 4.3c]
 @pytest.mark.quick
 @pytest.mark.parametrize("option", [(), ("-o", "ForwardAgent=yes")], ids=["without -A", "without a session"])
 def test_an_unasked_agent_channel_is_refused(kit, start, echo, ssh_agent, user_key, option, adit_only):

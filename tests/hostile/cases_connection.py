@@ -105,6 +105,8 @@ def opening(kind, *extra, number=5, window=2**20, packet=32768):
 
 TCP = ("localhost", 4242, "192.0.2.1", 999)
 O = Table(prefix="open-", state="open", at="open")
+PROHIBITED, UNKNOWN_TYPE = 1, 3
+SERVED = ("forwarded-tcpip", "forwarded-streamlocal@openssh.com", "auth-agent@openssh.com")
 refused = lambda p: len(p.refused) == 1  # noqa: E731
 for name, message in {
         "forwarded-tcpip": opening("forwarded-tcpip", *TCP), "forwarded-streamlocal": opening("forwarded-streamlocal@openssh.com", "/tmp/s", ""),
@@ -114,7 +116,10 @@ for name, message in {
         "binary": opening("\x1b[2J\u202e"), "window-0": opening("forwarded-tcpip", *TCP, window=0),
         "window-all": opening("forwarded-tcpip", *TCP, window=2**32 - 1, packet=2**32 - 1),
         "number-all": opening("forwarded-tcpip", *TCP, number=2**32 - 1)}.items():
-    O.row(f"{name}-unasked", f"a channel that nobody asked for: {name}", "RFC 4254 §5.1", REFUSE, do=lambda p, m, o=message: [o], proof=refused)  # [RFC 4254 5.1a 6.1a 6.3.2a 7.2a 7.2b]
+    kind = message[5:5 + int.from_bytes(message[1:5], "big")]
+    why = PROHIBITED if kind.decode("latin-1") in SERVED else UNKNOWN_TYPE
+    O.row(f"{name}-unasked", f"a channel that nobody asked for: {name}", "RFC 4254 §5.1", REFUSE, do=lambda p, m, o=message: [o],  # [RFC 4251 4.3b] [RFC 4254 5.1a 5.1c 6.1a 6.3.2a 6.3.2b 7.2a 7.2b 7.2d]
+          proof=lambda p, r=why: [reason for _, reason in p.refused] == [r])
 O.row("type-huge", "a type of 30,000 bytes: names have at most 64", "RFC 4251 §6", ERROR, do=lambda p, m: [opening("x" * 30000)], says="CHANNEL_OPEN")
 O.row("packet-0", "packets of at most no byte", "RFC 4254 §5.1", ERROR, do=lambda p, m: [opening("forwarded-tcpip", *TCP, packet=0)], says="packet size")
 O.row("tcpip-short", "a forwarded-tcpip without its fields", "RFC 4254 §7.2", ERROR, do=lambda p, m: [opening("forwarded-tcpip")], says="CHANNEL_OPEN")
@@ -178,7 +183,7 @@ for name, data in HOSTKEYS.items():
 C = Table(prefix="channel-request-", state="channel", at="channel")
 for name in ("nobody@example", "exec", "shell", "x11-req", "pty-req", "env", "signal", "keepalive@openssh.com", "xon-xoff", "eow@openssh.com"):
     word = name.split("@")[0]
-    C.row(f"{word}-answered", f"a channel request that it does not know or serve: {name}", "RFC 4254 §5.4", CARRY_ON,  # [RFC 4254 5.4a 6.5a]
+    C.row(f"{word}-answered", f"a channel request that it does not know or serve: {name}", "RFC 4254 §5.4", CARRY_ON,  # [RFC 4254 5.4a 6.2b 6.5a]
           do=lambda p, m, n=name: [msg(wire.CHANNEL_REQUEST, p.first.theirs, n, True)], proof=lambda p: p.got[wire.CHANNEL_FAILURE] + p.got[wire.CHANNEL_SUCCESS] == 1)
 C.row("flood", "2,000 requests", "RFC 4254 §5.4", CARRY_ON, do=lambda p, m: [msg(wire.CHANNEL_REQUEST, p.first.theirs, "x@y", True)] * 2000,
       proof=lambda p: p.got[wire.CHANNEL_FAILURE] == 2000)

@@ -55,4 +55,4 @@ for name, text in NASTY.items():
           twist={"host_key": lambda p, t=text: setattr(p, "made", getattr(p, "made", None) or Certificate(p.keys["authority"], key_id=t, principals=(t[:60],))) or p.made})
     E = Table(prefix="text-", state="exec", client="exec", at="exec", options=VERBOSE)
     E.row(f"exit-signal-{name}", f"name and words of a signal: {name}", "RFC 4254 §6.10", ERROR, says="debug",
-          do=lambda p, m, t=text: [msg(wire.CHANNEL_REQUEST, p.first.theirs, "exit-signal", False, string(t), False, string(t), ""), msg(wire.CLOSE, p.first.theirs)])
+          do=lambda p, m, t=text: [msg(wire.CHANNEL_REQUEST, p.first.theirs, "exit-signal", False, string(t), False, string(t), ""), msg(wire.CLOSE, p.first.theirs)])  # [RFC 4254 6.10b]

@@ -38,7 +38,7 @@ line("nothing", b"", ERROR, "the end of the connection at once", "version|closed
 line("half", b"SSH-2.0-x", ERROR, "half a line and the end", "version|closed|reset", then=[END])
 line("binary", bytes(range(256)) * 8, ERROR, "bytes that are no text", "version|line|closed|reset", then=[END])
 line("twice", b"SSH-2.0-x\r\nSSH-2.0-x\r\n", ERROR, "the line twice: the second one is no packet", "[Pp]acket|length",
-     requires="RFC 4253 §6")
+     requires="RFC 4253 §6")  # [RFC 4253 4.2j]
 
 # ---- packets: RFC 4253 §6. Before there are keys, and with each kind of protection ----
 
