@@ -100,7 +100,7 @@ TEST_LIB_SRC := $(filter-out tests/test_%.c tests/vectors_%.c,$(wildcard tests/*
 FUZZERS := $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
 # One of each pair.
 SRC     := $(filter-out $(if $(filter 0,$(WITH_RSA)),crypto/sign_rsa.c,crypto/sign_rsa_none.c) \
-	$(if $(filter 0,$(WITH_ZLIB)),ssh/compress.c,ssh/compress_none.c),$(SRC))
+	$(if $(filter 0,$(WITH_ZLIB)),ssh/compress.c daemon/packed.c,ssh/compress_none.c daemon/packed_none.c),$(SRC))
 ifneq ($(LESS),)
 SRC     := $(filter-out $(WITH_DAEMON),$(SRC))
 # And the tests that speak of them.
@@ -115,7 +115,7 @@ FUZZ_LIB_SRC := $(filter-out fuzz/fuzz_%.c fuzz/replay.c,$(wildcard fuzz/*.c))
 # ---- flags --------------------------------------------------------------------------------------------
 
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
-BASE := -std=gnu11 -g -I. $(WARN) -MMD -MP
+BASE := -std=gnu11 -g -I. -Wa,-I$(BUILD) $(WARN) -MMD -MP
 BASE += $(if $(filter 0,$(WITH_RSA)),-DADIT_WITH_RSA=0) $(if $(filter 0,$(WITH_ZLIB)),-DADIT_WITH_ZLIB=0)
 HARD := -fPIE -fstack-protector-strong -fno-common -ffunction-sections -fdata-sections
 IS_CLANG := $(findstring clang,$(shell $(CC) --version 2>/dev/null))
@@ -212,9 +212,9 @@ $(BUILD)/$1/cli/main-nodaemon.o: cli/main.c $(BUILD)/$1/flags | $(BUILD)/deps/$$
 	$$(call say,CC $$@)
 	$$Q$$($1.compile) $$($1.rest) -DADIT_DAEMON=0 -c -o $$@ $$<
 
-# Taken in by the assembler.
-$(BUILD)/$1/daemon/api_openapi.o: daemon/openapi.json
-$(BUILD)/$1/daemon/api_page.o: daemon/page.html
+# Taken in by the assembler (daemon/packed.h).
+$(BUILD)/$1/daemon/api_openapi.o: $(BUILD)/packed/openapi.json
+$(BUILD)/$1/daemon/api_page.o: $(BUILD)/packed/page.html
 
 $(BUILD)/$1/libadit$(LESS).a: $(LIB_SRC:%.c=$(BUILD)/$1/%.o) $(BUILD)/$1/parts$(LESS)
 	@rm -f $$@
@@ -238,6 +238,11 @@ $(BUILD)/$1/tests/%: $(BUILD)/$1/tests/%.o $(BUILD)/$1/libtest.a $(BUILD)/$1/lib
 -include $(wildcard $(BUILD)/$1/*.d $(BUILD)/$1/*/*.d)
 endef
 $(foreach c,$(CONFIGS),$(eval $(call config,$c)))
+
+$(BUILD)/packed/%: daemon/%
+	@mkdir -p $(@D)
+	$Q$(if $(filter 0,$(WITH_ZLIB)),cat,gzip -9nc) $< >$@.new
+	@mv $@.new $@
 
 # A sanitizer's adit: every configuration but the release links as glibc programs do.
 $(foreach c,$(filter-out release,$(CONFIGS)),$(eval \

@@ -1,30 +1,24 @@
 /*
- * api_page.c - GET /: the page, one file, taken in by the assembler. It loads nothing and runs no script but
- * its own, which the policy names by its hash; the token comes to it in the fragment, which no request shows.
+ * api_page.c - GET /: the page, one file. It loads nothing and runs no script but its own, which the policy
+ * names by its hash; the token comes to it in the fragment, which no request shows.
  */
-#include "daemon/api_internal.h"
 #include "daemon/api_page.h"
+#include "daemon/api_internal.h"
+#include "daemon/packed.h"
 
-__asm__(".pushsection .rodata\n"
-        ".balign 16\n"
-        "adit_page_begin:\n"
-        ".incbin \"daemon/page.html\"\n"
-        "adit_page_end:\n"
-        ".byte 0\n"
-        ".balign 4\n"
-        "adit_page_len: .long adit_page_end - adit_page_begin\n"
-        ".popsection\n");
-extern const uint8_t adit_page_begin[] __attribute__((visibility("hidden")));
-extern const uint32_t adit_page_len __attribute__((visibility("hidden")));
+PACKED_FILE(page, "page.html")
 
-struct span api_page_text(void)
+void api_page_text(struct buffer *out)
 {
-    return span_make(adit_page_begin, adit_page_len);
+    packed_open(out, page_packed());
 }
 
 void api_page(const struct api_call *call)
 {
+    struct buffer text = {0};
+
     httpd_reply_header(call->request, "Content-Security-Policy", API_PAGE_POLICY);
     httpd_reply_header(call->request, "Referrer-Policy", "no-referrer");
-    httpd_reply_static(call->request, 200, "text/html; charset=utf-8", api_page_text());
+    api_page_text(&text);
+    httpd_reply_buffer(call->request, 200, "text/html; charset=utf-8", &text);
 }

@@ -7,6 +7,7 @@
 #define DAEMON_API_PAGE_H
 
 #include "adit.h"
+#include "daemon/buffer.h"
 
 #define API_PAGE_SCRIPT "NvP2DCwq0tV5Rwo1K0aov/vkojcvBOIUQ9qJez8ypZo="
 #define API_PAGE_STYLE  "vs/utrf43RmAjQTFmaZMplS+jW63t6ztYmsdedVwHg4="
@@ -14,6 +15,6 @@
     "default-src 'none'; script-src 'sha256-" API_PAGE_SCRIPT "'; style-src 'sha256-" API_PAGE_STYLE \
     "'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
-struct span api_page_text(void);
+void api_page_text(struct buffer *out); /* into an empty one */
 
 #endif
