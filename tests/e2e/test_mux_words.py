@@ -239,12 +239,20 @@ def taken(side):
     side.guest("-o", "ControlMaster=auto", to=["exit 5"])
 
 
+def minds(pid, number):
+    """Whether a process catches a signal, or holds it back to read it."""
+    with open(f"/proc/{pid}/status") as f:
+        masks = re.findall(r"^Sig(?:Cgt|Blk):\s*([0-9a-f]+)", f.read(), flags=re.M)
+    return any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
+
+
 def killed(side):
-    """A signal to the master, and to a guest."""
+    """A signal to the master, and to a guest. (What the command says comes by the master: the guest may not be ready yet.)"""
     side.master()
     p = subprocess.Popen(side.control.argv(side.programs[1], to=["echo up; exec cat"]), stdin=subprocess.PIPE,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=side.control.kit.env())
     assert p.stdout.readline() == b"up\n"
+    wait_until(lambda: minds(p.pid, signal.SIGTERM), 20, "the guest's signals")
     p.send_signal(signal.SIGTERM)
     side.note("guest", p.wait(20), p.communicate()[1])
     p = subprocess.Popen(side.control.argv(side.programs[1], to=["echo up; exec cat"]), stdin=subprocess.PIPE,

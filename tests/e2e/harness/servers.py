@@ -138,6 +138,10 @@ class Sshd(Server):
     def _write(self, authorized, options, log_level):
         keys_file = self.folder / "authorized_keys"
         keys_file.write_text("".join(f"{line}\n" for line in authorized))
+        if self.user == ME:  # an empty home: what a person's own start-up files do and print is no part of a test
+            home = self.folder / "home"
+            home.mkdir(exist_ok=True)
+            options = {**options, "SetEnv": " ".join(filter(None, [f"HOME={home}", options.get("SetEnv")]))}
         base = {
             "Port": self.port, "ListenAddress": "127.0.0.1", "PidFile": "none", "LogLevel": log_level,
             "AuthorizedKeysFile": keys_file, "StrictModes": "no", "UsePAM": "yes" if is_locked(self.user) else "no",
