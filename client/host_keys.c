@@ -259,11 +259,25 @@ static bool is_preferred(struct span alg, uint32_t types)
            (types >> key_type_for_sigalg(sigalg) & 1) != 0;
 }
 
-static bool append_types(char *out, size_t cap, size_t *n, const char *list, uint32_t types, bool preferred)
+/* Of the tokens' keys those on P-256 are the older ones: who wrote no list of his own has them offered only
+ * to hosts that are known by one. */
+static bool is_offered(const struct host_keys *h, struct span alg, uint32_t types)
+{
+    const char *behind = cert_sigalg(alg);
+    return h->options->host_key_algorithms != NULL || is_preferred(alg, types) ||
+           key_type_for_sigalg(behind != NULL ? span_str(behind) : alg) != KEY_SK_ECDSA;
+}
+
+enum { OFFER_ALL, OFFER_PREFERRED, OFFER_OTHERS };
+
+static bool append_types(const struct host_keys *h, char *out, size_t cap, size_t *n, const char *list,
+                         uint32_t types, int which)
 {
     struct span rest = span_str(list), name;
     while (text_comma(&rest, &name))
-        if (is_preferred(name, types) == preferred && !append_name(out, cap, n, name))
+        if (is_offered(h, name, types) &&
+            (which == OFFER_ALL || is_preferred(name, types) == (which == OFFER_PREFERRED)) &&
+            !append_name(out, cap, n, name))
             return false;
     return true;
 }
@@ -284,8 +298,9 @@ bool host_keys_order(const struct host_keys *h, const char *list, char *out, siz
     types &= ~(1u << KEY_NONE);
     out[0] = 0;
     if (first_is_known(list, types))
-        return append_types(out, cap, &n, list, 0, false);
-    return append_types(out, cap, &n, list, types, true) && append_types(out, cap, &n, list, types, false);
+        return append_types(h, out, cap, &n, list, types, OFFER_ALL);
+    return append_types(h, out, cap, &n, list, types, OFFER_PREFERRED) &&
+           append_types(h, out, cap, &n, list, types, OFFER_OTHERS);
 }
 
 /* ---- The verdict ---- */

@@ -68,8 +68,8 @@ enum adit_err host_keys_init(struct host_keys *h, const struct options *options,
 void host_keys_wipe(struct host_keys *h);
 
 /* The name-list `list` with the algorithms of keys that are known for this host moved to its front, and those
- * of certificates where it has an authority, as ssh does it, so that what is known is asked for. False when
- * out is too small. */
+ * of certificates where it has an authority, as ssh does it, so that what is known is asked for. When the
+ * options have no list, without sk-ecdsa-sha2-nistp256 where none is known. False when out is too small. */
 bool host_keys_order(const struct host_keys *h, const char *list, char *out, size_t cap) ADIT_MUST_USE;
 
 /* peer: the address of the other end, or empty when nobody knows it.

@@ -12,6 +12,10 @@
 static const char ed[] = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO+Axu8qDvlykcNZuMoq24W6z4kmMXWw55ZB+BFflTE4";
 static const char other[] =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIOvt4GdW2rsrtsS4cUv1XjdWpaWlna/rqIFjxCP8DoZ";
+static const char sk_ecdsa[] =
+    "sk-ecdsa-sha2-nistp256@openssh.com "
+    "AAAAInNrLWVjZHNhLXNoYTItbmlzdHAyNTZAb3BlbnNzaC5jb20AAAAIbmlzdHAyNTYAAABBBLom0dUZ8h+bxVlAJJEHwkn/"
+    "RI9whSYIX63ZVTW56aKNZt5xw9BkjGThOBYrnDoCPJol6Vdf4ubedOyrIQp1FsMAAAAEc3NoOg==";
 static const char fingerprint[] = "SHA256:icSle8SDPwH/ChdT2speFwQ1ZQG0bqv+Sy2bqokDmTM";
 static char folder[] = "/tmp/adit-test-host.XXXXXX";
 static char path[64];
@@ -340,6 +344,36 @@ static void test_order(void **state)
     assert_true(host_keys_order(&f.keys, "rsa-sha2-512,ssh-ed25519,ecdsa-sha2-nistp256", out, sizeof out));
     assert_string_equal(out, "ssh-ed25519,rsa-sha2-512,ecdsa-sha2-nistp256");
     assert_false(host_keys_order(&f.keys, "rsa-sha2-512", small, sizeof small));
+}
+
+#define SK       "sk-ecdsa-sha2-nistp256@openssh.com"
+#define SK_CERT  "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com"
+#define SK_ED    "sk-ssh-ed25519@openssh.com"
+#define DEFAULTS SK_CERT ",ssh-ed25519," SK "," SK_ED
+
+/* What the default list becomes, when this line is known. */
+static const char *order_of_defaults(const char *prefix, const char *key, char out[static 256])
+{
+    put(prefix, key);
+    (void)check();
+    assert_true(host_keys_order(&f.keys, DEFAULTS, out, 256));
+    return out;
+}
+
+/* Nobody's own list: a token's P-256 key is asked for where one is known, and nowhere else. */
+static void test_token_of_old(void **state)
+{
+    (void)state;
+    char out[256], given[] = DEFAULTS;
+    option("StrictHostKeyChecking yes");
+    assert_string_equal(order_of_defaults("other.example ", ed, out), "ssh-ed25519," SK_ED);
+    f.options.host_key_algorithms = given;
+    assert_string_equal(order_of_defaults("other.example ", ed, out), DEFAULTS);
+    f.options.host_key_algorithms = NULL;
+    assert_string_equal(order_of_defaults("@cert-authority h.example ", ed, out),
+                        SK_CERT ",ssh-ed25519," SK_ED);
+    assert_string_equal(order_of_defaults("h.example ", ed, out), SK_CERT ",ssh-ed25519," SK_ED);
+    assert_string_equal(order_of_defaults("h.example ", sk_ecdsa, out), DEFAULTS);
 }
 
 /* A line "MARKER key" of a .pub file of tests/keys/. */
@@ -697,6 +731,7 @@ int main(void)
                                        T(test_bad_line_is_a_warning),
                                        T(test_malformed_key),
                                        T(test_order),
+                                       T(test_token_of_old),
                                        T(test_revoked_list),
                                        T(test_no_revoked_list_means_all),
                                        T(test_required_rsa_size),

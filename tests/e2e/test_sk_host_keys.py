@@ -45,12 +45,20 @@ def test_known(kit, start, token, echo):
 
 
 def test_new(kit, start, token, echo, adit_only):
-    """accept-new writes it down, and it is the one that counts from then on."""
+    """accept-new writes it down, and it is the one that counts from then on. One of P-256 must be asked for at first."""
     server = sshd_of(start, kit, token)
     kit.known_hosts.write_text("")
-    _, addr = kit.local(server, echo, "-o", "StrictHostKeyChecking=accept-new", trust=False)
+    new = ["-o", "StrictHostKeyChecking=accept-new"]
+    if token.kind == "ecdsa":
+        refused = kit.connect(server, *new, "-N", trust=False)
+        assert refused.finish() == 255
+        assert "the peer's are sk-ecdsa-sha2-nistp256@openssh.com" in refused.err.text
+        new += ["-o", "HostKeyAlgorithms=+sk-ecdsa-*"]
+    _, addr = kit.local(server, echo, *new, trust=False)
     assert traffic.ask(addr) == b"ping"
     assert kit.known_hosts.read_text() == f"[127.0.0.1]:{server.port} {token.public[0]}\n"
+    _, addr = kit.local(server, echo, trust=False)
+    assert traffic.ask(addr) == b"ping"
     assert ssh_connects(server, kit)
 
 
