@@ -30,6 +30,8 @@
 #   make bench-quick        the same in a minute, for a first look: build/bench-quick.json
 #   make check-bench        bench-quick produces every figure (not: how fast)
 #   make timing             does the time of our own primitives depend on secrets? (TIMING_WORDS="--seconds 60 sntrup")
+#   make soak               the client and the daemon under churn for MINUTES=20: memory, descriptors, threads; fails when
+#                           any of them grows; graphs: build/soak/
 #   make lint               clang-format, clang-tidy, cppcheck, the law of layers, no include cycles, doc/conformance.md
 #   make install DESTDIR= PREFIX=/usr/local
 #   make clean
@@ -68,7 +70,7 @@ say = $(if $(V),,@echo '  $1')
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: all deps clean install demo lint layers FORCE peers npm-packages fuzz check check-quick check-unit check-valgrind \
-	check-tsan check-corpus check-clang check-e2e check-vectors check-arch check-hostile hostile-table
+	check-tsan check-corpus check-clang check-e2e check-vectors check-arch check-hostile hostile-table soak
 comma := ,
 
 ifeq ($(filter 0 1,$(DAEMON)),)
@@ -406,6 +408,11 @@ bench-quick: $(BUILD)/adit $(TOOLS) peers
 # A test: every figure is there and is a number. How large it is plays no part.
 check-bench: $(BUILD)/adit $(TOOLS) peers
 	@$(BENCH_RUN) --quick --check --json $(BUILD)/bench-quick.json
+
+# MINUTES: how long. Writes $(BUILD)/soak/*.csv and *.svg.
+soak: $(BUILD)/adit $(TOOLS) peers
+	@ADIT=$(or $(ADIT),$(abspath $(BUILD))/adit) ADIT_TOOLS=$(abspath $(BUILD))/tools \
+		$(PYTHON) -W ignore tests/soak --minutes $(or $(MINUTES),20) --out $(BUILD)/soak
 
 peers:
 	@scripts/peers $(BUILD)
