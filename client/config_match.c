@@ -151,7 +151,8 @@ static enum adit_err match_words(struct match *m, const struct line_words *words
             const char *argument = equals != NULL         ? equals + 1
                                    : i + 1 < words->count ? words->item[++i]
                                                           : NULL;
-            if (argument == NULL)
+            bool may_be_empty = text_same(name, "tagged") || text_same(name, "command");
+            if (argument == NULL || (*argument == 0 && !may_be_empty))
                 return bad_condition(err, "missing argument for Match '%s'", name);
             e = match_one(m, name, argument, negated, err);
         }

@@ -39,17 +39,20 @@ static void keep(char *to, struct span from)
     to[from.n] = 0;
 }
 
-/* The user and its @ off the front. False: it is there and is none. */
-static bool take_user(struct span *text, char out[static LIMIT_USER + 1])
+/* The user and its @ off the front; in a URI it may hold %-escapes. False: it is there and is none. */
+static bool take_user(struct span *text, bool is_uri, char out[static LIMIT_USER + 1])
 {
     struct span user;
     out[0] = 0;
     if (!uri_take_user(text, &user))
         return true;
-    if (!jump_spec_is_user(user))
+    if (user.n > LIMIT_USER && !is_uri)
         return false;
-    keep(out, user);
-    return true;
+    if (!is_uri)
+        keep(out, user);
+    else if (!uri_decode(out, LIMIT_USER + 1, user))
+        return false;
+    return jump_spec_is_user(span_str(out));
 }
 
 enum adit_err jump_spec_parse(struct jump_spec *out, struct span text, struct adit_error *err)
@@ -58,8 +61,8 @@ enum adit_err jump_spec_parse(struct jump_spec *out, struct span text, struct ad
     memset(out, 0, sizeof *out);
     if (text.n >= sizeof out->name)
         return refuse(text, "it is too long", err);
-    (void)uri_take_scheme(&rest, "ssh://");
-    if (!take_user(&rest, out->user))
+    bool is_uri = uri_take_scheme(&rest, "ssh://");
+    if (!take_user(&rest, is_uri, out->user))
         return refuse(text, "the user is missing or holds characters that are not allowed", err);
     if (!uri_take_port(&rest, &out->port))
         return refuse(text, "the port is not one of 1 to 65535 (an IPv6 address stands in brackets)", err);

@@ -409,7 +409,7 @@ static void put_proxy(struct dump *d)
     last = jump_spec_last(span_str(jump), &rest);
     if (jump_spec_parse(&hop, last, d->err) != ADIT_E_OK)
         return; /* it was judged when it was set */
-    bool is_literal = strchr(hop.host, ':') != NULL;
+    bool is_literal = strchr(hop.host, ':') != NULL || hop.host[strspn(hop.host, "0123456789.")] == 0;
     if (hop.port != 0)
         adit_format(port, sizeof port, ":%u", (unsigned)hop.port);
     put(d, "ProxyJump", "%.*s%s%s%s%s%s%s%s", (int)rest.n, (const char *)rest.p, rest.n > 0 ? "," : "",

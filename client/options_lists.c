@@ -104,7 +104,8 @@ static enum adit_err add_forward(struct options *o, const struct option_row *row
     if (e != ADIT_E_OK)
         return adit_fail(err, e, "%s: Bad forwarding specification. %s", row->name, why.text);
     bool is_whole = spec.bind == FORWARD_BIND_PATH || forward_spec_is_socks(&spec);
-    if (type == FORWARD_REMOTE && !has_target && !is_whole) /* "80:host:80" is -R's alone */
+    /* "80:host:80" is -R's alone; and "80 80" is not the address 80 and its port, as it would be in -R. */
+    if (type == FORWARD_REMOTE && (has_target ? forward_spec_is_socks(&spec) : !is_whole))
         return option_bad(row, err, "Bad forwarding specification.");
     return options_add_forward(o, &spec, err);
 }
@@ -322,8 +323,8 @@ enum adit_err option_set_proxy_command(struct options *o, const struct option_ro
                                        struct option_words *words, struct adit_error *err)
 {
     words->taken = words->count;
-    return *words->raw != 0 ? option_text_replace(&o->proxy_command, words->raw, err)
-                            : option_missing(row, err);
+    const char *command = option_command(words);
+    return *command != 0 ? option_text_replace(&o->proxy_command, command, err) : option_missing(row, err);
 }
 
 enum adit_err option_set_proxy_jump(struct options *o, const struct option_row *row,
@@ -332,8 +333,11 @@ enum adit_err option_set_proxy_jump(struct options *o, const struct option_row *
     words->taken = words->count;
     if (*words->raw == 0)
         return option_missing(row, err);
-    /* Quotes are not for ssh here; those that a flag's value may come in are. */
-    const char *value = words->count == 1 ? words->item[0] : words->raw;
+    /* Quotes are not for ssh here; those that a flag's value may come in are. What follows a blank or # is a
+     * comment to it. */
+    const char *value = words->count > 0 ? words->item[0] : "";
+    if (words->count > 0)
+        words->item[0][strcspn(value, "# \t")] = 0;
     struct adit_error why = {0};
     enum adit_err e = jump_spec_check(value, &why);
     if (e != ADIT_E_OK)

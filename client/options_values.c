@@ -166,12 +166,17 @@ static enum adit_err set_one_word(struct options *o, const struct option_row *ro
     }
 }
 
+const char *option_command(const struct option_words *words)
+{
+    return words->raw + strspn(words->raw, "= \t\r");
+}
+
 static enum adit_err set_command(struct options *o, const struct option_row *row, struct option_words *words,
                                  struct adit_error *err)
 {
+    const char *command = option_command(words);
     words->taken = words->count;
-    return *words->raw != 0 ? option_text_replace(option_field(o, row), words->raw, err)
-                            : option_missing(row, err);
+    return *command != 0 ? option_text_replace(option_field(o, row), command, err) : option_missing(row, err);
 }
 
 enum adit_err option_set_row(struct options *o, const struct option_row *row, struct option_words *words,

@@ -18,6 +18,9 @@ const char *option_word_next(struct option_words *words);
 const char *option_word_wanted(const struct option_row *row, struct option_words *words,
                                struct adit_error *err);
 
+/* A command: the rest of the line, without the = that ssh passes over before it, however many they are. */
+const char *option_command(const struct option_words *words);
+
 /* ADIT_E_USAGE with "KEYWORD: " before the text. */
 enum adit_err option_bad(const struct option_row *row, struct adit_error *err, const char *fmt, ...)
     ADIT_PRINTF(3, 4);

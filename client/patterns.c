@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { PATTERN_MAX = 1022 }; /* ssh's own */
+
 static uint8_t lower(uint8_t c)
 {
     return c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
@@ -47,6 +49,8 @@ static enum pattern_result list_match(const char *list, const char *text, bool a
         size_t n = strcspn(list, ",");
         bool negated = n > 0 && list[0] == '!';
         struct span pattern = span_make((const uint8_t *)list + (negated ? 1 : 0), negated ? n - 1 : n);
+        if (pattern.n > PATTERN_MAX)
+            return PATTERN_NONE;
         if (matches(pattern, span_str(text), any_case)) {
             if (negated)
                 return PATTERN_NEGATED;

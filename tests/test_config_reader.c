@@ -200,6 +200,8 @@ static void test_exec(void **state)
     assert_false(matches("Match host x exec yes"));
     assert_false(matches("Host x\nMatch host web exec no\nHost x"));
     assert_int_equal(runs, 1); /* the first has failed before it; a Host block does not enclose a Match */
+    bad("Match host \"\"", "missing argument for Match 'host'");
+    bad("Match host x user=", "missing argument for Match 'user'");
     bad("Match exec \"yes %Q\"", "FILE line 1: yes %Q: %Q is not known here");
     bad("HostName a;b\nMatch exec \"yes %h\"", "hostname contains invalid characters");
     bad("HostName -x\nMatch exec \"yes %h\"", "hostname contains invalid characters");

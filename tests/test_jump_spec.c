@@ -27,16 +27,19 @@ static void test_good(void **state)
     good("[2001:db8::1]", "", "2001:db8::1", 0);
     good("ssh://me@hop:22", "me", "hop", 22);
     good("ssh://hop/", "", "hop", 0);
+    good("ssh://me%40realm@hop", "me@realm", "hop", 0); /* escapes are of a URI alone */
+    good("me%40realm@hop", "me%40realm", "hop", 0);
     good("%h.proxy", "", "%h.proxy", 0);
 }
 
 static void test_bad(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"",        "@hop", "me@",  "hop:",         "hop:0",    "hop:65536",
-                                      "hop:22x", "-oX",  "-u@h", "a;b",          "`id`@hop", "me@$(id)",
-                                      "::1",     "[::1", "a b",  "ssh://h/path", "a\nb",     "u\x1b@h",
-                                      "[]",      "[]:22"};
+    static const char *const bad[] = {
+        "",        "@hop",  "me@",          "hop:",         "hop:0",       "hop:65536",
+        "hop:22x", "-oX",   "-u@h",         "a;b",          "`id`@hop",    "me@$(id)",
+        "::1",     "[::1",  "a b",          "ssh://h/path", "a\nb",        "u\x1b@h",
+        "[]",      "[]:22", "ssh://u%zz@h", "ssh://u%0a@h", "ssh://%2du@h"};
     for (size_t i = 0; i < ADIT_COUNT(bad); i++) {
         struct jump_spec s;
         struct adit_error err = {0};

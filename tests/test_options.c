@@ -320,6 +320,9 @@ static void test_quotes(void **state)
     /* A command is the rest of the line as it stands. */
     good("ProxyCommand=nc \"%h\" it # ");
     assert_string_equal(o.proxy_command, "nc \"%h\" it #");
+    good("LocalCommand =\t= x = y"); /* ssh passes over each = before it */
+    assert_string_equal(o.local_command, "x = y");
+    bad("RemoteCommand ==", ADIT_E_USAGE, "RemoteCommand");
     bad("RemoteCommand echo it's", ADIT_E_USAGE, "RemoteCommand: invalid quotes");
 }
 
@@ -329,7 +332,16 @@ static void test_proxies_compete(void **state)
     good("ProxyCommand none");
     good("ProxyJump a@[::1]:22,ssh://b:3");
     assert_null(o.proxy_jump);
-    bad("ProxyJump a b", ADIT_E_USAGE, "ProxyJump");
+    bad("ProxyJump #a", ADIT_E_USAGE, "proxyjump");
+    bad("ProxyJump a@#b", ADIT_E_USAGE, "ProxyJump");
+    options_wipe(&o);
+    options_init(&o);
+    good("ProxyJump a,b#c d");
+    assert_string_equal(o.proxy_jump, "a,b");
+    options_wipe(&o);
+    options_init(&o);
+    good("ProxyJump a b");
+    assert_string_equal(o.proxy_jump, "a");
     options_wipe(&o);
     options_init(&o);
     good("ProxyJump a@[::1]:22,ssh://b:3");
@@ -437,6 +449,8 @@ static void test_forms(void **state)
                                         "CanonicalDomains .a",
                                         "PermitRemoteOpen a/8:1",
                                         "RemoteForward 80:host:80",
+                                        "RemoteForward 8080 80", /* not a SOCKS server at the address 8080 */
+                                        "RemoteForward localhost 8080",
                                         "FingerprintHash sha2",
                                         "ObscureKeystrokeTiming YES"};
     for (size_t i = 0; i < ADIT_COUNT(wrong); i++)

@@ -123,6 +123,11 @@ static void test_values(void **state)
     for (size_t i = 0; i < ADIT_COUNT(cases); i++)
         has(cases[i][1]);
     has("updatehostkeys false"); /* other files than the default ones */
+    options_wipe(&o);
+    options_init(&o);
+    set("ProxyJump ssh://u%40v@10.0.0.1:5");
+    dump();
+    has("proxyjump u@v@[10.0.0.1]:5");
 }
 
 static void test_refusals(void **state)

@@ -1,5 +1,7 @@
 #include "test.h"
 
+#include <string.h>
+
 #include "client/patterns.h"
 
 static void test_one(void **state)
@@ -29,8 +31,27 @@ static void test_list(void **state)
     assert_int_equal(patterns_match_any_case("A*", "abc"), PATTERN_MATCH);
 }
 
+/* ssh gives up a list at a pattern that is longer than its buffer. */
+static void test_too_long(void **state)
+{
+    (void)state;
+    char list[1100] = "*,";
+    memset(list + 2, '*', 1022);
+    assert_int_equal(patterns_match(list, "bc"), PATTERN_MATCH);
+    list[2 + 1022] = 'c';
+    assert_int_equal(patterns_match(list, "bc"), PATTERN_NONE);
+    list[0] = '!';
+    list[1] = 'x';
+    list[2] = ',';
+    assert_int_equal(patterns_match(list, "bc"), PATTERN_MATCH);
+    list[2 + 1023] = '*';
+    list[2 + 1024] = '*';
+    assert_int_equal(patterns_match(list, "x"), PATTERN_NEGATED);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_one), cmocka_unit_test(test_list)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_one), cmocka_unit_test(test_list),
+                                       cmocka_unit_test(test_too_long)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
