@@ -56,11 +56,18 @@ const char *cert_alg_of_sigalg(struct span sigalg)
 
 /* ---- parsing ---- */
 
-static bool is_list_of_strings(struct span list)
+/* A zero byte would end it for one reader and not for another. */
+static bool is_text(struct span s)
+{
+    return s.n == 0 || memchr(s.p, 0, s.n) == NULL;
+}
+
+static bool is_list_of_texts(struct span list)
 {
     struct rd r = rd_init(list);
     while (rd_ok(&r) && r.n > 0)
-        (void)rd_string(&r);
+        if (!is_text(rd_string(&r)))
+            rd_fail(&r);
     return rd_done(&r);
 }
 
@@ -103,8 +110,8 @@ static void read_cert(struct rd *r, struct cert *c)
     c->signature = rd_string_max(r, LIMIT_SIGNATURE);
     struct rd signature = rd_init(c->signature);
     c->signature_alg = rd_string(&signature);
-    if (!rd_ok(&signature) || (c->kind != CERT_USER && c->kind != CERT_HOST) ||
-        !is_list_of_strings(c->principals) || !is_list_of_options(c->critical) ||
+    if (!rd_ok(&signature) || (c->kind != CERT_USER && c->kind != CERT_HOST) || !is_text(c->key_id) ||
+        !is_list_of_texts(c->principals) || !is_list_of_options(c->critical) ||
         !is_list_of_options(c->extensions))
         rd_fail(r);
     if (rd_ok(r) && (!key_point_is_valid(&c->key) || !key_parse(&c->ca, ca)))

@@ -176,6 +176,11 @@ enum key_type key_type_for_sigalg(struct span sigalg)
     return type == KEY_RSA ? KEY_NONE : type; /* "ssh-rsa" is SHA-1 */
 }
 
+bool key_line_is_of(struct span written, struct span name)
+{
+    return span_eq(written, name) || (span_is(name, "ssh-rsa") && key_type_for_sigalg(written) == KEY_RSA);
+}
+
 /* [RFC 5656 3.1.2a] */
 static bool ecdsa_matches(const struct key *k, struct span signature, struct span data)
 {

@@ -34,6 +34,10 @@ const char *key_short_name(enum key_type type);
 /* True for every name of a certificate ("...-cert-v01@openssh.com"). */
 bool key_name_is_cert(struct span name);
 
+/* A line of text has a key's type before the key itself: that very name, or for RSA that of one of its
+ * signatures ("rsa-sha2-512"), which ssh takes there too. name: the one in the key. */
+bool key_line_is_of(struct span written, struct span name);
+
 /* ---- Public keys ------------------------------------------------------------------------------- */
 
 /* All spans point into the blob and live as long as it does. */

@@ -387,10 +387,11 @@ bool pubkey_line_parse(struct pubkey_line *out, struct span line, struct wspan b
     struct span blob = span_make(buffer.p, len);
     struct rd r = rd_init(blob);
     struct key key;
-    if (!span_eq(rd_string(&r), type) || !rd_ok(&r))
+    struct span name = rd_string(&r);
+    if (!rd_ok(&r) || !key_line_is_of(type, name))
         return false;
-    if (key_type_of_name(type) != KEY_NONE && !key_parse(&key, blob))
+    if (key_type_of_name(name) != KEY_NONE && !key_parse(&key, blob))
         return false;
-    *out = (struct pubkey_line){.type = type, .blob = blob, .comment = line};
+    *out = (struct pubkey_line){.type = name, .blob = blob, .comment = line};
     return true;
 }

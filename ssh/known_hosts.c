@@ -5,7 +5,7 @@
 #include "crypto/crypto.h"
 #include "ssh/base64.h"
 
-enum { HASH_LEN = 20, PATTERN_MAX = 1024 /* ssh's own; longer ones never match */ };
+enum { HASH_LEN = 20, PATTERN_MAX = 1022 /* ssh's own; a list with a longer one matches nothing */ };
 
 /* ---- lines ---- */
 
@@ -80,10 +80,11 @@ static bool parse_blob(struct known_hosts_reader *r, struct known_host_line *lin
         return false;
     line->blob = span_make(r->blob, len);
     struct rd rd = rd_init(line->blob);
-    if (!span_eq(rd_string(&rd), line->type_name) || !rd_ok(&rd))
+    struct span name = rd_string(&rd);
+    if (!rd_ok(&rd) || !key_line_is_of(line->type_name, name))
         return false;
     struct key key;
-    line->type = key_type_of_name(line->type_name);
+    line->type = key_type_of_name(name);
     return line->type == KEY_NONE || key_parse_shape(&key, line->blob);
 }
 
@@ -233,7 +234,9 @@ bool known_host_matches(struct span patterns, const struct known_host_query *q)
     while (names_next(&patterns, &one)) {
         bool is_negated = one.n > 0 && one.p[0] == '!';
         struct span pattern = is_negated ? span_sub(one, 1, one.n) : one;
-        if (pattern.n == 0 || pattern.n >= PATTERN_MAX || !pattern_matches(pattern, name))
+        if (pattern.n > PATTERN_MAX)
+            return false;
+        if (pattern.n == 0 || !pattern_matches(pattern, name))
             continue;
         if (is_negated)
             return false;

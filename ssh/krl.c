@@ -53,8 +53,8 @@ static void walk_extension(struct search *s, struct rd r)
 
 /* ---- certificates ---- */
 
-/* ssh: serial number 0 is what an authority writes that does not number its certificates; it revokes nothing.
- */
+/* Serial number 0 is what an authority writes that does not number its certificates: a list that would revoke
+ * it revokes too much or too little, and ssh takes none. */
 static bool has_serial(const struct search *s, bool is_of_ca)
 {
     return is_of_ca && s->subject->cert->serial != 0;
@@ -64,6 +64,8 @@ static void walk_serials(struct search *s, struct rd r, bool is_of_ca)
 {
     while (rd_ok(&r) && r.n > 0) {
         uint64_t serial = rd_u64(&r);
+        if (serial == 0)
+            rd_fail(&r);
         note(s, has_serial(s, is_of_ca) && rd_ok(&r) && serial == s->subject->cert->serial);
     }
     if (!rd_done(&r))
@@ -73,7 +75,7 @@ static void walk_serials(struct search *s, struct rd r, bool is_of_ca)
 static void walk_range(struct search *s, struct rd r, bool is_of_ca)
 {
     uint64_t low = rd_u64(&r), high = rd_u64(&r);
-    if (!rd_done(&r) || low > high)
+    if (!rd_done(&r) || low > high || low == 0)
         fault(s, &r, "a damaged range of serial numbers");
     else if (has_serial(s, is_of_ca))
         note(s, s->subject->cert->serial >= low && s->subject->cert->serial <= high);
@@ -88,7 +90,7 @@ static void walk_bitmap(struct search *s, struct rd r, bool is_of_ca)
 {
     uint64_t offset = rd_u64(&r);
     struct span bits = rd_mpint(&r);
-    if (!rd_done(&r))
+    if (!rd_done(&r) || (offset == 0 && bit_is_set(bits, 0)))
         fault(s, &r, "a damaged bitmap of serial numbers");
     else if (has_serial(s, is_of_ca) && s->subject->cert->serial >= offset)
         note(s, bit_is_set(bits, s->subject->cert->serial - offset));
@@ -262,7 +264,8 @@ static void walk_line(struct search *s, struct span line, struct wspan scratch)
     }
     struct span blob = span_make(scratch.p, len);
     struct rd r = rd_init(blob);
-    if (!span_eq(rd_string(&r), type) || !rd_ok(&r))
+    struct span name = rd_string(&r);
+    if (!rd_ok(&r) || !key_line_is_of(type, name))
         fault(s, &bad, "no public key of the type that is named");
     bool is_cert = cert_is_one(blob) && cert_parse(&cert, blob);
     for (size_t i = 0; i < ADIT_COUNT(s->keys); i++) {

@@ -193,6 +193,25 @@ static void no_certificate_signs_another(void **state)
     assert_true(cert_parse(&cert, wr_done(&w)));
 }
 
+/* A name that one reader ends at a zero byte and another does not: ssh takes no such certificate. */
+static void no_text_holds_a_zero_byte(void **state)
+{
+    (void)state;
+    struct made m;
+    struct cert cert;
+    load(&m, "cert_host_ed25519");
+    const struct span texts[] = {m.cert.key_id, span_sub(m.cert.principals, 4, 1)};
+    for (size_t i = 0; i < ADIT_COUNT(texts); i++) {
+        uint8_t *at = m.blob + (texts[i].p - m.blob), was = *at;
+        *at = 'z';
+        assert_true(cert_parse(&cert, blob_of(&m)));
+        *at = 0;
+        assert_false(cert_parse(&cert, blob_of(&m)));
+        *at = was;
+    }
+    assert_true(cert_parse(&cert, blob_of(&m)));
+}
+
 static void names_go_both_ways(void **state)
 {
     (void)state;
@@ -227,6 +246,7 @@ int main(void)
         cmocka_unit_test(the_fields_are_those_that_were_given),
         cmocka_unit_test(sha1_is_no_signature),
         cmocka_unit_test(no_byte_can_be_changed),
+        cmocka_unit_test(no_text_holds_a_zero_byte),
         cmocka_unit_test(no_part_of_it_is_one),
         cmocka_unit_test(hosts_are_judged_as_ssh_judges_them),
         cmocka_unit_test(no_certificate_signs_another),

@@ -2,6 +2,8 @@
 
 #include "../ssh/base64.h"
 #include "../ssh/known_hosts.h"
+#include "../ssh/keyfile.h"
+#include "keyfiles.h"
 #include "test.h"
 
 #define KEY_A       "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII4EGD57d7NPzjGs0RWkQkokovckaZiklEm5HahWeJ3I"
@@ -99,6 +101,52 @@ static void patterns(void **state)
     struct known_host_query q = query("host.a", 22);
     for (size_t i = 0; i < ADIT_COUNT(rows); i++)
         assert_int_equal(known_host_matches(span_str(rows[i].patterns), &q), rows[i].matches);
+}
+
+/* "host rsa-sha2-512 AAAAB3NzaC1yc2E...": ssh takes the key, and so the lines are made. */
+static void a_type_may_be_written_as_its_signature(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *written, *key;
+        bool is_good;
+    } rows[] = {{"ssh-rsa", "rsa", true},        {"rsa-sha2-512", "rsa", true},
+                {"rsa-sha2-256", "rsa", true},   {"rsa-sha2-384", "rsa", false},
+                {"ssh-ed25519", "rsa", false},   {"rsa-sha2-512", "ed25519", false},
+                {"ssh-ed25519", "ed25519", true}};
+    for (size_t i = 0; i < ADIT_COUNT(rows); i++) {
+        static struct known_hosts_reader r;
+        struct known_host_line line;
+        struct pubkey_line pub;
+        uint8_t blob[1024], again[1024];
+        char base64[2048], text[2048];
+        size_t n = file_public(rows[i].key, blob, sizeof blob);
+        base64_encode(base64, sizeof base64, span_make(blob, n));
+        adit_format(text, sizeof text, "host %s %s", rows[i].written, base64);
+        known_hosts_reader_init(&r, span_str(text));
+        assert_true(known_hosts_next(&r, &line));
+        assert_int_equal(line.status, rows[i].is_good ? KNOWN_HOST_OK : KNOWN_HOST_BAD);
+        assert_true(!rows[i].is_good || line.type == (i < 4 ? KEY_RSA : KEY_ED25519));
+        struct span of_file = span_sub(span_str(text), 5, SIZE_MAX);
+        assert_int_equal(pubkey_line_parse(&pub, of_file, (struct wspan){again, sizeof again}),
+                         rows[i].is_good);
+        assert_true(!rows[i].is_good || span_is(pub.type, i < 4 ? "ssh-rsa" : "ssh-ed25519"));
+    }
+}
+
+/* ssh gives up a list at a pattern that is longer than its buffer. */
+static void a_pattern_that_is_too_long_ends_the_list(void **state)
+{
+    (void)state;
+    struct known_host_query q = query("host.a", 22);
+    char list[1100] = "host.a,";
+    memset(list + 7, 'x', 1022);
+    assert_true(known_host_matches(span_str(list), &q));
+    list[7 + 1022] = 'x';
+    assert_false(known_host_matches(span_str(list), &q));
+    list[7 + 1023] = ',';
+    list[7 + 1024] = '*';
+    assert_false(known_host_matches(span_str(list), &q));
 }
 
 static void names_that_could_not_stand_in_a_line_are_refused(void **state)
@@ -201,6 +249,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hosts_match_as_ssh_keygen_says),
         cmocka_unit_test(patterns),
+        cmocka_unit_test(a_pattern_that_is_too_long_ends_the_list),
+        cmocka_unit_test(a_type_may_be_written_as_its_signature),
         cmocka_unit_test(names_that_could_not_stand_in_a_line_are_refused),
         cmocka_unit_test(verdicts),
         cmocka_unit_test(bad_lines_are_told_and_do_not_stop),

@@ -159,6 +159,15 @@ static void what_is_not_known_is_bad_when_it_matters(void **state)
     assert_int_equal(verdict_of(1, SECTION(1, "\0\0\0\0\0\0\0\0\x20\0\0\0\x08\0\0\0\0\0\0\0\x2a")),
                      KRL_REVOKED);
     assert_int_equal(verdict_of(1, SECTION(1, "\0\0\0\0\0\0\0\0\x20\0\0\0\x07\0\0\0\0\0\0\0")), KRL_BAD);
+    /* Serial number 0 is no number: ssh takes no list that has it. */
+    assert_int_equal(verdict_of(1, SECTION(1, "\0\0\0\0\0\0\0\0\x20\0\0\0\x08\0\0\0\0\0\0\0\0")), KRL_BAD);
+    assert_int_equal(
+        verdict_of(1, SECTION(1, "\0\0\0\0\0\0\0\0\x21\0\0\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x29")),
+        KRL_BAD);
+    assert_int_equal(verdict_of(1, SECTION(1, "\0\0\0\0\0\0\0\0\x22\0\0\0\x0d\0\0\0\0\0\0\0\0\0\0\0\1\3")),
+                     KRL_BAD);
+    assert_int_equal(verdict_of(1, SECTION(1, "\0\0\0\0\0\0\0\0\x22\0\0\0\x0d\0\0\0\0\0\0\0\0\0\0\0\1\2")),
+                     KRL_FINE);
     /* offset 40, bits 1 and 2: 41 and 42; then bit 0 alone; then an offset above */
     assert_int_equal(verdict_of(1, SECTION(1, "\0\0\0\0\0\0\0\0\x22\0\0\0\x0d\0\0\0\0\0\0\0\x28\0\0\0\1\6")),
                      KRL_REVOKED);
