@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ssh/ssh_internal.h"
+
 static void *pair_alloc(void *ctx, size_t n)
 {
     struct pair *p = ctx;
@@ -254,7 +256,7 @@ void pair_answer(struct pair *p, enum pair_side side, struct ssh_event *event)
 
 /* ---- the scheduler ---- */
 
-static bool pull(struct pair *p, enum pair_side side)
+bool pair_pull(struct pair *p, enum pair_side side)
 {
     struct ssh_event ev;
     bool any = false;
@@ -275,8 +277,7 @@ static size_t chunk(struct pair *p, size_t n)
     return n;
 }
 
-/* Moves some bytes of one side to the other. */
-static bool carry(struct pair *p, enum pair_side from)
+bool pair_carry(struct pair *p, enum pair_side from)
 {
     struct ssh *a = p->ssh[from], *b = p->ssh[1 - from];
     struct span out = ssh_out(a);
@@ -305,16 +306,27 @@ bool pair_run(struct pair *p)
             enum pair_side side =
                 (enum pair_side)(p->chunks == PAIR_RANDOM ? next_random(p) % 2 : (uint32_t)i);
             (void)ssh_tick(p->ssh[side], p->now_us);
-            moved |= pull(p, side);
-            moved |= carry(p, side);
+            moved |= pair_pull(p, side);
+            moved |= pair_carry(p, side);
         }
         if (p->chunks == PAIR_RANDOM && !moved) /* the dice may have named one side twice */
             for (int i = 0; i < 2; i++) {
-                moved |= pull(p, (enum pair_side)i);
-                moved |= carry(p, (enum pair_side)i);
+                moved |= pair_pull(p, (enum pair_side)i);
+                moved |= pair_carry(p, (enum pair_side)i);
             }
         if (!moved)
             return true;
     }
     return false;
+}
+
+bool pair_say(struct pair *p, enum pair_side from, struct span payload)
+{
+    struct packet *packet = &p->ssh[from]->packet;
+    struct wspan to = packet_reserve(packet, payload.n);
+    if (payload.n == 0 || to.n < payload.n)
+        return false;
+    memcpy(to.p, payload.p, payload.n);
+    packet_seal(packet, payload.n);
+    return true;
 }

@@ -5,6 +5,7 @@
 
 /* Algorithm lists: ssh's syntax, KEXINIT and the choice (RFC 4253 §7.1). */
 
+/* [RFC 4251 9.3.1a] */
 static void test_defaults(void **state)
 {
     (void)state;

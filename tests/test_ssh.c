@@ -86,7 +86,6 @@ static void test_forged_host_key_signature(void **state)
     free_pair(p);
 }
 
-/* [RFC 4253 7.2a] */
 static void test_every_algorithm(void **state)
 {
     (void)state;
@@ -286,7 +285,7 @@ static void test_data_both_ways(void **state)
 }
 
 /* Both sides start exchanges with full buffers in both directions: neither may wait for the other for ever.
- * [RFC 4253 7.1n 7.1q] */
+ * [RFC 4253 7.1q] */
 static void test_data_while_keys_change(void **state)
 {
     (void)state;

@@ -55,7 +55,7 @@ static void down(struct pair *p)
     free(p);
 }
 
-/* [RFC 4254 6.7a 6.10a] */
+/* [RFC 4254 6.7a 6.10a 8a] */
 static void test_a_session(void **state)
 {
     (void)state;
@@ -152,7 +152,7 @@ static void test_long_commands(void **state)
     down(p);
 }
 
-/* [RFC 4254 5.4a 8a] */
+/* [RFC 4254 8a] */
 static void test_what_is_refused(void **state)
 {
     (void)state;

@@ -49,7 +49,7 @@ def options(kind, name):
     return ["-o", f"HostKeyAlgorithms={name}"]
 
 
-# [RFC 4253 7.1e 7.2a 7.2b 7.2c] [RFC 5656 4c 4d 6.1a 6.3a 10.1a] [RFC 8731 3.1a]
+# [RFC 4253 7.1e 7.2a 7.2b 7.2c 8c] [RFC 5656 4c 4d 6.1a 6.3a 10.1a] [RFC 8731 3.1a]
 @pytest.mark.parametrize("name, kind, algorithm", CASES)
 def test_speaks(kit, peer, echo, name, kind, algorithm):
     """A tunnel with exactly this algorithm carries 300 kB both ways; OpenSSH's log names the algorithm."""
