@@ -24,6 +24,7 @@
 #   make hostile-table      the same cases with ssh and dbclient too; writes doc/hostile-peers.md
 #   make check-vectors VECTORS=DIR
 #   make check-arch         units as s390x and 32-bit ARM programs under qemu-user; ARCH=triplet for one of them
+#   make coverage           what the corpora reach of ssh/, socks5/ and every parser: doc/fuzz-coverage.md; fails below 90 %
 #   make fuzz T=60          libFuzzer, each target T seconds (F="wire packet": those only); new finds: build/fuzz/
 #   make bench              every figure beside OpenSSH's ssh, dbclient and plain relays, in one run of half an hour on
 #                           an idle machine (BENCH="--only download" goes to bench/run.py); JSON: build/bench.json
@@ -32,7 +33,8 @@
 #   make timing             does the time of our own primitives depend on secrets? (TIMING_WORDS="--seconds 60 sntrup")
 #   make soak               the client and the daemon under churn for MINUTES=20: memory, descriptors, threads; fails when
 #                           any of them grows; graphs: build/soak/
-#   make lint               clang-format, clang-tidy, cppcheck, the law of layers, no include cycles, doc/conformance.md
+#   make lint               clang-format, clang-tidy, cppcheck, the law of layers, no include cycles, doc/conformance.md, a fuzz
+#                           target for every parser
 #   make install DESTDIR= PREFIX=/usr/local
 #   make clean
 # V=1 shows the commands.
@@ -169,8 +171,11 @@ clang.cflags    := -O2 -fPIE -fstack-protector-strong -ftrivial-auto-var-init=pa
 fuzz.cc         := $(FUZZ_CC)
 fuzz.cflags     := $(SAN_CFLAGS) -fsanitize=fuzzer-no-link,address,undefined
 fuzz.ldflags    := -fsanitize=fuzzer,address,undefined
+cover.cc        := $(FUZZ_CC)
+cover.cflags    := $(TEST_CFLAGS) -fprofile-instr-generate -fcoverage-mapping
+cover.ldflags   := -fprofile-instr-generate
 $(foreach t,$(CROSS),$(eval $t.cc := $t-gcc)$(eval $t.cflags := -O1)$(eval $t.ldflags := -static)$(eval $t.deps := $t))
-CONFIGS := release unit asan tsan clang fuzz $(CROSS)
+CONFIGS := release unit asan tsan clang fuzz cover $(CROSS)
 
 san_config := $(or $(and $(filter address$(comma)undefined,$(SAN)),asan),$(and $(filter thread,$(SAN)),tsan))
 ifneq ($(SAN),)
@@ -433,10 +438,14 @@ $(BUILD)/fuzz/bin/%: $(BUILD)/fuzz/fuzz/fuzz_%.o $(FUZZ_LIB_SRC:%.c=$(BUILD)/fuz
 	$(call say,LD $@)
 	$Q$(fuzz.link) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(fuzz.third_party) $(fuzz.lib)/lib/libcmocka.a
 
-$(BUILD)/asan/replay/%: $(BUILD)/asan/fuzz/fuzz_%.o $(BUILD)/asan/fuzz/replay.o $(FUZZ_LIB_SRC:%.c=$(BUILD)/asan/%.o) $(BUILD)/asan/libtest.a $(BUILD)/asan/libadit$(LESS).a
-	@mkdir -p $(@D)
-	$(call say,LD $@)
-	$Q$(asan.link) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(asan.third_party) $(asan.lib)/lib/libcmocka.a
+# $1: a configuration in which targets run over files, without libFuzzer
+define replays
+$(BUILD)/$1/replay/%: $(BUILD)/$1/fuzz/fuzz_%.o $(BUILD)/$1/fuzz/replay.o $(FUZZ_LIB_SRC:%.c=$(BUILD)/$1/%.o) $(BUILD)/$1/libtest.a $(BUILD)/$1/libadit$(LESS).a
+	@mkdir -p $$(@D)
+	$$(call say,LD $$@)
+	$$Q$$($1.link) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$($1.third_party) $$($1.lib)/lib/libcmocka.a
+endef
+$(foreach c,asan cover,$(eval $(call replays,$c)))
 
 fuzz: $(FUZZ_RUN:%=$(BUILD)/fuzz/bin/%)
 	@scripts/run-fuzz $(BUILD) $(T) $(FUZZ_RUN)
@@ -444,11 +453,22 @@ fuzz: $(FUZZ_RUN:%=$(BUILD)/fuzz/bin/%)
 check-corpus: $(FUZZERS:%=$(BUILD)/asan/replay/%)
 	@scripts/run-corpus $^
 
+# What the corpora reach.
+COVERED := $(filter-out planted,$(FUZZERS))
+.PHONY: coverage coverage-run
+coverage:
+	@scripts/need-packages clang llvm libclang-rt-14-dev
+	+@$(MAKE) --no-print-directory coverage-run
+coverage-run: $(COVERED:%=$(BUILD)/cover/replay/%) $(LIB_SRC:%.c=$(BUILD)/cover/%.o)
+	@scripts/coverage $(BUILD) --write
+
 # ---- lint ---------------------------------------------------------------------------------------------------------
 
 layers:
 	@scripts/layers --self-test
 	@scripts/layers
+	@scripts/parsers --self-test
+	@scripts/parsers
 	@scripts/conformance --self-test
 	@scripts/conformance --check
 

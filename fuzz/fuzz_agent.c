@@ -24,5 +24,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ALWAYS(signature.n + 5 == reply.n);
     else
         ALWAYS(signature.n == 0);
+    ALWAYS(agent_success(reply, NULL) != ADIT_E_OK || reply.n == 1);
     return 0;
 }

@@ -3,6 +3,9 @@
 #include "ssh/global.h"
 #include "ssh/msg.h"
 
+enum { RECORDS_HEAD = 0 };
+#include "fuzz/records.h"
+
 /* Messages of the connection protocol at a table with two channels open, one being opened and one that the
  * peer asked for; a message below 80 is something that our own side does. */
 

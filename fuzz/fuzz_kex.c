@@ -2,6 +2,9 @@
 #include "ssh/kex.h"
 #include "ssh/msg.h"
 
+enum { RECORDS_HEAD = 1 };
+#include "fuzz/records.h"
+
 /* Byte 0: the method and our role. The rest are messages of a peer whose KEXINIT was honest: the share and
  * the reply, then anything. */
 

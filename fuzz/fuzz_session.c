@@ -4,6 +4,9 @@
 #include "ssh/ssh_internal.h"
 #include "tests/pair.h"
 
+enum { RECORDS_HEAD = 2 };
+#include "fuzz/records.h"
+
 /* The states behind the encryption: an honest server brings the session to the state that byte 0 names, then
  * seals each message of the input as it stands. Byte 1: the client's method, and whether the connection is
  * compressed: from the authentication on, or (STOP_IN_AUTH) from the first keys on. Then messages that begin

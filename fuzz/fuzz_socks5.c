@@ -1,5 +1,6 @@
 /* The SOCKS handshake and HTTP's, by the chunking law: the first byte of the input says how the rest is cut,
  * what is taken and what becomes of the request; and the cut run and the whole one must end alike. */
+#include "socks5/reply.h"
 #include "socks5/socks.h"
 
 #include <stdlib.h>
@@ -58,6 +59,19 @@ static void check_rules(const struct socks_request *r, struct span data, uint8_t
                                       : r->version == 5 && has(data, "\1\2us\3pwd", 8));
 }
 
+/* What the far end said of a refusal: the input ends with it, its length and its reason. */
+static enum socks_result refusal(struct span data)
+{
+    if (data.n < 2)
+        return SOCKS_REFUSED;
+    size_t n = data.p[data.n - 2] < data.n - 2 ? data.p[data.n - 2] : data.n - 2;
+    enum socks_result result =
+        socks_reply_for_open_failure(data.p[data.n - 1], span_sub(data, data.n - 2 - n, n));
+
+    need(result != SOCKS_OK);
+    return result;
+}
+
 static void run(struct outcome *o, struct span data, size_t step, uint8_t rules)
 {
     struct socks s;
@@ -79,12 +93,13 @@ static void run(struct outcome *o, struct span data, size_t step, uint8_t rules)
         o->request = s.request;
         check_request(&o->request);
         check_rules(&o->request, data, rules);
-        socks_reply(&s, rules & GRANT ? SOCKS_OK : SOCKS_REFUSED);
+        socks_reply(&s, rules & GRANT ? SOCKS_OK : refusal(data));
         drain(&s, o);
     }
     o->end = socks_next(&s);
     need(o->end == SOCKS_NEED_MORE ? o->used == data.n : o->end == SOCKS_GRANTED || o->end == SOCKS_FAILED);
     need((o->end == SOCKS_FAILED) == (s.error[0] != '\0'));
+    socks_wipe(&s);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

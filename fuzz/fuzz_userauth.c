@@ -5,6 +5,9 @@
 #include "ssh/auth_server.h"
 #include "ssh/msg.h"
 
+enum { RECORDS_HEAD = 1 };
+#include "fuzz/records.h"
+
 /* Byte 0: our role and the client's method; the rest are the peer's messages. */
 
 static enum adit_err try_method(struct auth_client *a, struct packet *pk, unsigned method)
