@@ -69,7 +69,7 @@ static struct span check_fields(struct span in, size_t count)
 {
     char *fields[8] = {NULL};
     size_t n = 0;
-    for (const uint8_t *end; n < count && (end = memchr(in.p, '\n', in.n)) != NULL; n++) {
+    for (const uint8_t *end; n < count && in.n > 0 && (end = memchr(in.p, '\n', in.n)) != NULL; n++) {
         fields[n] = strndup((const char *)in.p, (size_t)(end - in.p));
         ALWAYS(fields[n] != NULL);
         in = span_sub(in, (size_t)(end - in.p) + 1, SIZE_MAX);
