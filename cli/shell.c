@@ -182,6 +182,8 @@ enum shell_news shell_on_notice(struct shell *s, const struct session_notice *n)
 
 int shell_exit_status(const struct shell *s)
 {
+    if (!s->has_status)
+        log_format(LOG_LEVEL_DEBUG1, "the remote side ended without a status");
     /* As exit(3) has it: the low eight bits. */
     return s->has_status && !s->is_signal ? (int)(s->status & 0xff) : EXIT_SSH_FAILURE;
 }

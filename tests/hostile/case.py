@@ -66,7 +66,7 @@ class Case:
     proof: typing.Optional[typing.Callable] = None  # (peer) -> whether it saw what REFUSE (or the row) demands
     holds: typing.Optional[str] = None  # a regular expression that the client's output holds (carry_on)
     machine: tuple = ()  # rules for server.c: that is the peer then, and `at` and `do` are its rules
-    only: str = "all"  # "adit": not for other clients
+    only: str = "all"  # "adit": not for other clients; "openssh": for adit and ssh (a row with a setup is for adit else)
     seam: str = ""  # what seam.c reads: that client is played, and only with sanitizers
 
     def check(self):

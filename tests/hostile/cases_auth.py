@@ -27,7 +27,7 @@ for method in ("publickey", "password", "keyboard-interactive"):
     F.row(f"no-method-{method}", "no method can continue", "RFC 4252 §5.1", ERROR, auth=method, says=DENIED, **always(failure("")))
     F.row(f"unknown-methods-{method}", "methods that nobody knows", "RFC 4252 §5.1", ERROR, auth=method, says=DENIED, **always(failure("gssapi-no,hostbased,x@y")))
     F.row(f"many-methods-{method}", "8,000 bytes of methods", "RFC 4252 §5.1", ERROR, auth=method, says=DENIED, **always(failure(",".join(["x" * 63] * 125))))
-    F.row(f"nasty-methods-{method}", "escape sequences in the names of methods", "RFC 4251 §6", ERROR, auth=method, says=".", **always(failure(b"\x1b[2J\x07,\xff\xfe")))
+    F.row(f"nasty-methods-{method}", "escape sequences in the names of methods", "RFC 4251 §6", ERROR, auth=method, says="USERAUTH_FAILURE", **always(failure(b"\x1b[2J\x07,\xff\xfe")))
     F.row(f"twice-{method}", "two failures for one request", "RFC 4252 §5.1", ERROR, auth=method, says="without a request|Permission denied",
           do=lambda p, m: [m, m], twist={"rejects": True})
     F.row(f"then-success-{method}", "failure, and success behind it unasked", "RFC 4252 §5.1", ERROR, auth=method, says="without a request|Permission denied",
@@ -48,7 +48,7 @@ S.row("none", "success for `none`: the peer lets anybody in", "RFC 4252 §5.2", 
 P = Table(prefix="auth-password-", state="auth", at="auth_success", auth="password")
 CHANGE = msg(wire.PASSWD_CHANGEREQ, "Your password has expired", "en")
 P.row("change", "a request to change it", "RFC 4252 §8", CARRY_ON, do=lambda p, m: [CHANGE])  # [RFC 4252 8d]
-P.row("change-for-ever", "that request, again and again", "RFC 4252 §8", ERROR, do=lambda p, m: [CHANGE], twist={"always": {"auth_success": CHANGE}}, says=".")
+P.row("change-for-ever", "that request, again and again", "RFC 4252 §8", ERROR, do=lambda p, m: [CHANGE], twist={"always": {"auth_success": CHANGE}}, says="password changed")
 P.row("change-twice", "two of them for one request", "RFC 4252 §8", ERROR, do=lambda p, m: [CHANGE, CHANGE], says="message 60|CHANGEREQ|message 52 is out of place|password changed")
 P.row("change-lies", "a length in it that lies", "RFC 4251 §5", ERROR, do=lambda p, m: [bytes([60]) + b"\xff\xff\xff\xffx"], says="PASSWD_CHANGEREQ")
 P.row("change-huge", "200,000 bytes of prompt", "RFC 4252 §8", CARRY_ON, do=lambda p, m: [msg(wire.PASSWD_CHANGEREQ, "x" * 200000, "")])

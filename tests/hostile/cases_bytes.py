@@ -1,10 +1,10 @@
-"""Every message that a server sends, cut off at every byte and with a byte too many (RFC 4251 §5). Those whose bytes are
-all alike (a signature, a list of names) are cut at 24 places from their first byte to their last."""
+"""Every message that a server sends, cut off at every byte and with a byte too many (RFC 4251 §5). In a re-exchange, and with a
+certificate, the reply of the key exchange is cut at so many places from its first byte to its last."""
 from . import wire
 from .case import CARRY_ON, ERROR, Table
+from .keys import Certificate
 from .wire import msg, string
 
-PLACES = 24
 WORDS = {wire.KEXINIT: "KEXINIT", wire.KEX_REPLY: "KEX_ECDH_REPLY|public value|host key|signature", wire.NEWKEYS: "NEWKEYS", wire.EXT_INFO: "EXT_INFO",
          wire.SERVICE_ACCEPT: "SERVICE_ACCEPT", wire.USERAUTH_FAILURE: "USERAUTH_FAILURE", wire.USERAUTH_BANNER: "USERAUTH_BANNER",
          wire.INFO_REQUEST: "INFO_REQUEST|CHANGEREQ", wire.GLOBAL_REQUEST: "GLOBAL_REQUEST", wire.DISCONNECT: "disconnected", wire.DEBUG: "DEBUG",
@@ -13,14 +13,15 @@ WORDS = {wire.KEXINIT: "KEXINIT", wire.KEX_REPLY: "KEX_ECDH_REPLY|public value|h
 
 def cut_at(message, i, count):
     """The i-th of count cuts, the first of which leaves the number alone and the last all but one byte."""
+    assert count < len(message)
     n = 1 + i * (len(message) - 2) // max(1, count - 1)
     return message[:n]
 
 
-def cuts(name, state, at, sample, section, make=None, says=None, trailing=ERROR, **more):
-    """sample: the honest message, or None for that of the moment; make: it, from the peer."""
+def cuts(name, state, at, sample, section, make=None, says=None, trailing=ERROR, places=None, **more):
+    """sample: the honest message, or None for that of the moment; make: it, from the peer; places: how many, or all."""
     table = Table(prefix=f"cut-{name}-", state=state, at=at, **more)
-    count = PLACES if sample is None else min(PLACES, len(sample) - 1) if len(sample) > 64 else len(sample) - 1
+    count = places or len(sample) - 1
     words = says or WORDS.get(sample[0] if sample else 0) or "CHANNEL"
 
     def send(change):
@@ -32,22 +33,30 @@ def cuts(name, state, at, sample, section, make=None, says=None, trailing=ERROR,
                   **({"says": words} if trailing == ERROR else {}))
 
 
-cuts("kexinit", "kex", "kexinit", None, "RFC 4253 §7.1", says="KEXINIT")
-cuts("kex-reply", "kex", "kex_reply", None, "RFC 5656 §4", says=WORDS[wire.KEX_REPLY])
-cuts("kex-reply-in-rekey", "rekey", "kex_reply:2", None, "RFC 5656 §4", says=WORDS[wire.KEX_REPLY])
+KEXINIT_LEN, REPLY_LEN = 208, 179  # of an honest peer, which fails when a message is shorter
+cuts("kexinit", "kex", "kexinit", None, "RFC 4253 §7.1", says="KEXINIT", places=KEXINIT_LEN - 1)
+cuts("kex-reply", "kex", "kex_reply", None, "RFC 5656 §4", says=WORDS[wire.KEX_REPLY], places=REPLY_LEN - 1)
+cuts("kex-reply-in-rekey", "rekey", "kex_reply:2", None, "RFC 5656 §4", says=WORDS[wire.KEX_REPLY], places=24)
+cuts("kexinit-in-rekey", "rekey", "kexinit:2", None, "RFC 4253 §7.1", says="KEXINIT", places=24)
+cuts("certificate", "kex", "kex_reply", None, "OpenSSH PROTOCOL.certkeys", says=WORDS[wire.KEX_REPLY] + "|ertificate", places=48,
+     twist={"host_key": lambda p: setattr(p, "made", getattr(p, "made", None) or Certificate(p.keys["authority"])) or p.made})
+cuts("kex-reply-ecdsa", "kex", "kex_reply", None, "RFC 5656 §4", says=WORDS[wire.KEX_REPLY], places=24, twist={"host_key": lambda p: p.keys["ecdsa"]})
+cuts("kex-reply-rsa", "kex", "kex_reply", None, "RFC 8332 §3", says=WORDS[wire.KEX_REPLY], places=24, twist={"host_key": lambda p: p.keys["rsa"]})
+cuts("kex-reply-nistp256", "kex", "kex_reply", None, "RFC 5656 §4", says=WORDS[wire.KEX_REPLY], places=24, twist={"kex": "ecdh-sha2-nistp256"})
 cuts("newkeys", "newkeys", "newkeys", msg(wire.NEWKEYS), "RFC 4253 §7.3")
-cuts("ext-info", "service", "ext_info", msg(wire.EXT_INFO, 1, "server-sig-algs", "ssh-ed25519"), "RFC 8308 §2.3")
+cuts("ext-info", "service", "ext_info", msg(wire.EXT_INFO, 2, "server-sig-algs", "ssh-ed25519,rsa-sha2-256,rsa-sha2-512", "no-flow-control", "p"), "RFC 8308 §2.3")
 cuts("service-accept", "service", "service_accept", msg(wire.SERVICE_ACCEPT, "ssh-userauth"), "RFC 4253 §10")
 cuts("failure", "auth", "auth_failure", msg(wire.USERAUTH_FAILURE, "publickey", False), "RFC 4252 §5.1", twist={"rejects": True})
 cuts("success", "auth", "auth_success", msg(wire.USERAUTH_SUCCESS), "RFC 4252 §5.1")
 cuts("banner", "auth", "banner", msg(wire.USERAUTH_BANNER, "hello", "en"), "RFC 4252 §5.4")
-cuts("info-request", "auth", "info_request", msg(wire.INFO_REQUEST, "n", "i", "", 1, "Code: ", False), "RFC 4256 §3.2", auth="keyboard-interactive")
+cuts("info-request", "auth", "info_request", msg(wire.INFO_REQUEST, "name", "instruction", "en", 2, "Code: ", False, "More: ", True), "RFC 4256 §3.2", auth="keyboard-interactive")
 cuts("change-request", "auth", "auth_success", msg(wire.PASSWD_CHANGEREQ, "change", "en"), "RFC 4252 §8", auth="password")
 cuts("disconnect", "open", "open", msg(wire.DISCONNECT, 11, "go away", "en"), "RFC 4253 §11.1")
 cuts("debug", "open", "open", msg(wire.DEBUG, True, "words", "en"), "RFC 4253 §11.3")
 cuts("unimplemented", "open", "open", msg(wire.UNIMPLEMENTED, 7), "RFC 4253 §11.4")
 cuts("global-request", "open", "open", msg(wire.GLOBAL_REQUEST, "x@y", True), "RFC 4254 §4", trailing=CARRY_ON)
 cuts("open", "open", "open", msg(wire.CHANNEL_OPEN, "forwarded-tcpip", 0, 9, 9, "localhost", 4242, "192.0.2.1", 99), "RFC 4254 §5.1", says="CHANNEL_OPEN")
+cuts("open-in-command", "exec", "exec", msg(wire.CHANNEL_OPEN, "forwarded-tcpip", 0, 9, 9, "localhost", 4242, "192.0.2.1", 99), "RFC 4254 §5.1", says="CHANNEL_OPEN", client="exec", places=16)
 cuts("open-streamlocal", "open", "open", msg(wire.CHANNEL_OPEN, "forwarded-streamlocal@openssh.com", 0, 9, 9, "/tmp/s", ""), "OpenSSH PROTOCOL §2.4", says="CHANNEL_OPEN")
 
 

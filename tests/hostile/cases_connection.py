@@ -224,8 +224,7 @@ X.row("status-long", "an exit status of five bytes", "RFC 4254 §6.10", ERROR, d
 X.row("signal-lies", "an exit signal whose length lies", "RFC 4254 §6.10", ERROR, do=ends(request("exit-signal", b"\xff\xff\xff\xff")), says="exit-signal|exit-status")
 X.row("signal-empty", "an exit signal without its fields", "RFC 4254 §6.10", ERROR, do=ends(request("exit-signal")), says="exit-signal|exit-status")
 X.row("data-after-eof", "data behind EOF", "RFC 4254 §5.3", ERROR, do=ends(lambda c: msg(wire.EOF, c), lambda c: msg(wire.DATA, c, "x")), says="EOF|data")
-X.row("closed-without-status", "closed without a status", "RFC 4254 §6.10", ERROR, do=on(lambda c: [msg(wire.CLOSE, c)]), says="^")  # ssh says nothing either
-X.row("killed", "ended by a signal", "RFC 4254 §6.10", ERROR, do=on(lambda c: [request("exit-signal", "TERM", False, "bye", "")(c), msg(wire.CLOSE, c)]), says="^")
+X.row("killed", "ended by a signal", "RFC 4254 §6.10", ERROR, options=("-v",), do=on(lambda c: [request("exit-signal", "TERM", False, "bye", "")(c), msg(wire.CLOSE, c)]), says="ended: TERM")
 X.row("answer-twice", "the request is answered twice", "RFC 4254 §5.4", CARRY_ON, do=ends(lambda c: msg(wire.CHANNEL_SUCCESS, c)))
 X.row("window-burst", "8 MiB at once, more than was granted", "RFC 4254 §5.2", ERROR, do=ends(*[lambda c: msg(wire.DATA, c, string(bytes(32768)))] * 768), says="[Ww]indow")
 

@@ -140,3 +140,26 @@ async def in_pieces(p, _m):
 packets("plain", state="kex", at="kex_reply")
 for suite_name in wire.SUITES:
     sealed_packets(suite_name)
+
+
+# ---- the worst of them in each later state: what is read there is read by the same code, and is it? ----
+
+STATES = {"service": dict(at="service_accept"), "auth": dict(at="auth_success"), "auth-password": dict(state="auth", at="auth_success", auth="password"),
+          "auth-prompts": dict(state="auth", at="info_request", auth="keyboard-interactive"), "channel": dict(at="channel"), "exec": dict(at="exec", client="exec"),
+          "rekey": dict(at="kex_reply:2"), "rekey-newkeys": dict(state="rekey", at="newkeys:2"), "rekeyed": dict(state="rekey", at="rekeyed"),
+          "newkeys": dict(at="newkeys"), "forward": dict(state="open", at="forward", client="remote")}
+BAD = r"[Pp]acket length|padding|MAC|[Bb]ad packet|Corrupted|empty|out of place"
+for word, where in STATES.items():
+    T = Table(prefix=f"packet-in-{word}-", **{"state": word, **where})
+    for name, n in {"0": 0, "1": 1, "odd": 33, "35001": 35001, "2-32-1": 2**32 - 1}.items():
+        T.row("length-" + name, f"packet_length {n}", "RFC 4253 §6", ERROR, says=BAD, do=lambda p, m, n=n: [Frame(PAYLOAD, length=n), more()])
+    T.row("padding-0", "no padding", "RFC 4253 §6", ERROR, says=BAD, do=lambda p, m: [Frame(PAYLOAD, padding_length=0)])
+    T.row("padding-all", "padding_length larger than the packet", "RFC 4253 §6", ERROR, says=BAD, do=lambda p, m: [Frame(PAYLOAD, padding_length=255)])
+    T.row("empty", "a packet without a payload", "RFC 4253 §6", ERROR, says=BAD, do=lambda p, m: [Frame(b"")])
+    T.row("cut", "half a packet and the end", "RFC 4253 §6", ERROR, says="closed|reset", do=lambda p, m: [Frame(PAYLOAD, spoil=lambda s: s[:len(s) // 2]), END])
+    if word == "newkeys":
+        continue  # no keys yet
+    T.row("bit", "one bit of the tag changed", "RFC 5647 §7", ERROR, says=BAD, do=lambda p, m: [Frame(PAYLOAD, spoil=spoilt(-1))])
+    T.row("replay", "the same packet twice", "RFC 4253 §6.4", ERROR, says=BAD, do=lambda p, m: [Frame(PAYLOAD, spoil=lambda s: s + s)])
+    T.row("reorder", "two packets in the wrong order", "RFC 4253 §6.4", ERROR, says=BAD, do=reorder)
+    T.row("plain", "an unprotected packet", "RFC 5647 §7", ERROR, says=BAD, do=lambda p, m: [Raw(wire.frame(wire.Plain(), PAYLOAD)), more()])

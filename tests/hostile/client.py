@@ -40,6 +40,10 @@ class World:
                                                             serialization.NoEncryption()), 0o600)
         public = user.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
         self.write("id.pub", public + b"\n", 0o644)
+        self.locked = self.write("locked", user.private_bytes(  # the passphrase is askpass's word
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH,
+            serialization.PrivateFormat.OpenSSH.encryption_builder().kdf_rounds(1).build(b"secret")), 0o600)
+        self.write("locked.pub", public + b"\n", 0o644)
         self.known_hosts = self.write("known_hosts", b"".join(
             self.line("hostile", self.keys[k]) for k in ("ed25519", "ecdsa", "rsa")) +
             self.line("hostile", Shown(host_key(machine))) + b"@cert-authority " + self.line("hostile", self.keys["authority"]), 0o600)

@@ -5,13 +5,13 @@ what is sent instead (Peer.misbehave). The names: version kexinit kex_reply newk
 auth_failure pk_ok info_request auth_success open_confirm data eof close exit_status request_answer global_reply prove_answer; "name:2"
 is the second of them. The moments behind the authentication, with nothing to send: open (right after the success),
 channel (a channel carries data), exec (a command was asked for), forward (an -R was asked for), rekey (a channel
-carries data and a re-exchange begins: its messages are kexinit:2, kex_reply:2, newkeys:2).
+carries data and a re-exchange begins: its messages are kexinit:2, kex_reply:2, newkeys:2), rekeyed (and is over).
 
 A case's twist changes what is honest, before it is hashed and signed: kex (method), kexinit(peer, payload),
 host_key(peer), share(peer, share), signature(peer, data), lists (name -> text), version, methods, compression, always (name -> what is sent every time but the one of the case),
 rejects (every authentication fails), accepts (a method beside the case's), user ("stalled": who uses the forward does
 not read), numbers ("plain" or "keyed", a number: the sequence numbers begin there, or do so behind the first keys), deaf (a
-KEXINIT of the client is answered in the first exchange alone).
+KEXINIT of the client is answered in the first exchange alone), shows(peer) (a message right behind the success).
 """
 import asyncio
 import collections
@@ -234,6 +234,9 @@ class Peer:
             self.client_ext_info = "ext-info-c" in names[0]
             self.client_kex = names[0]
         ours = self.host_key().algorithms
+        guesses = bool(r.u8())  # RFC 4253 §7: a wrong guess of the client's is left alone
+        kex = self.twist.get("lists", {}).get("kex") or self.twist.get("kex", "curve25519-sha256")
+        self.skips_guess = guesses and (names[0][0] != kex.split(",")[0] or names[1][0] != ours[0])
         self.algorithm = next((a for a in names[1] if a in ours), ours[0])
         if not self.started:
             await self.start_exchange()
@@ -252,6 +255,9 @@ class Peer:
         return share, secret.exchange(x25519.X25519PublicKey.from_public_bytes(client_share))
 
     async def on_kex_init(self, r, _payload):
+        if self.skips_guess:
+            self.skips_guess = False
+            return
         client_share = r.string()
         share, secret = self.agree(client_share)
         if "share" in self.twist:
@@ -268,6 +274,8 @@ class Peer:
         await self.send("kex_reply", self.last_reply)
         await self.send("newkeys", msg(wire.NEWKEYS))
         self.tx = self.guard("BDF")
+        if self.packer:  # RFC 4253 §6.2: the streams begin anew with the keys
+            self.packer = zlib.compressobj()
         if self.case.strict and self.client_strict:
             self.tx_seq = 0
         self.exchanges += 1
@@ -291,6 +299,8 @@ class Peer:
 
     async def on_newkeys(self, _r, _payload):
         self.rx = self.guard("ACE")
+        if self.unpacker:
+            self.unpacker = zlib.decompressobj()
         if self.case.strict and self.client_strict:
             self.rx_seq = 0
         self.rx_seq = self.first_number("keyed", self.rx_seq)
@@ -349,9 +359,9 @@ class Peer:
         await self.send("auth_success", msg(wire.USERAUTH_SUCCESS))
         if self.twist.get("compression") == "zlib@openssh.com":
             self.compress()
+        if "shows" in self.twist:
+            await self.say("hostkeys", self.twist["shows"](self))
         self.moment("open")
-        if self.case.at == "rekey-at-once":
-            await self.start_exchange()
 
     # ---- connection protocol: RFC 4254 ----
 
@@ -376,7 +386,7 @@ class Peer:
         c.waiting += r.string()
         await self.echo(c)
         self.moment("channel")
-        if self.case.at.endswith(":2") or self.case.at == "rekey":
+        if self.case.at.endswith(":2") or self.case.at in ("rekey", "rekeyed"):
             if not self.started and self.exchanges == 1:
                 await self.start_exchange()
 
@@ -444,7 +454,8 @@ class Peer:
             self.asked_keys = []
             while r.at < len(r.data):
                 self.asked_keys.append(r.string())
-            await self.say("prove_answer", msg(wire.REQUEST_SUCCESS, *[string(self.prove(k)) for k in self.asked_keys]))
+            known = all(any(k.public() == blob for k in self.keys.values()) for blob in self.asked_keys)
+            await self.say("prove_answer", msg(wire.REQUEST_SUCCESS, *[string(self.prove(k)) for k in self.asked_keys]) if known else msg(wire.REQUEST_FAILURE))
         elif wants:
             await self.say("global_reply", msg(wire.REQUEST_FAILURE))
 
