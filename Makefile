@@ -22,6 +22,9 @@
 #   make check-hostile      hostile peers, by tables: tests/hostile, against build/adit and build/asan/adit
 #                           (HOSTILE="-k strict -v" goes to the runner)
 #   make hostile-table      the same cases with ssh and dbclient too; writes doc/hostile-peers.md
+#   make check-differential made-up questions for adit and for OpenSSH's programs, whose answers must agree, in half a minute
+#   make differential N=50 SEED=x
+#                           the same N times as long, with other questions (TOPICS="configs keyfiles": those only)
 #   make check-vectors VECTORS=DIR
 #   make check-arch         units as s390x and 32-bit ARM programs under qemu-user; ARCH=triplet for one of them
 #   make coverage           what the corpora reach of ssh/, socks5/ and every parser: doc/fuzz-coverage.md; fails below 90 %
@@ -328,7 +331,7 @@ endif
 
 check:
 	+@MAKE='$(MAKE)' VECTORS='$(VECTORS)' scripts/check peers all layers check-unit check-corpus check-valgrind \
-		check-tsan check-clang $(if $(VECTORS),check-vectors) check-e2e check-hostile check-bench
+		check-tsan check-clang $(if $(VECTORS),check-vectors) check-differential check-e2e check-hostile check-bench
 
 check-quick:
 	+@MAKE='$(MAKE)' scripts/check layers check-unit check-corpus check-e2e-quick
@@ -402,6 +405,16 @@ check-hostile: $(BUILD)/adit $(BUILD)/asan/adit $(HOSTILE_SERVER) $(HOSTILE_CLIE
 	@$(HOSTILE_RUN) $(HOSTILE)
 hostile-table: $(BUILD)/adit $(HOSTILE_SERVER) $(BUILD)/tools/peak peers
 	@$(HOSTILE_RUN) --table doc/hostile-peers.md $(HOSTILE)
+
+# Differential tests, against OpenSSH's programs. N: so many times the rounds of a short run, with SEED.
+.PHONY: differential check-differential
+ANSWERER := $(BUILD)/asan/tests/differential/answer
+-include $(wildcard $(ANSWERER).d)
+DIFFERENTIAL = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tests.differential --build $(BUILD)
+check-differential: $(BUILD)/adit $(ANSWERER) peers
+	@$(DIFFERENTIAL)
+differential: $(BUILD)/adit $(ANSWERER) peers
+	@$(DIFFERENTIAL) --times $(or $(N),10) --seed $(or $(SEED),$(shell date +%s)) $(TOPICS)
 
 # Figures. BENCH: more words for bench/run.py.
 .PHONY: bench bench-quick check-bench
