@@ -16,7 +16,7 @@ static bool is_host(struct span s)
     if (s.n == 0 || s.n > LIMIT_HOST || s.p[0] == '-')
         return false;
     for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] <= ' ' || s.p[i] == 0x7f || strchr("'`\"$\\;&<>|(){}", s.p[i]) != NULL)
+        if (s.p[i] <= ' ' || s.p[i] == 0x7f || strchr("'`\"$\\;&<>|(){},", s.p[i]) != NULL)
             return false;
     return true;
 }

@@ -90,7 +90,10 @@ static void walk_bitmap(struct search *s, struct rd r, bool is_of_ca)
 {
     uint64_t offset = rd_u64(&r);
     struct span bits = rd_mpint(&r);
-    if (!rd_done(&r) || (offset == 0 && bit_is_set(bits, 0)))
+    uint64_t last = bits.n > 0 ? (uint64_t)bits.n * 8 - 1 : 0;
+    while (last > 0 && !bit_is_set(bits, last))
+        last--;
+    if (!rd_done(&r) || (offset == 0 && bit_is_set(bits, 0)) || last > UINT64_MAX - offset)
         fault(s, &r, "a damaged bitmap of serial numbers");
     else if (has_serial(s, is_of_ca) && s->subject->cert->serial >= offset)
         note(s, bit_is_set(bits, s->subject->cert->serial - offset));

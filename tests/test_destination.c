@@ -77,6 +77,7 @@ static void test_refused(void **state)
                 {"ssh://", true},
                 {"ssh://@h", true},
                 {"", true},
+                {"a,b", false}, /* two names in a known_hosts line */
                 {"h`x`", false},
                 {"-h", false},
                 {"me@-oProxy", false},

@@ -168,6 +168,13 @@ static void what_is_not_known_is_bad_when_it_matters(void **state)
                      KRL_BAD);
     assert_int_equal(verdict_of(1, SECTION(1, "\0\0\0\0\0\0\0\0\x22\0\0\0\x0d\0\0\0\0\0\0\0\0\0\0\0\1\2")),
                      KRL_FINE);
+    /* The last serial number of all, and one above. */
+    assert_int_equal(
+        verdict_of(1, SECTION(1, "\0\0\0\0\0\0\0\0\x22\0\0\0\x0d\377\377\377\377\377\377\377\377\0\0\0\1\1")),
+        KRL_FINE);
+    assert_int_equal(
+        verdict_of(1, SECTION(1, "\0\0\0\0\0\0\0\0\x22\0\0\0\x0d\377\377\377\377\377\377\377\377\0\0\0\1\2")),
+        KRL_BAD);
     /* offset 40, bits 1 and 2: 41 and 42; then bit 0 alone; then an offset above */
     assert_int_equal(verdict_of(1, SECTION(1, "\0\0\0\0\0\0\0\0\x22\0\0\0\x0d\0\0\0\0\0\0\0\x28\0\0\0\1\6")),
                      KRL_REVOKED);
