@@ -14,7 +14,8 @@ from collections import Counter
 from . import bases, certificates, configs, destinations, forwards, globs, keyfiles, known, known_hosts, patterns, public_keys, revoked
 from .world import Result, Stopped, World
 
-TOPICS = {m.__name__.rsplit(".", 1)[1]: m for m in (known_hosts, public_keys, keyfiles, certificates, revoked, bases, globs, patterns, configs, forwards,
+TOPICS = {m.__name__.rsplit(".", 1)[1]: m for m in (known_hosts, public_keys, keyfiles, certificates, revoked, bases, globs, patterns, configs,
+                                                    forwards,
                                                     destinations)}
 
 

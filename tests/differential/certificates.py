@@ -65,7 +65,8 @@ def certificate(rng):
     fields = b"".join(map(string, make.strings(plain)[1:]))
     principals = b"".join(string(rng.choice(["host", "*.example", "", "a b", "\x1b[0m", "h\xc3"])) for _ in range(rng.choice([0, 1, 2, 5])))
     parts = [string(kind), string(rng.randbytes(rng.choice([32, 32, 16, 0, 64]))), fields, u64(rng.choice([0, 1, FOREVER, rng.getrandbits(64)])),
-             u32(rng.choice([1, 2, 1, 2, 1, 2, 0, 3, 1 << 31])), string(rng.choice(["id", "", "an id", "\x1b]0;x\x07", "\xc3\xbc", "a\"b", "nul\0x"])),
+             u32(rng.choice([1, 2, 1, 2, 1, 2, 0, 3, 1 << 31])), string(rng.choice(["id", "", "an id", "\x1b]0;x\x07", "\xc3\xbc", "a\"b",
+                                                                                    "nul\0x"])),
              string(principals), u64(when(rng)), u64(when(rng)), string(options(rng)), string(options(rng)), string(rng.choice([b"", b"", b"x"])),
              string(authority.blob)]
     odd = rng.random()

@@ -2,7 +2,8 @@
 ROUNDS = 8
 QUESTIONS = 20
 USERS = ["me", "a.b", "u:p", "u;x", "dom\\me", "a@b", "", "-u", "u u", "u$", "u'", 'u"', "%r", "ü", "u%20x", "u%40b", "u%00", "u%zz", "u-", "\x1b"]
-NAMES = ["h", "H.Example", "h.example", "10.0.0.1", "[::1]", "::1", "[fe80::1%eth0]", "fe80::1", "", "-h", "h h", "h%41", "h;x", "h_x", "h'", "h.", ".h", "h,i", "*", "%h", "h\\x", "[h]", "x" * 255, "x" * 1100,
+NAMES = ["h", "H.Example", "h.example", "10.0.0.1", "[::1]", "::1", "[fe80::1%eth0]", "fe80::1", "", "-h", "h h", "h%41", "h;x", "h_x", "h'", "h.",
+         ".h", "h,i", "*", "%h", "h\\x", "[h]", "x" * 255, "x" * 1100,
          "h/", "ssh", "h%2fx", "h:"]
 PORTS = ["22", "2222", "0", "65535", "65536", "", "x", "-1", "022", "+22", "22x"]
 LETTERS = ":/[]@%\\ ,.-=0a"
@@ -30,7 +31,8 @@ def words(rng):
         found += ["-l", rng.choice(USERS)]
     if rng.random() < 0.2:
         found += ["-p", rng.choice(PORTS)]
-    return found + (["-oProxyJump=" + place(rng)] if rng.random() < 0.2 else []) + ["--" if rng.random() < 0.5 else "-v", rng.choice([place(rng), place(rng), "h"])]
+    return found + (["-oProxyJump=" + place(rng)] if rng.random() < 0.2 else []) + ["--" if rng.random() < 0.5 else "-v", rng.choice([place(rng),
+        place(rng), "h"])]
 
 
 def dump(run, args):

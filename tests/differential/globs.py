@@ -9,7 +9,8 @@ LETTERS = "abAB01-.]!^\\*?[_~ "
 def pattern(rng):
     made = ""
     for _ in range(rng.choice([0, 1, 2, 3, 5, 8])):
-        made += rng.choice([rng.choice("abAB01"), rng.choice(LETTERS), "*", "?", f"[{'!' * rng.choice([0, 0, 1])}{''.join(rng.choices('abAB01-]!', k=rng.choice([1, 2, 3])))}]",
+        made += rng.choice([rng.choice("abAB01"), rng.choice(LETTERS), "*", "?",
+                            f"[{'!' * rng.choice([0, 0, 1])}{''.join(rng.choices('abAB01-]!', k=rng.choice([1, 2, 3])))}]",
                             f"[{rng.choice('aA0')}-{rng.choice('bB1z')}]", "\\" + rng.choice(LETTERS), "["])
     return made
 

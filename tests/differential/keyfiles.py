@@ -10,7 +10,8 @@ from .make import mpint, string, u32
 ROUNDS = 5
 FILES = 25
 RSA = ["rsa", "rsa4096", "rsa_pkcs1", "rsa1024"]
-SEALED = ["ed25519_cbc", "ed25519_ctr", "ecdsa256_gcm", "rsa_ctr", "ecdsa256_pem_des3", "ecdsa384_pem_aes256", "ecdsa521_pem_aes192", "ecdsa256_pkcs8_scrypt",
+SEALED = ["ed25519_cbc", "ed25519_ctr", "ecdsa256_gcm", "rsa_ctr", "ecdsa256_pem_des3", "ecdsa384_pem_aes256", "ecdsa521_pem_aes192",
+          "ecdsa256_pkcs8_scrypt",
           "ecdsa256_pkcs8_sha1", "rsa_pem_sealed", "rsa_pkcs8_sealed"]
 PEM, OPENSSH = serialization.Encoding.PEM, "OPENSSH PRIVATE KEY"
 
@@ -52,7 +53,8 @@ def envelope(rng, label, data):
 def openssh(rng):
     """A file of openssh-key-v1 without a passphrase, mostly with something odd in it."""
     public, secret = fields(rng, secret_key(rng))
-    odd = rng.choice(["", "", "check", "pad", "pad value", "comment", "field", "field", "public", "blob", "cipher", "kdf", "count", "magic", "behind", "short",
+    odd = rng.choice(["", "", "check", "pad", "pad value", "comment", "field", "field", "public", "blob", "cipher", "kdf", "count", "magic",
+                      "behind", "short",
                       "other key", "type"])
     comment = rng.choice([b"me@box", b"", b"two words", b"\x1b[31mred", b"\xc3\xbc", b"nul\0here", b"x" * 300]) if odd == "comment" else b"me@box"
     if odd == "field":
@@ -76,7 +78,8 @@ def openssh(rng):
     if odd == "cipher":
         cipher = rng.choice([b"aes256-ctr", b"", b"None", b"none\0", b"aes256-gcm@openssh.com"])
     if odd == "kdf":
-        kdf, options = rng.choice([(b"bcrypt", b""), (b"", b""), (b"none", b"x"), (b"bcrypt", string(b"salt") + u32(1)), (b"none", string(b"")), (b"foo", b"")])
+        kdf, options = rng.choice([(b"bcrypt", b""), (b"", b""), (b"none", b"x"), (b"bcrypt", string(b"salt") + u32(1)), (b"none", string(b"")),
+                                   (b"foo", b"")])
     count = 1 if odd != "count" else rng.choice([0, 2, 1 << 31])
     magic = b"openssh-key-v1\0" if odd != "magic" else rng.choice([b"openssh-key-v2\0", b"openssh-key-v1 ", b"", b"OPENSSH-KEY-V1\0"])
     blob = magic + string(cipher) + string(kdf) + string(options) + u32(count) + string(public) + string(inner)
@@ -123,7 +126,8 @@ def edges(rng, text):
     if what == 5:
         return "\n".join(x + rng.choice([" ", "\t", ""]) for x in lines)
     if what == 6:
-        return text.replace("PRIVATE KEY", rng.choice(["PRIVATE  KEY", "private key", "PUBLIC KEY", "PRIVATE KEY ", "DSA PRIVATE KEY", "RSA PRIVATE KEY"]), rng.choice([1, 2]))
+        return text.replace("PRIVATE KEY", rng.choice(["PRIVATE  KEY", "private key", "PUBLIC KEY", "PRIVATE KEY ", "DSA PRIVATE KEY",
+                                                       "RSA PRIVATE KEY"]), rng.choice([1, 2]))
     if what == 7:
         lines.insert(rng.randrange(len(lines)), rng.choice(["", " ", "Comment: x", "# x", "=", "AAAA"]))
         return "\n".join(lines)

@@ -3,7 +3,9 @@ the two."""
 import base64
 import re
 
-from .make import strings
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from .make import CURVES, strings
 
 
 def blob_in(text):
@@ -34,6 +36,15 @@ def has_needless_zeros(blob):
 def has_zero_in_name(blob):
     """Of the type or the curve."""
     return any(p.endswith(b"\0") for p in strings(blob)[:2] if len(p) < 30)
+
+
+def is_off_curve(blob):
+    parts = strings(blob)
+    curve = CURVES.get(parts[1].decode("latin-1")) if len(parts) == 3 else None
+    try:
+        return curve is not None and not ec.EllipticCurvePublicKey.from_encoded_point(curve, parts[2])
+    except ValueError:
+        return True
 
 
 def is_dsa(blob):
@@ -83,11 +94,14 @@ FORWARDS = ("localforward", "remoteforward", "dynamicforward")
 
 # Of the files of keys, three topics:
 KEYS = [
-    ("white space within base64", "base64 is read strictly; the line is told of as a bad one", lambda d: refused(d) and re.search(r"[\x0b\x0c\r]", latin(text_of(d)))),
-    ("impossible RSA numbers", "an even modulus or exponent, an exponent below 3 or over 64 bits: no key has them", lambda d: refused(d) and is_odd_rsa(blob_in(text_of(d)))),
+    ("white space within base64", "base64 is read strictly; the line is told of as a bad one", lambda d: refused(d) and re.search(r"[\x0b\x0c\r]",
+        latin(text_of(d)))),
+    ("impossible RSA numbers", "an even modulus or exponent, an exponent below 3 or over 64 bits: no key has them",
+     lambda d: refused(d) and is_odd_rsa(blob_in(text_of(d)))),
     ("needless zeros", "RFC 4251 5: MUST NOT be included; ssh takes them away", lambda d: refused(d) and has_needless_zeros(blob_in(text_of(d)))),
     ("zero behind a name", "ssh reads the names of types and curves as texts of C", lambda d: refused(d) and has_zero_in_name(blob_in(text_of(d)))),
-    ("short names", "ssh takes ED25519 for ssh-ed25519 in any case", lambda d: refused(d) and re.search(r"(?i)(^|\s)(ed25519|rsa|dsa)(-sk)?\s", latin(text_of(d)))),
+    ("short names", "ssh takes ED25519 for ssh-ed25519 in any case", lambda d: refused(d) and re.search(r"(?i)(^|\s)(ed25519|rsa|dsa)(-sk)?\s",
+        latin(text_of(d)))),
     ("DSA", "is not there", lambda d: refused(d) and is_dsa(blob_in(text_of(d)))),
 ]
 
@@ -97,32 +111,54 @@ def latin(text):
 
 
 KNOWN = [(topic, *row) for topic in ("known_hosts", "public_keys") for row in KEYS] + [
-    ("known_hosts", "tab behind a marker", "sshd(8) has fields that blanks divide; ssh takes a tab there only in a line without a space, and passes over "
+    ("known_hosts", "a point off its curve", "no server can show such a key; that of a server is looked at",
+     lambda d: taken(d) and is_off_curve(blob_in(d.question[1]))),
+    ("known_hosts", "tab behind a marker",
+     "sshd(8) has fields that blanks divide; ssh takes a tab there only in a line without a space, and passes over "
      "the line, a revocation included", lambda d: taken(d) and re.match(rb"\s*@(revoked|cert-authority)\t", d.question[1])),
     # private keys
-    ("keyfiles", "no line end behind END", "ssh wants one; a key from a variable has none", lambda d: taken(d) and b"END OPENSSH PRIVATE KEY-----" == d.question[0].rstrip(b" \t\0")[-31:][-28:]),
+    ("keyfiles", "no line end behind END", "ssh wants one; a key from a variable has none",
+     lambda d: taken(d) and b"END OPENSSH PRIVATE KEY-----" == d.question[0].rstrip(b" \t\0")[-31:][-28:]),
     ("keyfiles", "size of RSA keys", "2048 to 4096 bits are used", both(refused, says("bits is not used", "of a type or size that is not used"))),
-    ("keyfiles", "secret scalar of few bits", "ssh wants more than half of the curve's; the key is as right as any", both(taken, says("error in libcrypto", "invalid format", "invalid elliptic curve value", "point is too large"))),
-    ("keyfiles", "the public key's copy beside the secret one", "is not read: the secret key gives it", both(taken, says("elliptic curve does not match"))),
+    ("keyfiles", "secret scalar of few bits", "ssh wants more than half of the curve's; the key is as right as any", both(taken,
+        says("error in libcrypto", "invalid format", "invalid elliptic curve value", "point is too large"))),
+    ("keyfiles", "the public key's copy beside the secret one", "is not read: the secret key gives it", both(taken,
+        says("elliptic curve does not match"))),
     ("keyfiles", "a cipher's name with a zero behind it", "ssh reads it as a text of C", both(refused, says("cipher is not known"))),
+    ("keyfiles", "padding of more than a block", "PROTOCOL.key pads to the next block", both(refused, says("its padding"))),
+    ("keyfiles", "a byte order mark", "OpenSSL takes one before PEM; no key program writes it",
+     lambda d: refused(d) and d.question[0].startswith(b"\xef\xbb\xbf")),
     ("keyfiles", "a KDF without a cipher", "ssh does not look at it", both(refused, says("a KDF without a cipher"))),
-    ("keyfiles", "secret and public key differ", "ssh compares less", both(refused, says("is not that of the public key", "the numbers of the secret key"))),
-    ("keyfiles", "comments are shown without control characters", "they go to a terminal", lambda d: d.ours and d.theirs and d.ours[0] == d.theirs[0]),
+    ("keyfiles", "secret and public key differ", "ssh compares less", both(refused, says("is not that of the public key",
+                                                                                         "the numbers of the secret key"))),
+    ("keyfiles", "comments are shown without control characters", "they go to a terminal",
+     lambda d: d.ours and d.theirs and d.ours[0] == d.theirs[0]),
     # certificates
     ("certificates", "SHA-1", "a signature with it is none", both(refused, says("algorithm that is not used (ssh-rsa)"))),
     # configuration
-    ("patterns", "an empty pattern in a Host line", "ssh does not see one that stands behind a negated match", lambda d: d.ours and re.search(r'(?i)^host\b.*""', d.question[1])),
+    ("patterns", "an empty pattern in a Host line", "ssh does not see one that stands behind a negated match",
+     lambda d: d.ours and re.search(r'(?i)^host\b.*""', d.question[1])),
+    ("configs", "blanks in a list of algorithms", "are taken away", both(line_of(*LISTS), lambda d: " " in d.question.split("'")[-2:][0])),
+    ("configs", "sizes without digits", "ssh takes them for 0", both(line_of("rekeylimit"), lambda d: d.ours)),
+    ("configs", "several files with RevokedHostKeys", "are read, each of them", both(line_of("revokedhostkeys"), lambda d: d.theirs)),
+    ("configs", "SyslogFacility of another host", "is another host's; ssh takes it all the same", lambda d: d.kind == "syslogfacility"),
     ("configs", "a CNAME rule without a name", "is refused where it stands", both(line_of("canonicalizepermittedcnames"), lambda d: d.ours)),
-    ("configs", "port 0", "any free port", lambda d: taken_line(d) and keyword(d) in FORWARDS and re.search(r"(^|[\s=:/\"'\]])0+([\s:/\"'#]|$)", d.question)),
+    ("configs", "port 0", "any free port", lambda d: taken_line(d) and keyword(d) in FORWARDS and re.search(r"(^|[\s=:/\"'\]])0+([\s:/\"'#]|$)",
+        d.question)),
     ("configs", "nothing is left of a list", "it is refused when it is read", both(line_of(*LISTS), lambda d: d.ours)),
-    ("configs", "the socket of ForwardAgent", "is looked at when it is used, not by -G", both(line_of("forwardagent", "exitonforwardfailure"), says("Cannot forward agent socket path"))),
-    ("configs", "jump hosts for a shell", "ssh judges their letters when it runs them", both(line_of("proxyjump"), lambda d: d.ours, says("holds characters that are not allowed", "is missing"))),
-    ("configs", "a target without a host", "ssh finds out when it connects", both(line_of(*FORWARDS), lambda d: d.ours)),
+    ("configs", "the socket of ForwardAgent", "is looked at when it is used, not by -G", both(line_of("forwardagent", "exitonforwardfailure"),
+                                                                                              says("Cannot forward agent socket path"))),
+    ("configs", "jump hosts for a shell", "ssh judges their letters when it runs them", both(line_of("proxyjump"), lambda d: d.ours,
+                                                                                             says("holds characters that are not allowed",
+                                                                                                  "is missing"))),
+    ("configs", "a target without a host", "ssh finds out when it connects", both(line_of(*FORWARDS), lambda d: d.ours, says("host is missing",
+        "a path ", "no host name"))),
     ("configs", "ConnectionAttempts 0", "ssh refuses it behind the last line", line_of("connectionattempts")),
     ("configs", "an argument that is a comment, of a keyword without effect", "is none", both(says("no argument after keyword"), lambda d: d.ours)),
     ("configs", "a mask with more behind it", "ssh does not look there", both(line_of("streamlocalbindmask"), lambda d: d.ours)),
     ("configs", "variables of IdentityAgent and ForwardAgent", "are looked up when they are used", line_of("identityagent", "forwardagent")),
-    ("configs", "sockets' forwards are DynamicForwards, too", "in ssh's -G", lambda d: d.kind == "dynamicforward" and has("(?i)(local|remote)forward.*/")(d)),
+    ("configs", "sockets' forwards are DynamicForwards, too", "in ssh's -G",
+     lambda d: d.kind == "dynamicforward" and has("(?i)(local|remote)forward.*/")(d)),
     ("configs", "ClearAllForwardings clears Tunnel", "which adit does not have", lambda d: d.kind in ("tunnel", "tunneldevice")),
     ("configs", "numbers of IPQoS with a zero in front", "octal for 9.2, decimal for 10.0", lambda d: d.kind == "ipqos"),
     # forwards
@@ -130,21 +166,30 @@ KNOWN = [(topic, *row) for topic in ("known_hosts", "public_keys") for row in KE
     ("forwards", "a sign before a port", "is no port", both(refused, has(r"\+\d"))),
     ("forwards", "a path where a host or a port is wanted", "ssh takes it for the name of a host, or drops what stands behind it",
      both(refused, says("a path stands where", "a path to listen on stands alone", "parts are missing"))),
+    ("forwards", "a target without a host", "ssh finds out when it connects", both(refused, says("the target's host is missing"))),
     ("forwards", "-W without a host", "ssh takes it as if it had not been given", lambda d: d.kind == "-W" and refused(d)),
-    ("forwards", "sockets' forwards are DynamicForwards, too", "in ssh's -G", lambda d: d.ours and d.theirs and d.ours == [x for x in d.theirs if not x.startswith("dynamicforward /")]),
+    ("forwards", "sockets' forwards are DynamicForwards, too", "in ssh's -G",
+     lambda d: d.ours and d.theirs and d.ours == [x for x in d.theirs if not x.startswith("dynamicforward ")]),
     ("forwards", "blanks", "ssh passes over those in front, and takes a name that has some", has(r"[ \t]")),
     ("forwards", "an empty address", "is * in -G", lambda d: d.ours and d.theirs and d.ours == [x.replace(" []:", " [*]:") for x in d.theirs]),
     ("forwards", "variables", "are for paths", has(r"\$\{HOME\}(?!/)")),
     # destinations
-    ("destinations", "an address in brackets", "is that address; ssh wants it without, and in a URI not at all", has(r"\[.*:")),
-    ("destinations", "capitals of a name with a colon or %", "ssh takes it for an address", lambda d: d.ours and d.theirs and folded(d.ours) == folded(d.theirs)),
-    ("destinations", "a name of over 255 bytes", "no host has one", both(refused, has("x{250}"))),
+    ("destinations", "an address in brackets", "is that address; ssh wants it without, and in a URI not at all", has(r"\[")),
+    ("destinations", "capitals of a name with a colon or %", "ssh takes it for an address",
+     lambda d: d.ours and d.theirs and folded(d.ours) == folded(d.theirs)),
+    ("destinations", "a name of over 255 bytes", "no host has one", both(refused, has("x{200}"))),
+    ("globs", "a backslash at the end", "is itself, as in OpenSSH's own glob; POSIX leaves it open", lambda d: d.question[0].endswith("\\")),
     ("destinations", "letters of a URI's host", "adit judges them as those of any host", both(lambda d: d.ours, has("(?i)ssh://"))),
+    ("destinations", "a colon without a port", "ssh takes it as if there were none", both(refused, has(":(,|/?$)"), says("the port is not one of",
+        "ssh [-Q"))),
+    ("destinations", "parameters in a URI", "ssh passes over what a ; in the user begins", both(refused, has("(?i)ssh://[^@]*;"))),
     ("destinations", "no destination", "an empty one is none", both(refused, has("^$|@$"))),
-    ("destinations", "addresses as a C library writes them", "::1:2222 is ::0.1.34.34 to glibc", lambda d: d.ours and d.theirs and without_name(d.ours) == without_name(d.theirs)
+    ("destinations", "addresses as a C library writes them", "::1:2222 is ::0.1.34.34 to glibc",
+     lambda d: d.ours and d.theirs and without_name(d.ours) == without_name(d.theirs)
      and re.fullmatch(r"hostname (.*[:%].*|[0-9.]+)", d.theirs[2])),
     ("destinations", "a destination's user beside -l", "is judged, too", both(refused, has("^-l$"), says("remote username contains"))),
-    ("destinations", "jump hosts for a shell", "ssh judges their letters when it runs them", both(refused, says("Invalid -J argument", "holds characters that are not allowed"))),
+    ("destinations", "jump hosts for a shell", "ssh judges their letters when it runs them", both(refused, says("Invalid -J argument",
+        "holds characters that are not allowed"))),
 ]
 
 

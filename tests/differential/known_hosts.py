@@ -58,15 +58,18 @@ def key_words(rng):
         text = rng.choice([text[:-1], text + "=", text.rstrip("="), text[:9] + " " + text[9:], text + "A", text.replace("A", "_", 1), "", "A", "====",
                            text[:12], text + "\x0b", text + "\t"])
     if rng.random() < 0.1:
-        kind = rng.choice(["ssh-rsa", "ssh-dss", "ssh-ed25519", "SSH-ED25519", "1024", "1024 35", "", "ssh-foo", "rsa-sha2-512", "ecdsa-sha2-nistp256",
+        kind = rng.choice(["ssh-rsa", "ssh-dss", "ssh-ed25519", "SSH-ED25519", "1024", "1024 35", "", "ssh-foo", "rsa-sha2-512",
+                           "ecdsa-sha2-nistp256",
                            "ed25519", "ssh-ed25519,x"])
     return kind, text
 
 
 def line(rng):
     if rng.random() < 0.05:
-        return rng.choice(["", "#", "# a b c", "   ", "\t", "a", "a b", "@revoked", "@cert-authority a", "\0", "a ssh-rsa", "#a ssh-ed25519 AAAA", "\x0c"])
-    marker = rng.choice([""] * 12 + ["@revoked ", "@cert-authority ", "@cert-authority\t", "@REVOKED ", "@unknown ", "@revoked  ", "@", "@cert-authority @revoked "])
+        return rng.choice(["", "#", "# a b c", "   ", "\t", "a", "a b", "@revoked", "@cert-authority a", "\0", "a ssh-rsa", "#a ssh-ed25519 AAAA",
+                           "\x0c"])
+    marker = rng.choice([""] * 12 + ["@revoked ", "@cert-authority ", "@cert-authority\t", "@REVOKED ", "@unknown ", "@revoked  ", "@",
+                                     "@cert-authority @revoked "])
     blanks = [rng.choice([" "] * 9 + ["\t", "  ", " \t ", "\x0b"]) for _ in range(3)]
     kind, text = key_words(rng)
     comment = rng.choice(["", "", "me@box", "two words", "# no", "  spaces  ", "\xff"])

@@ -11,7 +11,8 @@ def token(rng, subject):
     """A pattern made from the subject, so that it often matches."""
     for _ in range(rng.choice([0, 1, 1, 2, 3])):
         at = rng.randrange(len(subject) + 1)
-        subject = rng.choice([subject[:at] + "*" + subject[at:], subject[:at] + "?" + subject[at + 1:], subject[:at] + "*", "*" + subject[at:], subject[:at] + subject[at + 1:],
+        subject = rng.choice([subject[:at] + "*" + subject[at:], subject[:at] + "?" + subject[at + 1:], subject[:at] + "*", "*" + subject[at:],
+                              subject[:at] + subject[at + 1:],
                               subject.upper(), subject + rng.choice(".x*?!"), subject[:at] + "**" + subject[at:], "*", "?"])
     if rng.random() < 0.02:
         subject += rng.choice("*x") * rng.choice([800, 1022, 1023, 1024, 1100])
@@ -42,7 +43,8 @@ def criterion(rng, facts):
 
 def block(rng, facts, number):
     if rng.random() < 0.5:
-        words = " ".join(quoted(rng, token(rng, rng.choice([facts["originalhost"], rng.choice(HOSTS[:12])]))) for _ in range(rng.choice([1, 1, 2, 3])))
+        words = " ".join(quoted(rng, token(rng, rng.choice([facts["originalhost"], rng.choice(HOSTS[:12])]))) for _ in range(rng.choice([1, 1, 2,
+            3])))
         head = f"{rng.choice(['Host', 'Host', 'host', 'HOST'])}{rng.choice([' ', ' ', '=', chr(9)])}{words}"
     else:
         count = rng.choice([1, 1, 2, 3])

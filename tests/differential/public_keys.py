@@ -15,7 +15,8 @@ def line(rng, number):
     text = base64.b64encode(blob).decode()
     if rng.random() < 0.15:
         at = rng.randrange(len(text) + 1)
-        text = rng.choice([text[:-1], text + "=", text.rstrip("="), text[:at] + rng.choice("=-_*!\x0b\x01\xff") + text[at:], text + "AAAA", text[:at]])
+        text = rng.choice([text[:-1], text + "=", text.rstrip("="), text[:at] + rng.choice("=-_*!\x0b\x01\xff") + text[at:], text + "AAAA",
+                           text[:at]])
     if rng.random() < 0.05:
         kind = rng.choice(["ssh-rsa", "ssh-dss", "ssh-ed25519", "rsa-sha2-512", "rsa-sha2-256", "ssh-foo", kind.upper(), "ed25519", "RSA"])
     blanks = rng.choice([" "] * 9 + ["\t", "  ", " \t"])

@@ -31,7 +31,8 @@ def numbers(rng):
 def bitmap(rng):
     bits = rng.choice([1, 3, 0x80, 1 << 42, (1 << 42) | 5, rng.getrandbits(64), rng.getrandbits(200)])
     raw = bits.to_bytes(bits.bit_length() // 8 + 1, "big")
-    return u64(rng.choice([0, 1, 7, 40, FOREVER, FOREVER - 3])) + string(raw if rng.random() < 0.8 else rng.choice([b"\0" + raw, b"", b"\xff", raw.lstrip(b"\0")]))
+    return u64(rng.choice([0, 1, 7, 40, FOREVER, FOREVER - 3])) + string(raw if rng.random() < 0.8 else rng.choice([b"\0" + raw, b"", b"\xff",
+        raw.lstrip(b"\0")]))
 
 
 def cert_section(rng):
