@@ -107,8 +107,12 @@ void key_read_fields(struct rd *r, enum key_type type, struct key *k)
         read_ecdsa(r, k);
     else
         read_ed25519(r, k);
-    if (is_sk(type))
+    if (is_sk(type)) {
         k->application = rd_string(r);
+        /* A text to ssh, and none with a zero byte in it. */
+        if (k->application.n > 0 && memchr(k->application.p, 0, k->application.n) != NULL)
+            rd_fail(r);
+    }
 }
 
 /* [RFC 4253 6.6d] */

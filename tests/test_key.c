@@ -179,9 +179,25 @@ static void sk_signatures_cover_their_flags(void **state)
     }
 }
 
+/* What a token is asked to sign for is a text to ssh: one reader must not end it where another goes on. */
+static void an_application_has_no_zero_byte(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"sk_ed25519", "sk_ecdsa"};
+    for (size_t i = 0; i < ADIT_COUNT(names); i++) {
+        uint8_t blob[1024];
+        struct key key;
+        size_t n = file_public(names[i], blob, sizeof blob);
+        assert_true(key_parse(&key, span_make(blob, n)) && span_is(key.application, "ssh:"));
+        blob[n - 2] = 0;
+        assert_false(key_parse(&key, span_make(blob, n)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_application_has_no_zero_byte),
         cmocka_unit_test(names_go_both_ways),
         cmocka_unit_test(fingerprints_are_those_of_ssh_keygen),
         cmocka_unit_test(cut_longer_and_foreign_blobs_are_refused),
