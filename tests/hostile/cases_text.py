@@ -51,7 +51,7 @@ for name, text in NASTY.items():
     K.row(f"kex-names-{name}", f"names of methods that nobody has: {name}", "RFC 4251 §6", ERROR, at="kexinit", do=lambda p, m: [m],
           twist={"lists": {"kex": text.decode("latin-1")}}, says="KEXINIT|no common")
     K.row(f"certificate-{name}", f"key id and principals of a certificate: {name}", "OpenSSH PROTOCOL.certkeys", ERROR, at="kex_reply", do=lambda p, m: [m],
-          says="ertificate|verification failed",
+          says="ertificate|verification failed|host key is malformed",
           twist={"host_key": lambda p, t=text: setattr(p, "made", getattr(p, "made", None) or Certificate(p.keys["authority"], key_id=t, principals=(t[:60],))) or p.made})
     E = Table(prefix="text-", state="exec", client="exec", at="exec", options=VERBOSE)
     E.row(f"exit-signal-{name}", f"name and words of a signal: {name}", "RFC 4254 §6.10", ERROR, says="debug",

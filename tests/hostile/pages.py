@@ -38,8 +38,9 @@ CLASSES = (  # what a case is about: the first that fits its name
 HEAD = """# Hostile servers
 
 What {names} do with a server that is honest up to one moment:
-{count:,} cases of `tests/hostile/`, each a state, what is sent there, the document that requires something of a client, and what is right. Made by `make hostile-table`; `make check` plays every case
-against adit alone, plain and with sanitizers ({all:,} cases by now, those of agents, files and listeners of its own among them).
+{count:,} cases of `tests/hostile/`, each a state, what is sent there, the document that requires something of a client, and
+what is right. Made by `make hostile-table`; `make check` plays every case against adit alone, plain and with sanitizers, and those
+besides that others cannot be asked: sequence numbers that wrap, its own agents, files and listeners ({all:,} in all).
 
 A client is **right** when it ends with an error and a status that is not 0 (where a case asks for an end; adit: 255, and the words
 that the case names), when bytes go through a forward afterwards (where it must carry on), or when that channel alone is refused
