@@ -43,7 +43,7 @@ class Way:
 
 async def mute_for_a_while(_, writer):
     """Takes nothing, and then is gone."""
-    await asyncio.sleep(3)
+    await asyncio.sleep(1)
     writer.transport.abort()
 
 
@@ -73,6 +73,11 @@ class World:
         folder = self.folder / name
         folder.mkdir()
         return Kit(folder, self.key)
+
+    def served(self):
+        """How many connections the services still have, by name: a server's end of a forward ends last."""
+        names = ("echo", "source", "sink", "endless", "resetter", "mute")
+        return {n: getattr(self, n).active for n in names if getattr(self, n).active}
 
     def close(self):
         self.holder.cleanup()
@@ -225,9 +230,12 @@ class LastingClient:
         elif way == "cut":
             self.path.cut()
         elif way == "frozen":
+            losses = self.said("reconnecting")
             self.path.relay.freeze()
-            wait_until(lambda: self.said("reconnecting") >= before, 30, "the loss is not seen")
-            self.path.cut()
+            try:
+                wait_until(lambda: self.said("reconnecting") > losses, 30, "the loss is not seen")
+            finally:
+                self.path.cut()
         else:
             self.client.proc.send_signal(signal.SIGUSR1)
         wait_until(lambda: self.connections() > before, 30, lambda: f"{way}: {self.client.err.text[-1500:]}")
@@ -240,6 +248,8 @@ class LastingClient:
 
     def unrest(self):
         """What keeps it from rest; None."""
+        if self.world.served():
+            return f"still served: {self.world.served()}"
         works = talk_works(self.addresses["echo"]) and talk_works(("127.0.0.1", self.back))
         return None if works else self.client.err.text[-1500:]
 
@@ -444,6 +454,7 @@ class BusyDaemon:
                 self.api.ask("POST", f"/tunnels/{t['id']}/start?idempotent=1")
         if not wrong and not talk_works(self.addresses["echo"]):
             wrong = [f"{self.addresses['echo']} does not answer", str(self.daemon.tunnel("echo"))]
+        wrong += [f"still served: {self.world.served()}"] if self.world.served() else []
         return "; ".join(wrong) or None
 
     def is_alive(self):
