@@ -8,6 +8,7 @@
 
 #include "client/cidr.h"
 #include "daemon/secrets.h"
+#include "net/pages.h"
 
 static enum adit_err no_memory(struct adit_error *err)
 {
@@ -45,11 +46,12 @@ static enum adit_err read_user(struct access_list *list, const struct definition
     if (!d->socks_user || !d->socks_password_file)
         return ADIT_E_OK;
     list->user = text_copy(span_str(d->socks_user));
-    if (!list->user)
+    list->password = pages_new(ACCESS_PASSWORD_CAP);
+    if (!list->user || !list->password)
         return no_memory(err);
     list->access.socks_user = list->user;
     list->access.socks_password = list->password;
-    return secrets_file(d->socks_password_file, list->password, sizeof list->password, err);
+    return secrets_file(d->socks_password_file, list->password, ACCESS_PASSWORD_CAP, err);
 }
 
 enum adit_err access_list_init(struct access_list *list, const struct definition *d, struct adit_error *err)
@@ -71,6 +73,6 @@ void access_list_wipe(struct access_list *list)
     free(list->nets);
     free(list->user);
     texts_wipe(&list->destinations);
-    adit_wipe(list->password, sizeof list->password);
+    pages_free(list->password, ACCESS_PASSWORD_CAP);
     memset(list, 0, sizeof *list);
 }

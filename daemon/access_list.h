@@ -16,7 +16,7 @@ struct access_list {
     struct session_net *nets;
     struct texts destinations;
     char *user;
-    char password[ACCESS_PASSWORD_CAP];
+    char *password; /* pages_new memory of ACCESS_PASSWORD_CAP; NULL: none */
 };
 
 /* Reads socks_password_file. ADIT_E_CONFIG, ADIT_E_MEMORY: nothing is held. */

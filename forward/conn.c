@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "forward/internal.h"
+#include "net/pages.h"
 #include "net/random.h"
 
 enum {
@@ -28,20 +29,25 @@ enum {
 
 /* ---- Making it ---- */
 
+/* The machine itself comes first (ssh.h), and has the keys of the connection. */
 static void *memory_alloc(void *ctx, size_t n)
 {
-    (void)ctx;
+    struct conn *c = ctx;
+    if (c->machine == NULL)
+        return c->machine = pages_new(n);
     return malloc(n);
 }
 
 static void memory_release(void *ctx, void *p, size_t n)
 {
-    (void)ctx;
-    (void)n;
-    free(p);
+    struct conn *c = ctx;
+    if (p == NULL || p != c->machine) {
+        free(p);
+        return;
+    }
+    pages_free(p, n);
+    c->machine = NULL;
 }
-
-static const struct adit_alloc memory = {NULL, memory_alloc, memory_release};
 
 void conn_init(struct conn *c, struct session *s)
 {
@@ -92,7 +98,7 @@ static void conn_machine(struct conn *c)
         conn_fail(c, &err);
         return;
     }
-    c->ssh = ssh_new(&ssh_client, &config, &memory, seed);
+    c->ssh = ssh_new(&ssh_client, &config, &(struct adit_alloc){c, memory_alloc, memory_release}, seed);
     adit_wipe(seed, sizeof seed);
     if (!c->ssh) {
         (void)adit_fail(&err, ADIT_E_MEMORY, "out of memory for a connection");

@@ -26,6 +26,7 @@ enum {
 struct conn {
     struct session *session;
     struct ssh *ssh;
+    void *machine; /* its memory: pages.h */
     struct loop_fd transport;
     struct dial dial;          /* until TCP is up */
     struct upstream *upstream; /* while the proxy is spoken to */

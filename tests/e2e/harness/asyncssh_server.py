@@ -3,6 +3,7 @@ rounds (keyboard-interactive: [[prompt, echo, answer]...] a round), kex, ciphers
 open_agent, requests ([[name, want_reply]...]: global requests once somebody is logged in), version (what it calls itself),
 host_certs, forge ([old, new]: bytes of the certificates that are changed after they were signed), commands (runs them), no_status (and closes
 their channels without one),
+tell_keys (the file that gets each derived key, in hex),
 half_grants (window is granted again only while less than half of it is left, but then every byte that was taken)."""
 import asyncio
 import json
@@ -171,6 +172,19 @@ def grant_by_halves():
     Channel._accept_data, Channel._deliver_data = accept_and_count, deliver_and_grant
 
 
+def tell_keys():
+    """Each key that an exchange has given, as `letter hex` (RFC 4253 7.2: A and B are the IVs)."""
+    compute_key = asyncssh.kex.Kex.compute_key
+
+    def compute_and_tell(kex, k, h, x, session_id, keylen):
+        key = compute_key(kex, k, h, x, session_id, keylen)
+        with open(config["tell_keys"], "a", encoding="ascii") as f:
+            f.write(f"{x.decode()} {key.hex()}\n")
+        return key
+
+    asyncssh.kex.Kex.compute_key = compute_and_tell
+
+
 def host_certs():
     """asyncssh verifies what it loads, so a forgery is made afterwards."""
     certs = [asyncssh.read_certificate(path) for path in config["host_certs"]]
@@ -192,6 +206,8 @@ async def main():
         options.update(process_factory=run_command, encoding=None)
     if config.get("half_grants"):
         grant_by_halves()
+    if "tell_keys" in config:
+        tell_keys()
     for name, key in (("kex_algs", "kex"), ("encryption_algs", "ciphers"), ("mac_algs", "macs"),
                       ("signature_algs", "sig_algs"), ("rekey_bytes", "rekey_bytes")):
         if key in config:
