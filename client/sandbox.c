@@ -1,5 +1,7 @@
 #include "client/sandbox.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -38,9 +40,29 @@ static struct {
     bool has_standard;
     const char *programs[2]; /* what for; NULL: none */
     const char *everything;  /* the same */
+    bool has_no_programs;    /* entered, and no thread may start any */
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+/* Where sandbox_lacks is told of the first thing that is not there; NULL: not asked. */
+static _Thread_local char *lacks_to;
+
 /* ---- What is needed ---- */
+
+static void lacks(const char *what)
+{
+    if (lacks_to != NULL && lacks_to[0] == 0)
+        (void)adit_format(lacks_to, SANDBOX_TEXT_CAP, "%s", what);
+}
+
+/* Landlock alone says so of what permissions allow. */
+static bool is_shut(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int why = fd < 0 ? errno : 0;
+    if (fd >= 0)
+        (void)close(fd);
+    return why == EACCES && access(path, R_OK) == 0;
+}
 
 static struct need *need_find(const char *path, bool is_folder, enum sandbox_when when)
 {
@@ -86,6 +108,8 @@ static void add(const char *path, bool is_folder, unsigned rights, enum sandbox_
     (void)pthread_mutex_lock(&all.lock);
     if (!all.is_entered)
         need_add(path, is_folder, rights, when);
+    else if (lacks_to != NULL && path[0] == '/' && is_shut(path))
+        lacks(path);
     (void)pthread_mutex_unlock(&all.lock);
 }
 
@@ -118,6 +142,8 @@ void sandbox_need_programs(const char *what_for, enum sandbox_when when)
     (void)pthread_mutex_lock(&all.lock);
     if (all.programs[when] == NULL)
         all.programs[when] = what_for;
+    if (all.has_no_programs)
+        lacks(what_for);
     (void)pthread_mutex_unlock(&all.lock);
 }
 
@@ -205,6 +231,15 @@ void sandbox_need_line(const char *line)
     if (w != NULL)
         line_words_wipe(w);
     free(w);
+}
+
+bool sandbox_lacks(const char *line, char what[static SANDBOX_TEXT_CAP])
+{
+    what[0] = 0;
+    lacks_to = what;
+    sandbox_need_line(line);
+    lacks_to = NULL;
+    return what[0] != 0;
 }
 
 /* ---- Entering ---- */
@@ -346,6 +381,7 @@ bool sandbox_enter(bool connects_again, bool is_logged, char line[static SANDBOX
                                         .only_sessions = programs != NULL,
                                         .is_logged = is_logged};
     confine_process(&rules, &report);
+    all.has_no_programs = programs == NULL && (report.has_filter || report.landlock > 0);
     if (programs != NULL)
         (void)adit_format(line, SANDBOX_TEXT_CAP,
                           "sandbox: %s, for the sessions' threads; programs may be started (%s)", report.text,

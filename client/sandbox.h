@@ -39,6 +39,10 @@ void sandbox_need_all(const char *what_for);
  * and programs. For who connects where nobody knows yet (the daemon). SANDBOX_AGAIN. */
 void sandbox_need_line(const char *line);
 
+/* The same line, later: whether the sandbox that was entered meanwhile keeps what it needs from this thread.
+ * what: the file, or "ProxyCommand" and the like. A file that is not there lacks nothing. */
+bool sandbox_lacks(const char *line, char what[static SANDBOX_TEXT_CAP]);
+
 /* False: a sanitizer looks into its own process, and more, to the very end: whoever is to end well does not
  * enter. */
 bool sandbox_suits_build(void);

@@ -62,15 +62,22 @@ static enum adit_err check_owner(const struct stat *status, const char *path, st
     return adit_fail(err, ADIT_E_CONFIG, "%s: bad owner or permissions (others can write to it)", path);
 }
 
-static void note_needs(struct span text)
+/* A daemon that runs gave up what it did not need as it began: what is new may be out of its reach. */
+static enum adit_err note_needs(struct span text, const char *path, struct adit_error *err)
 {
+    char what[SANDBOX_TEXT_CAP];
     struct span line;
-    while (text_line(&text, &line)) {
+    enum adit_err e = ADIT_E_OK;
+    for (size_t number = 1; e == ADIT_E_OK && text_line(&text, &line); number++) {
         char *copy = text_copy(line);
-        if (copy != NULL)
-            sandbox_need_line(copy);
+        if (copy != NULL && sandbox_lacks(copy, what))
+            e = adit_fail(err, ADIT_E_CONFIG,
+                          "%s:%zu: %s: the daemon gave up what it did not need when it began: this needs a "
+                          "restart",
+                          path, number, what);
         free(copy);
     }
+    return e;
 }
 
 static enum adit_err read_file(struct conf_reader *r, const char *path, bool check, bool may_miss,
@@ -85,8 +92,9 @@ static enum adit_err read_file(struct conf_reader *r, const char *path, bool che
         return ADIT_E_OK;
     if (e != ADIT_E_OK)
         return adit_fail(err, e == ADIT_E_MEMORY ? e : ADIT_E_CONFIG, "%s", why.text);
-    note_needs(span_make(text.p, text.n));
     e = check ? check_owner(&status, path, err) : ADIT_E_OK;
+    if (e == ADIT_E_OK)
+        e = note_needs(span_make(text.p, text.n), path, err);
     if (e == ADIT_E_OK && !secret_store_hide(span_make(text.p, text.n)))
         e = adit_fail(err, ADIT_E_MEMORY, "out of memory");
     if (e == ADIT_E_OK)

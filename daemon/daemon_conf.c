@@ -80,12 +80,14 @@ static bool same_text(const char *a, const char *b)
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-/* What is kept there, its lock and the token belong to this process. */
+/* What is kept there, its lock and the token belong to this process; and what was given up is gone. */
 static enum adit_err state_check(const struct daemon *d, const struct conf *conf, struct adit_error *err)
 {
-    if (d->args->state_dir != NULL || same_text(d->conf->state_dir, conf->state_dir))
-        return ADIT_E_OK;
-    return conf_fail(conf, "StateDir", err, "another folder needs a restart");
+    if (d->args->state_dir == NULL && !same_text(d->conf->state_dir, conf->state_dir))
+        return conf_fail(conf, "StateDir", err, "another folder needs a restart");
+    if (d->conf->sandbox != conf->sandbox)
+        return conf_fail(conf, "Sandbox", err, "to turn it on or off needs a restart");
+    return ADIT_E_OK;
 }
 
 static void take(struct daemon *d, struct conf *conf)

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "net/confine.h"
 #include "net/sock.h"
 
 extern char **environ;
@@ -210,7 +211,7 @@ enum adit_err child_start(struct child *child, const char *const argv[], const c
     if (why == 0)
         return ADIT_E_OK;
     child->pid = -1;
-    return adit_fail(err, ADIT_E_SYSTEM, "cannot run %s: %s", argv[0], strerror(why));
+    return adit_fail(err, ADIT_E_SYSTEM, "cannot run %s: %s%s", argv[0], strerror(why), confine_hint(why));
 }
 
 /* ---- Its end ---- */

@@ -233,12 +233,53 @@ static void lines_say_what_may_come(void **state)
         assert_false(wants_programs(no[i]));
 }
 
+/* ---- The same lines, once it is entered ---- */
+
+static bool lacks_file(const char *keyword, const char *name, char what[static SANDBOX_TEXT_CAP])
+{
+    char text[PATH_MAX + 64];
+    snprintf(text, sizeof text, "%s %s", keyword, at(name));
+    return sandbox_lacks(text, what);
+}
+
+static int lines_that_came_later(void)
+{
+    char what[SANDBOX_TEXT_CAP];
+    MUST(!lacks_file("IdentityFile", "a/file", what) && what[0] == 0); /* it counts as a need */
+    MUST(sandbox_enter(true, false, line));
+    MUST(!lacks_file("IdentityFile", "a/file", what) && !lacks_file("IdentityFile", "a/not-there", what));
+    MUST(!lacks_file("IdentityFile", "c/not-there", what) && !lacks_file("Description", "c/file", what));
+    MUST(!sandbox_lacks("IdentityFile none", what) && !sandbox_lacks("ProxyCommand none", what));
+    MUST(!has_landlock() || (lacks_file("IdentityFile", "c/file", what) && strcmp(what, at("c/file")) == 0));
+    MUST(!has_landlock() || (lacks_file("PasswordFile", "c/file", what) && !may("c/file", O_RDONLY)));
+    MUST(sandbox_lacks("ProxyCommand nc %h %p", what) && strcmp(what, "ProxyCommand") == 0);
+    MUST(sandbox_lacks("KnownHostsCommand /bin/x", what) && strcmp(what, "KnownHostsCommand") == 0);
+    return 0;
+}
+
+static int programs_that_came_later(void)
+{
+    char what[SANDBOX_TEXT_CAP];
+    sandbox_need_programs("ProxyCommand", SANDBOX_AGAIN);
+    MUST(sandbox_enter(true, false, line));
+    MUST(!sandbox_lacks("ProxyCommand nc %h %p", what) && !lacks_file("IdentityFile", "c/file", what));
+    return 0;
+}
+
+static void lines_that_come_later_lack_what_is_gone(void **state)
+{
+    (void)state;
+    in_child(lines_that_came_later);
+    in_child(programs_that_came_later);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_connects_once_keeps_less),
         cmocka_unit_test(programs_stay_where_they_are_needed),
         cmocka_unit_test(lines_say_what_may_come),
+        cmocka_unit_test(lines_that_come_later_lack_what_is_gone),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
