@@ -444,17 +444,18 @@ class BusyDaemon:
 
     def unrest(self):
         """What keeps it from rest: what is not connected, what is there and should not be, who is still served."""
+        served = self.world.served()
         tunnels = self.api.ask("GET", "/tunnels").json["tunnels"]
         self.api.answers.clear()
         wrong = [f"{t['name']}: {t['state']}, {t['connections_active']} served, {t['last_error']}" for t in tunnels
                  if t["name"] not in self.lasting or t["state"] != "connected" or t["connections_active"] > 0]
         wrong += self.lasting - {t["name"] for t in tunnels}
+        wrong += [f"still served: {served}"] if served else []
         for t in tunnels:  # who was stopped, and not started again because something was cut
             if t["state"] == "disconnected":
                 self.api.ask("POST", f"/tunnels/{t['id']}/start?idempotent=1")
         if not wrong and not talk_works(self.addresses["echo"]):
             wrong = [f"{self.addresses['echo']} does not answer", str(self.daemon.tunnel("echo"))]
-        wrong += [f"still served: {self.world.served()}"] if self.world.served() else []
         return "; ".join(wrong) or None
 
     def is_alive(self):
