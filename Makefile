@@ -21,6 +21,9 @@
 #   make check-e2e          pytest against real servers (E2E="-k socks" goes to pytest)
 #   make check-hostile      hostile peers, by tables: tests/hostile, against build/adit and build/asan/adit
 #                           (HOSTILE="-k strict -v" goes to the runner)
+#   make check-faults-short calls that fail one at a time, the short list; a part of `make check`
+#   make check-faults       the same with every call that every scenario makes: half an hour or more
+#                           (FAULTS="-k daemon -v" goes to the runner)
 #   make hostile-table      the same cases with ssh and dbclient too; writes doc/hostile-peers.md
 #   make check-differential made-up questions for adit and for OpenSSH's programs, whose answers must agree, in half a minute
 #   make differential N=50 SEED=x
@@ -331,7 +334,8 @@ endif
 
 check:
 	+@MAKE='$(MAKE)' VECTORS='$(VECTORS)' scripts/check peers all layers check-unit check-corpus check-valgrind \
-		check-tsan check-clang $(if $(VECTORS),check-vectors) check-differential check-e2e check-hostile check-bench
+		check-tsan check-clang $(if $(VECTORS),check-vectors) check-differential check-e2e check-hostile check-faults-short \
+		check-bench
 
 check-quick:
 	+@MAKE='$(MAKE)' scripts/check layers check-unit check-corpus check-e2e-quick
@@ -415,6 +419,21 @@ check-differential: $(BUILD)/adit $(ANSWERER) peers
 	@$(DIFFERENTIAL)
 differential: $(BUILD)/adit $(ANSWERER) peers
 	@$(DIFFERENTIAL) --times $(or $(N),10) --seed $(or $(SEED),$(shell date +%s)) $(TOPICS)
+
+# Faults: the sanitizers' adit, with tests/faults/inject.c between it and the C library. What that wraps is read off it.
+# FAULTS: more words for the runner.
+FAULTY := $(BUILD)/faults/adit
+FAULT_WRAPS := $(shell sed -nf tests/faults/wraps.sed tests/faults/inject.c)
+$(FAULTY): $(BUILD)/asan/cli/main$(LESS).o $(BUILD)/unit/tests/faults/inject.o $(BUILD)/asan/libadit$(LESS).a
+	@mkdir -p $(@D)
+	$(call say,LD $@)
+	$Q$(asan.link) $(FAULT_WRAPS:%=-Wl,--wrap=%) -o $@ $^ $(asan.third_party)
+.PHONY: check-faults check-faults-short
+FAULTS_RUN = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tests.faults --build $(BUILD)
+check-faults: $(FAULTY) peers
+	@$(FAULTS_RUN) $(FAULTS)
+check-faults-short: $(FAULTY) peers
+	@$(FAULTS_RUN) --short $(FAULTS)
 
 # Figures. BENCH: more words for bench/run.py.
 .PHONY: bench bench-quick check-bench

@@ -87,7 +87,7 @@ static bool ask_session(const struct commandline *c, struct session *session, co
     if (sock_pair(fds, &err) != ADIT_E_OK)
         return false;
     const struct session_command take = {.kind = SESSION_DO_TAKE_CLIENT, .fd = fds[0]};
-    session_do(session, &take);
+    (void)session_do(session, &take);
     if (!sock_set_nonblock(fds[1], false)) {
         sock_close(&fds[1]);
         return false;

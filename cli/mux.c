@@ -189,8 +189,10 @@ static int await_end(const struct guest *g)
     int status = -1;
     for (;;) {
         uint32_t number = 0;
-        if (poll(fds, ADIT_COUNT(fds), -1) < 0 && errno != EINTR)
+        if (poll(fds, ADIT_COUNT(fds), -1) < 0 && errno != EINTR) {
+            log_format(LOG_LEVEL_ERROR, "poll: %s", strerror(errno));
             return EXIT_SSH_FAILURE;
+        }
         on_signals(g);
         if (signals_seen() != 0)
             return EXIT_SSH_FAILURE;

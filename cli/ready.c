@@ -6,9 +6,6 @@
 #include <unistd.h>
 
 #include "cli/log.h"
-#include "client/texts.h"
-
-enum { LINE_CAP = 2 * LIMIT_HOST + 64 };
 
 enum adit_err ready_init(struct ready *r, size_t forward_count, bool to_stdout, int fd,
                          struct adit_error *err)
@@ -36,8 +33,6 @@ static void close_fd(struct ready *r)
 
 void ready_wipe(struct ready *r)
 {
-    for (size_t i = 0; i < r->count; i++)
-        free(r->lines[i]);
     free(r->lines);
     close_fd(r);
     memset(r, 0, sizeof *r);
@@ -46,19 +41,15 @@ void ready_wipe(struct ready *r)
 
 void ready_up(struct ready *r, size_t index, char letter, const char *bound, const char *target)
 {
-    char line[LINE_CAP];
-    if (index >= r->count || r->lines[index] != NULL)
+    if (index >= r->count || r->lines[index][0] != 0)
         return;
-    size_t n = adit_format(line, sizeof line, "listening %c %s %s\n", letter, bound, target);
-    r->lines[index] = text_copy(span_make(line, n));
+    (void)adit_format(r->lines[index], sizeof r->lines[index], "listening %c %s %s\n", letter, bound, target);
 }
 
 void ready_all(struct ready *r)
 {
     for (size_t i = 0; i < r->count; i++) {
         const char *line = r->lines[i];
-        if (line == NULL)
-            continue;
         /* A reader that has gone away is its own affair; the tunnel stays. */
         if (r->to_stdout)
             (void)log_write_all(STDOUT_FILENO, line, strlen(line));

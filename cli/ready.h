@@ -12,8 +12,10 @@
 
 #include "adit.h"
 
+enum { READY_LINE_CAP = 2 * LIMIT_HOST + 64 };
+
 struct ready {
-    char **lines; /* by forward; NULL: none yet */
+    char (*lines)[READY_LINE_CAP]; /* by forward; empty: none yet. Their room is there from the start */
     size_t count;
     bool to_stdout;
     int fd; /* AditReadyFd; -1: none */

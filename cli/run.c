@@ -389,8 +389,10 @@ static void serve(struct run *run)
     struct mail *m;
     while (last_alive(run) != NULL) {
         shell_poll(&run->shell, fds + 2);
-        if (poll(fds, ADIT_COUNT(fds), -1) < 0 && errno != EINTR)
+        if (poll(fds, ADIT_COUNT(fds), -1) < 0 && errno != EINTR) {
+            (void)adit_fail(&run->error, ADIT_E_SYSTEM, "poll: %s", strerror(errno));
             stop_last(run); /* cannot wait any more: at least end in order */
+        }
         signals_serve(run);
         enum shell_wish wish = shell_serve(&run->shell, fds + 2);
         if (wish == SHELL_QUITS)

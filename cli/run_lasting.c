@@ -247,20 +247,23 @@ static void watch_serve(struct lasting *r)
         link_network(r->link, news);
 }
 
-static void serve(struct lasting *r)
+static enum adit_err serve(struct lasting *r, struct adit_error *err)
 {
     struct pollfd fds[] = {{mailbox_fd(&r->box), POLLIN, 0},
                            {signals_fd(), POLLIN, 0},
                            {r->has_watch ? watch_fd(&r->watch) : -1, POLLIN, 0}};
     const struct mail *m;
     while (!r->is_over) {
-        if (poll(fds, ADIT_COUNT(fds), lifetime_serve(r)) < 0 && errno != EINTR)
+        if (poll(fds, ADIT_COUNT(fds), lifetime_serve(r)) < 0 && errno != EINTR) {
+            (void)adit_fail(err, ADIT_E_SYSTEM, "poll: %s", strerror(errno));
             link_stop(r->link); /* cannot wait any more: at least end in order */
+        }
         signals_serve(r);
         watch_serve(r);
         while ((m = mailbox_take(&r->box)) != NULL)
             on_mail(r, m);
     }
+    return err->code;
 }
 
 /* ---- Before it ---- */
@@ -347,7 +350,7 @@ static enum adit_err run(struct lasting *r, struct adit_error *err)
     enum adit_err e = prepare(r, err);
     if (e == ADIT_E_OK) {
         link_start(r->link);
-        serve(r);
+        e = serve(r, err);
     } else if (r->link != NULL) {
         link_stop(r->link);
     }

@@ -190,11 +190,10 @@ int shell_exit_status(const struct shell *s)
 
 /* ---- What happens: on the main thread ---- */
 
-void shell_tell(struct shell *s, enum session_command_kind kind)
+bool shell_tell(struct shell *s, enum session_command_kind kind)
 {
     const struct session_command c = {.kind = kind, .window = window_now()};
-    if (s->session != NULL)
-        session_do(s->session, &c);
+    return s->session == NULL || session_do(s->session, &c);
 }
 
 static void on_authenticated(struct shell *s)
@@ -208,8 +207,10 @@ static void on_authenticated(struct shell *s)
         (void)hold_take();
     }
     s->is_reading = s->is_filtered;
-    if (s->exec.is_held)
-        shell_tell(s, SESSION_DO_BEGIN_EXEC);
+    if (s->exec.is_held && !shell_tell(s, SESSION_DO_BEGIN_EXEC)) {
+        log_format(LOG_LEVEL_FATAL, "%s: out of memory", s->args->program);
+        session_stop(s->session);
+    }
 }
 
 void shell_on_news(struct shell *s, enum shell_news news, struct session *session)
@@ -225,7 +226,7 @@ void shell_on_news(struct shell *s, enum shell_news news, struct session *sessio
 
 void shell_on_resize(struct shell *s)
 {
-    shell_tell(s, SESSION_DO_WINDOW_CHANGE);
+    (void)shell_tell(s, SESSION_DO_WINDOW_CHANGE);
 }
 
 /* The terminal may have another size when we come back. */
@@ -233,14 +234,14 @@ void shell_on_stop(struct shell *s)
 {
     hold_stop();
     if (s->exec.wants_pty)
-        shell_tell(s, SESSION_DO_WINDOW_CHANGE);
+        (void)shell_tell(s, SESSION_DO_WINDOW_CHANGE);
 }
 
 void shell_on_continue(struct shell *s)
 {
     hold_again();
     if (s->exec.wants_pty)
-        shell_tell(s, SESSION_DO_WINDOW_CHANGE);
+        (void)shell_tell(s, SESSION_DO_WINDOW_CHANGE);
 }
 
 /* ---- To the session ---- */

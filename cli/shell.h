@@ -81,7 +81,8 @@ void shell_end(struct shell *s);
 
 /* ---- What the two files of it share */
 
-void shell_tell(struct shell *s, enum session_command_kind kind); /* with the terminal's size */
+/* With the terminal's size. False: no memory. */
+bool shell_tell(struct shell *s, enum session_command_kind kind);
 void shell_end_input(struct shell *s);
 bool shell_flush(struct shell *s); /* what was typed goes to the session; true: nothing waits any more */
 enum shell_wish shell_escape(struct shell *s, enum escape_action action); /* shell_escape.c */

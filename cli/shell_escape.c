@@ -72,7 +72,7 @@ static void change_level(struct shell *s, int step)
     print_typed(s, step < 0 ? "V" : "v", text);
     const struct session_command c = {.kind = SESSION_DO_LOG_LEVEL, .level = levels[level]};
     if (s->session != NULL)
-        session_do(s->session, &c);
+        (void)session_do(s->session, &c);
 }
 
 static void list_connections(struct shell *s)
@@ -107,7 +107,7 @@ static enum shell_wish background(struct shell *s)
     if (shell_flush(s) && s->exec.wants_pty)
         (void)!write(s->pipe[1], "\004", 1);
     shell_end_input(s);
-    shell_tell(s, SESSION_DO_STOP_LISTENING);
+    (void)shell_tell(s, SESSION_DO_STOP_LISTENING);
     return SHELL_LEAVES;
 }
 
@@ -133,13 +133,13 @@ enum shell_wish shell_escape(struct shell *s, enum escape_action action)
         break;
     case ESCAPE_BREAK:
         print_typed(s, "B", "");
-        shell_tell(s, SESSION_DO_BREAK);
+        (void)shell_tell(s, SESSION_DO_BREAK);
         break;
     case ESCAPE_COMMAND:
         take_command(s);
         break;
     case ESCAPE_REKEY:
-        shell_tell(s, SESSION_DO_REKEY);
+        (void)shell_tell(s, SESSION_DO_REKEY);
         break;
     case ESCAPE_QUIETER:
         change_level(s, -1);

@@ -1,4 +1,5 @@
 /* What changes the definitions: add, edit, rm, reload, check. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -227,7 +228,8 @@ static int reload_with(const struct verb_call *c, const char *target, const char
     if (verb_ask(c, "POST", target, body, &reply, &err) != ADIT_E_OK)
         status = verb_fail(&err);
     else if (!client_reloaded_read(reply.body, reply.len, &r))
-        status = verb_fail(&(struct adit_error){ADIT_E_PROTOCOL, "the daemon's answer is none to this"});
+        status = verb_fail(
+            &(struct adit_error){ADIT_E_PROTOCOL, "the daemon's answer is none to this (or out of memory)"});
     else if (c->is_json)
         status = verb_write(reply.body, reply.len) && verb_write("\n", 1) ? 0 : 1;
     else
@@ -254,14 +256,15 @@ int verb_check(struct verb_call *c)
     char *path = c->words.count > 0 ? realpath(c->words.item[0], NULL) : NULL;
     struct adit_error err = {0};
     if (c->words.count > 0 && path == NULL) {
-        (void)adit_fail(&err, ADIT_E_CONFIG, "%.500s: cannot be read", c->words.item[0]);
+        (void)adit_fail(&err, ADIT_E_CONFIG, "%.500s: cannot be read: %s", c->words.item[0], strerror(errno));
         return verb_fail(&err);
     }
     char *body = client_text_json("check", path != NULL ? path : "");
     if (body != NULL)
         status = reload_with(c, "/reload", body);
     else
-        status = verb_fail(&(struct adit_error){ADIT_E_CONFIG, "the file's name is not valid UTF-8"});
+        status = verb_fail(
+            &(struct adit_error){ADIT_E_CONFIG, "the file's name is not valid UTF-8 (or out of memory)"});
     free(body);
     free(path);
     return status;

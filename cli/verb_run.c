@@ -155,7 +155,8 @@ static enum adit_err variables_set(struct run *r, struct adit_error *err)
     }
     texts_wipe(&variables);
     return is_fine ? ADIT_E_OK
-                   : adit_fail(err, ADIT_E_PROTOCOL, "run: a listener without an address of its own");
+                   : adit_fail(err, ADIT_E_PROTOCOL,
+                               "run: a listener without an address of its own (or no memory for it)");
 }
 
 /* ---- The command ---- */

@@ -19,6 +19,14 @@ static enum adit_err system_error(struct adit_error *err, const char *name)
     return adit_fail(err, ADIT_E_SYSTEM, "%s: %s", name, strerror(errno));
 }
 
+/* Not for us, or not just now? */
+static enum adit_err read_error(struct adit_error *err, const char *name)
+{
+    bool is_passing = errno == ENOMEM || errno == EMFILE || errno == ENFILE || errno == EIO;
+    return adit_fail(err, is_passing ? ADIT_E_MEMORY : ADIT_E_SYSTEM, "%s: %s%s", name, strerror(errno),
+                     confine_hint(errno));
+}
+
 void file_wipe(struct file *file)
 {
     if (file->p != NULL)
@@ -55,9 +63,9 @@ enum adit_err file_read_fd(struct file *file, int fd, const char *name, size_t m
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            (void)system_error(err, name);
+            enum adit_err e = read_error(err, name);
             file_wipe(file);
-            return ADIT_E_SYSTEM;
+            return e;
         }
         file->n += (size_t)n;
         if (file->n > max) {
@@ -79,8 +87,8 @@ enum adit_err file_read(struct file *file, const char *path, size_t max, struct 
     if (missing != NULL)
         *missing = fd < 0 && (errno == ENOENT || errno == ENOTDIR);
     if (fd < 0)
-        return adit_fail(err, ADIT_E_SYSTEM, "%s: %s%s", path, strerror(errno), confine_hint(errno));
-    enum adit_err e = fstat(fd, status) != 0 ? system_error(err, path) : ADIT_E_OK;
+        return read_error(err, path);
+    enum adit_err e = fstat(fd, status) != 0 ? read_error(err, path) : ADIT_E_OK;
     if (e == ADIT_E_OK && S_ISDIR(status->st_mode))
         e = adit_fail(err, ADIT_E_SYSTEM, "%s: is a directory", path);
     if (e == ADIT_E_OK)

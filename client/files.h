@@ -15,7 +15,8 @@ struct file {
     size_t cap;
 };
 
-/* Reads path, at most max bytes. Fails with ADIT_E_SYSTEM ("PATH: reason"), ADIT_E_LIMIT, ADIT_E_MEMORY; what
+/* Reads path, at most max bytes. Fails with ADIT_E_SYSTEM ("PATH: reason"), ADIT_E_LIMIT, ADIT_E_MEMORY
+ * (memory, descriptors or the disk failed: it is there, and another time it may be read); what
  * is not a regular file, a pipe or the like (a directory) is refused. *missing (may be NULL): it does not
  * exist. status (may be NULL) gets the file's mode and owner, of the file that was read. */
 enum adit_err file_read(struct file *file, const char *path, size_t max, struct stat *status, bool *missing,

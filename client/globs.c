@@ -3,6 +3,7 @@
 #include "client/globs.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +128,8 @@ static bool names_that_match(struct texts *names, const char *folder, struct spa
         if ((entry->d_name[0] != '.' || wants_dot) && glob_matches(pattern, name))
             fine = texts_add(names, name);
     }
+    if (dir == NULL && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+        return false;
     if (dir != NULL)
         (void)closedir(dir);
     return fine;

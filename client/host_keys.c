@@ -66,7 +66,10 @@ static enum adit_err read_one(struct host_keys *h, const char *option, const str
         sandbox_need(path, CONFINE_READ | CONFINE_WRITE, changes_files(h) ? SANDBOX_ALWAYS : SANDBOX_AGAIN);
     if (is_user && h->add_to == NULL && (h->add_to = text_copy(span_str(path))) == NULL)
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
-    if (file_read(&text, path, LIMIT_FILE_KNOWN_HOSTS, NULL, &missing, &why) != ADIT_E_OK && !missing)
+    e = file_read(&text, path, LIMIT_FILE_KNOWN_HOSTS, NULL, &missing, &why);
+    if (e == ADIT_E_MEMORY) /* what it says of the host may be that its key has changed */
+        return adit_fail(err, e, "%s", why.text);
+    if (e != ADIT_E_OK && !missing)
         say(h, LOG_LEVEL_ERROR, "%s; going on without this file", why.text);
     return add_file(h, path, text, err);
 }

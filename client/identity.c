@@ -152,6 +152,12 @@ static void identities_add(struct identities *ids, struct identity *id)
 
 /* ---- Keys as text ---- */
 
+/* A key that is there is not to be had just now: to go on would end in the server's verdict on the others. */
+static void lacks(const struct identities *ids, const char *name, const char *why)
+{
+    (void)adit_fail(ids->lack, ADIT_E_MEMORY, "%s: %s", name, why);
+}
+
 /* Not on the stack: struct keyfile is 4 KiB of secrets. */
 struct parse {
     struct keyfile file;
@@ -188,14 +194,16 @@ static struct identity *identity_of_parse(const struct identities *ids, const ch
                                           const struct parse *p, struct file *text)
 {
     bool has_secret = p->file.status == KEYFILE_OK, is_sealed = p->file.status == KEYFILE_NEEDS_PASSPHRASE;
-    if (!has_secret && !is_sealed)
+    if (p->why.code == ADIT_E_MEMORY)
+        lacks(ids, name, "out of memory");
+    else if (!has_secret && !is_sealed)
         say(ids, p->file.public_len > 0 ? LOG_LEVEL_DEBUG1 : LOG_LEVEL_ERROR, "Load key \"%s\": %s", name,
             p->why.text);
     if (p->file.public_len == 0 && !is_sealed)
         return NULL;
     struct identity *id = identity_new(name, span_make(p->file.public_blob, p->file.public_len));
     if (id == NULL || (has_secret && !keep_secret(id, &p->file))) {
-        say(ids, LOG_LEVEL_ERROR, "Load key \"%s\": out of memory", name);
+        lacks(ids, name, "out of memory");
         identity_free(id);
         return NULL;
     }
@@ -215,6 +223,8 @@ static struct identity *identity_of_text(const struct identities *ids, const cha
         p->file.status = parse_text(p, span_make(text->p, text->n), NULL);
         id = identity_of_parse(ids, name, p, text);
         keyfile_wipe(&p->file);
+    } else {
+        lacks(ids, name, "out of memory");
     }
     secret_free(p, sizeof *p);
     return id;
@@ -243,6 +253,8 @@ static void add_environment(struct identities *ids, const char *name, const char
     struct file text;
     if (secret_store_env(&text, variable, &why) == ADIT_E_OK)
         add_text(ids, name, &text);
+    else if (why.code == ADIT_E_MEMORY)
+        lacks(ids, name, "out of memory");
     else if (must_be_set)
         say(ids, LOG_LEVEL_ERROR, "Warning: Identity %s: %s", name, why.text);
 }
@@ -424,7 +436,9 @@ static void find_file(const struct identities *ids, struct found *found, const c
     struct identity *cert = find_cert_beside(ids, path);
     if (file_read(&text, path, LIMIT_FILE_KEY, &status, &missing, &why) != ADIT_E_OK) {
         id = identity_of_sibling(path);
-        if (id == NULL && !(is_default && missing))
+        if (why.code == ADIT_E_MEMORY)
+            (void)adit_fail(ids->lack, why.code, "%s", why.text);
+        else if (id == NULL && !(is_default && missing))
             say(ids, missing ? LOG_LEVEL_DEBUG1 : LOG_LEVEL_ERROR, "Identity file %s not accessible: %s",
                 path, missing ? "No such file or directory" : why.text);
     } else if ((id = identity_of_pub(path, &text)) == NULL) {
@@ -551,7 +565,7 @@ static struct identity *found_take(struct found *found, struct span blob)
     return NULL;
 }
 
-static struct identity *identity_of_agent(const struct agent_key *key)
+static struct identity *identity_of_agent(const struct identities *ids, const struct agent_key *key)
 {
     char name[256];
     if (key->blob.n == 0 || key->blob.n > LIMIT_KEY_BLOB)
@@ -560,6 +574,8 @@ static struct identity *identity_of_agent(const struct agent_key *key)
     struct identity *id = identity_new(n > 0 ? name : "agent key", key->blob);
     if (id != NULL)
         id->in_agent = true;
+    else
+        lacks(ids, "agent key", "out of memory");
     return id;
 }
 
@@ -578,7 +594,7 @@ static void add_agent_keys(struct identities *ids, struct found *found, struct s
         else if (there != NULL && there->is_cert) /* of a CertificateFile */
             there->in_agent = true;
         else if (!named && there == NULL)
-            id = identity_of_agent(&key);
+            id = identity_of_agent(ids, &key);
         if (id != NULL)
             identities_add(ids, id);
     }
@@ -673,6 +689,7 @@ enum adit_err identities_init(struct identities *ids, const struct options *opti
     memset(ids, 0, sizeof *ids);
     ids->options = options;
     ids->prompt = prompt;
+    ids->lack = &ids->lacking;
     if (!options->pubkey_auth)
         return ADIT_E_OK;
     add_texts(ids);
@@ -690,7 +707,9 @@ enum adit_err identities_init(struct identities *ids, const struct options *opti
     find_signers(ids);
     order_certificates(ids);
     tell_keys(ids);
-    return e;
+    return e == ADIT_E_OK && ids->lacking.code != ADIT_E_OK
+               ? adit_fail(err, ids->lacking.code, "%s", ids->lacking.text)
+               : e;
 }
 
 void identities_wipe(struct identities *ids)

@@ -50,6 +50,9 @@ struct identity {
 struct identities {
     const struct options *options; /* borrowed, as prompt is */
     const struct client_prompt *prompt;
+    /* Of identities_init: the first key that could not be had for want of memory. The pointer leads to the
+     * other. */
+    struct adit_error lacking, *lack;
     char *agent_path; /* NULL: no agent */
     /* borrowed, set before identity_sign: what the agent is shown of the server; empty: nothing */
     struct span host_key, host_signature, session_id;
@@ -58,7 +61,8 @@ struct identities {
 };
 
 /* Reads files and asks the agent; what cannot be used is a warning in the prompt's log (a missing default
- * file not even that). ADIT_E_CONFIG for an option that cannot be expanded, ADIT_E_MEMORY. */
+ * file not even that). ADIT_E_CONFIG for an option that cannot be expanded, ADIT_E_MEMORY
+ * (also as of file_read: a key that is there is not left out for that). */
 enum adit_err identities_init(struct identities *ids, const struct options *options,
                               const struct expand_names *names, const struct client_prompt *prompt,
                               struct adit_error *err) ADIT_MUST_USE;

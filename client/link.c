@@ -6,6 +6,7 @@
  */
 #include "client/link.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,7 +186,7 @@ static void on_log_level(struct link *l)
     (void)pthread_mutex_unlock(&l->lock);
     const struct session_command command = {.kind = SESSION_DO_LOG_LEVEL, .level = l->log_level};
     if (l->session != NULL)
-        session_do(l->session, &command);
+        (void)session_do(l->session, &command);
 }
 
 /* Somebody's order. A link that was told to stop has no other. */
@@ -308,7 +309,7 @@ static enum adit_err open_descriptors(struct link *l, struct adit_error *err)
 {
     l->cancel_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (l->cancel_fd < 0)
-        return adit_fail(err, ADIT_E_SYSTEM, "cannot make an event descriptor");
+        return adit_fail(err, ADIT_E_SYSTEM, "cannot make an event descriptor: %s", strerror(errno));
     if (mailbox_init(&l->box, err) == ADIT_E_OK)
         return ADIT_E_OK;
     (void)close(l->cancel_fd);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/definition_json.h"
+#include "daemon/json_text.h"
 
 enum { PIECE_MAX = 16 * 1024, KEYWORDS_MAX = 256 };
 
@@ -47,7 +48,7 @@ static void session_show(struct session *s, struct buffer *out)
 {
     const struct tunnel *tunnel = tunnels_session_tunnel(s->tunnels, s->told++);
     json_t *t = tunnel ? tunnel_json(tunnel) : NULL;
-    char *text = t ? json_dumps(t, JSON_COMPACT) : NULL;
+    char *text = json_text(t, JSON_COMPACT);
 
     if (text)
         api_sse_add(out, "session", 0, text);

@@ -4,13 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/json_text.h"
+
 enum { TEXT_CAP = 4096 };
 
 /* ---- Requests ---- */
 
 static char *dump(json_t *object)
 {
-    char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
+    char *text = json_text(object, JSON_COMPACT);
     json_decref(object);
     return text;
 }
@@ -115,10 +117,11 @@ static enum adit_err forwards_check(const struct forward_spec *forwards, size_t 
 /* The object's text; object is given back. is_fine false: jansson takes no text that is not UTF-8. */
 static char *request_text(json_t *object, bool is_fine, struct adit_error *err)
 {
-    char *text = is_fine ? json_dumps(object, JSON_COMPACT) : NULL;
+    char *text = is_fine ? json_text(object, JSON_COMPACT) : NULL;
     json_decref(object);
     if (text == NULL)
-        (void)adit_fail(err, ADIT_E_USAGE, "a name, a description or an option is not valid UTF-8");
+        (void)adit_fail(err, ADIT_E_USAGE,
+                        "a name, a description or an option is not valid UTF-8 (or out of memory)");
     return text;
 }
 
@@ -211,7 +214,7 @@ char *client_edit_json(char *const fields[], size_t count, struct adit_error *er
     bool is_fine = object != NULL;
     for (size_t i = 0; i < count && is_fine; i++)
         is_fine = put_edit(object, fields[i], err);
-    char *text = is_fine ? json_dumps(object, JSON_COMPACT) : NULL;
+    char *text = is_fine ? json_text(object, JSON_COMPACT) : NULL;
     json_decref(object);
     if (text == NULL)
         (void)adit_fail(err, ADIT_E_MEMORY, "out of memory");

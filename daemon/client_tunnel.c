@@ -1,8 +1,11 @@
 #include "daemon/client_tunnel.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "daemon/json_text.h"
 
 enum { TEXT_CAP = 4096, LIST_MAX = 1024 * 1024 };
 
@@ -74,7 +77,7 @@ static bool tunnel_read(struct client_tunnel *t, const json_t *object)
         .fingerprint = text_of(key, "fingerprint"),
         .type = text_of(first, "type"),
         .target = text_of(first, "target"),
-        .json = json_dumps(object, JSON_COMPACT),
+        .json = json_text(object, JSON_COMPACT),
         .permanent = json_is_true(json_object_get(object, "permanent")),
         .auto_reconnect = !json_is_false(json_object_get(object, "auto_reconnect")),
         .is_key_known = json_is_true(json_object_get(key, "known")),
@@ -109,17 +112,21 @@ static enum adit_err list_read(struct client_tunnels *out, const json_t *list, s
 enum adit_err client_tunnels_parse(struct client_tunnels *out, const char *text, size_t len,
                                    struct adit_error *err)
 {
+    errno = 0; /* the library calls a lack of memory bad JSON */
     json_t *document = json_loadb(text, len, 0, NULL);
     json_t *list = json_object_get(document, "tunnels"), *single = NULL;
     enum adit_err e = ADIT_E_OK;
     *out = (struct client_tunnels){0};
-    if (json_is_object(document) && json_is_string(json_object_get(document, "id"))) {
+    bool is_single = json_is_string(json_object_get(document, "id"));
+    if (is_single) {
         single = json_array();
         (void)json_array_append(single, document);
         list = single;
     }
     if (json_is_array(list))
         e = list_read(out, list, err);
+    else if (is_single || (document == NULL && errno == ENOMEM))
+        e = adit_fail(err, ADIT_E_MEMORY, "out of memory");
     else
         e = adit_fail(err, ADIT_E_PROTOCOL, "the daemon's answer holds no tunnels");
     json_decref(single);

@@ -65,7 +65,8 @@ struct connection {
     bool files_are_others;   /* one has changed, */
     unsigned files_tries;    /* which was so often the reason of a try since the last connection, */
     uint64_t files_tried_ms; /* and then */
-    struct connection_letter *last_letter; /* for LINK_ENDED */
+    struct connection_letter *last_letter;  /* for LINK_ENDED */
+    struct connection_letter *spare_letter; /* the link's thread alone: for want of memory */
 
     pthread_mutex_t lock; /* of: */
     char *log_name;       /* the tunnel's name, while there is but one; NULL otherwise */

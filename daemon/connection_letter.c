@@ -66,6 +66,11 @@ static void on_notify(void *ctx, const struct link_notice *n)
     }
     /* The last one must arrive: its room was made at the beginning. */
     struct connection_letter *letter = n->kind == LINK_ENDED ? c->last_letter : calloc(1, sizeof *letter);
+    if (!letter) { /* a state that nobody hears of would stay for ever */
+        letter = c->spare_letter;
+        c->spare_letter = NULL;
+    } else if (!c->spare_letter)
+        c->spare_letter = calloc(1, sizeof *letter);
     if (!letter)
         return;
     letter->kind = n->kind;
@@ -104,9 +109,11 @@ struct link_ops connection_ops(struct connection *c)
 bool connection_letters_init(struct connection *c)
 {
     c->last_letter = calloc(1, sizeof *c->last_letter);
-    if (c->last_letter && pthread_mutex_init(&c->lock, NULL) == 0)
+    c->spare_letter = calloc(1, sizeof *c->spare_letter);
+    if (c->last_letter && c->spare_letter && pthread_mutex_init(&c->lock, NULL) == 0)
         return true;
     free(c->last_letter);
+    free(c->spare_letter);
     return false;
 }
 
@@ -114,6 +121,7 @@ void connection_letters_wipe(struct connection *c)
 {
     if (!c->has_ended) /* else it was taken, and freed */
         free(c->last_letter);
+    free(c->spare_letter);
     (void)pthread_mutex_destroy(&c->lock);
 }
 

@@ -1,6 +1,7 @@
 #include "daemon/httpd.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -204,7 +205,8 @@ enum adit_err httpd_listen(struct httpd *h, int fd, struct adit_error *err)
     if (!l || h->listener_count == HTTPD_MAX_LISTENERS || !sock_local(fd, &at)) {
         free(l);
         sock_close(&fd);
-        return adit_fail(err, l ? ADIT_E_LIMIT : ADIT_E_MEMORY, "the API cannot listen there");
+        return adit_fail(err, l ? ADIT_E_LIMIT : ADIT_E_MEMORY, "the API cannot listen there: %s",
+                         l ? "too many places" : "out of memory");
     }
     l->httpd = h;
     l->fd = fd;
@@ -295,7 +297,7 @@ static enum adit_err mhd_start(struct httpd *h, struct adit_error *err)
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)(HTTPD_MAX_UNIX + HTTPD_MAX_TCP), MHD_OPTION_END);
     info = h->mhd ? MHD_get_daemon_info(h->mhd, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
     if (!info || info->epoll_fd < 0)
-        return adit_fail(err, ADIT_E_SYSTEM, "the HTTP server could not be started");
+        return adit_fail(err, ADIT_E_SYSTEM, "the HTTP server could not be started: %s", strerror(errno));
     return loop_add(h->config.loop, &h->epoll.fd, info->epoll_fd, err);
 }
 

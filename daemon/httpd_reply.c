@@ -5,6 +5,7 @@
 #include <string.h>
 #include "client/texts.h"
 #include "daemon/httpd_internal.h"
+#include "daemon/json_text.h"
 
 enum { MESSAGE_CAP = 1024 };
 
@@ -98,7 +99,7 @@ void httpd_reply_json(struct httpd_request *r, unsigned status, json_t *document
 {
     struct buffer b = {0};
 
-    b.p = document ? json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
+    b.p = json_text(document, JSON_COMPACT | JSON_REAL_PRECISION(6));
     json_decref(document);
     b.len = b.p ? strlen(b.p) : 0;
     b.cap = b.len + 1;

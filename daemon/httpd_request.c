@@ -1,6 +1,7 @@
 #include "daemon/httpd.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -261,8 +262,11 @@ static bool body_parse(struct httpd_request *r)
                           HTTPD_MAX_DEPTH);
         return false;
     }
+    errno = 0; /* the library calls a lack of memory bad JSON */
     r->json = json_loadb(r->body.p ? r->body.p : "", r->body.len, JSON_REJECT_DUPLICATES, &error);
-    if (!r->json)
+    if (!r->json && errno == ENOMEM)
+        httpd_reply_error(r, "internal", NULL, "Out of memory");
+    else if (!r->json)
         httpd_reply_error(r, "invalid_value", NULL, "The body is not valid JSON: line %d: %s", error.line,
                           error.text);
     else if (!json_is_object(r->json))

@@ -173,11 +173,13 @@ static enum adit_err loop_run(struct mcp *m, struct adit_error *err)
         while ((t = loop_expired(&m->loop, loop_now_ms())) != NULL)
             timer_do(m, t);
         questions_read(m);
-        if (m->answers.is_failed) /* whoever lost an answer cannot go on */
+        if (m->answers.is_failed) { /* whoever lost an answer cannot go on */
+            (void)adit_fail(err, ADIT_E_MEMORY, "out of memory");
             end_begin(m);
+        }
         answers_write(m);
     }
-    return ADIT_E_OK;
+    return err->code;
 }
 
 /* ---- The beginning ---- */
@@ -220,7 +222,8 @@ static void side_close(struct mcp *m, struct side *s)
 static void end_all(struct mcp *m)
 {
     if (m->is_late && !m->engine->ops->has_ended(m->engine))
-        _exit(0); /* a thread that does not let go has had its time: the system takes the rest */
+        _exit(m->answers
+                  .is_failed); /* a thread that does not let go has had its time: the system takes the rest */
     if (m->engine != NULL)
         m->engine->ops->free(m->engine);
     mcp_rpc_wipe(&m->rpc);

@@ -3,10 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/json_text.h"
+
 /* Takes structured. text NULL: structured, as text. */
 static void answer(struct mcp_request *request, json_t *structured, const char *text, bool is_error)
 {
-    char *dump = text == NULL && structured != NULL ? json_dumps(structured, JSON_COMPACT) : NULL;
+    char *dump = text == NULL ? json_text(structured, JSON_COMPACT) : NULL;
     const char *shown = text != NULL ? text : dump;
     json_t *result = structured != NULL && shown != NULL
                          ? json_pack("{s:[{s:s, s:s}], s:O, s:b}", "content", "type", "text", "text", shown,

@@ -12,6 +12,7 @@
 #include "daemon/client_json.h"
 #include "daemon/buffer.h"
 #include "daemon/http_answer.h"
+#include "daemon/json_text.h"
 #include "daemon/mcp_answer.h"
 #include "daemon/mcp_engine.h"
 #include "daemon/mcp_schema.h"
@@ -77,7 +78,7 @@ static void wire_close(struct wire *w)
 
 static void request_write(struct buffer *out, const char *path, json_t *body)
 {
-    char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+    char *text = json_text(body, JSON_COMPACT);
     if (text == NULL) {
         out->is_failed = true;
         return;
@@ -281,11 +282,8 @@ static json_t *list_of(const struct texts *texts)
 
 static json_t *session_json(const struct remote *r)
 {
-    json_t *tools = json_array();
-    if (r->args->groups & MCP_TOOLS_READ)
-        (void)json_array_append_new(tools, json_string("read"));
-    if (r->args->groups & MCP_TOOLS_TUNNEL)
-        (void)json_array_append_new(tools, json_string("tunnel"));
+    json_t *tools = json_pack("[s*, s*]", r->args->groups & MCP_TOOLS_READ ? "read" : NULL,
+                              r->args->groups & MCP_TOOLS_TUNNEL ? "tunnel" : NULL);
     return json_pack("{s:s, s:o, s:o, s:o, s:o, s:I}", "id", r->id, "tools", tools, "allow",
                      list_of(&r->args->allow.targets), "allow_local", list_of(&r->args->allow.locals),
                      "allow_server", list_of(&r->args->allow.servers), "max_ttl",

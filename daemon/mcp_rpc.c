@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/json_text.h"
+
 /* ---- Versions ---- */
 
 struct mcp_version {
@@ -42,7 +44,7 @@ static void write_json(struct mcp_rpc *r, json_t *message)
 {
     static const char no_memory[] =
         "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32603,\"message\":\"out of memory\"}}\n";
-    char *text = message != NULL ? json_dumps(message, JSON_COMPACT) : NULL;
+    char *text = json_text(message, JSON_COMPACT);
     size_t len = text != NULL ? strlen(text) : 0;
     char *line = text != NULL ? realloc(text, len + 2) : NULL;
     if (line != NULL) {

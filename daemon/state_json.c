@@ -1,9 +1,11 @@
 #include "daemon/state_json.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/definition_json.h"
+#include "daemon/json_text.h"
 
 /* The only one that there has been. */
 enum { STATE_VERSION = 1, ID_MAX = 255 };
@@ -168,9 +170,12 @@ enum adit_err state_parse(struct span text, const char *name, struct definition 
     json_error_t where;
     struct reading r = {.name = name, .extras = extras, .err = err};
     /* A name that stands twice would lose one of its values. */
+    errno = 0; /* the library calls a lack of memory bad JSON */
     json_t *top = json_loadb((const char *)text.p, text.n, JSON_REJECT_DUPLICATES, &where);
     enum adit_err e;
-    if (top == NULL)
+    if (top == NULL && errno == ENOMEM)
+        e = adit_fail(err, ADIT_E_MEMORY, "%s: out of memory", name);
+    else if (top == NULL)
         e = adit_fail(err, ADIT_E_CONFIG, "%s:%d:%d: %s", name, where.line, where.column, where.text);
     else
         e = take_top(&r, top);
@@ -227,7 +232,7 @@ static json_t *state_json(const struct definition *const *tunnels, size_t count,
 char *state_format(const struct definition *const *tunnels, size_t count, const struct state_extras *extras)
 {
     json_t *top = state_json(tunnels, count, extras);
-    char *text = top != NULL ? json_dumps(top, JSON_INDENT(2)) : NULL;
+    char *text = json_text(top, JSON_INDENT(2));
     json_decref(top);
     size_t room = text != NULL ? strlen(text) + 2 : 0;
     char *whole = text != NULL ? malloc(room) : NULL;

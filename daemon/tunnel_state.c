@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "daemon/counters.h"
+#include "daemon/json_text.h"
 #include "daemon/registry.h"
 
 /* Without memory the old text stays. */
@@ -153,8 +154,7 @@ void tunnel_changed(struct tunnel *u)
     if (u->is_removed)
         return;
     json_t *json = tunnel_json(u);
-    events_add(&u->tunnels->events, EVENT_TUNNEL, json ? json_dumps(json, JSON_COMPACT) : NULL,
-               &u->events_like);
+    events_add(&u->tunnels->events, EVENT_TUNNEL, json_text(json, JSON_COMPACT), &u->events_like);
     json_decref(json);
 }
 

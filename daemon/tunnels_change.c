@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "daemon/definition_more.h"
+#include "daemon/json_text.h"
 #include "daemon/registry.h"
 #include "daemon/store.h"
 #include "net/random.h"
@@ -31,7 +32,7 @@ struct tunnel *tunnels_append(struct tunnels *t, const struct definition *d)
 static void tell_removed(struct tunnel *u)
 {
     json_t *json = json_pack("{s:s}", "id", u->definition.id);
-    events_add(&u->tunnels->events, EVENT_REMOVED, json ? json_dumps(json, JSON_COMPACT) : NULL, NULL);
+    events_add(&u->tunnels->events, EVENT_REMOVED, json_text(json, JSON_COMPACT), NULL);
     json_decref(json);
 }
 

@@ -234,8 +234,13 @@ static bool is_opening(struct flow *flow, struct channel *channel)
     flow->is_opening = channel != NULL;
     if (channel)
         return true;
-    session_log(flow->forwarder->session, SESSION_ERROR,
-                "channel open failed: resource shortage: too many connections");
+    struct adit_error err = {ADIT_E_OK, ""};
+    (void)adit_fail(&err, ADIT_E_LIMIT,
+                    "channel open failed: resource shortage: too many connections, or no memory");
+    if (flow->kind == SESSION_CHANNEL_STDIO) /* there will be no other: it ends with this */
+        forwarder_over(flow->forwarder, &err);
+    else
+        session_log(flow->forwarder->session, SESSION_ERROR, "%s", err.text);
     flow_end(flow, true);
     return false;
 }

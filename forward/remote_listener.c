@@ -53,7 +53,7 @@ void remote_listener_begin(struct forwarder *f)
 {
     f->state = FORWARDER_ASKED;
     if (!ask(f))
-        remote_fail(f, ADIT_E_FORWARD, "too many requests wait");
+        remote_fail(f, ADIT_E_FORWARD, "too many requests wait, or out of memory");
 }
 
 /* It was removed meanwhile: what the server has just made is cancelled. */

@@ -470,9 +470,9 @@ struct session_command {
     enum session_level level;
     int fd;
 };
-/* Any thread, until session_join begins. What comes too early or too late has no effect; nor has it when
- * there is no memory for the letter. */
-void session_do(struct session *s, const struct session_command *command);
+/* Any thread, until session_join begins. What comes too early or too late has no effect. False: nor has it,
+ * for there is no memory for the letter. */
+bool session_do(struct session *s, const struct session_command *command);
 
 /* ---- Orders to a session that survives ---- */
 

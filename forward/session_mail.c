@@ -30,17 +30,18 @@ void session_stop(struct session *s)
     mailbox_post(&s->box, &s->stop_mail[n]);
 }
 
-void session_do(struct session *s, const struct session_command *command)
+bool session_do(struct session *s, const struct session_command *command)
 {
     struct command_mail *letter = calloc(1, sizeof *letter);
     if (!letter) {
         command_drop(command);
-        return;
+        return false;
     }
     letter->command = *command;
     letter->mail.kind = SESSION_MAIL_COMMAND;
     letter->mail.owner = letter;
     mailbox_post(&s->box, &letter->mail);
+    return true;
 }
 
 void session_snapshot(struct session *s, struct session_snapshot *snapshot)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "client/files.h"
+#include "few_files.h"
 
 static char folder[] = "/tmp/adit-test-files.XXXXXX";
 
@@ -45,6 +46,22 @@ static void check(const char *path, const char *text, mode_t mode)
 static enum adit_err append(const char *path, const char *text, struct adit_error *err)
 {
     return file_append(path, span_str(text), 1 << 20, err);
+}
+
+/* What may be had another time is told from what is not for us. */
+static void test_read_without_descriptors(void **state)
+{
+    (void)state;
+    struct file f;
+    bool missing = true;
+    struct adit_error err = {0};
+    put(at("there"), "text", 0600);
+    struct rlimit before = few_files_begin();
+    enum adit_err e = file_read(&f, at("there"), 10, NULL, &missing, &err);
+    few_files_end(before);
+    assert_int_equal(e, ADIT_E_MEMORY);
+    assert_true(!missing && f.p == NULL);
+    assert_non_null(strstr(err.text, "there: "));
 }
 
 static void test_read(void **state)
@@ -201,6 +218,7 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_read),
+                                       cmocka_unit_test(test_read_without_descriptors),
                                        cmocka_unit_test(test_append),
                                        cmocka_unit_test(test_append_through_links),
                                        cmocka_unit_test(test_device_is_not_replaced),

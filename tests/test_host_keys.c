@@ -7,6 +7,7 @@
 
 #include "client/host_keys.h"
 #include "fake_prompt.h"
+#include "few_files.h"
 #include "ssh/keyfile.h"
 
 static const char ed[] = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO+Axu8qDvlykcNZuMoq24W6z4kmMXWw55ZB+BFflTE4";
@@ -203,6 +204,20 @@ static void test_accept_new(void **state)
     file_is(line);
     assert_int_equal(check(), ADIT_E_OK);
     file_is(line); /* once */
+}
+
+/* A file that is there is not left out: it may hold another key of this host. */
+static void test_without_descriptors(void **state)
+{
+    (void)state;
+    option("StrictHostKeyChecking accept-new");
+    put("h.example ", other);
+    struct rlimit before = few_files_begin();
+    enum adit_err e = host_keys_init(&f.keys, &f.options, &f.names, &f.fake.prompt, &f.err);
+    few_files_end(before);
+    assert_int_equal(e, ADIT_E_MEMORY);
+    assert_true(adit_err_may_retry(e));
+    assert_string_equal(f.fake.log, "");
 }
 
 static void test_hashed(void **state)
@@ -706,6 +721,7 @@ int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {T(test_known),
+                                       T(test_without_descriptors),
                                        T(test_global_file_has_no_tokens),
                                        T(test_address),
                                        T(test_address_asked),

@@ -9,6 +9,7 @@
 #include "client/identity.h"
 #include "client/secret_store.h"
 #include "fake_prompt.h"
+#include "few_files.h"
 #include "fake_agent.h"
 #include "ssh/cert.h"
 
@@ -98,6 +99,20 @@ static void test_files_in_order(void **state)
     assert_true(identity_needs_no_probe(f.ids.item[0]));
     assert_int_equal(sign(f.ids.item[0]), ADIT_E_OK);
     assert_int_equal(sign(f.ids.item[1]), ADIT_E_OK);
+    assert_string_equal(f.fake.log, "");
+}
+
+/* No verdict on keys that could not be read: it is an error, and another time they may be. */
+static void test_without_descriptors(void **state)
+{
+    (void)state;
+    key("ed25519", "a", 0600);
+    option("IdentityFile ~/a");
+    struct rlimit before = few_files_begin();
+    enum adit_err e = identities_init(&f.ids, &f.options, &f.names, &f.fake.prompt, &f.err);
+    few_files_end(before);
+    assert_int_equal(e, ADIT_E_MEMORY);
+    assert_non_null(strstr(f.err.text, "/a: "));
     assert_string_equal(f.fake.log, "");
 }
 
@@ -560,6 +575,7 @@ int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {T(test_files_in_order),
+                                       T(test_without_descriptors),
                                        T(test_sealed_pem),
                                        T(test_sealed_pem_with_its_public_file),
                                        T(test_sealed_pem_with_its_certificate),

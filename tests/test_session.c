@@ -844,7 +844,7 @@ static void test_halt(void **state)
     /* There is no control socket: a client of it is sent away. */
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     take.fd = fds[0];
-    session_do(f->session, &take);
+    (void)session_do(f->session, &take);
     assert_int_equal(read(fds[1], got, 1), 0);
     close(fds[1]);
     close(f->in);
@@ -904,15 +904,15 @@ static void test_exec_held(void **state)
     struct session_command c = {.kind = SESSION_DO_WINDOW_CHANGE};
     uint8_t got[4];
     exec_start(f, "cat", true);
-    session_do(f->session, &c);
+    (void)session_do(f->session, &c);
     wait_until(f, &f->is_done);
     assert_false(f->exec_is_up);
     c.kind = SESSION_DO_BEGIN_EXEC;
-    session_do(f->session, &c);
-    session_do(f->session, &c); /* once is enough */
+    (void)session_do(f->session, &c);
+    (void)session_do(f->session, &c); /* once is enough */
     wait_until(f, &f->exec_is_up);
     c.kind = SESSION_DO_REKEY;
-    session_do(f->session, &c);
+    (void)session_do(f->session, &c);
     exec_close_theirs(f);
     close(f->in);
     assert_int_equal(read_all(f->err, got, sizeof got), 4);

@@ -1,0 +1,161 @@
+"""What inject.c saw and what it is told: its table of sites, and the ways in which a call of each kind fails."""
+import collections
+import dataclasses
+import errno
+import os
+import socket
+import struct
+import subprocess
+
+MAGIC, SITES, FRAMES = 0x46414c54, 4096, 14
+HEAD, SITE = struct.Struct("<IIII"), struct.Struct(f"<QII24s{FRAMES}Q")
+SHORT = 1000  # a transfer of one byte
+
+# By enum kind of inject.c: (how, whether all later calls of the kind fail as well).
+WAYS = collections.OrderedDict(
+    alloc=[(errno.ENOMEM, 0), (errno.ENOMEM, 1)],
+    read=[(errno.ECONNRESET, 0), (errno.EINTR, 0), (errno.EAGAIN, 0), (SHORT, 0)],
+    write=[(errno.EPIPE, 0), (errno.EINTR, 0), (errno.EAGAIN, 0), (SHORT, 0)],
+    connect=[(errno.ENETUNREACH, 0), (errno.EINTR, 0)],
+    accept=[(errno.EMFILE, 0), (errno.ECONNABORTED, 0), (errno.EINTR, 0)],
+    bind=[(errno.EADDRINUSE, 0)],
+    descriptor=[(errno.EMFILE, 0), (errno.EMFILE, 1)],
+    epoll_ctl=[(errno.ENOSPC, 0), (errno.ENOMEM, 1)],
+    wait=[(errno.EINTR, 0)],
+    poll=[(errno.EINTR, 0), (errno.ENOMEM, 0)],
+    open=[(errno.EMFILE, 0), (errno.EACCES, 0), (errno.EMFILE, 1)],
+    files=[(errno.EROFS, 0), (errno.EIO, 1)],
+    sync=[(errno.EIO, 0)],
+    process=[(errno.EAGAIN, 0)],
+    thread=[(errno.EAGAIN, 0), (errno.EAGAIN, 1)],
+    random=[(errno.EINTR, 0), (errno.ENOSYS, 1)],
+    map=[(errno.ENOMEM, 0)],
+    lock=[(errno.ENOMEM, 0), (errno.EPERM, 1)],
+    names=[(errno.ENOMEM, 0)],
+    lookup=[(errno.ENOMEM, 0), (socket.EAI_AGAIN, 0), (socket.EAI_MEMORY, 0)],
+    stat=[(errno.EIO, 0)],
+    socket_option=[(errno.ENOBUFS, 0)],
+)
+KINDS = list(WAYS)
+HARMLESS = (errno.EINTR, errno.EAGAIN, SHORT)  # for who reads or writes: nothing may be seen of them
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    id: int
+    kind: str
+    name: str
+    count: int
+    frames: tuple
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    site: Site
+    nth: int
+    how: int
+    for_ever: int
+
+    @property
+    def environment(self):
+        return f"{self.site.id:x} {self.nth} {self.how} {self.for_ever}"
+
+    @property
+    def is_harmless(self):
+        """A program that is right shows nothing of it."""
+        return self.how in HARMLESS and self.site.kind in ("read", "write", "wait", "poll", "accept", "connect", "random")
+
+    def __str__(self):
+        how = "short" if self.how == SHORT else errno.errorcode.get(self.how, str(self.how))
+        return f"{self.site.name}#{self.nth} {how}{' and all later' if self.for_ever else ''} [{self.environment}]"
+
+
+class Table:
+    """The file that a run and what it starts write into."""
+
+    def __init__(self, path):
+        self.path = path
+        with open(path, "wb") as f:
+            f.write(HEAD.pack(MAGIC, 0, 0, 0))
+            f.truncate(HEAD.size + SITES * SITE.size)
+
+    def read(self):
+        """(how often the fault happened, the sites)."""
+        with open(self.path, "rb") as f:
+            data = f.read()
+        _, fired, lost, _ = HEAD.unpack_from(data)
+        assert lost == 0, "the table of sites is full"
+        sites = []
+        for at in range(HEAD.size, len(data), SITE.size):
+            if data[at:at + 8] != bytes(8):
+                number, kind, count, name, *frames = SITE.unpack_from(data, at)
+                sites.append(Site(number, KINDS[kind], name.rstrip(b"\0").decode(), count,
+                                  tuple(f for f in frames if f)))
+        return fired, sites
+
+
+# What is no fault to be told of: (function, how, a function that leads to it), with the reason.
+EXCEPT = (
+    ("write", errno.EPIPE, "ready_all"),  # who has closed standard output does not wait for its lines
+    ("writev", errno.EPIPE, "near_write"),  # nor for a command's output: `adit host command | head`
+    ("writev", errno.EPIPE, "piece_write"),  # nor for those of `adit mcp`, which ends with its reader
+)
+
+
+# The short campaign: scenario, what fails, and a function that leads to it.
+SHORT = (
+    ("local", "calloc", "find_hops"),
+    ("local", "poll", "connect_somehow"),
+    ("local", "open", "find_file"),
+    ("local", "open", "read_one"),
+    ("local", "socket", "listen_one"),
+    ("local", "bind", "listen_one"),
+    ("local", "epoll_create1", "session_launch"),
+    ("local", "pthread_create", "thread_start"),
+    ("local", "connect", "dial"),
+    ("local", "getrandom", "main"),
+    ("local", "accept4", "listener"),
+    ("command", "readv", "conn_input"),
+    ("command", "writev", "session_thread"),
+    ("command", "mmap", "identity_of_text"),
+    ("stdio", "malloc", "opening_new"),
+    ("configuration", "calloc", "shell_tell"),
+    ("configuration", "posix_spawnp", "main"),
+    ("agent", "calloc", "identity_of_agent"),
+    ("key-from-environment", "calloc", "take_env"),
+    ("mux-guest", "poll", "run_exec"),
+    ("reconnect", "poll", "main"),
+    ("known-hosts-new", "open", "file_append"),
+    ("known-hosts-new", "write", "files.c"),
+    ("known-hosts-new", "rename", "files.c"),
+    ("known-hosts-new", "fsync", "files.c"),
+    ("daemon-requests", "malloc", "state_format"),
+    ("daemon-requests", "write", "store"),
+    ("daemon-requests", "renameat", "store.c"),
+    ("daemon-tunnel", "calloc", "connection_letter"),
+    ("verb-add", "realloc", "request_text"),
+)
+
+
+def faults_of(sites, place):
+    """Every fault of a run that met these: at the first call of each, and, where that one alone fails, at its last."""
+    no_random = {min((s.id for s in sites if s.kind == "random"), default=0)}  # all of them are one
+
+    def is_right(s, how):
+        if how == errno.ENOSYS and s.id not in no_random:
+            return False
+        return not any(s.name == name and how == h and f in place[s.id] for name, h, f in EXCEPT)
+
+    return [Fault(s, nth, how, ever) for s in sorted(sites, key=lambda s: s.id) for how, ever in WAYS[s.kind] if is_right(s, how)
+            for nth in sorted({1, s.count if not ever and how not in HARMLESS else 1})]
+
+
+def places(program, sites):
+    """id -> "function file:line < ..." of some sites, by addr2line."""
+    frames = sorted({f for s in sites for f in s.frames})
+    if not frames:
+        return {}
+    out = subprocess.run(["addr2line", "-f", "-e", program, *(hex(f - 1) for f in frames)], capture_output=True, text=True,
+                         check=True).stdout.splitlines()
+    name = {f"{f}": f"{out[2 * i]} {os.path.relpath(out[2 * i + 1].split(' ')[0])}" for i, f in enumerate(frames)}
+    return {s.id: " < ".join(name[str(f)] for f in s.frames) for s in sites}
