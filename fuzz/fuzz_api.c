@@ -117,7 +117,10 @@ static bool call(void)
     int fd;
     if (sock_connect_start(&fd, &aw.at, NULL, &done, NULL) != ADIT_E_OK)
         return false;
-    ALWAYS(done);
+    if (!done) { /* the queue of who wants in is full */
+        sock_close(&fd);
+        return false;
+    }
     if (aw.c.fd >= 0 && !aw.c.is_over && held_count < HELD_MAX) {
         held[held_count++] = aw.c.fd;
         aw.c.fd = -1;
