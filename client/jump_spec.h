@@ -3,8 +3,8 @@
  *
  *     [user@]host[:port][,[user@]host[:port]...]      each may also be written ssh://[user@]host[:port]
  *
- * (the user with %-escapes then). The last @ ends the user; an IPv6 literal stands in brackets when a port follows. What could do harm in a
- * command or a log is refused, as ssh refuses it.
+ * (the user with %-escapes then). The last @ ends the user; an IPv6 literal stands in brackets when a port
+ * follows. What could do harm in a command or a log is refused, as ssh refuses it.
  */
 #ifndef CLIENT_JUMP_SPEC_H
 #define CLIENT_JUMP_SPEC_H

@@ -44,10 +44,10 @@ enum keyfile_status keyfile_parse(struct keyfile *out, struct span text, const s
                                   struct wspan scratch, struct adit_error *err) ADIT_MUST_USE;
 void keyfile_wipe(struct keyfile *file);
 
-/* One line of a .pub file: "type base64 [comment]". type is the key's own name; blob is decoded into the memory of buffer (3/4 of the
- * line is always enough; keys above LIMIT_KEY_BLOB are refused); comment points into the line. False for
- * anything else, or when the type is not that of the blob. Types that we do not know pass (an agent may hold
- * the key). */
+/* One line of a .pub file: "type base64 [comment]". type is the key's own name; blob is decoded into the
+ * memory of buffer (3/4 of the line is always enough; keys above LIMIT_KEY_BLOB are refused); comment points
+ * into the line. False for anything else, or when the type is not that of the blob. Types that we do not know
+ * pass (an agent may hold the key). */
 struct pubkey_line {
     struct span type, blob, comment;
 };

@@ -5,7 +5,7 @@ import re
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from .make import CURVES, strings
+from .make import CURVES, string, strings
 
 
 def blob_in(text):
@@ -36,6 +36,21 @@ def has_needless_zeros(blob):
 def has_zero_in_name(blob):
     """Of the type or the curve."""
     return any(p.endswith(b"\0") for p in strings(blob)[:2] if len(p) < 30)
+
+
+def has_odd_rsa_within(cert):
+    """A certificate's own key, or its authority's."""
+    keys = [cert[m.start():] for m in re.finditer(rb"\0\0\0\x07ssh-rsa", cert)]
+    if cert.startswith(b"\0\0\0\x1cssh-rsa-cert"):
+        keys.append(string("ssh-rsa") + b"".join(map(string, strings(cert)[2:4])))
+    return any(is_odd_rsa(k) or has_needless_zeros(k) for k in keys)
+
+
+def has_text_before_zero(cert):
+    """A string of letters and one zero byte at its end."""
+    return re.search(rb"\0\0\0[\x02-\x40][ -~]+\0", cert) and any(
+        cert[i + 4:i + 3 + cert[i + 3]].isascii() and cert[i + 4:i + 3 + cert[i + 3]].isalnum() and cert[i + 3 + cert[i + 3]] == 0
+        for i in range(len(cert) - 72) if cert[i:i + 3] == b"\0\0\0" and 2 <= cert[i + 3] <= 64)
 
 
 def is_off_curve(blob):
@@ -111,6 +126,7 @@ def latin(text):
 
 
 KNOWN = [(topic, *row) for topic in ("known_hosts", "public_keys") for row in KEYS] + [
+    ("known_hosts", "damaged keys of a type that is not there", "are looked at no further", lambda d: taken(d) and is_dsa(blob_in(d.question[1]))),
     ("known_hosts", "a point off its curve", "no server can show such a key; that of a server is looked at",
      lambda d: taken(d) and is_off_curve(blob_in(d.question[1]))),
     ("known_hosts", "tab behind a marker",
@@ -128,6 +144,7 @@ KNOWN = [(topic, *row) for topic in ("known_hosts", "public_keys") for row in KE
     ("keyfiles", "padding of more than a block", "PROTOCOL.key pads to the next block", both(refused, says("its padding"))),
     ("keyfiles", "a byte order mark", "OpenSSL takes one before PEM; no key program writes it",
      lambda d: refused(d) and d.question[0].startswith(b"\xef\xbb\xbf")),
+    ("keyfiles", "impossible RSA numbers, needless zeros", "as in public keys", both(refused, says("damaged: the public key"))),
     ("keyfiles", "a KDF without a cipher", "ssh does not look at it", both(refused, says("a KDF without a cipher"))),
     ("keyfiles", "secret and public key differ", "ssh compares less", both(refused, says("is not that of the public key",
                                                                                          "the numbers of the secret key"))),
@@ -135,6 +152,10 @@ KNOWN = [(topic, *row) for topic in ("known_hosts", "public_keys") for row in KE
      lambda d: d.ours and d.theirs and d.ours[0] == d.theirs[0]),
     # certificates
     ("certificates", "SHA-1", "a signature with it is none", both(refused, says("algorithm that is not used (ssh-rsa)"))),
+    ("certificates", "a zero at the end of a text", "no text has one; ssh takes it away", both(refused, says("malformed"),
+                                                                                       lambda d: has_text_before_zero(base64.b64decode(d.question[1])))),
+    ("certificates", "impossible RSA numbers, needless zeros", "as in plain keys", both(refused, says("malformed"),
+                                                                                      lambda d: has_odd_rsa_within(base64.b64decode(d.question[1])))),
     # configuration
     ("patterns", "an empty pattern in a Host line", "ssh does not see one that stands behind a negated match",
      lambda d: d.ours and re.search(r'(?i)^host\b.*""', d.question[1])),
@@ -145,6 +166,8 @@ KNOWN = [(topic, *row) for topic in ("known_hosts", "public_keys") for row in KE
     ("configs", "canonical names in the last pass", "ssh has filled in their defaults by then", both(has("(?i)match final"),
         lambda d: d.kind.startswith("canonical"))),
     ("configs", "letters of a user in the configuration", "9.2 takes all, 10.0 not", both(line_of("user"), says("remote username contains invalid"))),
+    ("configs", "~ alone", "is the home folder without a slash behind it", both(has(r"~($|\s)"),
+                                                                                lambda d: d.ours == [x.rstrip("/") for x in d.theirs])),
     ("configs", "sizes without digits", "ssh takes them for 0", both(line_of("rekeylimit"), lambda d: d.ours)),
     ("configs", "several files with RevokedHostKeys", "are read, each of them", both(line_of("revokedhostkeys"), lambda d: d.theirs)),
     ("configs", "SyslogFacility of another host", "is another host's; ssh takes it all the same", lambda d: d.kind == "syslogfacility"),
@@ -196,7 +219,7 @@ KNOWN = [(topic, *row) for topic in ("known_hosts", "public_keys") for row in KE
     ("destinations", "addresses as a C library writes them", "::1:2222 is ::0.1.34.34 to glibc",
      lambda d: d.ours and d.theirs and without_name(d.ours) == without_name(d.theirs)
      and re.fullmatch(r"hostname (.*[:%].*|[0-9.]+)", d.theirs[2])),
-    ("destinations", "a destination's user beside -l", "is judged, too", both(refused, has("^-l$"), says("remote username contains"))),
+    ("destinations", "a destination's user beside -l", "is judged, too", both(refused, has("^-l$"), says("remote username contains", "ssh [-Q"))),
     ("destinations", "jump hosts for a shell", "ssh judges their letters when it runs them", both(refused, says("Invalid -J argument",
         "holds characters that are not allowed"))),
 ]
