@@ -197,7 +197,7 @@ def test_loop(kit, jump, host, adit_only):
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("jump", ["", ",", "a,", "a,,b", "-oX", "a;b", "u`id`@h", "h:0", "h:x", "h:99999", "a b", "@h"])
+@pytest.mark.parametrize("jump", ["", ",", "a,", "a,,b", "-oX", "a;b", "u`id`@h", "h:0", "h:x", "h:99999", "u@ b", "@h"])
 def test_bad_jump(kit, jump):
     """What is no host is refused, as are characters of a shell."""
     client = kit.run(*kit.base(), "-J", jump, "-N", "host.invalid")
