@@ -48,9 +48,9 @@ QUIET = Case("quiet", "open", "nothing at all", "RFC 4254 §5", CARRY_ON, at="op
 
 
 def suits(case, name):
-    """A case of adit alone is no question to others. dbclient has neither the options that some cases need, nor certificates, AES-GCM,
+    """A case of adit alone is no question to others, and one of who is no server (a state with a stroke) not of this table. dbclient has neither the options that some cases need, nor certificates, AES-GCM,
     encrypt-then-MAC and compression that is asked for; and its known_hosts holds one key of a kind, not the machine's as well."""
-    if case.seam or (name != "adit" and (case.only == "adit" or (case.setup and case.only == "all"))):
+    if case.seam or "/" in case.state or (name != "adit" and (case.only == "adit" or (case.setup and case.only == "all"))):
         return False
     if name == "dbclient":
         return case.only == "all" and not case.options and not case.machine and not any(w in case.name for w in ("certificate", "-gcm", "-etm"))
