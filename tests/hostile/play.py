@@ -2,6 +2,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import os
 import pathlib
 import re
 import tempfile
@@ -32,9 +33,9 @@ class Outcome:
 def starved_s(pid):
     """For how long its threads wanted a processor and had none."""
     total = 0
-    for path in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
-        with contextlib.suppress(OSError):
-            total += int(path.read_text().split()[1])
+    with contextlib.suppress(OSError):  # it may be gone at any of these
+        for task in os.listdir(f"/proc/{pid}/task"):
+            total += int(pathlib.Path(f"/proc/{pid}/task/{task}/schedstat").read_text().split()[1])
     return total / 1e9
 
 
