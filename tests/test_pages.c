@@ -1,7 +1,9 @@
+#define _GNU_SOURCE /* MADV_DONTDUMP */
 #include "test.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "net/pages.h"
 
@@ -23,6 +25,19 @@ static void flags_at(const void *p, char flags[static 256])
     fclose(maps);
 }
 
+/* Under an emulator the file may be one of its own, which knows nothing of this. */
+static bool smaps_tells(void)
+{
+    char flags[256];
+    void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(p, MAP_FAILED);
+    memset(p, 1, 4096);
+    (void)madvise(p, 4096, MADV_DONTDUMP);
+    flags_at(p, flags);
+    (void)munmap(p, 4096);
+    return strstr(flags, " dd") != NULL;
+}
+
 static void no_core_image_has_them(void **state)
 {
     (void)state;
@@ -33,8 +48,8 @@ static void no_core_image_has_them(void **state)
         assert_int_equal(p[i], 0);
     memset(p, 0xa5, 80000);
     flags_at(p, flags);
-    /* Under valgrind the file is of another address space. */
-    assert_true(flags[0] == 0 || strstr(flags, " dd") != NULL);
+    if (smaps_tells())
+        assert_non_null(strstr(flags, " dd"));
     pages_free(p, 80000);
     pages_free(NULL, 1);
 }
@@ -42,7 +57,7 @@ static void no_core_image_has_them(void **state)
 static void none_is_left(void **state)
 {
     (void)state;
-    assert_null(pages_new(SIZE_MAX / 2));
+    assert_null(pages_new(SIZE_MAX - 65535));
 }
 
 int main(void)

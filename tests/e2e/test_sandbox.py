@@ -81,6 +81,23 @@ def test_reconnect_with_another_key(kit, server, echo, tmp_path):
     assert set(threads(client.pid)) == {(2, 1)}
 
 
+def test_daemon_reconnects_with_another_key(kit, server, echo, tmp_path):
+    """The same, of a daemon: the only key that the server still takes is the new one."""
+    key, other = keys.copy_private(kit.key, tmp_path / "id"), keys.keygen(tmp_path / "new")
+    shutil.copy(f"{kit.key}.pub", f"{key}.pub")
+    kit.key = key
+    d = Daemon(kit, server, f"Tunnel web\n Via bastion\n LocalForward 0 127.0.0.1:{echo.port}\n AutoStart yes\n Backoff 1s 1s\n")
+    d.start("-v")
+    entered(d.client)
+    d.wait_state("web", "connected")
+    (server.folder / "authorized_keys").write_text(keys.public(other) + "\n")
+    for suffix in ("", ".pub"):
+        Path(f"{other}{suffix}").replace(f"{key}{suffix}")
+    server.signal_sessions(signal.SIGKILL)
+    wait_until(lambda: len(re.findall("state .*-> connected", d.client.err.text)) > 1, 30, lambda: d.client.err.text)
+    assert d.carries("web")
+
+
 def test_file_that_was_not_named_before(kit, server, echo, base):
     """A file that lies elsewhere, since: it is not read, and adit says why that may be."""
     near, far, link = kit.folder / "hosts", base / "elsewhere" / "hosts", kit.folder / "link"
