@@ -103,6 +103,11 @@ enum {
     LIMIT_FILE_KNOWN_HOSTS = 64 * 1024 * 1024,
     LIMIT_FILE_REVOKED = 64 * 1024 * 1024, /* a million fingerprints are 36 MiB */
     LIMIT_LINE_KNOWN_HOSTS = 64 * 1024,
+    /* The files that one configuration is read from, with all that they include: files that include each
+     * other several times over are soon more than anybody can wait for. And the names that are looked at for
+     * one pattern of Include, which may have a star at each level. */
+    LIMIT_CONFIG_FILES = 1024,
+    LIMIT_GLOB_NAMES = 16 * 1024,
     LIMIT_AGENT_REPLY = 256 * 1024,
     LIMIT_AGENT_KEYS = 2048,
     /* The answer of a command that we run for ourselves: one line, and what a login shell may say before it.

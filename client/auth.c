@@ -377,7 +377,10 @@ static void give_up(struct auth *a, struct session_question *q)
 void auth_credential(struct auth *a, struct session_question *q)
 {
     struct span order = preferred(a), method;
-    if (q->first) {
+    /* A key that was offered unasked and could not sign has sent nothing: nothing is known yet. */
+    bool is_unsent = q->methods.n == 0 && a->last != NULL && a->last->is_dead;
+    if (q->first || is_unsent) {
+        a->last = NULL;
         first_credential(a, q);
         return;
     }

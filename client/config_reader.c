@@ -201,6 +201,8 @@ static enum adit_err read_lines(struct config_reader *r, struct span text, const
 
 enum adit_err config_read(struct config_reader *r, struct span text, const char *name, struct adit_error *err)
 {
+    if (++r->files > LIMIT_CONFIG_FILES)
+        return adit_fail(err, ADIT_E_CONFIG, "more than %d files of configuration", (int)LIMIT_CONFIG_FILES);
     if (r->depth == 0) {
         r->is_active = true;
         r->is_never = false;

@@ -48,12 +48,12 @@ struct config_reader {
     bool is_user;     /* the user's own file: "~" may stand in Include */
     /* Inside: start with a zero struct. */
     bool is_active, is_never, error_is_told;
-    unsigned depth, bad_lines;
+    unsigned depth, bad_lines, files;
 };
 
 /* Reads one file's text; name is for messages. At the top (depth 0) it starts active. Each bad line is told
  * through its hook, and the file's end is ADIT_E_CONFIG with "NAME: terminating, N bad configuration
- * options"; ADIT_E_MEMORY; what the hooks return. */
+ * options", as it is for one file more than LIMIT_CONFIG_FILES; ADIT_E_MEMORY; what the hooks return. */
 enum adit_err config_read(struct config_reader *r, struct span text, const char *name,
                           struct adit_error *err) ADIT_MUST_USE;
 

@@ -192,7 +192,7 @@ static enum adit_err put_all(struct output *o, const char *t, const char *text,
             put(o, t++, 1);
         }
     }
-    return o->failed ? adit_fail(err, ADIT_E_CONFIG, "%s: too long", text) : ADIT_E_OK;
+    return o->failed ? adit_fail(err, ADIT_E_CONFIG, "%.80s...: too long", text) : ADIT_E_OK;
 }
 
 enum adit_err expand_path(char out[static EXPAND_PATH_CAP], const char *text,
@@ -215,7 +215,7 @@ enum adit_err expand_home(char out[static EXPAND_PATH_CAP], const char *text,
     if (!put_home(&o, &t, names))
         return adit_fail(err, ADIT_E_CONFIG, "%s: no such user", text);
     put(&o, t, strlen(t));
-    return o.failed ? adit_fail(err, ADIT_E_CONFIG, "%s: too long", text) : ADIT_E_OK;
+    return o.failed ? adit_fail(err, ADIT_E_CONFIG, "%.80s...: too long", text) : ADIT_E_OK;
 }
 
 enum adit_err expand_value(char out[static EXPAND_PATH_CAP], const char *text,
@@ -241,5 +241,5 @@ enum adit_err expand_tokens(char out[static EXPAND_PATH_CAP], const char *text, 
         if (*t == 0 || !is_allowed || !put_token(&o, *t, names))
             return adit_fail(err, ADIT_E_CONFIG, "%s: %%%c is not known here", text, *t != 0 ? *t : ' ');
     }
-    return o.failed ? adit_fail(err, ADIT_E_CONFIG, "%s: too long", text) : ADIT_E_OK;
+    return o.failed ? adit_fail(err, ADIT_E_CONFIG, "%.80s...: too long", text) : ADIT_E_OK;
 }

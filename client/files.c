@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,30 +50,67 @@ static bool file_grow(struct file *file, size_t cap)
     return true;
 }
 
-enum adit_err file_read_fd(struct file *file, int fd, const char *name, size_t max, struct adit_error *err)
+/* A named pipe that nobody has opened for writing is waited for this long, and not for ever; one that
+ * somebody holds open is that one's business, as a terminal is. What tells no size (/dev/zero) is no large
+ * file. */
+enum { WRITER_MS = 2000, STREAM_MAX = 1024 * 1024 };
+
+/* read(), also from what does not block. waits: an end at the very beginning of a pipe may be none yet. */
+static ssize_t read_some(int fd, struct wspan to, bool waits)
 {
-    memset(file, 0, sizeof *file);
+    struct pollfd ready = {fd, POLLIN, 0};
     for (;;) {
-        if (file->n == file->cap && !file_grow(file, file->cap == 0 ? 4096 : 2 * file->cap)) {
-            file_wipe(file);
-            return adit_fail(err, ADIT_E_MEMORY, "%s: out of memory", name);
+        ssize_t n = read(fd, to.p, to.n);
+        if (n == 0 && waits) {
+            waits = false;
+            if (poll(&ready, 1, WRITER_MS) != 0)
+                continue;
+            errno = ETIMEDOUT;
+            return -1;
         }
-        ssize_t n = read(fd, file->p + file->n, file->cap - file->n);
+        if (n < 0 && errno == EAGAIN)
+            (void)poll(&ready, 1, -1);
+        else if (n >= 0 || errno != EINTR)
+            return n;
+    }
+}
+
+/* What cannot be right is not read at all, and what is right is held once. */
+static enum adit_err read_to_end(struct file *file, int fd, const struct stat *status, const char *name,
+                                 size_t max, struct adit_error *err)
+{
+    bool is_file = S_ISREG(status->st_mode), is_pipe = S_ISFIFO(status->st_mode);
+    if (is_file && status->st_size > (off_t)max)
+        return adit_fail(err, ADIT_E_LIMIT, "%s: too large", name);
+    max = is_file || max < STREAM_MAX ? max : STREAM_MAX;
+    size_t first = is_file && status->st_size >= 4096 ? (size_t)status->st_size + 1 : 4096;
+    for (;;) {
+        if (file->n == file->cap && !file_grow(file, file->cap == 0 ? first : 2 * file->cap))
+            return adit_fail(err, ADIT_E_MEMORY, "%s: out of memory", name);
+        const struct wspan room = {file->p + file->n, file->cap - file->n};
+        ssize_t n = read_some(fd, room, is_pipe && file->n == 0);
         if (n == 0)
             return ADIT_E_OK;
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            enum adit_err e = read_error(err, name);
-            file_wipe(file);
-            return e;
-        }
+        if (n < 0 && is_pipe && errno == ETIMEDOUT)
+            return adit_fail(err, ADIT_E_SYSTEM, "%s: a pipe that nobody writes to", name);
+        if (n < 0)
+            return read_error(err, name);
         file->n += (size_t)n;
-        if (file->n > max) {
-            file_wipe(file);
+        if (file->n > max)
             return adit_fail(err, ADIT_E_LIMIT, "%s: too large", name);
-        }
     }
+}
+
+enum adit_err file_read_fd(struct file *file, int fd, const char *name, size_t max, struct adit_error *err)
+{
+    struct stat status;
+    memset(file, 0, sizeof *file);
+    if (fstat(fd, &status) != 0)
+        return system_error(err, name);
+    enum adit_err e = read_to_end(file, fd, &status, name, max, err);
+    if (e != ADIT_E_OK)
+        file_wipe(file);
+    return e;
 }
 
 enum adit_err file_read(struct file *file, const char *path, size_t max, struct stat *status, bool *missing,
@@ -83,7 +121,7 @@ enum adit_err file_read(struct file *file, const char *path, size_t max, struct 
     memset(status, 0, sizeof *status);
     memset(file, 0, sizeof *file);
     sandbox_need(path, CONFINE_READ, SANDBOX_AGAIN);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (missing != NULL)
         *missing = fd < 0 && (errno == ENOENT || errno == ENOTDIR);
     if (fd < 0)
@@ -129,8 +167,9 @@ static void folder_of(const char *path, char out[static PATH_MAX])
         adit_format(out, PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
 }
 
-/* The folder of path, opened and locked; made when it is missing. -1 with errno. */
-static int folder_lock(const char *path)
+/* The folder of path, opened and locked; made when it is missing. -1 with errno. Some network file systems
+ * have no such lock (*is_locked false); the rename is atomic there all the same. */
+static int folder_lock(const char *path, bool *is_locked)
 {
     char folder[PATH_MAX];
     folder_of(path, folder);
@@ -139,9 +178,10 @@ static int folder_lock(const char *path)
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -1;
-    /* Some network file systems have no such lock; the rename is atomic there all the same. */
-    while (flock(fd, LOCK_EX) != 0 && errno == EINTR) {
+    int locked;
+    while ((locked = flock(fd, LOCK_EX)) != 0 && errno == EINTR) {
     }
+    *is_locked = locked == 0;
     return fd;
 }
 
@@ -169,14 +209,25 @@ static bool copy_fill(int fd, const struct file *old, const struct stat *status,
            write_all(fd, span_make(newline, needs_end ? 1 : 0)) && write_all(fd, text) && fsync(fd) == 0;
 }
 
-static bool replace(const char *path, const struct file *old, const struct stat *status, struct span text)
+/* Under the lock the copy has one name, so that what a killed one left is taken away by the next. */
+static int copy_open(char copy[static PATH_MAX], const char *path, bool is_locked)
+{
+    const char *tail = is_locked ? ".adit-new" : ".XXXXXX";
+    if (adit_format(copy, PATH_MAX, "%s%s", path, tail) != strlen(path) + strlen(tail)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    if (!is_locked)
+        return mkostemp(copy, O_CLOEXEC);
+    (void)unlink(copy);
+    return open(copy, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
+static bool replace(const char *path, bool is_locked, const struct file *old, const struct stat *status,
+                    struct span text)
 {
     char copy[PATH_MAX];
-    if (adit_format(copy, sizeof copy, "%s.XXXXXX", path) != strlen(path) + 7) {
-        errno = ENAMETOOLONG;
-        return false;
-    }
-    int fd = mkostemp(copy, O_CLOEXEC);
+    int fd = copy_open(copy, path, is_locked);
     if (fd < 0)
         return false;
     bool fine = copy_fill(fd, old, status, text) && rename(copy, path) == 0;
@@ -191,7 +242,7 @@ static bool replace(const char *path, const struct file *old, const struct stat 
 /* /dev/null and the like take the lines and are never replaced. */
 static enum adit_err write_special(const char *path, struct span text, struct adit_error *err)
 {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return system_error(err, path);
     enum adit_err e = write_all(fd, text) ? ADIT_E_OK : system_error(err, path);
@@ -199,7 +250,8 @@ static enum adit_err write_special(const char *path, struct span text, struct ad
     return e;
 }
 
-static enum adit_err append_locked(const char *path, struct span text, size_t max, struct adit_error *err)
+static enum adit_err append_locked(const char *path, bool is_locked, struct span text, size_t max,
+                                   struct adit_error *err)
 {
     struct stat status;
     struct file old;
@@ -208,7 +260,7 @@ static enum adit_err append_locked(const char *path, struct span text, size_t ma
     enum adit_err e = file_read(&old, path, max, &status, &missing, &why);
     if (e != ADIT_E_OK && !missing)
         return adit_fail(err, e, "%s", why.text);
-    bool fine = replace(path, &old, missing ? NULL : &status, text);
+    bool fine = replace(path, is_locked, &old, missing ? NULL : &status, text);
     e = fine ? ADIT_E_OK : system_error(err, path);
     file_wipe(&old);
     return e;
@@ -222,10 +274,11 @@ enum adit_err file_append(const char *path, struct span text, size_t max, struct
     struct stat status;
     if (stat(end, &status) == 0 && !S_ISREG(status.st_mode))
         return write_special(end, text, err);
-    int lock = folder_lock(end);
+    bool is_locked = false;
+    int lock = folder_lock(end, &is_locked);
     if (lock < 0)
         return adit_fail(err, ADIT_E_SYSTEM, "the folder of %s: %s", path, strerror(errno));
-    enum adit_err e = append_locked(end, text, max, err);
+    enum adit_err e = append_locked(end, is_locked, text, max, err);
     if (e == ADIT_E_OK)
         (void)fsync(lock); /* the new name; a folder that cannot be synced is no reason to fail */
     (void)close(lock);
@@ -234,7 +287,7 @@ enum adit_err file_append(const char *path, struct span text, size_t max, struct
 
 /* ---- Other contents ---- */
 
-static enum adit_err rewrite_locked(const char *path, size_t max, file_edit *edit, void *ctx,
+static enum adit_err rewrite_locked(const char *path, bool is_locked, size_t max, file_edit *edit, void *ctx,
                                     struct adit_error *err)
 {
     struct stat status;
@@ -246,7 +299,7 @@ static enum adit_err rewrite_locked(const char *path, size_t max, file_edit *edi
         return ADIT_E_OK;
     if (e == ADIT_E_OK && edit(ctx, span_make(old.p, old.n), &text, &why)) {
         const struct file nothing = {0};
-        if (!replace(path, &nothing, &status, span_make(text.p, text.n)))
+        if (!replace(path, is_locked, &nothing, &status, span_make(text.p, text.n)))
             e = system_error(&why, path);
     } else if (e == ADIT_E_OK) {
         e = why.code;
@@ -264,10 +317,11 @@ enum adit_err file_rewrite(const char *path, size_t max, file_edit *edit, void *
         return system_error(err, path);
     if (stat(end, &status) != 0 || !S_ISREG(status.st_mode))
         return ADIT_E_OK;
-    int lock = folder_lock(end);
+    bool is_locked = false;
+    int lock = folder_lock(end, &is_locked);
     if (lock < 0)
         return adit_fail(err, ADIT_E_SYSTEM, "the folder of %s: %s", path, strerror(errno));
-    enum adit_err e = rewrite_locked(end, max, edit, ctx, err);
+    enum adit_err e = rewrite_locked(end, is_locked, max, edit, ctx, err);
     if (e == ADIT_E_OK)
         (void)fsync(lock);
     (void)close(lock);

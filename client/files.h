@@ -17,11 +17,14 @@ struct file {
 
 /* Reads path, at most max bytes. Fails with ADIT_E_SYSTEM ("PATH: reason"), ADIT_E_LIMIT, ADIT_E_MEMORY
  * (memory, descriptors or the disk failed: it is there, and another time it may be read); what
- * is not a regular file, a pipe or the like (a directory) is refused. *missing (may be NULL): it does not
- * exist. status (may be NULL) gets the file's mode and owner, of the file that was read. */
+ * is not a regular file, a pipe or the like (a directory) is refused, and so is a named pipe that nobody
+ * opens for writing within two seconds. *missing (may be NULL): it does not exist. status (may be NULL) gets
+ * the file's mode and owner, of the file that was read. */
 enum adit_err file_read(struct file *file, const char *path, size_t max, struct stat *status, bool *missing,
                         struct adit_error *err) ADIT_MUST_USE;
-/* The same from a descriptor to its end; name is for messages. The descriptor stays open. */
+/* The same from a descriptor to its end, also from one that does not block; name is for messages. The
+ * descriptor stays open. A regular file that is larger is not read at all, and of what is
+ * none at most a megabyte is taken. */
 enum adit_err file_read_fd(struct file *file, int fd, const char *name, size_t max,
                            struct adit_error *err) ADIT_MUST_USE;
 void file_wipe(struct file *file); /* overwrites and frees */
@@ -30,8 +33,9 @@ void file_wipe(struct file *file); /* overwrites and frees */
  * copy in the same folder is completed, synced and renamed over it. Keeps mode and owner; a symbolic link
  * stays and its target is replaced; a last line without its end gets one. A missing file is made with mode
  * 0600, a missing folder with 0700. A lock on the folder keeps two writers
- * of ours from losing each other's lines. What is no regular file (/dev/null) is written to, never replaced.
- * ADIT_E_SYSTEM with the reason. */
+ * of ours from losing each other's lines; what one of them leaves when it is killed (PATH.adit-new), the next
+ * one takes away. What is no regular file (/dev/null) is written to, never replaced. ADIT_E_SYSTEM with the
+ * reason. */
 enum adit_err file_append(const char *path, struct span text, size_t max,
                           struct adit_error *err) ADIT_MUST_USE;
 

@@ -82,6 +82,7 @@ struct walk {
     struct texts *out;
     char path[PATH_MAX];
     size_t n;
+    size_t looked_at; /* names in folders */
 };
 
 static bool walk_on(struct walk *w, const char *rest);
@@ -116,16 +117,18 @@ static bool walk_into(struct walk *w, struct span name, const char *rest)
     return fine;
 }
 
-static bool names_that_match(struct texts *names, const char *folder, struct span pattern)
+static bool names_that_match(struct walk *w, struct texts *names, struct span pattern)
 {
+    const char *folder = w->path;
     sandbox_need_folder(folder[0] != 0 ? folder : ".", CONFINE_READ, SANDBOX_AGAIN);
     DIR *dir = opendir(folder[0] != 0 ? folder : ".");
     struct dirent *entry;
     bool fine = true,
          wants_dot = pattern.p[0] == '.' || (pattern.n > 1 && pattern.p[0] == '\\' && pattern.p[1] == '.');
     while (fine && dir != NULL && (entry = readdir(dir)) != NULL) {
+        fine = ++w->looked_at <= LIMIT_GLOB_NAMES;
         struct span name = span_str(entry->d_name);
-        if ((entry->d_name[0] != '.' || wants_dot) && glob_matches(pattern, name))
+        if (fine && (entry->d_name[0] != '.' || wants_dot) && glob_matches(pattern, name))
             fine = texts_add(names, name);
     }
     if (dir == NULL && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
@@ -139,7 +142,7 @@ static bool walk_folder(struct walk *w, struct span pattern, const char *rest)
 {
     struct texts names;
     texts_init(&names);
-    bool fine = names_that_match(&names, w->path, pattern);
+    bool fine = names_that_match(w, &names, pattern);
     for (size_t i = 0; fine && i < names.count; i++)
         fine = walk_into(w, span_str(names.item[i]), rest);
     texts_wipe(&names);

@@ -120,7 +120,7 @@ static enum adit_err on_include(void *ctx, struct conf_reader *r, const char *pa
         adit_format(path, sizeof path, "%s/%s", l->folder, pattern);
     texts_init(&found);
     if (!globs_find(&found, path))
-        e = adit_fail(err, ADIT_E_MEMORY, "out of memory");
+        e = adit_fail(err, ADIT_E_CONFIG, "'%s': too many names, or no memory", pattern);
     for (size_t i = 0; i < found.count && e == ADIT_E_OK; i++)
         e = read_file(r, found.item[i], true, true, err);
     texts_wipe(&found);
@@ -179,7 +179,9 @@ static enum adit_err find_parts(const char *folder, struct texts *found, struct 
         return adit_fail(err, ADIT_E_CONFIG, "the path is too long: %.80s...", folder);
     if (!is_readable(folder))
         return adit_fail(err, ADIT_E_CONFIG, "%s/conf.d: the folder cannot be read", folder);
-    return globs_find(found, pattern) ? ADIT_E_OK : adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    return globs_find(found, pattern)
+               ? ADIT_E_OK
+               : adit_fail(err, ADIT_E_MEMORY, "'%s': too many names, or no memory", pattern);
 }
 
 /* A part that is bad does not keep the next one from being looked at. */

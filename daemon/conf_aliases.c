@@ -11,7 +11,7 @@
 #include "daemon/conf.h"
 
 /* ssh_config as a list of names: what a condition would say of a block is not asked. */
-enum { FILE_MAX = 4 * 1024 * 1024, FILES_MAX = 1024, LINE_CAP = 16 * 1024, ALIASES_MAX = 10000 };
+enum { FILE_MAX = 4 * 1024 * 1024, LINE_CAP = 16 * 1024, ALIASES_MAX = 10000 };
 
 struct aliases {
     struct texts *out;
@@ -88,7 +88,7 @@ static void on_line(struct aliases *a, struct span line)
 static void read_file(struct aliases *a, const char *path)
 {
     struct file file;
-    if (++a->files > FILES_MAX || a->is_failed)
+    if (++a->files > LIMIT_CONFIG_FILES || a->is_failed)
         return;
     if (file_read(&file, path, FILE_MAX, NULL, NULL, NULL) == ADIT_E_OK) {
         struct span text = span_make(file.p, file.n), line;

@@ -70,7 +70,7 @@ static enum adit_err check_header(const struct conf_words *words, struct adit_er
                          "extra arguments at the end of the line (quote a name with blanks)");
     if (!definition_name_is_plain(words->item[0]))
         return adit_fail(err, ADIT_E_CONFIG,
-                         "'%s' is no name: 1 to %d of A-Z a-z 0-9 . _ - (in quotes blanks too)",
+                         "'%.80s' is no name: 1 to %d of A-Z a-z 0-9 . _ - (in quotes blanks too)",
                          words->item[0], (int)DEFINITION_NAME_MAX);
     return ADIT_E_OK;
 }
@@ -361,6 +361,8 @@ enum adit_err conf_read(struct conf_reader *r, struct span text, const char *nam
     struct texts *files = &r->conf->files;
     const unsigned before = r->bad_lines;
     enum adit_err e = ADIT_E_OK;
+    if (files->count == LIMIT_CONFIG_FILES)
+        return adit_fail(err, ADIT_E_CONFIG, "more than %d files of configuration", (int)LIMIT_CONFIG_FILES);
     if (!texts_add(files, span_str(name)))
         return conf_no_memory(err);
     const char *file = files->item[files->count - 1];

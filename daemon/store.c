@@ -212,6 +212,8 @@ static enum adit_err read_file(const struct store *s, const char *name, size_t m
     enum adit_err e = fstat(fd, status) != 0 ? failed(s, name, err) : ADIT_E_OK;
     if (e == ADIT_E_OK && !S_ISREG(status->st_mode))
         e = adit_fail(err, ADIT_E_SYSTEM, "%s/%s: is no regular file", s->folder, name);
+    if (e == ADIT_E_OK && status->st_size > (off_t)max)
+        e = adit_fail(err, ADIT_E_CONFIG, "%s/%s: too large", s->folder, name);
     char path[PATH_MAX + 16];
     (void)adit_format(path, sizeof path, "%s/%s", s->folder, name);
     if (e == ADIT_E_OK)

@@ -92,6 +92,21 @@ static void test_key_that_needs_a_probe(void **state)
     assert_true(f.q.probe);
 }
 
+/* Nothing was sent, and so the server has not said what it takes: it is asked, and the next key is offered.
+ */
+static void test_first_key_that_cannot_sign(void **state)
+{
+    (void)state;
+    add_key(KEY_ED25519);
+    add_key(KEY_ECDSA_P256);
+    assert_int_equal(ask(NULL), SESSION_CREDENTIAL_PUBLICKEY);
+    f.keys[0].is_dead = true;
+    assert_int_equal(ask(""), SESSION_CREDENTIAL_NONE);
+    assert_int_equal(ask("publickey"), SESSION_CREDENTIAL_PUBLICKEY);
+    assert_true(span_is(f.q.key_alg, "ecdsa-sha2-nistp256"));
+    assert_int_equal(ask(""), SESSION_CREDENTIAL_GIVE_UP);
+}
+
 static void test_order(void **state)
 {
     (void)state;
@@ -405,6 +420,7 @@ int main(void)
         return 1;
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {T(test_unencrypted_key_goes_first),
+                                       T(test_first_key_that_cannot_sign),
                                        T(test_key_that_needs_a_probe),
                                        T(test_order),
                                        T(test_preferred),

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "client/files.h"
@@ -82,6 +83,65 @@ static void test_read(void **state)
     memset(&err, 0, sizeof err);
     assert_int_equal(file_read(&f, folder, 9, NULL, &missing, &err), ADIT_E_SYSTEM);
     assert_non_null(strstr(err.text, "directory"));
+}
+
+/* Each word when the one before was read. */
+static void *slow_writer(void *arg)
+{
+    int fd = *(int *)arg, left;
+    for (const char *word = "onetwo"; *word != 0; word += 3) {
+        if (write(fd, word, 3) != 3)
+            return NULL;
+        while (ioctl(fd, FIONREAD, &left) == 0 && left > 0)
+            usleep(1000);
+    }
+    close(fd);
+    return arg;
+}
+
+/* Read to its end when somebody writes to it, however late; a pipe that nobody writes to is no file. */
+static void test_pipe(void **state)
+{
+    (void)state;
+    struct file f;
+    struct adit_error err = {0};
+    assert_int_equal(mkfifo(at("pipe"), 0600), 0);
+    assert_int_equal(file_read(&f, at("pipe"), 100, NULL, NULL, &err), ADIT_E_SYSTEM);
+    assert_non_null(strstr(err.text, "nobody writes"));
+    int fd = open(at("pipe"), O_RDWR); /* a writer that is there, and says something when somebody reads */
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, slow_writer, &fd), 0);
+    assert_int_equal(file_read(&f, at("pipe"), 100, NULL, NULL, &err), ADIT_E_OK);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(f.n, 6);
+    assert_memory_equal(f.p, "onetwo", 6);
+    file_wipe(&f);
+    assert_int_equal(append(at("pipe"), "x\n", &err), ADIT_E_SYSTEM);
+}
+
+/* Not a byte of what is too large is held. */
+static void test_too_large(void **state)
+{
+    (void)state;
+    struct file f;
+    struct adit_error err = {0};
+    put(at("large"), "", 0600);
+    assert_int_equal(truncate(at("large"), (off_t)1 << 40), 0);
+    assert_int_equal(file_read(&f, at("large"), 1 << 20, NULL, NULL, &err), ADIT_E_LIMIT);
+    assert_int_equal(file_read(&f, "/dev/zero", SIZE_MAX / 4, NULL, NULL, &err), ADIT_E_LIMIT);
+    assert_int_equal(unlink(at("large")), 0);
+}
+
+/* What one leaves that was killed in the midst of it, the next one takes away. */
+static void test_left_behind(void **state)
+{
+    (void)state;
+    struct adit_error err = {0};
+    put(at("left"), "a\n", 0600);
+    put(at("left.adit-new"), "half", 0644);
+    assert_int_equal(append(at("left"), "b\n", &err), ADIT_E_OK);
+    check(at("left"), "a\nb\n", 0600);
+    assert_int_equal(access(at("left.adit-new"), F_OK), -1);
 }
 
 static void test_append(void **state)
@@ -169,7 +229,9 @@ static void test_writers_at_once(void **state)
     assert_int_equal(file_read(&f, at("many"), 1 << 20, NULL, NULL, NULL), ADIT_E_OK);
     assert_int_equal(f.n, WRITERS * LINES * 4);
     file_wipe(&f);
-    assert_int_equal(system("test -z \"$(ls /tmp/adit-test-files.*/*.?????? 2>/dev/null)\""), 0);
+    assert_int_equal(system("test -z \"$(ls /tmp/adit-test-files.*/*.?????? "
+                            "/tmp/adit-test-files.*/*.adit-new 2>/dev/null)\""),
+                     0);
 }
 
 static bool to_upper(void *ctx, struct span old, struct file *out, struct adit_error *err)
@@ -220,6 +282,9 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_read),
                                        cmocka_unit_test(test_read_without_descriptors),
                                        cmocka_unit_test(test_append),
+                                       cmocka_unit_test(test_pipe),
+                                       cmocka_unit_test(test_too_large),
+                                       cmocka_unit_test(test_left_behind),
                                        cmocka_unit_test(test_append_through_links),
                                        cmocka_unit_test(test_device_is_not_replaced),
                                        cmocka_unit_test(test_no_folder),
