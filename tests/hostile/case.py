@@ -9,8 +9,10 @@ CARRY_ON = "carry_on"  # the session keeps working: bytes go through a forward a
 REFUSE = "refuse_channel"  # that channel is refused or closed, and the session keeps working
 
 STATES = ("version", "kex", "newkeys", "service", "auth", "open", "channel", "exec", "rekey", "close")
+# Of who reads a file: which one.
+FILE_STATES = ("file/known_hosts", "file/key", "file/public", "file/certificate", "file/krl", "file/ssh_config", "file/adit.conf", "file/state")
 SOURCES = re.compile(r"RFC (4251|4252|4253|4254|4256|4335|4344|5647|5656|8160|8308|8332|8709|8731)\b( §[0-9.]+)?|"
-                     r"OpenSSH PROTOCOL(\.\w+)?|strict-kex|FIPS|ssh_config\(5\)|Unicode|ECMA-48")
+                     r"OpenSSH PROTOCOL(\.\w+)?|strict-kex|FIPS|ssh_config\(5\)|Unicode|ECMA-48|sshd\(8\)|ssh\(1\)|adit\.conf\(5\)|aditd\(8\)|adit\(1\)|RFC (5208|5915|7468|8017|8410)|SEC 1|POSIX")
 
 
 @dataclasses.dataclass
@@ -53,7 +55,7 @@ class Case:
     ms: int = 5000  # to the end (or to the next byte through the forward) after the last offending byte
     timeout_ms: int = 0  # and the configured timeout, where one is what ends it
     memory_kib: int = 4096  # resident, above an idle session's peak in the same run
-    client: str = "forward"  # forward: -N -L; remote: and an -R; exec: a command; socks: -D
+    client: str = "forward"  # forward: -N -L; remote: and an -R; exec: a command; socks: -D; words: play.options, alone
     options: tuple = ()  # more of the client's
     # async (play): before the client starts. It may start what the client shall meet, write into play.folder, and add to
     # play.options (they win over the runner's own) and play.environment; play.tasks are cancelled at the end. With at="setup"
@@ -63,7 +65,9 @@ class Case:
     auth: str = "publickey"  # the method that succeeds
     twist: dict = dataclasses.field(default_factory=dict)  # of the key exchange: see peer.Peer
     strict: bool = True  # the peer offers strict key exchange
-    proof: typing.Optional[typing.Callable] = None  # (peer) -> whether it saw what REFUSE (or the row) demands
+    # (peer) -> whether it saw what REFUSE (or the row) demands; with at="setup" it gets the play
+    proof: typing.Optional[typing.Callable] = None
+    status: int = 255  # of the end by an error
     holds: typing.Optional[str] = None  # a regular expression that the client's output holds (carry_on)
     machine: tuple = ()  # rules for server.c: that is the peer then, and `at` and `do` are its rules
     only: str = "all"  # "adit": not for other clients; "openssh": for adit and ssh (a row with a setup is for adit else)
@@ -73,8 +77,8 @@ class Case:
         """Every field that makes a row a case: returns what is wrong, or None."""
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", self.name or ""):
             return "a name of lower-case words"
-        if self.state not in STATES:
-            return f"a state of {STATES}"
+        if self.state not in STATES + FILE_STATES:
+            return f"a state of {STATES + FILE_STATES}"
         if not self.sends or not self.at:
             return "what is sent, and where"
         if not SOURCES.search(self.requires or ""):

@@ -125,8 +125,11 @@ class Client:
 
     async def start(self, case, port, options=(), environment=()):
         asked = 0 if self.name == "adit" else free_port()
-        words = dropbear_words(self.world, case, port, asked) if self.name == "dbclient" else \
-            openssh_words(self.world, case, port, asked, options, self.name == "adit")
+        if case.client == "words":
+            words = list(options)
+        else:
+            words = dropbear_words(self.world, case, port, asked) if self.name == "dbclient" else \
+                openssh_words(self.world, case, port, asked, options, self.name == "adit")
         read_end, write_end = os.pipe()
         self.process = await asyncio.create_subprocess_exec(
             self.peak_tool, str(write_end), self.program, *words, stdin=asyncio.subprocess.DEVNULL,

@@ -98,6 +98,8 @@ class Play:
             await self.arrive()
             if self.case.expect == ERROR:
                 await self.judge_error(outcome)
+            elif self.case.client == "words":
+                await self.judge_words(outcome)
             elif self.case.client == "exec":
                 await self.judge_command(outcome)
             else:
@@ -182,16 +184,31 @@ class Play:
             if self.client.status > 128 and self.client.status != 255:
                 raise Wrong(f"ended by signal {self.client.status - 128}")
             return
-        if self.client.status != 255:
-            raise Wrong(f"status {self.client.status}, not 255: {self.last_line()}")
+        if self.client.status != self.case.status:
+            raise Wrong(f"status {self.client.status}, not {self.case.status}: {self.last_line()}")
         if not re.search(self.case.says, self.said()):
             raise Wrong(f"'{self.case.says}' is not in what it says: {self.last_line()}")
+        if self.case.at == "setup":
+            await self.judge_proof()
 
     async def judge_command(self, outcome):
         await self.client_end()
         outcome.ms = self.since()
         if self.client.status != 0 or bytes(self.client.out) != b"done\n":
             raise Wrong(f"status {self.client.status}, output {bytes(self.client.out)[:60]!r}: {self.last_line()}")
+        await self.judge_proof()
+
+    async def judge_words(self, outcome):
+        """A program that goes on: it has said what `holds` says, and has not ended with an error."""
+        try:
+            while not re.search(self.case.holds, self.said()) and not self.client.ended.is_set():
+                self.client.changed.clear()
+                await asyncio.wait_for(self.client.changed.wait(), self.left())
+        except asyncio.TimeoutError:
+            raise Wrong(f"'{self.case.holds}' was not said in {self.limit_s:g} s: {self.last_line()}") from None
+        if self.client.status:
+            raise Wrong(f"ended with {self.client.status}: {self.last_line()}")
+        outcome.ms = self.since()
         await self.judge_proof()
 
     async def judge_transfer(self, outcome):
@@ -208,8 +225,11 @@ class Play:
         if self.case.holds and self.client.name == "adit" and not re.search(self.case.holds, self.said()):
             raise Wrong(f"'{self.case.holds}' is not in what it says")
         end = time.monotonic() + self.left()
-        while self.case.proof and not self.case.proof(self.peer):
+        shown = self if self.case.at == "setup" else self.peer
+        while self.case.proof and not self.case.proof(shown):
             if time.monotonic() > end or self.client.ended.is_set():
+                if self.case.at == "setup":
+                    raise Wrong(f"not what the row demands: {self.said()[-600:]}")
                 raise Wrong(f"the peer saw no refusal: refused {self.peer.refused} got {dict(self.peer.got)}")
             await asyncio.sleep(0.005)
 
