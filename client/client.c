@@ -17,6 +17,7 @@
 #include "client/texts.h"
 #include "crypto/crypto.h"
 #include "net/host.h"
+#include "net/random.h"
 #include "net/sock.h"
 
 enum {
@@ -55,6 +56,10 @@ enum adit_err client_setup(struct adit_error *err)
 {
     secret_forbid_core();
     (void)host_allow_descriptors(DESCRIPTORS); /* with fewer, clients wait: see forward/listener.c */
+    uint8_t random;
+    enum adit_err e = random_seed(&random, sizeof random, err); /* libsodium would abort without any */
+    if (e != ADIT_E_OK)
+        return e;
     if (!crypto_init())
         return adit_fail(err, ADIT_E_SYSTEM, "the cryptographic library refuses to start");
     return ADIT_E_OK;

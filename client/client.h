@@ -23,7 +23,8 @@ struct client;
 struct host_key_seen; /* host_keys.h */
 
 /* Chooses the cryptographic code for this CPU, forbids core files and allows as many descriptors as the
- * channels of a session may take. Once, before anything else. */
+ * channels of a session may take. ADIT_E_SYSTEM also where the system has no randomness. Once, before
+ * anything else. */
 enum adit_err client_setup(struct adit_error *err) ADIT_MUST_USE;
 
 /* host: as the user gave it. stdio: the -W forward, or NULL. options, prompt and stdio are borrowed until

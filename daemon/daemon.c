@@ -14,6 +14,7 @@
 #include "daemon/conf_paths.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/notify.h"
+#include "net/host.h"
 
 /* ---- The log ---- */
 
@@ -102,9 +103,23 @@ static enum adit_err store_begin(struct daemon *d, struct adit_error *err)
     return e == ADIT_E_OK ? store_open(&d->store, folder, err) : e;
 }
 
+/* With fewer it could run, and nobody could talk to it. */
+static enum adit_err check_descriptors(struct adit_error *err)
+{
+    enum { DESCRIPTORS_MIN = 32 };
+    uint64_t limit = host_allow_descriptors(DESCRIPTORS_MIN);
+    if (limit == 0 || limit >= DESCRIPTORS_MIN)
+        return ADIT_E_OK;
+    return adit_fail(err, ADIT_E_SYSTEM, "a limit of %u open files is too low for a daemon: %d at least",
+                     (unsigned)limit, (int)DESCRIPTORS_MIN);
+}
+
 static enum adit_err begin(struct daemon *d, struct adit_error *err)
 {
-    enum adit_err e = daemon_conf_read(d, d->args->config_file, &d->conf, err);
+    enum adit_err e = check_descriptors(err);
+    if (e != ADIT_E_OK)
+        return e;
+    e = daemon_conf_read(d, d->args->config_file, &d->conf, err);
     if (e != ADIT_E_OK || d->conf == NULL)
         return e;
     if (d->conf->sandbox)
