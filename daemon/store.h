@@ -35,9 +35,9 @@ bool store_is_writable(const struct store *store);
 
 /* Reads state.json: *out gets *count tunnels of origin API with id and created_at, an array from malloc
  * that is the caller's, with all in it (definition_wipe each). A missing file is no tunnels. ADIT_E_CONFIG
- * with the file and the place: too large, no JSON (line and column), a newer version, a tunnel that is wrong (its place
- * and field); ADIT_E_SYSTEM, ADIT_E_LIMIT, ADIT_E_MEMORY. After an error the file stays as it is: store_save
- * refuses too. Members that this version does not know are kept for the next store_save. */
+ * with the file and the place: too large, no JSON (line and column), a newer version, a tunnel that is wrong
+ * (its place and field); ADIT_E_SYSTEM, ADIT_E_LIMIT, ADIT_E_MEMORY. After an error the file stays as it is:
+ * store_save refuses too. Members that this version does not know are kept for the next store_save. */
 enum adit_err store_load(struct store *store, struct definition **out, size_t *count,
                          struct adit_error *err) ADIT_MUST_USE;
 

@@ -70,6 +70,9 @@ for kind in (0, 0x1F, 0x24, 0x38, 0xFF):
 bad("certificates-extension", "a critical extension about certificates", krl(certificates(section(0x39, string("x") + b"\1" + string(b"")))), "critical")
 bad("serials-odd", "a serial number of 7 bytes", krl(certificates(section(0x20, b"x" * 7))))
 bad("range-upside-down", "a range that ends before it begins", krl(certificates(section(0x21, struct.pack(">QQ", 9, 8)))))
+bad("serial-0", "the serial number of who does not number", krl(certificates(section(0x20, struct.pack(">QQ", 0, 2)))))
+bad("range-0", "a range that begins with it", krl(certificates(section(0x21, struct.pack(">QQ", 0, 2)))))
+bad("bitmap-0", "a bitmap that has it", krl(certificates(section(0x22, struct.pack(">Q", 0) + mpint(1)))))
 bad("range-short", "a range of one number", krl(certificates(section(0x21, struct.pack(">Q", 9)))))
 bad("range-long", "a range of three numbers", krl(certificates(section(0x21, struct.pack(">QQQ", 1, 2, 3)))))
 bad("bitmap-short", "a bitmap without its bits", krl(certificates(section(0x22, struct.pack(">Q", 1)))))
@@ -81,7 +84,7 @@ bad("tail", "a byte behind the last section", FULL + b"\2")
 bad("signature-cut", "a signature that is cut", FULL + section(4, string(OTHER.blob())) + u32(400) + b"x")
 row("signature", "a signature that is rubbish: the file itself is trusted, by where it lies", CARRY_ON, FULL + section(4, string(b"rubbish")) + string(b"x" * 64))
 row("signature-long", "a signature of 500 KB", CARRY_ON, FULL + section(4, string(OTHER.blob())) + string(b"x" * 500000))
-row("ranges-10000", "10,000 ranges", CARRY_ON, krl(*(certificates(section(0x21, struct.pack(">QQ", i, 2**63 + i))) for i in range(10000))))
+row("ranges-10000", "10,000 ranges", CARRY_ON, krl(*(certificates(section(0x21, struct.pack(">QQ", i + 1, 2**63 + i))) for i in range(10000))))
 row("keys-5000", "5,000 keys of others", CARRY_ON, krl(section(2, b"".join(string(OTHER.blob()[:-2] + struct.pack(">H", i)) for i in range(5000)))))
 row("hashes-50000", "50,000 fingerprints of others", CARRY_ON, krl(section(5, b"".join(string(hashlib.sha256(b"%d" % i).digest()) for i in range(50000)))))
 row("bitmap-1-mb", "a bitmap of a megabyte", CARRY_ON, krl(certificates(section(0x22, struct.pack(">Q", 1) + string(b"\x7f" * 2**20)))))
@@ -109,7 +112,7 @@ def certified(name, make, **different):
     revokes(f"certificate-{name}", f"the server's certificate: {name}", make, twist={"host_key": host_key})
 
 
-for name, part in (("serial", section(0x20, struct.pack(">QQ", 1, 7))), ("range", section(0x21, struct.pack(">QQ", 0, 2**64 - 1))), ("range-exact", section(0x21, struct.pack(">QQ", 7, 7))),
+for name, part in (("serial", section(0x20, struct.pack(">QQ", 1, 7))), ("range", section(0x21, struct.pack(">QQ", 1, 2**64 - 1))), ("range-exact", section(0x21, struct.pack(">QQ", 7, 7))),
                    ("bitmap", section(0x22, struct.pack(">Q", 0) + mpint(1 << 7))), ("id", section(0x23, string("other") + string("web")))):
     certified(name, lambda w, p=part: krl(certificates(p, authority=w.keys["authority"].public())))
     certified(f"{name}-any-authority", lambda w, p=part: krl(certificates(p)))
