@@ -200,12 +200,11 @@ class Play:
 
     async def judge_words(self, outcome):
         """A program that goes on: it has said what `holds` says, and has not ended with an error."""
-        try:
+        async def said():
             while not re.search(self.case.holds, self.said()) and not self.client.ended.is_set():
                 self.client.changed.clear()
-                await asyncio.wait_for(self.client.changed.wait(), self.left())
-        except asyncio.TimeoutError:
-            raise Wrong(f"'{self.case.holds}' was not said in {self.limit_s:g} s: {self.last_line()}") from None
+                await self.client.changed.wait()
+        await self.in_time(asyncio.create_task(said()), f"'{self.case.holds}' was not said in {self.limit_s:g} s")
         if self.client.status:
             raise Wrong(f"ended with {self.client.status}: {self.last_line()}")
         outcome.ms = self.since()
