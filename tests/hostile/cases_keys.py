@@ -208,6 +208,8 @@ for name, (make, why) in NO_FILES.items():
           says=f"k000.*({why})(.|\n)*Permission denied", twist={"peer": files.Strict, "rejects": True}, auth="none")
     K.row(f"public-is-{name}", f"the public half beside it is no file but: {name}", "ssh(1), -i", CARRY_ON, setup=lay_out([b"rubbish\n"], {".pub": make}), holds="k000")
     K.row(f"certificate-is-{name}", f"the certificate beside it is no file but: {name}", "ssh(1), -i", CARRY_ON, setup=lay_out([openssh(ED)], {"-cert.pub": make}))
+K.row("is-bad-disk", "a bad disk: the key is there, and cannot be had", "ssh_config(5), IdentityFile", ERROR, setup=lay_out([files.BAD_DISK]),
+      says="k000: (I/O error|Input/output error)")
 K.row("is-1-mb", "a megabyte of letters", PROTOCOL, CARRY_ON, setup=lay_out([b"A" * 2**20]), holds="k000")
 
 

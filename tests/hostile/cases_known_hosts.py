@@ -160,6 +160,9 @@ for name, (make, why) in files.NO_FILES.items():
     H.row(f"add-to-{name}", f"a new key, where known_hosts is no file but: {name}", "ssh_config(5), StrictHostKeyChecking", CARRY_ON,
           setup=setup(raw(make), then_good=False, more=("StrictHostKeyChecking=accept-new",)),
           holds="Permanently added" if name == "zeros" else "Failed to add the host to the list of known hosts")
+for option in ("UserKnownHostsFile", "GlobalKnownHostsFile"):
+    H.row(f"is-bad-disk-{option.lower()}", "a bad disk: the file may say that the key has changed", FORMAT, ERROR, setup=setup(raw(files.BAD_DISK), option=option),
+          says="hosts: (I/O error|Input/output error)")
 H.row("is-null", "/dev/null", FORMAT, CARRY_ON, setup=setup(raw(files.link("/dev/null"))))
 H.row("name-too-long", "a path of 5,000 bytes", FORMAT, ERROR, setup=setup(b"", name="x"), options=("GlobalKnownHostsFile=/" + "x" * 5000,), says="too long")
 H.row("name-in-name", "a file where a folder should be", FORMAT, CARRY_ON, options=("StrictHostKeyChecking=accept-new", "UserKnownHostsFile=/dev/null/x"),
