@@ -10,10 +10,14 @@
 
 #include "forward/forwarder.h"
 
-enum { REPLY_MAX = 1024 }; /* an agent's word on session-bind is one byte */
+enum {
+    REPLY_MAX = 1024,       /* an agent's word on session-bind is one byte */
+    PATIENCE_MS = 10 * 1000 /* for it: the server's program waits, and a session does not end before that */
+};
 
 /* Only until the agent has answered. */
 struct binding {
+    struct loop_timer patience;
     size_t sent, n;
     uint8_t head[4];
     size_t head_n;
@@ -34,7 +38,10 @@ static struct agent_flow *agent_of(struct flow *flow)
 
 static void agent_wipe(struct flow *flow)
 {
-    free(agent_of(flow)->binding);
+    struct binding *b = agent_of(flow)->binding;
+    if (b)
+        loop_timer_cancel(forwarder_loop(flow->forwarder), &b->patience);
+    free(b);
     agent_of(flow)->binding = NULL;
 }
 
@@ -137,12 +144,22 @@ static void agent_connected(struct flow *flow)
     }
     b->n = ssh_agent_bind(ssh, (struct wspan){b->bytes, n});
     agent_of(flow)->binding = b;
+    loop_timer_init(&b->patience, SESSION_TIMER_FLOW, flow);
+    loop_timer_set(forwarder_loop(flow->forwarder), &b->patience, loop_now_ms() + PATIENCE_MS);
     agent_step(flow);
 }
 
 static void agent_unreachable(struct flow *flow, const struct adit_error *why)
 {
     refuse(flow, why->text);
+}
+
+static void agent_timer(struct flow *flow)
+{
+    if (agent_of(flow)->binding)
+        refuse(flow, "it does not answer");
+    else
+        target_on_timer(flow);
 }
 
 static void agent_ready(struct flow *flow, struct loop_fd *fd)
@@ -177,7 +194,7 @@ const struct forwarder_ops forwarder_agent = {
     .on_open = agent_on_open,
     .flow_ready = agent_ready,
     .flow_resolved = target_on_resolved,
-    .flow_timer = target_on_timer,
+    .flow_timer = agent_timer,
     .flow_connected = agent_connected,
     .flow_unreachable = agent_unreachable,
     .flow_wipe = agent_wipe,
