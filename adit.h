@@ -61,6 +61,9 @@ enum {
     LIMIT_SIGNATURE = 4 * 1024,
     /* Channels open at one time on one session (5,000 idle connections are a measured goal). */
     LIMIT_CHANNELS = 16 * 1024,
+    /* Clients of one SOCKS listener that have not named their target yet, 3 KiB each: when one more comes the
+     * oldest is let go. */
+    LIMIT_HANDSHAKES = 1024,
     /* The type and the type's own fields of a CHANNEL_OPEN: two host names and some numbers. */
     LIMIT_OPEN_BYTES = 1100,
     /* The receive window of one channel: OpenSSH's server becomes slower above 8 MiB (its buffer is moved on

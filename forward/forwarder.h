@@ -66,6 +66,7 @@ struct forwarder {
     size_t index;
     enum forwarder_state state;
     struct flow *flows;
+    uint32_t handshakes; /* handshake.h's: flows whose client has not named its target yet */
     void *own;           /* the plug-in's */
     struct guest *guest; /* guest.h's: somebody else asked for it; NULL: the configuration or a letter did */
     struct session_forward_letter *letter; /* came by this; NULL: did not, or GONE was said of it */

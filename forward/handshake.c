@@ -10,9 +10,25 @@ struct handshake *handshake_of(const struct flow *flow)
     return ((const struct handshake_flow *)flow)->handshake;
 }
 
+/* Flows stand in the order of their coming, the last one first. */
+static void end_oldest(struct forwarder *f)
+{
+    struct flow *oldest = NULL;
+    for (struct flow *flow = f->flows; flow; flow = flow->next)
+        if (handshake_of(flow) && !handshake_of(flow)->is_asked)
+            oldest = flow;
+    if (!oldest)
+        return;
+    forwarder_log(f, SESSION_VERBOSE, "SOCKS: too many clients that ask for nothing: the oldest is let go");
+    flow_end(oldest, false);
+}
+
 void handshake_start(struct flow *flow, struct handshake *h)
 {
     const struct session_access *access = flow->forwarder->spec->access;
+    if (flow->forwarder->handshakes >= LIMIT_HANDSHAKES)
+        end_oldest(flow->forwarder);
+    flow->forwarder->handshakes++;
     ((struct handshake_flow *)flow)->handshake = h;
     socks_init(&h->socks);
     if (access)
@@ -26,6 +42,7 @@ static void forget(struct handshake_flow *hf)
     struct handshake *h = hf->handshake;
     if (!h)
         return;
+    hf->flow.forwarder->handshakes -= !h->is_asked;
     loop_timer_cancel(forwarder_loop(hf->flow.forwarder), &h->timer);
     socks_wipe(&h->socks);
     free(h);
@@ -69,6 +86,7 @@ static bool request(struct flow *flow, const struct handshake_ops *ops)
     if (h->is_asked)
         return false;
     h->is_asked = true;
+    flow->forwarder->handshakes--;
     loop_timer_cancel(forwarder_loop(flow->forwarder), &h->timer);
     return ops->request(flow);
 }

@@ -32,7 +32,8 @@ struct handshake_ops {
 };
 
 struct handshake *handshake_of(const struct flow *flow);
-/* h: zeroed, from calloc; the flow's from here on. There is a time within which the request must be there. */
+/* h: zeroed, from calloc; the flow's from here on. There is a time within which the request must be there,
+ * and LIMIT_HANDSHAKES of them at one time: the oldest other one ends. */
 void handshake_start(struct flow *flow, struct handshake *h);
 /* Everything that can be done now. */
 void handshake_run(struct flow *flow, const struct handshake_ops *ops);
