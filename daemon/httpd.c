@@ -12,7 +12,7 @@
 
 enum {
     ACCEPT_AGAIN_MS = 1000, /* after the system had no descriptor for us */
-    HEADERS_CAP = 32 * 1024,
+    HEADERS_CAP = 16 * 1024,
 };
 
 /* ---- The loop */

@@ -6,10 +6,10 @@
  * TCP (loopback only, the caller sees to that) who sends the token, under our own Host and Origin. There are
  * no cookies: browsers share them between all ports of 127.0.0.1.
  *
- * What a client may make us hold: HTTPD_MAX_* below, 32 KiB of headers, one body of HTTPD_MAX_BODY. A request
- * must be here whole within HTTPD_REQUEST_MS; a connection without traffic ends after HTTPD_IDLE_S, on TCP
- * before it has shown the token already after HTTPD_REQUEST_MS. Unix sockets and TCP have places of their
- * own.
+ * What a client may make us hold: HTTPD_MAX_* below, 16 KiB of headers, bodies of HTTPD_MAX_BODY and of
+ * HTTPD_ALL_BODIES together. A request must be here whole within HTTPD_REQUEST_MS; a connection without
+ * traffic ends after HTTPD_IDLE_S, on TCP before it has shown the token already after HTTPD_REQUEST_MS. Unix
+ * sockets and TCP have places of their own.
  *
  * One thread: everything here belongs to the loop's.
  */
@@ -25,10 +25,12 @@
 
 enum {
     HTTPD_MAX_BODY = 1024 * 1024,
+    HTTPD_ALL_BODIES = HTTPD_MAX_BODY + 256 * 1024, /* of all requests that are coming in or being done */
     HTTPD_MAX_DEPTH = 16,
-    HTTPD_MAX_UNIX = 512, /* our own user's programs: one connection for each that holds session tunnels */
-    HTTPD_MAX_TCP = 64,   /* any user of this machine can connect, before he shows the token */
-    HTTPD_SPARE = 16,     /* connections of a kind that waiting answers and streams leave to the others */
+    HTTPD_MAX_VALUES = 8192, /* in a body: each costs some hundred bytes, whatever it is */
+    HTTPD_MAX_UNIX = 128,    /* our own user's programs: one connection for each that holds session tunnels */
+    HTTPD_MAX_TCP = 64,      /* any user of this machine can connect, before he shows the token */
+    HTTPD_SPARE = 16,        /* connections of a kind that waiting answers and streams leave to the others */
     HTTPD_MAX_LISTENERS = 16,
     HTTPD_REQUEST_MS = 10 * 1000,
     HTTPD_IDLE_S = 30,

@@ -91,6 +91,24 @@ bool httpd_depth_is_at_most(struct span json, unsigned max)
     return true;
 }
 
+bool httpd_values_are_at_most(struct span json, size_t max)
+{
+    size_t count = 0;
+    bool in_text = false;
+
+    for (size_t i = 0; i < json.n; i++) {
+        uint8_t c = json.p[i];
+
+        if (in_text && c == '\\')
+            i++;
+        else if (c == '"')
+            in_text = !in_text;
+        else if (!in_text && (c == '[' || c == '{' || c == ','))
+            count++;
+    }
+    return count <= max;
+}
+
 static int digit_value(uint8_t c)
 {
     if (c >= '0' && c <= '9')

@@ -23,6 +23,8 @@ bool httpd_type_is_json(const char *content_type) ADIT_MUST_USE;
 /* No array or object of a JSON text lies deeper than max (the outermost is 1). A text that is no JSON may
  * pass. */
 bool httpd_depth_is_at_most(struct span json, unsigned max) ADIT_MUST_USE;
+/* It has no more than max members, elements, arrays and objects. A text that is no JSON may pass. */
+bool httpd_values_are_at_most(struct span json, size_t max) ADIT_MUST_USE;
 /* A piece of a path or a query, without its percent signs, as a text. False when it is badly escaped, holds a
  * zero byte or does not fit. */
 bool httpd_unescape(char *out, size_t cap, struct span escaped) ADIT_MUST_USE;

@@ -36,6 +36,7 @@ struct httpd {
     size_t listener_count;
     size_t conns[2], waiting[2]; /* by is_tcp */
     struct httpd_conn *all;
+    size_t bodies_len; /* of those that are held */
     bool is_ending;
     struct httpd_request *requests; /* all that are under way */
 };
@@ -54,7 +55,7 @@ struct httpd_request {
     struct httpd_request *next, **link; /* of httpd->requests */
     const char *method, *path;
     enum httpd_refusal refusal;
-    bool is_too_large, is_other_type, has_type;
+    bool is_too_large, is_other_type, has_type, is_crowded /* no room among the other bodies */;
     bool is_dispatched, is_suspended, is_gone, is_counted /* in httpd->waiting */;
     uint64_t body_len; /* as it came, also what was not kept */
     struct buffer body;

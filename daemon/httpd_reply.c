@@ -115,6 +115,8 @@ void httpd_reply_error(struct httpd_request *r, const char *code, const char *fi
     (void)adit_vformat(raw, sizeof raw, fmt, ap);
     va_end(ap);
     adit_text_clean(message, sizeof message, span_str(raw), false);
+    if (strcmp(code, "busy") == 0) /* so that its place is free at once */
+        httpd_reply_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
     httpd_reply_json(
         r, code_status(code),
         json_pack("{s:{s:s, s:s, s:s?}}", "error", "code", code, "message", message, "field", field));

@@ -154,6 +154,16 @@ void httpd_abandon(struct httpd_request *r)
         on_gone(r->owner);
 }
 
+static void body_drop(struct httpd_request *r)
+{
+    json_decref(r->json);
+    r->json = NULL;
+    if (r->body.p)
+        adit_wipe(r->body.p, r->body.len); /* an answer to a prompt */
+    r->httpd->bodies_len -= r->body.len;
+    buffer_wipe(&r->body);
+}
+
 void httpd_completed(void *httpd, struct MHD_Connection *mhd, void **request,
                      enum MHD_RequestTerminationCode why)
 {
@@ -179,10 +189,7 @@ void httpd_completed(void *httpd, struct MHD_Connection *mhd, void **request,
         MHD_destroy_response(r->response);
     for (size_t i = 0; i < r->header_count; i++)
         free(r->headers[i].value);
-    json_decref(r->json);
-    if (r->body.p)
-        adit_wipe(r->body.p, r->body.len); /* an answer to a prompt */
-    buffer_wipe(&r->body);
+    body_drop(r);
     buffer_wipe(&r->out);
     free(r);
 }
@@ -192,10 +199,15 @@ static void body_take(struct httpd_request *r, const char *data, size_t len)
     r->body_len += len;
     if (r->body_len > HTTPD_MAX_BODY)
         r->is_too_large = true;
-    if (r->refusal || r->is_too_large || r->is_other_type || !r->has_type)
-        buffer_wipe(&r->body);
-    else
-        buffer_add(&r->body, span_make(data, len));
+    if (r->httpd->bodies_len + len > HTTPD_ALL_BODIES)
+        r->is_crowded = true;
+    if (r->refusal || r->is_too_large || r->is_crowded || r->is_other_type || !r->has_type) {
+        body_drop(r);
+        return;
+    }
+    r->httpd->bodies_len -= r->body.len;
+    buffer_add(&r->body, span_make(data, len));
+    r->httpd->bodies_len += r->body.len;
 }
 
 static void dispatch(struct httpd_request *r)
@@ -212,6 +224,8 @@ static enum MHD_Result queue(struct httpd_request *r)
 {
     enum MHD_Result result = MHD_queue_response(r->mhd, r->status, r->response);
 
+    if (!r->stream) /* whoever waited for the answer has read all that he was told */
+        body_drop(r);
     MHD_destroy_response(r->response); /* the connection has its own hold on it */
     r->response = NULL;
     return result;
@@ -262,6 +276,10 @@ static bool body_parse(struct httpd_request *r)
                           HTTPD_MAX_DEPTH);
         return false;
     }
+    if (!httpd_values_are_at_most(span_make(r->body.p, r->body.len), HTTPD_MAX_VALUES)) {
+        httpd_reply_error(r, "invalid_value", NULL, "The body has more than %d values", HTTPD_MAX_VALUES);
+        return false;
+    }
     errno = 0; /* the library calls a lack of memory bad JSON */
     r->json = json_loadb(r->body.p ? r->body.p : "", r->body.len, JSON_REJECT_DUPLICATES, &error);
     if (!r->json && errno == ENOMEM)
@@ -279,6 +297,10 @@ bool httpd_body(struct httpd_request *r, bool is_wanted, const json_t **body)
     *body = NULL;
     if (r->is_too_large) {
         httpd_reply_error(r, "too_large", NULL, "A body may have %d bytes", HTTPD_MAX_BODY);
+        return false;
+    }
+    if (r->is_crowded) {
+        httpd_reply_error(r, "busy", NULL, "Too many bodies are being sent");
         return false;
     }
     if (r->body_len == 0 && !is_wanted)

@@ -2,6 +2,7 @@
 #include "daemon/httpd.h"
 
 #include <unistd.h>
+#include "daemon/httpd_internal.h"
 #include "tests/http_talk.h"
 #include "tests/http_server.h"
 
@@ -332,6 +333,32 @@ static void bodies_at_the_limit(void **state)
     http_talk_expect_error(&f->c, 413, "too_large", NULL);
     free(body);
     assert_int_equal(http_talk_ask(&f->c, "GET", "/empty", "", NULL), 204);
+}
+
+/* Several at once have room for one of the largest and a little more. */
+static void bodies_together(void **state)
+{
+    struct fixture *f = *state;
+    struct http_talk other;
+    char *body = body_of(HTTPD_MAX_BODY);
+
+    connect_unix(f, &f->c);
+    http_talk_send(&f->c, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                          "Content-Length: 1048576\r\n\r\n");
+    http_talk_send_bytes(&f->c, span_make(body, HTTPD_MAX_BODY - 1));
+    while (f->httpd->bodies_len < HTTPD_MAX_BODY - 1)
+        http_server_step(f);
+    connect_unix(f, &other);
+    http_talk_ask(&other, "POST", "/echo", "", body);
+    http_talk_expect_error(&other, 503, "busy", NULL);
+    http_talk_close(&other);
+    http_talk_send(&f->c, "}");
+    assert_int_equal(http_talk_answer(&f->c), 200);
+    assert_int_equal(f->httpd->bodies_len, 0);
+    connect_unix(f, &other);
+    assert_int_equal(http_talk_ask(&other, "POST", "/echo", "", body), 200);
+    http_talk_close(&other);
+    free(body);
 }
 
 /* Nobody has to send what is refused anyway; and nobody may send for ever. */
@@ -680,6 +707,9 @@ static void too_many_connections(void **state)
     for (size_t i = HTTPD_MAX_TCP - HTTPD_SPARE; i < HTTPD_MAX_TCP; i++) {
         http_talk_answer(&c[i]);
         http_talk_expect_error(&c[i], 503, "busy", NULL);
+        http_talk_until_over(&c[i]); /* its place is free at once */
+        http_talk_close(&c[i]);
+        connect_tcp(f, &c[i]);
     }
     connect_unix(f, &other); /* those have their own places */
     assert_int_equal(http_talk_ask(&other, "GET", "/empty", "", NULL), 204);
@@ -692,11 +722,13 @@ static void too_many_connections(void **state)
     http_talk_close(&c[HTTPD_MAX_TCP - 1]); /* one goes, the next may come; that one finds no place to wait */
     http_talk_answer(&c[HTTPD_MAX_TCP]);
     http_talk_expect_error(&c[HTTPD_MAX_TCP], 503, "busy", NULL);
+    http_talk_until_over(&c[HTTPD_MAX_TCP]);
+    http_talk_close(&c[HTTPD_MAX_TCP]);
     httpd_reply_empty(f->held[0], 204);
     assert_int_equal(http_talk_answer(&c[0]), 204);
-    http_talk_send(&c[HTTPD_MAX_TCP], request);
+    http_talk_send(&c[HTTPD_MAX_TCP - 2], request);
     until(f, &f->held_count, HTTPD_MAX_TCP - HTTPD_SPARE + 1);
-    for (size_t i = 0; i <= HTTPD_MAX_TCP; i++)
+    for (size_t i = 0; i < HTTPD_MAX_TCP - 1; i++)
         http_talk_close(&c[i]);
 }
 
@@ -710,6 +742,7 @@ int main(void)
         T(no_cookies_no_cors),
         T(bodies_that_are_wrong),
         T(bodies_at_the_limit),
+        T(bodies_together),
         T(bodies_without_end),
         T(over_tcp),
         T(headers_that_stand_twice),

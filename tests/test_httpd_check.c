@@ -125,6 +125,26 @@ static void depths(void **state)
     assert_false(httpd_depth_is_at_most(span_make(deep, 17), 16));
 }
 
+static bool values_are_fine(const char *text, size_t max)
+{
+    return httpd_values_are_at_most(span_str(text), max);
+}
+
+static void values(void **state)
+{
+    (void)state;
+    assert_true(values_are_fine("", 0));
+    assert_true(values_are_fine("1", 0));
+    assert_true(values_are_fine("{}", 1));
+    assert_false(values_are_fine("{}", 0));
+    assert_true(values_are_fine("{\"a\":[1,2],\"b\":3}", 4));
+    assert_false(values_are_fine("{\"a\":[1,2],\"b\":3}", 3));
+    assert_true(values_are_fine("[\",,,,[[{{\\\",,\"]", 1));
+    assert_true(values_are_fine("[\"\\\\\",1]", 2));
+    assert_false(values_are_fine("[\"\\\\\",1]", 1));
+    assert_true(values_are_fine("[\"\\", 1));
+}
+
 static void unescaping(void **state)
 {
     char out[8];
@@ -165,8 +185,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hosts_of_ours), cmocka_unit_test(origins_of_ours), cmocka_unit_test(the_token),
-        cmocka_unit_test(content_types), cmocka_unit_test(depths),          cmocka_unit_test(unescaping),
-        cmocka_unit_test(peers),
+        cmocka_unit_test(content_types), cmocka_unit_test(depths),          cmocka_unit_test(values),
+        cmocka_unit_test(unescaping),    cmocka_unit_test(peers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
