@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "net/fdpass.h"
+#include "net/loop.h"
 #include "net/sock.h"
 #include "ssh/mux.h"
 
@@ -18,6 +19,7 @@ struct mux_client {
     int fd;
     uint32_t last_id;
     uint32_t session_id;
+    uint32_t timeout_s; /* for each answer as a whole; 0: none */
     bool was_denied;
     uint8_t room[LEN_SIZE + LIMIT_MUX_MESSAGE];
 };
@@ -37,10 +39,23 @@ static bool send_all(const struct mux_client *m, struct span bytes)
     return true;
 }
 
+/* Each recv waits no longer than until then; 0: for ever. False: it is past. */
+static bool wait_until(const struct mux_client *m, uint64_t deadline_ms)
+{
+    uint64_t now = loop_now_ms(), left = deadline_ms > now ? deadline_ms - now : 0;
+    struct timeval limit = {.tv_sec = (time_t)(left / 1000), .tv_usec = (suseconds_t)(left % 1000 * 1000)};
+    if (deadline_ms != 0 && left == 0)
+        return false;
+    (void)setsockopt(m->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    return true;
+}
+
 /* Exactly that many: what follows may belong to somebody else. */
-static bool receive_all(const struct mux_client *m, uint8_t *p, size_t n)
+static bool receive_all(const struct mux_client *m, uint8_t *p, size_t n, uint64_t deadline_ms)
 {
     while (n > 0) {
+        if (!wait_until(m, deadline_ms))
+            return false;
         ssize_t got = recv(m->fd, p, n, 0);
         if (got < 0 && errno == EINTR)
             continue;
@@ -73,13 +88,14 @@ static enum adit_err receive_message(struct mux_client *m, struct mux_message *m
 {
     struct span body;
     size_t used;
+    uint64_t deadline_ms = m->timeout_s > 0 ? loop_now_ms() + (uint64_t)m->timeout_s * 1000 : 0;
     *message = (struct mux_message){0};
-    if (!receive_all(m, m->room, LEN_SIZE))
+    if (!receive_all(m, m->room, LEN_SIZE, deadline_ms))
         return lost(err);
     size_t n = LEN_SIZE + (size_t)get_u32(m->room);
     if (n > sizeof m->room || mux_frame(span_make(m->room, LEN_SIZE), &body, &used) == MUX_FRAME_BAD)
         return adit_fail(err, ADIT_E_PROTOCOL, "the master sent a message that is too long");
-    if (!receive_all(m, m->room + LEN_SIZE, n - LEN_SIZE))
+    if (!receive_all(m, m->room + LEN_SIZE, n - LEN_SIZE, deadline_ms))
         return lost(err);
     if (mux_frame(span_make(m->room, n), &body, &used) != MUX_FRAME_WHOLE)
         return adit_fail(err, ADIT_E_PROTOCOL, "the master sent a message that is too short");
@@ -107,16 +123,13 @@ static enum adit_err receive_answer(struct mux_client *m, uint32_t wanted, uint3
 
 /* ---- Life ---- */
 
-static enum adit_err exchange_hello(struct mux_client *m, uint32_t timeout_s, struct adit_error *err)
+static enum adit_err exchange_hello(struct mux_client *m, struct adit_error *err)
 {
     const struct mux_message hello = {.type = MUX_MSG_HELLO, .version = MUX_VERSION};
-    const struct timeval limit = {.tv_sec = (time_t)timeout_s}, none = {0};
     struct mux_message its;
-    (void)setsockopt(m->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     enum adit_err e = send_message(m, &hello, err);
     if (e == ADIT_E_OK)
         e = receive_message(m, &its, err);
-    (void)setsockopt(m->fd, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof none);
     if (e != ADIT_E_OK)
         return e;
     if (its.type != MUX_MSG_HELLO)
@@ -164,7 +177,9 @@ enum adit_err mux_client_open(struct mux_client **out, const char *path, uint32_
         mux_client_free(m);
         return adit_fail(err, ADIT_E_CONNECT, "Control socket %.100s is another user's: not used", path);
     }
-    enum adit_err e = exchange_hello(m, timeout_s, err);
+    m->timeout_s = timeout_s;
+    enum adit_err e = exchange_hello(m, err);
+    m->timeout_s = 0;
     if (e == ADIT_E_OK)
         *out = m;
     else
@@ -174,7 +189,6 @@ enum adit_err mux_client_open(struct mux_client **out, const char *path, uint32_
 
 enum adit_err mux_client_take(struct mux_client **out, int fd, uint32_t timeout_s, struct adit_error *err)
 {
-    const struct timeval limit = {.tv_sec = (time_t)timeout_s};
     *out = NULL;
     struct mux_client *m = calloc(1, sizeof *m);
     if (m == NULL) {
@@ -182,8 +196,8 @@ enum adit_err mux_client_take(struct mux_client **out, int fd, uint32_t timeout_
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
     }
     m->fd = fd;
-    enum adit_err e = exchange_hello(m, timeout_s, err);
-    (void)setsockopt(m->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    m->timeout_s = timeout_s;
+    enum adit_err e = exchange_hello(m, err);
     if (e == ADIT_E_OK)
         *out = m;
     else

@@ -17,6 +17,9 @@
 enum {
     CONTROL_HEAD_LEN = 4,    /* of a message */
     CONTROL_DESCRIPTORS = 3, /* stdin, stdout, stderr */
+    /* Bytes of the messages of all clients that are coming, or wait: where there is no room for one more, who
+     * has held some for the longest time is sent away. */
+    CONTROL_HELD_MAX = 8 * LIMIT_MUX_MESSAGE,
 };
 
 struct control;
@@ -34,9 +37,12 @@ struct control_client {
     bool is_own;           /* of whoever started the master: nobody is asked */
     size_t fds_wanted, fd_count; /* a message was read, and these belong to it */
     int fds[CONTROL_DESCRIPTORS];
-    size_t got; /* bytes of room */
-    uint8_t
-        room[CONTROL_HEAD_LEN + LIMIT_MUX_MESSAGE]; /* one message; pages that are not used cost nothing */
+    size_t got; /* bytes of head and room */
+    uint8_t head[CONTROL_HEAD_LEN];
+    uint8_t *room; /* LIMIT_MUX_MESSAGE bytes, whose pages cost nothing until they are used; NULL: head is not
+                      whole */
+    size_t room_len;      /* the message's */
+    uint64_t room_number; /* grows with each that is had */
 };
 
 /* Somebody is being asked: one question at a time. */
@@ -60,6 +66,8 @@ struct control {
     bool has_leaving;    /* some of them wait for their flows' end */
     bool ends_when_idle; /* nobody can come any more, and it is there for guests alone */
     uint32_t last_id;
+    size_t held;          /* the room_len of all clients */
+    uint64_t rooms_given; /* so far */
     struct loop_timer sweep, idle;
     struct control_confirm confirm;
 };

@@ -83,12 +83,20 @@ struct control_client *control_client_new(struct control *c, int fd)
 /* ---- Messages ---- */
 
 /* A command or an environment may hold what is secret. */
+static void room_free(struct control_client *cl)
+{
+    if (cl->room)
+        adit_wipe(cl->room, cl->got - CONTROL_HEAD_LEN);
+    free(cl->room);
+    cl->control->held -= cl->room_len;
+    cl->room = NULL;
+    cl->room_len = cl->got = 0;
+}
+
 static void message_forget(struct control_client *cl)
 {
-    if (cl->question) /* it will be wanted once more */
-        return;
-    adit_wipe(cl->room, cl->got);
-    cl->got = 0;
+    if (!cl->question) /* it will be wanted once more */
+        room_free(cl);
 }
 
 void control_client_free(struct control_client *cl)
@@ -100,7 +108,7 @@ void control_client_free(struct control_client *cl)
 static bool message_of(struct control_client *cl, struct mux_message *m)
 {
     struct adit_error err = {ADIT_E_OK, ""};
-    if (mux_parse(m, span_make(cl->room + CONTROL_HEAD_LEN, cl->got - CONTROL_HEAD_LEN), &err) == ADIT_E_OK)
+    if (mux_parse(m, span_make(cl->room, cl->room_len), &err) == ADIT_E_OK)
         return true;
     forwarder_log(cl->control->forwarder, SESSION_DEBUG1, "%s", err.text);
     control_client_drop(cl);
@@ -163,16 +171,47 @@ void control_client_resume(struct control_client *cl, bool is_agreed)
 
 /* ---- Reading: never more than the message, or the descriptor, that is due ---- */
 
-/* How many bytes room is to hold; 0: no such message. */
-static size_t bytes_wanted(const struct control_client *cl)
+static struct wspan bytes_due(struct control_client *cl)
 {
-    struct span body;
-    size_t used;
     if (cl->got < CONTROL_HEAD_LEN)
-        return CONTROL_HEAD_LEN;
-    if (mux_frame(span_make(cl->room, CONTROL_HEAD_LEN), &body, &used) == MUX_FRAME_BAD)
-        return 0;
-    return CONTROL_HEAD_LEN + (size_t)get_u32(cl->room);
+        return (struct wspan){cl->head + cl->got, CONTROL_HEAD_LEN - cl->got};
+    size_t in_room = cl->got - CONTROL_HEAD_LEN;
+    return (struct wspan){cl->room + in_room, cl->room_len - in_room};
+}
+
+/* Whoever waits for a person's answer is not to blame. */
+static bool drop_longest(struct control *c)
+{
+    struct control_client *found = NULL;
+    for (struct control_client *cl = c->clients; cl; cl = cl->next)
+        if (cl->room && !cl->question && !cl->is_gone && (!found || cl->room_number < found->room_number))
+            found = cl;
+    if (!found)
+        return false;
+    forwarder_log(c->forwarder, SESSION_VERBOSE, "control socket: too many messages that are not whole");
+    control_client_drop(found);
+    room_free(found);
+    return true;
+}
+
+/* The head is there. False: no such message, or no place for it. */
+static bool room_take(struct control_client *cl)
+{
+    struct control *c = cl->control;
+    size_t used, n = get_u32(cl->head);
+    struct span body;
+    if (mux_frame(span_make(cl->head, CONTROL_HEAD_LEN), &body, &used) == MUX_FRAME_BAD)
+        return false;
+    while (c->held + n > CONTROL_HELD_MAX)
+        if (!drop_longest(c))
+            return false;
+    cl->room = malloc(LIMIT_MUX_MESSAGE);
+    if (!cl->room)
+        return false;
+    cl->room_len = n;
+    cl->room_number = ++c->rooms_given;
+    c->held += n;
+    return true;
 }
 
 /* False: nothing more now. */
@@ -195,15 +234,14 @@ static bool read_descriptor(struct control_client *cl)
 static bool read_bytes(struct control_client *cl)
 {
     struct adit_error err = {ADIT_E_OK, ""};
-    size_t n, wanted = bytes_wanted(cl);
-    if (wanted == 0) {
-        control_client_drop(cl);
-        return false;
-    }
-    switch (sock_read(cl->fd.fd, cl->room + cl->got, wanted - cl->got, &n, &err)) {
+    struct wspan due = bytes_due(cl);
+    size_t n;
+    switch (sock_read(cl->fd.fd, due.p, due.n, &n, &err)) {
     case SOCK_IO_OK:
         cl->got += n;
-        if (cl->got > CONTROL_HEAD_LEN && cl->got == bytes_wanted(cl))
+        if (cl->got == CONTROL_HEAD_LEN && !room_take(cl))
+            break;
+        if (cl->room && n == due.n && cl->got == CONTROL_HEAD_LEN + cl->room_len)
             on_message(cl);
         return true;
     case SOCK_IO_AGAIN:
