@@ -405,9 +405,9 @@ $(HOSTILE_CLIENT): private asan.link += -Wl,--wrap=packet_init,--wrap=packet_set
 $(HOSTILE_CLIENT): $(BUILD)/asan/cli/main$(LESS).o
 -include $(wildcard $(HOSTILE_SERVER).d $(HOSTILE_CLIENT).d)
 HOSTILE_RUN = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tests.hostile --build $(BUILD)
-check-hostile: $(BUILD)/adit $(BUILD)/asan/adit $(HOSTILE_SERVER) $(HOSTILE_CLIENT) $(BUILD)/tools/peak peers
+check-hostile: $(BUILD)/adit $(BUILD)/asan/adit $(HOSTILE_SERVER) $(HOSTILE_CLIENT) $(BUILD)/tools/peak $(BUILD)/tools/lend peers
 	@$(HOSTILE_RUN) $(HOSTILE)
-hostile-table: $(BUILD)/adit $(HOSTILE_SERVER) $(BUILD)/tools/peak peers
+hostile-table: $(BUILD)/adit $(HOSTILE_SERVER) $(BUILD)/tools/peak $(BUILD)/tools/lend peers
 	@$(HOSTILE_RUN) --table doc/hostile-peers.md $(HOSTILE)
 
 # Differential tests, against OpenSSH's programs. N: so many times the rounds of a short run, with SEED.

@@ -11,8 +11,20 @@ REFUSE = "refuse_channel"  # that channel is refused or closed, and the session 
 STATES = ("version", "kex", "newkeys", "service", "auth", "open", "channel", "exec", "rekey", "close")
 # Of who reads a file: which one.
 FILE_STATES = ("file/known_hosts", "file/key", "file/public", "file/certificate", "file/krl", "file/ssh_config", "file/adit.conf", "file/state")
+# Of who is no server: what it is, and how far it has come.
+LOCAL_STATES = ("agent/list", "agent/sign", "agent/add", "agent/forward", "proxy/start", "proxy/banner", "proxy/session", "proxy/fdpass",
+                "upstream/http", "upstream/socks", "mux/hello", "mux/request", "mux/session", "mux-master/hello", "mux-master/answer",
+                "mux-master/session", "socks/greeting", "socks/login", "socks/request", "socks/open", "connect/line", "connect/headers",
+                "api/connection", "api/headers", "api/body", "api/request", "api/stream")
 SOURCES = re.compile(r"RFC (4251|4252|4253|4254|4256|4335|4344|5647|5656|8160|8308|8332|8709|8731)\b( §[0-9.]+)?|"
-                     r"OpenSSH PROTOCOL(\.\w+)?|strict-kex|FIPS|ssh_config\(5\)|Unicode|ECMA-48|sshd\(8\)|ssh\(1\)|adit\.conf\(5\)|aditd\(8\)|adit\(1\)|RFC (5208|5915|7468|8017|8410)|SEC 1|POSIX")
+                     r"OpenSSH PROTOCOL(\.\w+)?|strict-kex|FIPS|ssh_config\(5\)|Unicode|ECMA-48|draft-miller-ssh-agent|RFC (1928|1929|7617|8259|9110|9112)|"
+                     r"SOCKS 4A?|unix\(7\)|signal\(7\)|adit\(1\)|aditd\(8\)|adit-api\(7\)|"
+                     r"sshd\(8\)|ssh\(1\)|adit\.conf\(5\)|RFC (5208|5915|7468|8017|8410)|SEC 1|POSIX")
+
+
+class Unmet(Exception):
+    """Raised by a row's `do`: what the client did not do as it should."""
+
 
 
 @dataclasses.dataclass
@@ -55,7 +67,8 @@ class Case:
     ms: int = 5000  # to the end (or to the next byte through the forward) after the last offending byte
     timeout_ms: int = 0  # and the configured timeout, where one is what ends it
     memory_kib: int = 4096  # resident, above an idle session's peak in the same run
-    client: str = "forward"  # forward: -N -L; remote: and an -R; exec: a command; socks: -D; words: play.options, alone
+    # forward: -N -L; remote: and an -R; socks: and a -D; exec: a command; daemon: a tunnel in a daemon; words: play.options, alone
+    client: str = "forward"
     options: tuple = ()  # more of the client's
     # async (play): before the client starts. It may start what the client shall meet, write into play.folder, and add to
     # play.options (they win over the runner's own) and play.environment; play.tasks are cancelled at the end. With at="setup"
@@ -77,8 +90,8 @@ class Case:
         """Every field that makes a row a case: returns what is wrong, or None."""
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", self.name or ""):
             return "a name of lower-case words"
-        if self.state not in STATES + FILE_STATES:
-            return f"a state of {STATES + FILE_STATES}"
+        if self.state not in STATES + FILE_STATES + LOCAL_STATES:
+            return f"a state of {STATES + FILE_STATES + LOCAL_STATES}"
         if not self.sends or not self.at:
             return "what is sent, and where"
         if not SOURCES.search(self.requires or ""):
@@ -105,7 +118,8 @@ class Table:
     def __init__(self, **shared):
         self.shared = shared
 
-    def row(self, name, sends, requires, expect, **more):
-        fields = {**self.shared, **more}
+    def row(self, name, sends, requires=None, expect=None, **more):
+        fields = {"requires": requires, "expect": expect, **self.shared, **more}
+        fields.update({k: v for k, v in (("requires", requires), ("expect", expect)) if v})
         prefix = fields.pop("prefix", "")
-        ALL.append(Case(prefix + name, sends=sends, requires=requires, expect=expect, **fields))
+        ALL.append(Case(prefix + name, sends=sends, **fields))

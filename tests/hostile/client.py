@@ -1,12 +1,15 @@
 """The client under test: its command line, its process, and what it said. adit, OpenSSH's ssh, dropbear's dbclient."""
 import asyncio
+import base64
 import contextlib
 import os
 import pathlib
+import re
 import signal
 import socket
 import stat
 import subprocess
+import tempfile
 
 from cryptography.hazmat.primitives import serialization
 
@@ -33,12 +36,13 @@ class World:
     def __init__(self, folder, machine):
         self.folder, self.machine = pathlib.Path(folder), machine  # machine: server.c's program
         self.keys = {"ed25519": keys.Ed25519(), "ecdsa": keys.Ecdsa(), "rsa": keys.Rsa(), "other": keys.Ed25519(),
-                     "authority": keys.Ed25519(), "stranger": keys.Ed25519()}
+                     "authority": keys.Ed25519(), "stranger": keys.Ed25519(), "held": keys.Ed25519()}
         user = keys.Ed25519().secret
         self.identity = self.write("id", user.private_bytes(serialization.Encoding.PEM,
                                                             serialization.PrivateFormat.OpenSSH,
                                                             serialization.NoEncryption()), 0o600)
         public = user.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+        self.identity_blob = base64.b64decode(public.split()[1])
         self.write("id.pub", public + b"\n", 0o644)
         self.locked = self.write("locked", user.private_bytes(  # the passphrase is askpass's word
             serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH,
@@ -60,7 +64,6 @@ class World:
 
     @staticmethod
     def line(host, key):
-        import base64
         return f"{host} {key.name} ".encode() + base64.b64encode(key.public()) + b"\n"
 
     def environment(self):
@@ -90,7 +93,20 @@ def openssh_words(world, case, port, listen, options, adit=False):
     words += ["-N", "-L", f"127.0.0.1:{listen}:{ECHO}"]
     if case.client == "remote":
         words += ["-R", "0:127.0.0.1:9"]
+    if case.client == "socks":
+        words += ["-D", "127.0.0.1:0"]
     return words + ["alice@127.0.0.1"]
+
+
+def daemon_words(world, folder, port, options):
+    """A daemon with one tunnel, and its API on a Unix socket and on TCP. options: lines of its tunnel."""
+    (folder / "state").mkdir(mode=0o700)
+    lines = ["Tunnel t", f"Via alice@127.0.0.1:{port}", f"IdentityFile {world.identity}", "HostKeyAlias hostile",
+             f"UserKnownHostsFile {world.known_hosts}", "StrictHostKeyChecking yes", f"LocalForward 127.0.0.1:0 {ECHO}",
+             "AutoStart yes", *options]
+    (folder / "adit.conf").write_text("SshConfig none\n" + "\n    ".join(lines) + "\n")
+    return ["daemon", "-c", str(folder / "adit.conf"), "--socket", str(folder / "sock"), "--state", str(folder / "state"),
+            "--listen", "127.0.0.1:0"]
 
 
 def dropbear_words(world, case, port, listen):
@@ -115,8 +131,8 @@ class Client:
     """One run of it. name: adit, ssh or dbclient."""
 
     def __init__(self, program, name, world, tools):
-        self.program, self.name, self.world, self.peak_tool = program, name, world, f"{tools}/peak"
-        self.listen = None
+        self.program, self.name, self.world, self.tools, self.peak_tool = program, name, world, tools, f"{tools}/peak"
+        self.listen = self.folder = self.listens = None
         self.out, self.err = bytearray(), bytearray()
         self.changed = asyncio.Event()
         self.status = self.kib = self.pid = None
@@ -127,9 +143,13 @@ class Client:
         asked = 0 if self.name == "adit" else free_port()
         if case.client == "words":
             words = list(options)
+        elif case.client == "daemon":
+            self.folder = pathlib.Path(tempfile.mkdtemp(dir=self.world.folder))
+            words = daemon_words(self.world, self.folder, port, options)
+        elif self.name == "dbclient":
+            words = dropbear_words(self.world, case, port, asked)
         else:
-            words = dropbear_words(self.world, case, port, asked) if self.name == "dbclient" else \
-                openssh_words(self.world, case, port, asked, options, self.name == "adit")
+            words = openssh_words(self.world, case, port, asked, options, self.name == "adit")
         read_end, write_end = os.pipe()
         self.process = await asyncio.create_subprocess_exec(
             self.peak_tool, str(write_end), self.program, *words, stdin=asyncio.subprocess.DEVNULL,
@@ -156,24 +176,50 @@ class Client:
         self.ended.set()
         self.changed.set()
 
-    async def address(self):
-        """Where its forward listens; None when it has ended before."""
-        while not self.ended.is_set():
-            if self.listen is None:
-                for line in bytes(self.out).split(b"\n")[:-1]:
-                    words = line.split()
-                    if words[:2] == [b"listening", b"L"]:
-                        self.listen = int(words[2].rsplit(b":", 1)[1])
-            if self.listen:
-                return self.listen
+    async def said(self, pattern, stream):
+        """The match of pattern in its output or errors; None when it has ended without."""
+        while True:
             self.changed.clear()
+            found = re.search(pattern, bytes(stream))
+            if found or self.ended.is_set():
+                return found
             await self.changed.wait()
-        return None
 
-    async def connect(self, buffer=0):
-        """A connection through the forward; buffer: bytes that its kernel may hold unread. Another client than adit does
-        not say when it listens."""
-        port = await self.address()
+    async def address(self, kind=b"L"):
+        """Where its forward listens (kind L, or D); None when it has ended before."""
+        if self.folder:
+            return await self.tunnel_address(kind)
+        if kind == b"L" and self.listen:
+            return self.listen
+        found = await self.said(rb"(?m)^listening %b \S*:(\d+) .*\n" % kind, self.out)
+        if found and kind == b"L":
+            self.listen = int(found[1])
+        return int(found[1]) if found else None
+
+    async def tunnel_address(self, kind):
+        """A daemon's: it waits until the tunnel is connected. Its -L is the first."""
+        if not await self.said(rb"ready socket=\S+ listen=http://127\.0\.0\.1:(\d+)", self.err):
+            return None
+        if not self.listens:
+            await self.verb("wait", "t")
+            status, out = await self.verb("addr", "t")
+            if status == 0:
+                self.listens = [int(line.rsplit(b":", 1)[1]) for line in out.split()]
+        return (self.listens[0] if kind == b"L" else self.listens[-1]) if self.listens else None
+
+    async def verb(self, *words):
+        """A verb to the daemon: its status and all that it says. It may show nothing that is not fit for a terminal."""
+        verb = await asyncio.create_subprocess_exec(self.program, *words, "--socket", str(self.folder / "sock"),
+                                                    stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+                                                    stderr=asyncio.subprocess.STDOUT, env=self.world.environment())
+        out, _ = await verb.communicate()
+        self.err += out
+        return verb.returncode, out
+
+    async def connect(self, buffer=0, kind=b"L"):
+        """A connection through the forward (kind L) or to the SOCKS port (D); buffer: bytes that its kernel may hold
+        unread. Another client than adit does not say when it listens."""
+        port = await self.address(kind)
         while port and not self.ended.is_set():
             s = socket.socket()
             s.setblocking(False)

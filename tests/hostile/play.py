@@ -8,12 +8,13 @@ import re
 import tempfile
 import time
 
-from .case import CARRY_ON, ERROR, REFUSE, Case
+from .case import CARRY_ON, ERROR, LOCAL_STATES, REFUSE, Case, Unmet
 from .client import Client
 from .machine import Machine
 from .peer import Peer
 
 ARRIVAL_S = 60  # the moment of the offence must come within this
+ATTACK_S = 120  # visitor.py's must be over within this
 TRANSFER = bytes(range(256)) * 256  # 64 KiB
 REPORTS = re.compile(rb"AddressSanitizer|LeakSanitizer|runtime error:")
 # What must not reach a terminal: control characters but newline and tab, C1, bidirectional ones.
@@ -52,11 +53,18 @@ class Play:
         self.options, self.environment, self.tasks, self.begun = list(case.options), {"ADIT_SEAM": case.seam} if case.seam else {}, [], 0.0
         self.client_starved = 0.0
         self.limit_s = (case.ms + case.timeout_ms) / 1000
+        self.is_telling, self.told, self.offence = False, asyncio.Event(), 0.0
+        self.beside = self.fault = None  # who that is, and what went wrong with it
+
+    def tell(self):
+        """For who misbehaves beside the server, of a row with at="setup": now it has. Its setup sets is_telling."""
+        self.offence = time.monotonic()
+        self.told.set()
 
     async def run(self):
         outcome = Outcome(self.case)
         server = await asyncio.start_server(self.serve, "127.0.0.1", 0, limit=2**20)
-        port = server.sockets[0].getsockname()[1]
+        port = self.port = server.sockets[0].getsockname()[1]
         try:
             if self.case.machine:
                 self.peer = Machine(self.world.machine, self.case.machine)
@@ -128,6 +136,7 @@ class Play:
     async def arrive(self):
         """Until the offence has been sent, or the client has ended."""
         if self.case.at == "setup":
+            await self.arrive_beside()
             return
         ended = asyncio.create_task(self.client.ended.wait())
         here = asyncio.create_task(self.peer_here.wait())
@@ -136,19 +145,36 @@ class Play:
             raise Wrong(f"never connected: {self.last_line()}")
         played = asyncio.create_task(self.peer.played.wait())
         # A sanitizer's report takes its time: the end is what is timed, from here on.
-        await asyncio.wait({ended, played}, timeout=ARRIVAL_S, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({ended, played}, timeout=self.attack_s(), return_when=asyncio.FIRST_COMPLETED)
         for t in (ended, here, played):
             t.cancel()
         if self.peer.failure:
-            raise Wrong(f"the peer itself failed: {self.peer.failure!r}")
+            raise Wrong(self.failure())
         if not self.peer.point_reached and not self.peer.played.is_set():
             raise Wrong(f"the moment '{self.case.at}' never came: {self.last_line()}")
         if not self.client.ended.is_set() and not self.peer.played.is_set() and self.case.expect != ERROR:
             raise Wrong("the offence was not sent to its end")
 
+    def attack_s(self):
+        """Until the offence is out: who attacks a listener speaks and hears for a while. Each answer has its own time."""
+        return (ATTACK_S if self.case.state in LOCAL_STATES else ARRIVAL_S) + self.case.timeout_ms / 1000
+
+    async def arrive_beside(self):
+        if self.is_telling:
+            tasks = [asyncio.create_task(e.wait()) for e in (self.client.ended, self.told)]
+            await asyncio.wait(tasks, timeout=ARRIVAL_S, return_when=asyncio.FIRST_COMPLETED)
+            for t in tasks:
+                t.cancel()
+            if not self.told.is_set():
+                raise Wrong(f"the moment of the offence never came: {self.last_line()}")
+
+    def failure(self):
+        f = self.peer.failure
+        return str(f) if isinstance(f, Unmet) else f"the peer itself failed: {f!r}"
+
     def offended(self):
         """When: 0 as long as it has not happened."""
-        return self.begun if self.case.at == "setup" else self.peer.offended
+        return (self.offence or self.begun) if self.case.at == "setup" else self.peer.offended
 
     def starved(self):
         """What is no time of the client's: a busy machine gave it to others, or the runner needed it for all of its cases."""
@@ -255,8 +281,10 @@ class Play:
             return
         if REPORTS.search(self.client.err):
             outcome.wrong = "a sanitizer's report: " + self.said()[:2000]
+        elif self.fault:
+            outcome.wrong = str(self.fault) if isinstance(self.fault, Unmet) else f"what is beside the peer failed: {self.fault!r}"
         elif self.peer and self.peer.failure:
-            outcome.wrong = f"the peer itself failed: {self.peer.failure!r}"
+            outcome.wrong = self.failure()
         elif unfit := self.unfit():
             outcome.wrong = f"what a peer said reached the terminal: {unfit!r}"
         elif self.idle_kib and outcome.kib > self.idle_kib + self.case.memory_kib:
