@@ -244,6 +244,8 @@ static bool run_exec(struct guest *g, struct shell *shell, int *status)
     int said = await_end(g);
     hold_give();
     *status = said >= 0 ? said : EXIT_SSH_FAILURE;
+    if (said < 0)
+        log_line(LOG_LEVEL_DEBUG2, "Control master terminated unexpectedly"); /* ssh's words, and its level */
     if (shell->exec.wants_pty)
         log_format(LOG_LEVEL_INFO, "Shared connection to %s closed.", client_host(g->client));
     return true;

@@ -499,7 +499,7 @@ for pid in (0, 2**31, 2**32 - 1):
     lie("alive", f"pid-{pid}", f"process {pid}", lambda a, h, n=pid: message(S_ALIVE, h[8:12], n), **FALLS_BACK)
 for name, do in {"length-0": lambda a, h: u32(0), "length-2-32-1": lambda a, h: u32(2**32 - 1) + h, "cut": lambda a, h: [h[:9], END], "end": lambda a, h: [END], "reset": lambda a, h: [RESET], "type": lambda a, h: message(0x77, 1),
                  "other-session": lambda a, h: message(S_EXIT, 9, 0), "trailing": lambda a, h: u32(13) + h[4:] + b"\0"}.items():
-    lie("exit", name, f"instead of the exit status: {name}", do, says="^")
+    lie("exit", name, f"instead of the exit status: {name}", do, says="terminated unexpectedly", options=("-vv",))
 lie("hello", "silence", "nothing", lambda a, h: [HANG], options=("ConnectTimeout=2",), timeout_ms=2000, **FALLS_BACK)
 lie("hello", "slow", "a byte a second", lambda a, h: dripping(h, 1), options=("ConnectTimeout=2",), timeout_ms=4000, **FALLS_BACK)
 
