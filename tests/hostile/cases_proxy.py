@@ -35,8 +35,10 @@ async def until_cancelled(process):
     try:
         await process.wait()
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+            await process.wait()
 
 
 def by_shell(line):
@@ -74,7 +76,8 @@ for name, command in {"missing": "/nowhere/at/all", "folder": "/", "syntax": "if
 P.row("stopped", "it stops itself", setup=by_shell(f"kill -{int(signal.SIGSTOP)} $$"), **{**SLOW, "timeout_ms": 3000})
 for name in ("silent", "close-stdin", "close-stdout"):
     P.row(name, f"it says nothing: {name.replace('-', ' ')}", setup=by_command(name), **SLOW)
-for name in ("close-both", "shut-out", "shut-in"):
+P.row("shut-in", "it reads no more, and says nothing", setup=by_command("shut-in"), **{**SLOW, "says": f"{GONE}|{SLOW['says']}"})
+for name in ("close-both", "shut-out"):
     P.row(name, f"it ends its side and stays: {name.replace('-', ' ')}", setup=by_command(name))
 P.row("fork", "it is gone, and a child of it has the pipes", setup=by_shell("sleep 4 2>/dev/null & exit 0"), **SLOW)
 
