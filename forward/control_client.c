@@ -179,12 +179,12 @@ static struct wspan bytes_due(struct control_client *cl)
     return (struct wspan){cl->room + in_room, cl->room_len - in_room};
 }
 
-/* Whoever waits for a person's answer is not to blame. */
+/* Whoever waits for a person's answer is not to blame; one that is gone holds its own until the sweep. */
 static bool drop_longest(struct control *c)
 {
     struct control_client *found = NULL;
     for (struct control_client *cl = c->clients; cl; cl = cl->next)
-        if (cl->room && !cl->question && !cl->is_gone && (!found || cl->room_number < found->room_number))
+        if (cl->room && !cl->question && (!found || cl->room_number < found->room_number))
             found = cl;
     if (!found)
         return false;
