@@ -6,7 +6,7 @@ import json
 
 from .case import CARRY_ON, REFUSE, Table, Unmet
 from .cases_text import NASTY
-from .visitor import Visitor, at_once, must
+from .visitor import ANSWER_S, Visitor, at_once, must
 
 REQUEST_MS = 10000  # httpd.h: HTTPD_REQUEST_MS
 
@@ -42,7 +42,7 @@ def http(method="GET", path="/version", headers=(), body=b"", host=None, token=N
 
 async def answer(v):
     """Status and body of one answer with a Content-Length."""
-    head = await asyncio.wait_for(v.reader.readuntil(b"\r\n\r\n"), 5)
+    head = await asyncio.wait_for(v.reader.readuntil(b"\r\n\r\n"), ANSWER_S)
     lines = head.decode("latin-1").split("\r\n")
     length = next((int(line.split(":")[1]) for line in lines if line.lower().startswith("content-length:")), 0)
     return int(lines[0].split()[1]), await v.hear(length)
@@ -190,15 +190,15 @@ for word, way in (("tcp", tcp), ("unix", unix)):
 
     async def unread(p, way):
         """Answers that nobody reads."""
-        visitors = await at_once(30, lambda i: way(p))
+        visitors = await at_once(10, lambda i: way(p))
         for v in visitors:
             v.reader._transport.pause_reading()
-            v.writer.write(http("GET", "/openapi.json")(p) * 50)
+            v.writer.write(http("GET", "/openapi.json")(p) * 20)
         await ask(p, unix, http())
         for v in visitors:
             v.reset()
 
-    C.row(f"unread-{word}", "thirty that ask fifty times for the longest answer and read none", expect=CARRY_ON, do=attack(lambda p, way=way: unread(p, way)))
+    C.row(f"unread-{word}", "ten that ask twenty times for the longest answer and read none", expect=CARRY_ON, do=attack(lambda p, way=way: unread(p, way)))
 
 # ---- who may ask: TCP ----
 

@@ -64,7 +64,8 @@ def table(state, prefix="proxy-", **more):
 
 # ---- it ends, or is never there ----
 
-P = table("proxy/start", says=GONE)
+UNTOLD_MS = 5000  # a shell does not tell when it misbehaves: from the start of the client on, which has its time too
+P = table("proxy/start", says=GONE, timeout_ms=UNTOLD_MS)
 for status in (0, 1, 127, 255):
     P.row(f"exit-{status}", f"it ends at once, with status {status}", setup=by_shell(f"exit {status}"))
 for s in (signal.SIGHUP, signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGPIPE):
@@ -73,13 +74,13 @@ for name, command in {"missing": "/nowhere/at/all", "folder": "/", "syntax": "if
     async def given(play, command=command):
         play.options += [f"ProxyCommand={command}"]
     P.row(f"command-{name}", f"a command that is none: {name.replace('-', ' ')}", setup=given)
-P.row("stopped", "it stops itself", setup=by_shell(f"kill -{int(signal.SIGSTOP)} $$"), **{**SLOW, "timeout_ms": 3000})
+P.row("stopped", "it stops itself", setup=by_shell(f"kill -{int(signal.SIGSTOP)} $$"), **{**SLOW, "timeout_ms": 3000 + UNTOLD_MS})
 for name in ("silent", "close-stdin", "close-stdout"):
     P.row(name, f"it says nothing: {name.replace('-', ' ')}", setup=by_command(name), **SLOW)
 P.row("shut-in", "it reads no more, and says nothing", setup=by_command("shut-in"), **{**SLOW, "says": f"{GONE}|{SLOW['says']}"})
 for name in ("close-both", "shut-out"):
     P.row(name, f"it ends its side and stays: {name.replace('-', ' ')}", setup=by_command(name))
-P.row("fork", "it is gone, and a child of it has the pipes", setup=by_shell("sleep 4 2>/dev/null & exit 0"), **SLOW)
+P.row("fork", "it is gone, and a child of it has the pipes", setup=by_shell("sleep 4 2>/dev/null & exit 0"), **{**SLOW, "timeout_ms": 2000 + UNTOLD_MS})
 
 # ---- what it says in place of a banner ----
 

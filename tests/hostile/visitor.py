@@ -7,7 +7,7 @@ import struct
 
 from .case import Unmet
 
-ANSWER_S = 5  # for each answer, and for each end; how long an attack of many of them takes is not judged
+ANSWER_S = 15  # for each answer, and for each end; how long an attack of many of them takes is not judged
 ECHO = bytes(range(256)) * 16
 
 
