@@ -13,8 +13,8 @@ from .keys import Ecdsa, Ed25519, Rsa, mpint, string, u32
 from .wire import msg
 
 DRAFT = "draft-miller-ssh-agent"
-ANY = (lambda p: p.accepted is not None)
-BY_FILE, BY_AGENT = (lambda p: p.accepted == "file"), (lambda p: p.accepted == "held")
+ANY = (lambda play: play.peer.accepted is not None)
+BY_FILE, BY_AGENT = (lambda play: play.peer.accepted == "file"), (lambda play: play.peer.accepted == "held")
 OPTIONS = ("IdentitiesOnly=no", "-v")
 UNUSED = "agent is not used"
 SLOW = 10000  # agent_conn.h: AGENT_LIST_MS
