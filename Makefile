@@ -393,7 +393,7 @@ check-e2e: $(BUILD)/adit $(TOOLS) peers npm-packages
 	+@$(MAKE) --no-print-directory DAEMON=0 $(BUILD)/release/adit-nodaemon
 	@scripts/run-e2e $(BUILD) $(E2E)
 check-e2e-quick: $(BUILD)/adit $(TOOLS) peers npm-packages
-	@scripts/run-e2e $(BUILD) -m quick $(E2E)
+	@scripts/run-e2e $(BUILD) -n "$${E2E_JOBS:-3}" --dist loadfile -m quick $(E2E)
 
 # Hostile peers. HOSTILE: more words for the runner.
 # One of them is adit's own machine; what it sends is caught where a packet is sealed.
