@@ -35,7 +35,14 @@ int64_t tunnels_wall(uint64_t at_ms)
 {
     if (at_ms == 0 || at_ms == KEEP_NEVER)
         return 0;
-    return (int64_t)time(NULL) + ((int64_t)at_ms - (int64_t)loop_now_ms() + 999) / 1000;
+    struct timespec wall;
+    uint64_t now_ms = loop_now_ms();
+
+    clock_gettime(CLOCK_REALTIME, &wall);
+    /* To the millisecond until the end, so that asking later does not change the second; what is to come is
+     * not told too early. */
+    int64_t ms = (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000 + (int64_t)(at_ms - now_ms);
+    return (ms + (at_ms > now_ms ? 999 : 0)) / 1000;
 }
 
 struct events *tunnels_events(struct tunnels *t)

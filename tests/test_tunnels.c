@@ -4,6 +4,9 @@
  */
 #include "tests/tunnels_fake.h"
 
+#include <poll.h>
+#include <time.h>
+
 #include "client/chain.h"
 
 #include "daemon/store.h"
@@ -691,9 +694,30 @@ static void test_the_end(void **state)
     world_close();
 }
 
+static uint64_t wall_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* What happened in the middle of a second is told alike for as long as it is asked. */
+static void test_a_time_stays(void **state)
+{
+    (void)state;
+    uint64_t now = wall_ms(), past = loop_now_ms() - 5000 - now % 1000 + 500;
+    assert_int_equal((uint64_t)tunnels_wall(past), now / 1000 - 5);
+    for (uint64_t until = now + 1000; wall_ms() < until;) {
+        assert_int_equal((uint64_t)tunnels_wall(past), now / 1000 - 5);
+        (void)poll(NULL, 0, 20);
+    }
+    assert_int_equal(tunnels_wall(0), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_time_stays),
         cmocka_unit_test(test_names_and_ids),
         cmocka_unit_test(test_files_are_read_only),
         cmocka_unit_test(test_what_is_saved),
