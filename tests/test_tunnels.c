@@ -9,6 +9,7 @@
 
 #include "client/chain.h"
 
+#include "daemon/registry.h"
 #include "daemon/store.h"
 
 static struct definition_error error;
