@@ -76,7 +76,7 @@ for n in (0, 3, 5, 2**14, 2**31, 2**32 - 1):
 L.row("none", "no key", setup=with_agent("list", lambda a, h: frame(keys())))
 L.row("same-key-100", "the same key a hundred times", proof=BY_AGENT, setup=with_agent("list", lambda a, h: frame(keys(*[(a.key.public(), "held")] * 100))))
 L.row("keys-30", "thirty keys that the server does not know", setup=with_agent("list", lambda a, h: frame(keys(*[(Ed25519().public(), str(i)) for i in range(30)]))))
-L.row("keys-2048", "2,048 keys that the server does not know", expect=ERROR, says="gave up after 128", timeout_ms=15000,  # 128 requests take their time
+L.row("keys-2048", "2,048 keys that the server does not know", expect=ERROR, says="gave up after 128", proof=None, timeout_ms=15000,  # 128 requests take their time
       setup=with_agent("list", lambda a, h: frame(keys(*[(string("ssh-ed25519") + string(i.to_bytes(32, "little")), "") for i in range(2048)]))))
 L.row("comment-huge", "a comment of 200,000 bytes", proof=BY_AGENT, setup=with_agent("list", lambda a, h: frame(keys((a.key.public(), bytes(200000))))))
 L.row("silence", "nothing", setup=with_agent("list", lambda a, h: [HANG]), timeout_ms=SLOW, holds=UNUSED)
