@@ -70,7 +70,9 @@ static enum adit_err note_needs(struct span text, const char *path, struct adit_
     enum adit_err e = ADIT_E_OK;
     for (size_t number = 1; e == ADIT_E_OK && text_line(&text, &line); number++) {
         char *copy = text_copy(line);
-        if (copy != NULL && sandbox_lacks(copy, what))
+        if (copy == NULL) /* what is not known to be needed would be out of reach */
+            e = adit_fail(err, ADIT_E_MEMORY, "out of memory");
+        else if (sandbox_lacks(copy, what))
             e = adit_fail(err, ADIT_E_CONFIG,
                           "%s:%zu: %s: the daemon gave up what it did not need when it began: this needs a "
                           "restart",

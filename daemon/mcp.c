@@ -221,9 +221,9 @@ static void side_close(struct mcp *m, struct side *s)
 
 static void end_all(struct mcp *m)
 {
+    /* A thread that does not let go has had its time: the system takes the rest. */
     if (m->is_late && !m->engine->ops->has_ended(m->engine))
-        _exit(m->answers
-                  .is_failed); /* a thread that does not let go has had its time: the system takes the rest */
+        _exit(m->answers.is_failed);
     if (m->engine != NULL)
         m->engine->ops->free(m->engine);
     mcp_rpc_wipe(&m->rpc);
