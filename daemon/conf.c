@@ -70,9 +70,10 @@ static enum adit_err note_needs(struct span text, const char *path, struct adit_
     enum adit_err e = ADIT_E_OK;
     for (size_t number = 1; e == ADIT_E_OK && text_line(&text, &line); number++) {
         char *copy = text_copy(line);
-        if (copy == NULL) /* what is not known to be needed would be out of reach */
+        bool has_zero = line.n > 0 && memchr(line.p, 0, line.n) != NULL; /* the reader's to refuse */
+        if (copy == NULL && !has_zero) /* what is not known to be needed would be out of reach */
             e = adit_fail(err, ADIT_E_MEMORY, "out of memory");
-        else if (sandbox_lacks(copy, what))
+        else if (copy != NULL && sandbox_lacks(copy, what))
             e = adit_fail(err, ADIT_E_CONFIG,
                           "%s:%zu: %s: the daemon gave up what it did not need when it began: this needs a "
                           "restart",
