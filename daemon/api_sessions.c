@@ -70,7 +70,9 @@ static void session_tell(struct session *s, const struct events *ring, struct bu
         return;
     }
     t = json_loads(event->data, 0, NULL);
-    if (is_own(s, json_string_value(json_object_get(t, "id"))))
+    if (!t) /* no memory to look whose it is */
+        api_sse_add(out, "reset", 0, "{}");
+    else if (is_own(s, json_string_value(json_object_get(t, "id"))))
         api_sse_add(out, event_kind_name(event->kind), 0, event->data);
     json_decref(t);
 }

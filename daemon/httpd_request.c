@@ -1,12 +1,12 @@
 #include "daemon/httpd.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include "daemon/httpd_check.h"
 #include "daemon/httpd_internal.h"
+#include "daemon/json_text.h"
 
 enum {
     /* A body that is refused is read to its end all the same, up to this: a client that is still writing
@@ -280,9 +280,8 @@ static bool body_parse(struct httpd_request *r)
         httpd_reply_error(r, "invalid_value", NULL, "The body has more than %d values", HTTPD_MAX_VALUES);
         return false;
     }
-    errno = 0; /* the library calls a lack of memory bad JSON */
-    r->json = json_loadb(r->body.p ? r->body.p : "", r->body.len, JSON_REJECT_DUPLICATES, &error);
-    if (!r->json && errno == ENOMEM)
+    r->json = json_read(span_make(r->body.p, r->body.len), JSON_REJECT_DUPLICATES, &error);
+    if (!r->json && json_error_code(&error) == json_error_out_of_memory)
         httpd_reply_error(r, "internal", NULL, "Out of memory");
     else if (!r->json)
         httpd_reply_error(r, "invalid_value", NULL, "The body is not valid JSON: line %d: %s", error.line,

@@ -1,5 +1,8 @@
 #include "daemon/json_text.h"
 
+#include <errno.h>
+#include <string.h>
+
 #include "daemon/buffer.h"
 
 static int add(const char *bytes, size_t n, void *ctx)
@@ -16,4 +19,17 @@ char *json_text(const json_t *document, size_t flags)
     if (json_dump_callback(document, add, &b, flags) != 0 || b.is_failed)
         buffer_wipe(&b);
     return b.p;
+}
+
+json_t *json_read(struct span text, size_t flags, json_error_t *where)
+{
+    errno = 0; /* all that the library leaves of a call that got no memory */
+    json_t *document = json_loadb(text.p != NULL ? (const char *)text.p : "", text.n, flags, where);
+    if (document == NULL && errno == ENOMEM) {
+        memset(where->text, 0, sizeof where->text);
+        strcpy(where->text, "out of memory");
+        where->text[sizeof where->text - 1] =
+            (char)json_error_out_of_memory; /* where jansson keeps the code */
+    }
+    return document;
 }

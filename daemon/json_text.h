@@ -1,15 +1,21 @@
 /*
- * json_text.h - a JSON document as text.
+ * json_text.h - a JSON document as text, and text as a document, where memory may end.
  *
  * Not json_dumps: without memory for a member's name, jansson (2.15) goes on without it, and returns what no
- * parser takes.
+ * parser takes. Not json_loadb: it calls a lack of memory bad JSON.
  */
 #ifndef DAEMON_JSON_TEXT_H
 #define DAEMON_JSON_TEXT_H
 
 #include <jansson.h>
 
+#include "ssh/wire.h"
+
 /* To be freed; flags are json_dumps'. NULL: no document, or no memory for all of it. */
 char *json_text(const json_t *document, size_t flags);
+
+/* To be json_decref'ed; flags are json_loadb's. NULL: where says what is wrong with the text and where; its
+ * json_error_code is json_error_out_of_memory when nothing is. */
+json_t *json_read(struct span text, size_t flags, json_error_t *where);
 
 #endif

@@ -312,9 +312,11 @@ void mcp_rpc_line(struct mcp_rpc *r, struct span line)
     json_error_t where;
     if (is_blank(line))
         return;
-    json_t *json = json_loadb((const char *)line.p, line.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &where);
+    json_t *json = json_read(line, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &where);
     if (json != NULL)
         on_json(r, json);
+    else if (json_error_code(&where) == json_error_out_of_memory)
+        refuse(r, NULL, NULL, MCP_E_INTERNAL, "out of memory");
     else
         refuse(r, NULL, NULL, MCP_E_PARSE, "Parse error: %s", where.text);
     json_decref(json);

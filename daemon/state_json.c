@@ -1,6 +1,5 @@
 #include "daemon/state_json.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -170,10 +169,9 @@ enum adit_err state_parse(struct span text, const char *name, struct definition 
     json_error_t where;
     struct reading r = {.name = name, .extras = extras, .err = err};
     /* A name that stands twice would lose one of its values. */
-    errno = 0; /* the library calls a lack of memory bad JSON */
-    json_t *top = json_loadb((const char *)text.p, text.n, JSON_REJECT_DUPLICATES, &where);
+    json_t *top = json_read(text, JSON_REJECT_DUPLICATES, &where);
     enum adit_err e;
-    if (top == NULL && errno == ENOMEM)
+    if (top == NULL && json_error_code(&where) == json_error_out_of_memory)
         e = adit_fail(err, ADIT_E_MEMORY, "%s: out of memory", name);
     else if (top == NULL)
         e = adit_fail(err, ADIT_E_CONFIG, "%s:%d:%d: %s", name, where.line, where.column, where.text);

@@ -1,7 +1,8 @@
-/* Whatever allocation fails, a text is whole or there is none. */
+/* Whatever allocation fails, a text is whole or there is none, and so is a document. */
 #include "daemon/json_text.h"
 #include "tests/test.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +10,10 @@ static long left; /* allocations before the one that fails */
 
 static void *some(size_t n)
 {
-    return left-- == 0 ? NULL : malloc(n);
+    if (left-- != 0)
+        return malloc(n);
+    errno = ENOMEM;
+    return NULL;
 }
 
 static json_t *document(void)
@@ -57,8 +61,52 @@ static void test_without_memory(void **state)
     (void)state;
 }
 
+/* Strings, escapes, numbers and names that outgrow what the parser keeps them in at first (16 bytes,
+ * doubled). */
+static const char GROWING[] =
+    "{\"abcdefghijklmnopqrstuvwxyz0123456789\": [\"0123456789abcd\\n0123456789abcdef0123456789\\u00e9\","
+    " \"012345678\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\", 0.0000000000000000000001, 1000000000000000.5,"
+    " 100000000000001E10, 123456789012345E+1, -100000000000000001, 123456789012345678, true,"
+    " {\"0123456789abcde\": \"0123456789abcdef\"}]}";
+
+static void test_reading_without_memory(void **state)
+{
+    json_error_t where;
+    json_t *whole = json_read(span_str(GROWING), JSON_REJECT_DUPLICATES, &where);
+    assert_non_null(whole);
+    long n = 0;
+    for (left = -1; left < 0 && n < 10000; n++) {
+        left = n;
+        json_set_alloc_funcs(some, free);
+        json_t *got = json_read(span_str(GROWING), JSON_REJECT_DUPLICATES, &where);
+        json_set_alloc_funcs(malloc, free);
+        if (got != NULL)
+            assert_true(json_equal(got, whole));
+        else
+            assert_int_equal(json_error_code(&where), json_error_out_of_memory);
+        json_decref(got);
+    }
+    assert_true(left >= 0 && n > 20);
+    json_decref(whole);
+    (void)state;
+}
+
+/* What is wrong with a text is the text's fault, whatever failed before. */
+static void test_bad_text(void **state)
+{
+    json_error_t where;
+    errno = ENOMEM;
+    assert_null(json_read(span_str("{\"a\":"), 0, &where));
+    assert_int_equal(json_error_code(&where), json_error_premature_end_of_input);
+    assert_null(json_read(span_make(NULL, 0), 0, &where));
+    assert_int_equal(json_error_code(&where), json_error_premature_end_of_input);
+    (void)state;
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_text), cmocka_unit_test(test_without_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_text), cmocka_unit_test(test_without_memory),
+                                       cmocka_unit_test(test_reading_without_memory),
+                                       cmocka_unit_test(test_bad_text)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
