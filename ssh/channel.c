@@ -314,6 +314,7 @@ void channel_refuse(struct channels *t, struct channel *ch, uint32_t reason, str
             memcpy(ch->opening->bytes, cut.p, cut.n);
     }
     ch->is_gone = true;
+    ch->due = 0; /* nothing follows it */
     due(t, ch, DUE_REFUSE);
 }
 
@@ -434,12 +435,18 @@ static bool send_due(struct channels *t, struct packet *pk, struct channel *ch, 
     return true;
 }
 
+/* For an answer, ours or the peer's, before which nothing may be said. */
+static bool is_waiting(const struct channel *ch)
+{
+    return (ch->state == CHANNEL_OPENING && (ch->due & DUE_OPEN) == 0) ||
+           (ch->state == CHANNEL_REQUESTED && (ch->due & DUE_REFUSE) == 0);
+}
+
 void channels_flush(struct channels *t, struct packet *pk, bool may_come_back)
 {
     while (t->due != NULL) {
         struct channel *ch = t->due;
-        bool is_waiting = ch->state == CHANNEL_OPENING && (ch->due & DUE_OPEN) == 0;
-        if (!is_waiting && !send_due(t, pk, ch, may_come_back))
+        if (!is_waiting(ch) && !send_due(t, pk, ch, may_come_back))
             return; /* this is called at every step: it must not try thousands in vain */
         ch->in_due = false;
         t->due = ch->next_due;

@@ -271,6 +271,7 @@ size_t ssh_chan_write_stderr(struct ssh *ssh, struct channel *channel, struct sp
 /* n bytes of received data are done with; prompt: they were taken at once, without being stored (what lets
  * the window grow). */
 void ssh_chan_consumed(struct ssh *ssh, struct channel *channel, size_t n, bool prompt);
+/* On a channel that has not been answered yet, these two wait for the answer. */
 void ssh_chan_eof(struct ssh *ssh, struct channel *channel);   /* no more data from us; still receives */
 void ssh_chan_close(struct ssh *ssh, struct channel *channel); /* CHANNEL_CLOSED still comes */
 bool ssh_chan_eof_sent(const struct channel *channel);

@@ -362,6 +362,42 @@ static void test_refused_channel_ends_alone(void **state)
     free_pair(p);
 }
 
+static struct channel *unanswered[2];
+
+static bool leaving_unanswered(struct pair *p, enum pair_side side, struct ssh_event *ev)
+{
+    if (side == PAIR_CLIENT && ev->kind == SSH_EVENT_AUTHENTICATED)
+        for (uint32_t port = 1; port <= 2; port++)
+            assert_non_null(ssh_open_direct_tcpip(p->ssh[0], span_str("db"), port, span_str("me"), 1, NULL));
+    if (ev->kind != SSH_EVENT_CHANNEL_REQUESTED_OPEN)
+        return false;
+    unanswered[ev->number - 1] = ev->channel;
+    return true;
+}
+
+/* [RFC 4254 5.1] What is said on a channel follows the answer to its opening, and nothing follows a refusal. */
+static void test_nothing_goes_before_the_answer(void **state)
+{
+    (void)state;
+    struct pair *p = new_pair();
+    p->on_event = leaving_unanswered;
+    pair_start(p);
+    assert_true(pair_run(p));
+    for (int i = 0; i < 2; i++) {
+        ssh_chan_eof(p->ssh[1], unanswered[i]);
+        ssh_chan_close(p->ssh[1], unanswered[i]);
+    }
+    assert_true(pair_run(p));
+    assert_true(pair_is_up(p));
+    ssh_open_accept(p->ssh[1], unanswered[0], NULL);
+    ssh_open_refuse(p->ssh[1], unanswered[1], SSH_OPEN_CONNECT_FAILED, "Connection refused");
+    assert_true(pair_run(p));
+    assert_true(pair_is_up(p));
+    assert_true(pair_logged(p, "c opened 0") && pair_logged(p, "c eof 0") && pair_logged(p, "c closed 0"));
+    assert_true(pair_logged(p, "c open-failed 1 Connection refused"));
+    free_pair(p);
+}
+
 /* ---- time ---- */
 
 static void test_handshake_timeout(void **state)
@@ -688,6 +724,7 @@ int main(void)
         cmocka_unit_test(test_window_is_kept),
         cmocka_unit_test(test_half_close),
         cmocka_unit_test(test_refused_channel_ends_alone),
+        cmocka_unit_test(test_nothing_goes_before_the_answer),
         cmocka_unit_test(test_handshake_timeout),
         cmocka_unit_test(test_service_timeout),
         cmocka_unit_test(test_keepalive),
