@@ -454,3 +454,36 @@ size_t adit_text_clean(char *out, size_t cap, struct span text, bool keep_newlin
     }
     return text_end(&t);
 }
+
+static uint8_t lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
+}
+
+static bool same(uint8_t a, uint8_t b, bool any_case)
+{
+    return a == b || (any_case && lower(a) == lower(b));
+}
+
+/* Only the last star ever needs to be taken back: what an earlier one took can be given to it. */
+bool adit_text_matches(struct span pattern, struct span text, bool any_case)
+{
+    size_t p = 0, t = 0, star = SIZE_MAX, mark = 0;
+    while (t < text.n) {
+        if (p < pattern.n && pattern.p[p] == '*') {
+            star = p++;
+            mark = t;
+        } else if (p < pattern.n && (pattern.p[p] == '?' || same(pattern.p[p], text.p[t], any_case))) {
+            p++;
+            t++;
+        } else if (star != SIZE_MAX) {
+            p = star + 1;
+            t = ++mark;
+        } else {
+            return false;
+        }
+    }
+    while (p < pattern.n && pattern.p[p] == '*')
+        p++;
+    return p == pattern.n;
+}

@@ -229,4 +229,8 @@ size_t adit_vformat(char *out, size_t cap, const char *fmt, va_list ap) ADIT_PRI
  * Writes at most cap - 1 bytes and a zero, never cuts a UTF-8 character in two; returns the length. */
 size_t adit_text_clean(char *out, size_t cap, struct span text, bool keep_newlines);
 
+/* ssh_config(5), PATTERNS: '*' is any number of characters, '?' is one; the whole of text. any_case: letters
+ * of ASCII alone. Time is at most the product of the two lengths. */
+bool adit_text_matches(struct span pattern, struct span text, bool any_case);
+
 #endif

@@ -9,7 +9,7 @@
 
 #include <jansson.h>
 
-#include "ssh/wire.h"
+#include "adit.h"
 
 /* To be freed; flags are json_dumps'. NULL: no document, or no memory for all of it. */
 char *json_text(const json_t *document, size_t flags);

@@ -81,35 +81,6 @@ static bool is_in(const char *set, uint8_t c)
     return c != 0 && strchr(set, c);
 }
 
-static uint8_t lower(char c)
-{
-    return (uint8_t)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-}
-
-/* Only the last star ever needs to be taken back: what an earlier one took can be given to it. */
-static bool matches(struct span pattern, const char *text)
-{
-    size_t p = 0, star = SIZE_MAX;
-    const char *mark = text;
-    while (*text) {
-        if (p < pattern.n && pattern.p[p] == '*') {
-            star = p++;
-            mark = text;
-        } else if (p < pattern.n && (pattern.p[p] == '?' || lower((char)pattern.p[p]) == lower(*text))) {
-            p++;
-            text++;
-        } else if (star != SIZE_MAX) {
-            p = star + 1;
-            text = ++mark;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.n && pattern.p[p] == '*')
-        p++;
-    return p == pattern.n;
-}
-
 /* A name may begin with a digit: "10.*" must not be met by "10.example.org". */
 static bool is_of_ipv4(struct span pattern)
 {
@@ -131,7 +102,8 @@ static bool may_reach(const char *destination, const char *host, const char *por
         return false;
     if (is_of_ipv4(host_pattern) && host[strspn(host, "0123456789.")])
         return false;
-    return matches(host_pattern, host) && matches(port_pattern, port);
+    return adit_text_matches(host_pattern, span_str(host), true) &&
+           adit_text_matches(port_pattern, span_str(port), true);
 }
 
 bool access_may_reach(const struct session_access *a, const char *host, uint16_t port)

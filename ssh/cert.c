@@ -154,34 +154,11 @@ enum adit_err cert_verify(const struct cert *c, struct adit_error *err)
     return key_verify(&c->ca, c->signature_alg, c->signature, c->signed_part, err);
 }
 
-/* Shell-like * and ?. Not recursive: the work is bounded by the product of the lengths. */
-static bool pattern_matches(struct span pattern, struct span name)
-{
-    size_t p = 0, n = 0, star = SIZE_MAX, mark = 0;
-    while (n < name.n) {
-        if (p < pattern.n && pattern.p[p] == '*') {
-            star = p++;
-            mark = n;
-        } else if (p < pattern.n && (pattern.p[p] == '?' || pattern.p[p] == name.p[n])) {
-            p++;
-            n++;
-        } else if (star != SIZE_MAX) {
-            p = star + 1;
-            n = ++mark;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.n && pattern.p[p] == '*')
-        p++;
-    return p == pattern.n;
-}
-
 static bool is_for_host(const struct cert *c, struct span host)
 {
     struct rd r = rd_init(c->principals);
     while (r.n > 0)
-        if (pattern_matches(rd_string(&r), host))
+        if (adit_text_matches(rd_string(&r), host, false))
             return true;
     return false;
 }

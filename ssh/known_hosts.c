@@ -186,30 +186,6 @@ bool known_host_query_init(struct known_host_query *q, struct span host, uint16_
     return true;
 }
 
-/* One pattern with * and ?. Not recursive: after a mismatch only the last * needs to take one character more,
- * so that the work is bounded by the product of the lengths. */
-static bool pattern_matches(struct span pattern, struct span name)
-{
-    size_t p = 0, n = 0, star = SIZE_MAX, star_n = 0;
-    while (n < name.n) {
-        if (p < pattern.n && pattern.p[p] == '*') {
-            star = p++;
-            star_n = n;
-        } else if (p < pattern.n && (pattern.p[p] == '?' || to_lower(pattern.p[p]) == name.p[n])) {
-            p++;
-            n++;
-        } else if (star != SIZE_MAX) {
-            p = star + 1;
-            n = ++star_n;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.n && pattern.p[p] == '*')
-        p++;
-    return p == pattern.n;
-}
-
 /* HMAC-SHA1 with the salt as its key, of the name; the text after "|1|" is two base64 words. */
 static void hash_name(const uint8_t salt[static HASH_LEN], struct span name, uint8_t out[static HASH_LEN])
 {
@@ -236,7 +212,7 @@ bool known_host_matches(struct span patterns, const struct known_host_query *q)
         struct span pattern = is_negated ? span_sub(one, 1, one.n) : one;
         if (pattern.n > PATTERN_MAX)
             return false;
-        if (pattern.n == 0 || !pattern_matches(pattern, name))
+        if (pattern.n == 0 || !adit_text_matches(pattern, name, true))
             continue;
         if (is_negated)
             return false;
