@@ -88,6 +88,7 @@ static void do_one(struct link *l, enum keep_do what)
     case KEEP_DO_RETRY_FORWARDS:
         if (l->session != NULL)
             session_retry_forwards(l->session);
+        link_forwards_give(l); /* those for which it had no memory */
         return;
     case KEEP_DO_UNLISTEN:
         do_unlisten(l);

@@ -8,6 +8,7 @@
 #define CLIENT_LINK_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "client/chain.h"
 #include "client/link.h"
@@ -108,6 +109,8 @@ struct link {
     pthread_t thread;
     struct mailbox box;
     int cancel_fd;
+
+    atomic_bool is_deaf; /* it was told to stop: what cannot be copied for it need not be */
 
     pthread_mutex_t lock; /* up to the next blank line */
     struct mail orders[LINK_ORDERS];

@@ -8,6 +8,8 @@
 #include "client/link_internal.h"
 #include "net/loop.h"
 
+enum { MEMORY_WAIT_MS = 100 };
+
 /* ---- On a session's thread ---- */
 
 static void post(struct link *l, struct mail *m, enum link_mail kind, void *owner)
@@ -32,12 +34,23 @@ static const char *put(char **at, const char *text)
     return to;
 }
 
-/* Where there is no memory it is not told. */
+/* A line of the log may be lost for want of memory. A notice may not: a link that has not heard that a
+ * forward is up would wait for it for ever. So the session waits, until there is memory again or nobody
+ * listens. */
+static struct link_news *news_new(const struct link *l, size_t len, bool is_log)
+{
+    struct link_news *news;
+    while ((news = calloc(1, len)) == NULL && !is_log && !atomic_load(&l->is_deaf))
+        (void)poll(NULL, 0, MEMORY_WAIT_MS);
+    return news;
+}
+
 static void post_news(struct link_hop *hop, const struct session_notice *n, bool is_log,
                       enum session_level level, enum session_about about)
 {
     const char *texts[] = {n->text, n->bound, n->target};
-    struct link_news *news = calloc(1, sizeof *news + length(texts[0]) + length(texts[1]) + length(texts[2]));
+    struct link_news *news =
+        news_new(hop->link, sizeof *news + length(texts[0]) + length(texts[1]) + length(texts[2]), is_log);
     if (news == NULL)
         return;
     char *at = news->text;
@@ -205,6 +218,8 @@ static void on_forward_failed(struct link *l, struct link_forward *f, const stru
     struct link_notice n = {.kind = LINK_FORWARD_FAILED, .id = f->id, .error = &why};
     link_reclaim_reason(f, s->error, &why);
     f->is_missing = true;
+    if (s->is_refused && !f->is_taken) /* else GONE is on its way */
+        f->is_given = false;
     (void)adit_format(l->missing_why, sizeof l->missing_why, "%s", why.text);
     link_notify(l, &n);
     link_forwards_count(l);

@@ -49,6 +49,7 @@ void link_start(struct link *l)
 
 void link_stop(struct link *l)
 {
+    atomic_store(&l->is_deaf, true);
     (void)pthread_mutex_lock(&l->lock);
     cancel(l);
     if (l->stops < 2)

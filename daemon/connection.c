@@ -249,6 +249,7 @@ void connection_leave(struct connection *c, struct tunnel *tunnel)
 void connection_stop(struct connection *c)
 {
     c->is_stopping = true;
+    atomic_store(&c->is_deaf, true);
     connection_watch(c);
     if (!c->has_ended)
         link_stop(c->link);

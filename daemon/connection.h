@@ -9,6 +9,7 @@
 #define DAEMON_CONNECTION_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "client/link.h"
 #include "daemon/access_list.h"
@@ -16,6 +17,8 @@
 #include "daemon/route.h"
 #include "daemon/tunnel.h"
 #include "daemon/watched_files.h"
+
+enum { CONNECTION_BOUND_CAP = LIMIT_HOST + 16 };
 
 struct connection;
 struct connection_letter;
@@ -65,18 +68,18 @@ struct connection {
     bool files_are_others;   /* one has changed, */
     unsigned files_tries;    /* which was so often the reason of a try since the last connection, */
     uint64_t files_tried_ms; /* and then */
-    struct connection_letter *last_letter;  /* for LINK_ENDED */
-    struct connection_letter *spare_letter; /* the link's thread alone: for want of memory */
+    struct connection_letter *last_letter; /* for LINK_ENDED */
+    atomic_bool is_deaf; /* it was told to stop: what its thread has no memory to tell need not be told */
 
     pthread_mutex_t lock; /* of: */
     char *log_name;       /* the tunnel's name, while there is but one; NULL otherwise */
 };
 
-/* What a link said of a forward of a tunnel; texts are the letter's. */
+/* What a link said of a forward of a tunnel. */
 struct connection_news {
     enum link_notice_kind kind; /* FORWARD_UP, FAILED, DOWN, REMOTE_PORT */
     size_t address;
-    const char *bound;
+    char **bound; /* the letter's: may be taken. REMOTE_PORT: room for CONNECTION_BOUND_CAP */
     uint16_t bound_port;
     const struct adit_error *error;
 };

@@ -1,16 +1,16 @@
 /*
  * connection_letter.c - what a link says, carried from its thread to the main one, and read there.
  */
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/journal.h"
 #include "daemon/registry.h"
 
-enum { LETTER_TEXTS = 4 };
+enum { LETTER_TEXTS = 4, MEMORY_WAIT_MS = 100 };
 
-/* A notice with texts of its own. Without memory for one it is not told: the next one of its kind has all of
- * the state again. */
+/* A notice with texts of its own. */
 struct connection_letter {
     struct mail mail;
     enum link_notice_kind kind;
@@ -32,8 +32,10 @@ static void letter_free(struct connection_letter *letter)
 
 /* ---- The link's thread ---- */
 
-static void pack(struct connection_letter *letter, const struct link_notice *n)
+/* False: no memory for all of it. */
+static bool pack(struct connection_letter *letter, const struct link_notice *n)
 {
+    bool is_whole = true;
     const char *texts[LETTER_TEXTS] = {n->reason, n->bound, n->kex, n->cipher};
     if (n->host_key) {
         texts[0] = n->host_key->type;
@@ -44,7 +46,10 @@ static void pack(struct connection_letter *letter, const struct link_notice *n)
         letter->is_jump = n->host_key->jump_host != NULL;
     }
     for (size_t i = 0; i < LETTER_TEXTS; i++)
-        letter->texts[i] = texts[i] ? text_copy(span_str(texts[i])) : NULL;
+        if (texts[i])
+            is_whole = (letter->texts[i] = text_copy(span_str(texts[i]))) && is_whole;
+    if (n->kind == LINK_REMOTE_PORT)
+        is_whole = (letter->texts[1] = calloc(1, CONNECTION_BOUND_CAP)) && is_whole;
     if (n->status)
         letter->status = *n->status;
     if (n->error)
@@ -52,6 +57,30 @@ static void pack(struct connection_letter *letter, const struct link_notice *n)
     letter->id = n->id;
     letter->address_index = n->address_index;
     letter->bound_port = n->bound_port;
+    letter->kind = n->kind;
+    letter->mail.kind = REGISTRY_MAIL_NOTICE;
+    return is_whole;
+}
+
+static struct connection_letter *letter_try(const struct link_notice *n)
+{
+    struct connection_letter *letter = calloc(1, sizeof *letter);
+    if (letter && pack(letter, n))
+        return letter;
+    if (letter)
+        letter_free(letter);
+    return NULL;
+}
+
+/* A tunnel that has not heard that it is connected, or whose forward is gone, would wait for that for ever.
+ * So the link's thread waits until there is memory again, or until nobody needs to hear it; its connection
+ * goes on meanwhile. */
+static struct connection_letter *letter_new(const struct connection *c, const struct link_notice *n)
+{
+    struct connection_letter *letter;
+    while (!(letter = letter_try(n)) && !atomic_load(&c->is_deaf))
+        (void)poll(NULL, 0, MEMORY_WAIT_MS);
+    return letter;
 }
 
 /* The lines of a connection go to the log from here; these two have no other use. */
@@ -64,19 +93,11 @@ static void on_notify(void *ctx, const struct link_notice *n)
         tell_banner(c, n);
         return;
     }
-    /* The last one must arrive: its room was made at the beginning. */
-    struct connection_letter *letter = n->kind == LINK_ENDED ? c->last_letter : calloc(1, sizeof *letter);
-    if (!letter) { /* a state that nobody hears of would stay for ever */
-        letter = c->spare_letter;
-        c->spare_letter = NULL;
-    } else if (!c->spare_letter)
-        c->spare_letter = calloc(1, sizeof *letter);
+    /* The last one must arrive, also from one that was told to stop: its room was made at the beginning. */
+    struct connection_letter *letter = n->kind == LINK_ENDED ? c->last_letter : letter_new(c, n);
     if (!letter)
         return;
-    letter->kind = n->kind;
-    letter->mail.kind = REGISTRY_MAIL_NOTICE;
     letter->mail.owner = c;
-    pack(letter, n);
     mailbox_post(c->tunnels->config.box, &letter->mail);
 }
 
@@ -109,11 +130,13 @@ struct link_ops connection_ops(struct connection *c)
 bool connection_letters_init(struct connection *c)
 {
     c->last_letter = calloc(1, sizeof *c->last_letter);
-    c->spare_letter = calloc(1, sizeof *c->spare_letter);
-    if (c->last_letter && c->spare_letter && pthread_mutex_init(&c->lock, NULL) == 0)
+    if (!c->last_letter)
+        return false;
+    c->last_letter->kind = LINK_ENDED;
+    c->last_letter->mail.kind = REGISTRY_MAIL_NOTICE;
+    if (pthread_mutex_init(&c->lock, NULL) == 0)
         return true;
     free(c->last_letter);
-    free(c->spare_letter);
     return false;
 }
 
@@ -121,7 +144,6 @@ void connection_letters_wipe(struct connection *c)
 {
     if (!c->has_ended) /* else it was taken, and freed */
         free(c->last_letter);
-    free(c->spare_letter);
     (void)pthread_mutex_destroy(&c->lock);
 }
 
@@ -209,7 +231,7 @@ static void on_forward(struct connection *c, struct connection_letter *letter)
     }
     struct connection_news news = {.kind = letter->kind,
                                    .address = letter->address_index,
-                                   .bound = letter->texts[1],
+                                   .bound = &letter->texts[1],
                                    .bound_port = letter->bound_port,
                                    .error = letter->kind == LINK_FORWARD_FAILED ? &letter->error : NULL};
     tunnel_on_forward(f->tunnel, f, &news);

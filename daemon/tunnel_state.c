@@ -237,20 +237,25 @@ static void forget(struct tunnel_forward *f)
     f->state = TUNNEL_FORWARD_DOWN;
 }
 
-static void set_listen(struct tunnel_forward *f, size_t address, const char *text)
+/* Takes the text; NULL: there is none any more. */
+static void set_listen(struct tunnel_forward *f, size_t address, char **text)
 {
-    if (address < TUNNEL_ADDRESSES)
-        copy_text(&f->listen[address], text);
+    if (address >= TUNNEL_ADDRESSES)
+        return;
+    free(f->listen[address]);
+    f->listen[address] = text ? *text : NULL;
+    if (text)
+        *text = NULL;
 }
 
 /* "localhost:0" is what was asked for; the server has chosen the port. */
-static void set_remote_port(struct tunnel_forward *f, const struct definition_forward *d, uint16_t port)
+static void set_remote_port(struct tunnel_forward *f, const struct definition_forward *d, uint16_t port,
+                            char **room)
 {
     const char *host = d->remote_host ? d->remote_host : "localhost";
     bool has_colon = strchr(host, ':') != NULL;
-    char text[LIMIT_HOST + 16];
-    (void)adit_format(text, sizeof text, has_colon ? "[%s]:%u" : "%s:%u", host, (unsigned)port);
-    set_listen(f, 0, text);
+    (void)adit_format(*room, CONNECTION_BOUND_CAP, has_colon ? "[%s]:%u" : "%s:%u", host, (unsigned)port);
+    set_listen(f, 0, room);
 }
 
 void tunnel_on_forward(struct tunnel *u, struct connection_forward *cf, const struct connection_news *news)
@@ -262,7 +267,7 @@ void tunnel_on_forward(struct tunnel *u, struct connection_forward *cf, const st
     if (news->kind == LINK_FORWARD_UP)
         set_listen(f, news->address, news->bound);
     if (news->kind == LINK_REMOTE_PORT)
-        set_remote_port(f, d, news->bound_port);
+        set_remote_port(f, d, news->bound_port, news->bound);
     if (news->kind == LINK_REMOTE_PORT || (news->kind == LINK_FORWARD_UP && news->bound_port))
         f->bound_port = news->bound_port;
     if (news->kind == LINK_FORWARD_FAILED) {

@@ -50,7 +50,8 @@ static void begin(struct forwarder *f)
 static void tell_no_memory(struct session *s, size_t index)
 {
     struct adit_error err = {ADIT_E_OK, ""};
-    struct session_notice n = {.kind = SESSION_FORWARD_FAILED, .index = index, .error = &err};
+    struct session_notice n = {
+        .kind = SESSION_FORWARD_FAILED, .index = index, .error = &err, .is_refused = true};
     (void)adit_fail(&err, ADIT_E_MEMORY, "out of memory");
     session_notify(s, &n);
 }

@@ -376,6 +376,7 @@ struct session_notice {
     size_t count;
     uint32_t number;
     bool is_partial; /* FORWARD_UP: another address of it could not be had, and is still wanted */
+    bool is_refused; /* FORWARD_FAILED: there was no memory to take the letter, which may be given again */
     const struct ssh_algorithms *algorithms;
     const struct adit_error *error;
 };
