@@ -1,5 +1,6 @@
 #include "daemon/api.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -231,7 +232,12 @@ enum adit_err api_listen(struct api *api, int fd, struct adit_error *err)
     struct sock_addr at;
     enum adit_err e;
 
-    if (!sock_local(fd, &at) || !sock_addr_is_loopback(&at)) {
+    if (!sock_local(fd, &at)) {
+        (void)adit_fail(err, ADIT_E_SYSTEM, "cannot find out where the API listens: %s", strerror(errno));
+        sock_close(&fd);
+        return err->code;
+    }
+    if (!sock_addr_is_loopback(&at)) {
         sock_close(&fd);
         return adit_fail(err, ADIT_E_USAGE, "the API listens on loopback addresses and Unix sockets only");
     }

@@ -141,10 +141,12 @@ static enum adit_err lock_open(struct store *s, struct adit_error *err)
 }
 
 /* A lock file of its own may be open for writing in a folder that is not. */
-static void writable_check(struct store *s)
+static enum adit_err writable_check(struct store *s, struct adit_error *err)
 {
-    if (s->is_writable && faccessat(s->folder_fd, ".", W_OK, AT_EACCESS) != 0)
-        s->is_writable = false;
+    if (!s->is_writable || faccessat(s->folder_fd, ".", W_OK, AT_EACCESS) == 0)
+        return ADIT_E_OK;
+    s->is_writable = false;
+    return is_read_only(errno) ? ADIT_E_OK : failed(s, ".", err);
 }
 
 enum adit_err store_open(struct store **out, const char *folder, struct adit_error *err)
@@ -161,12 +163,12 @@ enum adit_err store_open(struct store **out, const char *folder, struct adit_err
         e = folder_open(s, err);
     if (e == ADIT_E_OK)
         e = lock_open(s, err);
-    if (e == ADIT_E_OK) {
-        writable_check(s);
+    if (e == ADIT_E_OK)
+        e = writable_check(s, err);
+    if (e == ADIT_E_OK)
         *out = s;
-    } else {
+    else
         store_free(s);
-    }
     return e;
 }
 

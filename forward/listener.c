@@ -2,6 +2,7 @@
  * listener.c - the listening side of -L and -D: binding every address of a forward, or a path, and taking
  * clients.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,27 +140,39 @@ static void open_early(struct forwarder *f)
         l->is_open = true;
 }
 
-/* From the first new one on. */
-static void tell_bound(struct forwarder *f, size_t from)
-{
-    struct listeners *l = listeners_of(f);
-    struct sock_addr a;
-    char text[SOCK_TEXT_CAP];
-    open_early(f);
-    f->state = FORWARDER_UP;
-    for (size_t i = from; i < l->count; i++) {
-        if (!sock_local(l->fds[i].fd, &a))
-            continue;
-        sock_addr_text(&a, text);
-        forwarder_up(f, i, text, sock_addr_port(&a));
-    }
-}
-
 static void bind_failed(struct forwarder *f, bool all, const struct adit_error *why)
 {
     struct adit_error err = {ADIT_E_OK, ""};
     (void)adit_fail(&err, ADIT_E_FORWARD, "%s", why->text);
     forwarder_failed(f, all, &err);
+}
+
+/* Of no use to anybody: which port it is, nobody could be told. */
+static void bound_unknown(struct forwarder *f)
+{
+    struct adit_error err = {ADIT_E_OK, ""};
+    (void)adit_fail(&err, ADIT_E_SYSTEM, "cannot find out where it listens: %s", strerror(errno));
+    close_all(f);
+    bind_failed(f, true, &err);
+}
+
+/* From the first new one on. */
+static void tell_bound(struct forwarder *f, size_t from)
+{
+    struct listeners *l = listeners_of(f);
+    struct sock_addr at[LISTENERS_MAX];
+    char text[SOCK_TEXT_CAP];
+    for (size_t i = from; i < l->count; i++)
+        if (!sock_local(l->fds[i].fd, &at[i])) {
+            bound_unknown(f);
+            return;
+        }
+    open_early(f);
+    f->state = FORWARDER_UP;
+    for (size_t i = from; i < l->count; i++) {
+        sock_addr_text(&at[i], text);
+        forwarder_up(f, i, text, sock_addr_port(&at[i]));
+    }
 }
 
 /* Each address by itself; one whose family this machine lacks is no failure while another one works. The last

@@ -65,8 +65,12 @@ static bool bind_path(int fd, const struct sock_addr *a, const char *path, mode_
     struct stat st;
     if (fchmod(fd, mode) != 0 || bind(fd, (const struct sockaddr *)(const void *)&a->storage, a->len) != 0)
         return false;
-    if (lstat(path, &st) != 0)
+    if (lstat(path, &st) != 0) { /* bind has just made it: there was nothing before */
+        int why = errno;
+        (void)unlink(path);
+        errno = why;
         return false;
+    }
     *file = (struct sock_file){.is_ours = true, .dev = (uint64_t)st.st_dev, .ino = (uint64_t)st.st_ino};
     if ((st.st_mode & ALL_MODES) == mode)
         return true;
