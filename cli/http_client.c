@@ -209,15 +209,16 @@ enum adit_err http_client_event(struct http_client_stream *s, bool *is_end, stru
     }
 }
 
-static bool reply_add(struct http_client_reply *reply, size_t *cap, struct span piece)
+static enum adit_err reply_add(const struct http_client_stream *s, struct http_client_reply *reply,
+                               size_t *cap, struct span piece, struct adit_error *err)
 {
     if (piece.n > HTTP_CLIENT_BODY_MAX - reply->len)
-        return false;
+        return broken(s, "the daemon's answer is too long", err);
     if (reply->len + piece.n + 1 > *cap) {
         size_t want = 2 * (reply->len + piece.n + 1);
         char *bigger = realloc(reply->body, want);
         if (bigger == NULL)
-            return false;
+            return adit_fail(err, ADIT_E_MEMORY, "%s: out of memory", s->request.socket);
         reply->body = bigger;
         *cap = want;
     }
@@ -225,7 +226,7 @@ static bool reply_add(struct http_client_reply *reply, size_t *cap, struct span 
         memcpy(reply->body + reply->len, piece.p, piece.n);
     reply->len += piece.n;
     reply->body[reply->len] = 0;
-    return true;
+    return ADIT_E_OK;
 }
 
 static enum adit_err body_read(struct http_client_stream *s, struct http_client_reply *reply,
@@ -236,8 +237,8 @@ static enum adit_err body_read(struct http_client_stream *s, struct http_client_
     enum adit_err e;
     do {
         e = http_client_read(s, &piece, err);
-        if (e == ADIT_E_OK && !reply_add(reply, &cap, piece))
-            e = broken(s, "the daemon's answer is too long", err);
+        if (e == ADIT_E_OK)
+            e = reply_add(s, reply, &cap, piece, err);
     } while (e == ADIT_E_OK && piece.n > 0);
     return e;
 }

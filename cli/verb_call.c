@@ -36,9 +36,19 @@ int verb_usage_error(const struct verb_call *c, const struct adit_error *err)
     return adit_err_exit(ADIT_E_USAGE);
 }
 
+/* Whoever reads no more (adit list | head) wants no word of it; a disk that is full is told of, once. */
 bool verb_write(const char *text, size_t len)
 {
-    return log_write_all(STDOUT_FILENO, text, len);
+    static bool is_told;
+    char line[LIMIT_ERROR_TEXT];
+    if (log_write_all(STDOUT_FILENO, text, len))
+        return true;
+    if (errno != EPIPE && !is_told) {
+        (void)adit_format(line, sizeof line, "adit: standard output: %s", strerror(errno));
+        log_always(line);
+        is_told = true;
+    }
+    return false;
 }
 
 int verb_print(int status, const char *fmt, ...)

@@ -318,7 +318,7 @@ int verb_logs(struct verb_call *c)
     struct adit_error err = {0};
     struct http_client_reply reply = {0};
     char target[VERB_TARGET_CAP];
-    int status;
+    int status = 0;
     if (!verb_parse(c, options, &l, logs_take, 0, 1, &status))
         return status;
     if (logs_target(c, &l, target, sizeof target, &err) != ADIT_E_OK)
@@ -329,5 +329,5 @@ int verb_logs(struct verb_call *c)
              !(verb_write(reply.body, reply.len) && (!c->is_json || verb_write("\n", 1))))
         status = 1;
     http_client_reply_wipe(&reply);
-    return err.code == ADIT_E_OK ? 0 : verb_fail(&err);
+    return err.code == ADIT_E_OK ? status : verb_fail(&err);
 }
