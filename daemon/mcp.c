@@ -127,21 +127,26 @@ static void questions_end(struct mcp *m)
     end_begin(m);
 }
 
-static void questions_read(struct mcp *m)
+static void questions_read(struct mcp *m, struct adit_error *err)
 {
     char piece[PIECE];
+    struct adit_error why = {0};
     const struct standard *from = &m->in.at;
     for (int i = 0; i < PIECES_AT_A_TIME && may_read(m); i++) {
         struct iovec part = {piece, sizeof piece};
         size_t n = 0;
-        enum sock_io io = from->is_shared ? sock_shared_read(from->fd, piece, sizeof piece, &n, NULL)
-                                          : standard_readv(from->fd, &part, 1, &n, NULL);
+        enum sock_io io = from->is_shared ? sock_shared_read(from->fd, piece, sizeof piece, &n, &why)
+                                          : standard_readv(from->fd, &part, 1, &n, &why);
         if (io == SOCK_IO_OK)
             mcp_lines_feed(&m->lines, span_make(piece, n));
         else if (io == SOCK_IO_AGAIN)
             loop_fd_not_readable(&m->in.ready);
-        else
+        else if (io == SOCK_IO_EOF)
             questions_end(m);
+        else { /* what is left of a line may be half of one */
+            (void)adit_fail(err, why.code, "standard input: %s", why.text);
+            end_begin(m);
+        }
     }
 }
 
@@ -172,7 +177,7 @@ static enum adit_err loop_run(struct mcp *m, struct adit_error *err)
                 m->engine->ops->on_fd(m->engine, f);
         while ((t = loop_expired(&m->loop, loop_now_ms())) != NULL)
             timer_do(m, t);
-        questions_read(m);
+        questions_read(m, err);
         if (m->answers.is_failed) { /* whoever lost an answer cannot go on */
             (void)adit_fail(err, ADIT_E_MEMORY, "out of memory");
             end_begin(m);

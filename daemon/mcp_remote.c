@@ -280,14 +280,28 @@ static json_t *list_of(const struct texts *texts)
     return list;
 }
 
+/* All of them or none: the session has what is named here for as long as it lives. */
+static json_t *groups_json(unsigned groups)
+{
+    static const struct {
+        unsigned bit;
+        const char *name;
+    } all[] = {{MCP_TOOLS_READ, "read"}, {MCP_TOOLS_TUNNEL, "tunnel"}};
+    json_t *list = json_array();
+    for (size_t i = 0; i < ADIT_COUNT(all); i++)
+        if ((groups & all[i].bit) != 0 && json_array_append_new(list, json_string(all[i].name)) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
+}
+
 static json_t *session_json(const struct remote *r)
 {
-    json_t *tools = json_pack("[s*, s*]", r->args->groups & MCP_TOOLS_READ ? "read" : NULL,
-                              r->args->groups & MCP_TOOLS_TUNNEL ? "tunnel" : NULL);
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:I}", "id", r->id, "tools", tools, "allow",
-                     list_of(&r->args->allow.targets), "allow_local", list_of(&r->args->allow.locals),
-                     "allow_server", list_of(&r->args->allow.servers), "max_ttl",
-                     (json_int_t)r->args->max_ttl_s);
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:I}", "id", r->id, "tools", groups_json(r->args->groups),
+                     "allow", list_of(&r->args->allow.targets), "allow_local",
+                     list_of(&r->args->allow.locals), "allow_server", list_of(&r->args->allow.servers),
+                     "max_ttl", (json_int_t)r->args->max_ttl_s);
 }
 
 static enum adit_err id_make(char out[static ID_CAP], struct adit_error *err)
