@@ -438,7 +438,7 @@ static void find_file(const struct identities *ids, struct found *found, const c
         id = identity_of_sibling(path);
         if (why.code == ADIT_E_MEMORY)
             (void)adit_fail(ids->lack, why.code, "%s", why.text);
-        else if (id == NULL && !(is_default && missing))
+        else if (!missing || (id == NULL && !is_default)) /* a .pub beside it does not mean an agent has it */
             say(ids, missing ? LOG_LEVEL_DEBUG1 : LOG_LEVEL_ERROR, "Identity file %s not accessible: %s",
                 path, missing ? "No such file or directory" : why.text);
     } else if ((id = identity_of_pub(path, &text)) == NULL) {
