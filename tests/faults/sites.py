@@ -98,6 +98,8 @@ class Table:
 EXCEPT = (
     ("write", errno.EPIPE, "ready_all"),  # who has closed standard output does not wait for its lines
     ("writev", errno.EPIPE, "near_write"),  # nor for a command's output: `adit host command | head`
+    ("write", errno.EPIPE, "verb_write"),  # nor for those of `adit list | head`
+    ("write", errno.EPIPE, "ready_tell"),  # a daemon whose standard error is closed is there, and is not seen to be
     ("writev", errno.EPIPE, "piece_write"),  # nor for those of `adit mcp`, which ends with its reader
 )
 
@@ -133,7 +135,20 @@ SHORT = (
     ("daemon-requests", "write", "store"),
     ("daemon-requests", "renameat", "store.c"),
     ("daemon-tunnel", "calloc", "connection_letter"),
+    ("daemon-tunnel", "calloc", "post_news"),
+    ("daemon-tunnel", "malloc", "pack"),
+    ("daemon-tunnel", "calloc", "forward_letter_added"),
+    ("daemon-tunnel", "getsockname", "tell_bound"),
+    ("daemon-events", "getsockname", "api_listen"),
+    ("daemon-events", "faccessat", "store_begin"),
+    ("daemon-events", "lstat", "bind_path"),
+    ("daemon-events", "renameat", "store.c"),
+    ("mcp", "malloc", "listen_json"),
+    ("mcp", "readv", "questions_read"),
+    ("mcp-of-daemon", "malloc", "session_json"),
+    ("mcp-of-daemon", "realloc", "call_end"),
     ("verb-add", "realloc", "request_text"),
+    ("verb-list", "realloc", "reply_add"),
 )
 
 
