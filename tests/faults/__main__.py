@@ -82,8 +82,11 @@ class Campaign:
     def short(self):
         """The rows of SHORT: every way in which the first such site fails."""
         runs = []
+        chosen = {s.name: s for s in self.scenarios}
         for scenario, function, place in self.sites.SHORT:
-            s = next(s for s in self.scenarios if s.name == scenario)
+            s = chosen.get(scenario)
+            if s is None:
+                continue  # not of -k
             faults = [f for f in self.sites.faults_of(self.honest[scenario].sites, self.where)
                       if f.site.name == function and place in self.where[f.site.id] and f.nth == 1]
             if not faults:

@@ -135,7 +135,7 @@ SHORT = (
     ("daemon-requests", "write", "store"),
     ("daemon-requests", "renameat", "store.c"),
     ("daemon-tunnel", "calloc", "connection_letter"),
-    ("daemon-tunnel", "calloc", "post_news"),
+    ("daemon-tunnel", "calloc", "news_new"),
     ("daemon-tunnel", "malloc", "pack"),
     ("daemon-tunnel", "calloc", "forward_letter_added"),
     ("daemon-tunnel", "getsockname", "tell_bound"),
