@@ -240,7 +240,8 @@ size_t ssh_agent_bind(const struct ssh *ssh, struct wspan room);
  * extra: the type's own fields after the maximum packet size; at most LIMIT_OPEN_EXTRA bytes. */
 enum { LIMIT_OPEN_EXTRA = 1024 };
 struct channel *ssh_open(struct ssh *ssh, const char *type, struct span extra, void *owner) ADIT_MUST_USE;
-/* RFC 4254 §7.2: "direct-tcpip" from originator to host:port as the server sees it. */
+/* RFC 4254 §7.2: "direct-tcpip" from originator to host:port as the server sees it; an address has at most
+ * LIMIT_HOST bytes (or NULL), which is also what is taken from a peer. */
 struct channel *ssh_open_direct_tcpip(struct ssh *ssh, struct span host, uint32_t port,
                                       struct span originator, uint32_t originator_port,
                                       void *owner) ADIT_MUST_USE;

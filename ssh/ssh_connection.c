@@ -260,6 +260,8 @@ static struct channel *open_tcpip(struct ssh *ssh, const char *type, struct span
 {
     uint8_t extra[LIMIT_OPEN_EXTRA];
     struct wr w = wr_init(extra, sizeof(extra));
+    if (host.n > LIMIT_HOST || originator.n > LIMIT_HOST)
+        return NULL;
     wr_string(&w, host);
     wr_u32(&w, port);
     wr_string(&w, originator);

@@ -61,6 +61,21 @@ static void test_messages(void **state)
     free_pair(p);
 }
 
+/* What no peer of ours would take is not sent. */
+static void test_long_addresses(void **state)
+{
+    (void)state;
+    struct pair *p = up();
+    static const uint8_t letters[LIMIT_HOST + 1] = {'h'};
+    struct span longest = span_make(letters, LIMIT_HOST), longer = span_make(letters, LIMIT_HOST + 1);
+    assert_null(ssh_open_direct_tcpip(p->ssh[0], longer, 1, span_str("me"), 1, NULL));
+    assert_null(ssh_open_forwarded_tcpip(p->ssh[1], span_str("db"), 1, longer, 1, NULL));
+    assert_non_null(ssh_open_direct_tcpip(p->ssh[0], longest, 1, longest, 1, p));
+    assert_true(pair_run(p));
+    assert_true(pair_is_up(p));
+    free_pair(p);
+}
+
 static void test_events(void **state)
 {
     (void)state;
@@ -135,11 +150,9 @@ int main(void)
     if (!crypto_init())
         return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_events),
-        cmocka_unit_test(test_too_long),
-        cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_the_other_roles_channels),
+        cmocka_unit_test(test_messages),  cmocka_unit_test(test_long_addresses),
+        cmocka_unit_test(test_events),    cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_malformed), cmocka_unit_test(test_the_other_roles_channels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
