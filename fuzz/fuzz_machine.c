@@ -503,9 +503,13 @@ static void answer_late(struct ssh *ssh, unsigned how, struct span text)
 {
     struct channel *ch = channel_of(ssh, how >> 2);
     bool yes = how & 1;
-    if (how & 2)
+    if (how & 2) {
+        /* What a success carries is its sender's: a port, or a lie. */
+        struct rd r = rd_init(text);
+        uint32_t port = rd_u32(&r);
+        is_honest = is_honest && (!yes || (rd_done(&r) && port > 0 && port <= 65535));
         ssh_global_answer(ssh, yes, text);
-    else if (ch != NULL && ch->state == CHANNEL_REQUESTED && yes && (ch->due & DUE_CONFIRM) == 0)
+    } else if (ch != NULL && ch->state == CHANNEL_REQUESTED && yes && (ch->due & DUE_CONFIRM) == 0)
         ssh_open_accept(ssh, ch, NULL);
     else if (ch != NULL && ch->state == CHANNEL_REQUESTED && (ch->due & DUE_CONFIRM) == 0)
         ssh_open_refuse(ssh, ch, 2, "later refused");
