@@ -91,13 +91,14 @@ static void conn_start(struct httpd *h, struct MHD_Connection *mhd, void **socke
     struct httpd_conn *c = calloc(1, sizeof *c);
     struct sock_addr at;
 
-    if (!c || !info) { /* httpd_access finds no context and ends it */
+    /* httpd_access finds no context and ends it. Which rules are for it must be known. */
+    if (!c || !info || !sock_local(info->connect_fd, &at)) {
         free(c);
         return;
     }
     c->httpd = h;
     c->fd = info->connect_fd;
-    if (sock_local(c->fd, &at) && sock_addr_family(&at) != AF_UNIX) {
+    if (sock_addr_family(&at) != AF_UNIX) {
         c->is_tcp = true;
         c->port = sock_addr_port(&at);
     }
@@ -203,10 +204,13 @@ enum adit_err httpd_listen(struct httpd *h, int fd, struct adit_error *err)
     struct sock_addr at;
 
     if (!l || h->listener_count == HTTPD_MAX_LISTENERS || !sock_local(fd, &at)) {
+        bool has_place = h->listener_count < HTTPD_MAX_LISTENERS;
+        const char *why = !l ? "out of memory" : has_place ? strerror(errno) : "too many places";
+        enum adit_err code = !l ? ADIT_E_MEMORY : has_place ? ADIT_E_SYSTEM : ADIT_E_LIMIT;
+        (void)adit_fail(err, code, "the API cannot listen there: %s", why);
         free(l);
         sock_close(&fd);
-        return adit_fail(err, l ? ADIT_E_LIMIT : ADIT_E_MEMORY, "the API cannot listen there: %s",
-                         l ? "too many places" : "out of memory");
+        return err->code;
     }
     l->httpd = h;
     l->fd = fd;
@@ -315,7 +319,8 @@ enum adit_err httpd_new(struct httpd **out, const struct httpd_config *config, s
     httpd_source_init(h, &h->epoll, mhd_run, h);
     httpd_timer_init(h, &h->run_timer, mhd_run, h);
     httpd_timer_init(h, &h->accept_timer, accept_due, h);
-    e = h->token ? mhd_start(h, err) : adit_fail(err, ADIT_E_MEMORY, "no memory for the API");
+    h->lack = httpd_lack_new();
+    e = h->token && h->lack ? mhd_start(h, err) : adit_fail(err, ADIT_E_MEMORY, "no memory for the API");
     if (e) {
         httpd_free(h);
         return e;
@@ -343,6 +348,8 @@ void httpd_free(struct httpd *h)
     }
     if (h->mhd)
         MHD_stop_daemon(h->mhd);
+    if (h->lack)
+        MHD_destroy_response(h->lack);
     if (h->token)
         adit_wipe(h->token, strlen(h->token));
     free(h->token);

@@ -30,6 +30,7 @@ struct httpd {
     struct httpd_config config;
     char *token;
     struct MHD_Daemon *mhd;
+    struct MHD_Response *lack; /* said where there is no memory for another one; a 500 */
     struct httpd_source epoll; /* libmicrohttpd's own */
     struct httpd_timer run_timer, accept_timer;
     struct httpd_listener *listeners[HTTPD_MAX_LISTENERS];
@@ -65,7 +66,7 @@ struct httpd_request {
         char *value;
     } headers[3];
     size_t header_count;
-    struct MHD_Response *response; /* made, not yet queued */
+    struct MHD_Response *response; /* made, not yet queued; may be httpd->lack */
     unsigned status;
     struct httpd_source watch; /* its connection's descriptor, while it is suspended */
     void (*on_gone)(void *owner);
@@ -88,6 +89,9 @@ void httpd_resume(struct httpd_request *r);
 void httpd_watch_ready(void *request);
 /* Its place among those that wait: false when there is none, and then r was answered. */
 bool httpd_wait_add(struct httpd_request *r);
+/* httpd_reply.c: httpd->lack, or NULL (no memory), and the end of one that is not queued. */
+struct MHD_Response *httpd_lack_new(void);
+void httpd_response_drop(struct httpd_request *r);
 /* Nobody will read the answer: tells the owner. */
 void httpd_abandon(struct httpd_request *r);
 

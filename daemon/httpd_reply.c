@@ -51,6 +51,34 @@ void httpd_reply_header(struct httpd_request *r, const char *name, const char *v
         r->header_count++;
 }
 
+static bool add_headers(struct MHD_Response *response, const char *type)
+{
+    return (!type || MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES) &&
+           MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") == MHD_YES &&
+           MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES;
+}
+
+struct MHD_Response *httpd_lack_new(void)
+{
+    static const char text[] =
+        "{\"error\":{\"code\":\"internal\",\"message\":\"Out of memory\",\"field\":null}}";
+    struct MHD_Response *lack = MHD_create_response_from_buffer_static(sizeof text - 1, text);
+
+    if (lack && add_headers(lack, "application/json") &&
+        MHD_add_response_header(lack, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES)
+        return lack;
+    if (lack)
+        MHD_destroy_response(lack);
+    return NULL;
+}
+
+void httpd_response_drop(struct httpd_request *r)
+{
+    if (r->response && r->response != r->httpd->lack)
+        MHD_destroy_response(r->response);
+    r->response = NULL;
+}
+
 /* The answer is made: it goes out now, or when libmicrohttpd has the connection again. */
 static void reply(struct httpd_request *r, unsigned status, const char *type, struct MHD_Response *response)
 {
@@ -58,17 +86,13 @@ static void reply(struct httpd_request *r, unsigned status, const char *type, st
 
     assert(!r->response);
     r->on_gone = NULL;
-    if (is_fine && type)
-        is_fine = MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES;
-    if (is_fine)
-        is_fine = MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") == MHD_YES &&
-                  MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES;
+    is_fine = is_fine && add_headers(response, type);
     for (size_t i = 0; is_fine && i < r->header_count; i++)
         is_fine = MHD_add_response_header(response, r->headers[i].name, r->headers[i].value) == MHD_YES;
     if (!is_fine && response)
         MHD_destroy_response(response);
-    r->response = is_fine ? response : NULL;
-    r->status = status;
+    r->response = is_fine ? response : r->httpd->lack;
+    r->status = is_fine ? status : MHD_HTTP_INTERNAL_SERVER_ERROR;
     httpd_resume(r);
 }
 

@@ -185,8 +185,7 @@ void httpd_completed(void *httpd, struct MHD_Connection *mhd, void **request,
     h->waiting[r->conn->is_tcp] -= r->is_counted;
     if (!h->is_ending)
         httpd_deadline_set(r->conn, false); /* for the next one on this connection */
-    if (r->response)
-        MHD_destroy_response(r->response);
+    httpd_response_drop(r);
     for (size_t i = 0; i < r->header_count; i++)
         free(r->headers[i].value);
     body_drop(r);
@@ -226,8 +225,7 @@ static enum MHD_Result queue(struct httpd_request *r)
 
     if (!r->stream) /* whoever waited for the answer has read all that he was told */
         body_drop(r);
-    MHD_destroy_response(r->response); /* the connection has its own hold on it */
-    r->response = NULL;
+    httpd_response_drop(r); /* the connection has its own hold on it */
     return result;
 }
 
@@ -241,8 +239,8 @@ enum MHD_Result httpd_access(void *httpd, struct MHD_Connection *mhd, const char
     if (!r) {
         r = request_new(httpd, mhd, path, method);
         *request = r;
-        if (!r)
-            return MHD_NO;
+        if (!r) /* no memory */
+            return MHD_queue_response(mhd, MHD_HTTP_INTERNAL_SERVER_ERROR, ((struct httpd *)httpd)->lack);
         /* Who asks first whether he may send is told at once that he may not. */
         if ((r->refusal || r->is_too_large) && httpd_header(r, MHD_HTTP_HEADER_EXPECT))
             dispatch(r);
@@ -259,7 +257,7 @@ enum MHD_Result httpd_access(void *httpd, struct MHD_Connection *mhd, const char
         dispatch(r);
     if (r->response)
         return queue(r);
-    if (!r->on_gone) /* no memory for an answer */
+    if (!r->on_gone) /* nobody answers it */
         return MHD_NO;
     httpd_suspend(r);
     return MHD_YES;

@@ -425,6 +425,8 @@ class Daemon:
                 got = self.api.ask(method, path, body)
                 self.status = got.status
             except (OSError, http.http.client.HTTPException) as e:
+                if isinstance(e, http.http.client.RemoteDisconnected) and self.is_short_of_memory():
+                    raise Wrong(f"{method} {path} was read, and not answered") from None
                 return f"no answer to {method} {path}: {e!r}"
             if got.status in right + (again if nth > 0 else ()):
                 self.answer = got
@@ -438,6 +440,11 @@ class Daemon:
             return f"{got.status} {error['message']}"
 
         self.run.use(self.process, act)
+
+    def is_short_of_memory(self):
+        """Once: what has a connection has an answer, be it that there is no memory for the one that was asked for."""
+        fault = self.run.fault
+        return fault and self.process.is_struck and fault.site.kind == "alloc" and not fault.for_ever
 
     def adds(self):
         """Not where that cannot be saved, which was said: nothing has changed then."""

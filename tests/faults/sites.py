@@ -132,6 +132,8 @@ SHORT = (
     ("known-hosts-new", "rename", "files.c"),
     ("known-hosts-new", "fsync", "files.c"),
     ("daemon-requests", "malloc", "state_format"),
+    ("daemon-requests", "malloc", "httpd_reply_buffer"),
+    ("daemon-requests", "calloc", "httpd_access"),
     ("daemon-requests", "write", "store"),
     ("daemon-requests", "renameat", "store.c"),
     ("daemon-tunnel", "calloc", "connection_letter"),
