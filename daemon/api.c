@@ -1,6 +1,5 @@
 #include "daemon/api.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -232,14 +231,12 @@ enum adit_err api_listen(struct api *api, int fd, struct adit_error *err)
     struct sock_addr at;
     enum adit_err e;
 
-    if (!sock_local(fd, &at)) {
-        (void)adit_fail(err, ADIT_E_SYSTEM, "cannot find out where the API listens: %s", strerror(errno));
+    e = sock_find_local(fd, &at, err);
+    if (!e && !sock_addr_is_loopback(&at))
+        e = adit_fail(err, ADIT_E_USAGE, "the API listens on loopback addresses and Unix sockets only");
+    if (e) {
         sock_close(&fd);
-        return err->code;
-    }
-    if (!sock_addr_is_loopback(&at)) {
-        sock_close(&fd);
-        return adit_fail(err, ADIT_E_USAGE, "the API listens on loopback addresses and Unix sockets only");
+        return e;
     }
     e = httpd_listen(api->httpd, fd, err);
     if (!e && sock_addr_family(&at) != AF_UNIX)

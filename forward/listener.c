@@ -2,7 +2,6 @@
  * listener.c - the listening side of -L and -D: binding every address of a forward, or a path, and taking
  * clients.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -147,24 +146,17 @@ static void bind_failed(struct forwarder *f, bool all, const struct adit_error *
     forwarder_failed(f, all, &err);
 }
 
-/* Of no use to anybody: which port it is, nobody could be told. */
-static void bound_unknown(struct forwarder *f)
-{
-    struct adit_error err = {ADIT_E_OK, ""};
-    (void)adit_fail(&err, ADIT_E_SYSTEM, "cannot find out where it listens: %s", strerror(errno));
-    close_all(f);
-    bind_failed(f, true, &err);
-}
-
 /* From the first new one on. */
 static void tell_bound(struct forwarder *f, size_t from)
 {
     struct listeners *l = listeners_of(f);
     struct sock_addr at[LISTENERS_MAX];
     char text[SOCK_TEXT_CAP];
+    struct adit_error err = {ADIT_E_OK, ""};
     for (size_t i = from; i < l->count; i++)
-        if (!sock_local(l->fds[i].fd, &at[i])) {
-            bound_unknown(f);
+        if (sock_find_local(l->fds[i].fd, &at[i], &err) != ADIT_E_OK) {
+            close_all(f); /* of no use: which port it is, nobody could be told */
+            bind_failed(f, true, &err);
             return;
         }
     open_early(f);

@@ -191,6 +191,13 @@ bool sock_local(int fd, struct sock_addr *out)
     return getsockname(fd, room, &out->len) == 0;
 }
 
+enum adit_err sock_find_local(int fd, struct sock_addr *out, struct adit_error *err)
+{
+    return sock_local(fd, out)
+               ? ADIT_E_OK
+               : adit_fail(err, ADIT_E_SYSTEM, "cannot find out where it listens: %s", strerror(errno));
+}
+
 bool sock_peer(int fd, struct sock_addr *out)
 {
     struct sockaddr *room = addr_room(out);

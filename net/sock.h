@@ -112,6 +112,8 @@ enum adit_err sock_pair(int fds[2], struct adit_error *err) ADIT_MUST_USE;
 /* False when the system does not say (not a socket, not connected). */
 bool sock_local(int fd, struct sock_addr *out);
 bool sock_peer(int fd, struct sock_addr *out);
+/* Where a listener is, or ADIT_E_SYSTEM. */
+enum adit_err sock_find_local(int fd, struct sock_addr *out, struct adit_error *err) ADIT_MUST_USE;
 
 /* ---- Options. What a kind of socket does not know (TCP options on a socketpair) is not an error: they are
  * wishes, and false says only that the kernel did not take it. */
