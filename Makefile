@@ -270,7 +270,7 @@ $(BUILD)/daemon.is $(CONFIGS:%=$(BUILD)/%/daemon.is): FORCE
 
 # ---- third-party libraries ----------------------------------------------------------------------------------
 
-$(BUILD)/deps/%.ok: scripts/deps scripts/deps.lock scripts/apt.sh scripts/jansson-memory.patch
+$(BUILD)/deps/%.ok: scripts/deps scripts/deps.lock scripts/apt.sh scripts/jansson-memory.sed
 	@mkdir -p $(@D)
 	@ADIT_DAEMON=$(DAEMON) scripts/deps $* $(BUILD)/deps/$*
 	@touch $@
