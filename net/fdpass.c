@@ -43,10 +43,13 @@ enum adit_err fdpass_take(int socket, int *out, struct adit_error *err)
     struct msghdr msg = message(&iov, &control);
     /* Not CMSG_SPACE, whose padding has room for a second descriptor: the kernel closes what does not fit. */
     msg.msg_controllen = CMSG_LEN(sizeof(int));
-    ssize_t n = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    ssize_t n;
 
+    do
+        n = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
     *out = -1;
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    if (n < 0 && errno == EAGAIN)
         return ADIT_E_OK;
     if (n < 0)
         return adit_fail(err, ADIT_E_SYSTEM, "cannot receive a descriptor: %s", strerror(errno));

@@ -170,10 +170,11 @@ enum adit_err sock_connect_finish(int fd, const struct sock_addr *to, bool *done
     *done = false;
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &len) != 0)
         why = errno;
-    if (why != 0)
-        return cannot_connect(&none, to, why, err);
-    *done = sock_peer(fd, &peer);
-    return ADIT_E_OK;
+    *done = why == 0 && sock_peer(fd, &peer);
+    /* Only this is "not yet"; after another error nothing would come that tells of a connection. */
+    if (why == 0 && !*done && errno != ENOTCONN)
+        why = errno;
+    return why == 0 ? ADIT_E_OK : cannot_connect(&none, to, why, err);
 }
 
 enum adit_err sock_pair(int fds[2], struct adit_error *err)
