@@ -59,13 +59,21 @@ static void far_unwanted(void *ctx, struct channel *ch)
         (void)!ssh_session_eow(ssh, ch);
 }
 
+static void far_near_failed(void *ctx, struct channel *ch, int number, const struct adit_error *why)
+{
+    static const char *const names[] = {"standard input", "standard output", "standard error"};
+    const struct flow *flow = ssh_chan_owner(ch);
+    (void)ctx;
+    forwarder_log(flow->forwarder, SESSION_ERROR, "%s: %s", names[number], why->text);
+}
+
 static size_t far_room(void *ctx)
 {
     return conn_room(&((struct session *)ctx)->conn);
 }
 
-const struct pump_far flow_far = {far_space, far_commit,   far_consumed, far_eof,
-                                  far_close, far_unwanted, far_room};
+const struct pump_far flow_far = {far_space, far_commit,   far_consumed,    far_eof,
+                                  far_close, far_unwanted, far_near_failed, far_room};
 
 /* ---- Life ---- */
 

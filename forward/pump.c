@@ -258,16 +258,24 @@ static void near_close(struct pump *p, bool reset)
     fd_close(p, &p->in, reset);
 }
 
+static void near_failed(struct pump *p)
+{
+    p->near_reset = true;
+    near_close(p, false);
+    far_close(p);
+}
+
 /* No more bytes for the near end. A socket has a half for that, a pipe is closed. */
 static void near_shutdown(struct pump *p)
 {
     p->out_over = true;
     if (p->out->fd < 0)
         return;
-    if (!p->is_session)
-        (void)sock_shutdown_write(p->out->fd);
+    bool is_told = p->is_session || sock_shutdown_write(p->out->fd);
     if (p->out != &p->in)
         fd_close(p, p->out, false);
+    else if (!is_told) /* it would wait for the end for ever, and we for its answer */
+        near_failed(p);
 }
 
 /* Whoever was at the near end has left for good, where we have read all that it sent: nobody takes what comes
@@ -296,13 +304,6 @@ static void settle(struct pump *p)
     far_close(p);
 }
 
-static void near_failed(struct pump *p)
-{
-    p->near_reset = true;
-    near_close(p, false);
-    far_close(p);
-}
-
 /* What comes down is thrown away from now on; the other direction goes on. */
 static void out_unwanted(struct pump *p)
 {
@@ -317,12 +318,21 @@ static void out_unwanted(struct pump *p)
     settle(p);
 }
 
+/* Who has left is told nothing. Anything else, as a disk that is full, would be missing without a word: what
+ * a person or a script sees is the end. */
+static void tell_failed(struct pump *p, bool is_input, const struct adit_error *why)
+{
+    if (p->channel && p->near->is_shared && why->code != ADIT_E_CLOSED)
+        p->set->far->near_failed(p->set->far_ctx, p->channel, p->is_side ? 2 : is_input ? 0 : 1, why);
+}
+
 /* A write failed: nobody takes what comes down. What the near end sent before it went is still read and
  * carried; reading then finds the end too. */
-static void out_failed(struct pump *p)
+static void out_failed(struct pump *p, const struct adit_error *why)
 {
     size_t waiting = p->ring ? p->ring->len : 0;
     p->near_reset = true;
+    tell_failed(p, false, why);
     if (p->is_session) {
         out_unwanted(p);
         return;
@@ -331,8 +341,13 @@ static void out_failed(struct pump *p)
         near_failed(p);
         return;
     }
+    if (why->code != ADIT_E_CLOSED) { /* it is there, and shall not take the part for the whole */
+        pump_abort(p);
+        return;
+    }
     ring_free(p);
     give_back(p, waiting, false);
+    (void)sock_shutdown_write(p->out->fd); /* who has only ceased to read learns of it, too */
     p->out_failed = p->out_over = true;
     p->in.can_read = true;
     run_if_able(p);
@@ -360,7 +375,7 @@ static bool near_write(struct pump *p, const struct iovec *iov, int count, size_
     case SOCK_IO_FAILED:
         break;
     }
-    out_failed(p);
+    out_failed(p, &err);
     return false;
 }
 
@@ -424,6 +439,8 @@ void pump_set_flush(struct pump_set *set)
         give_back(p, n, true);
         if (n < len && !gather_keep(p, n))
             pump_abort(p);
+        else if (p->ring && p->out->always_ready) /* a file, of which no event says that it takes more */
+            drain_ring(p);
     }
     set->gather_count = 0;
 }
@@ -483,6 +500,8 @@ static void carry_read(struct pump *p, const struct wspan *places, size_t count)
     bool is_drained = n < asked && !p->near->is_shared && !p->in.peer_done && !p->in.hangup;
     if (r == SOCK_IO_AGAIN || (r == SOCK_IO_OK && is_drained))
         loop_fd_not_readable(&p->in);
+    if (r == SOCK_IO_FAILED)
+        tell_failed(p, true, &err);
     if (r == SOCK_IO_EOF || (r == SOCK_IO_FAILED && p->is_session)) {
         p->in_over = true;
         p->set->far->eof(p->set->far_ctx, p->channel);

@@ -21,7 +21,7 @@ struct far {
     uint8_t *got;
     size_t got_len, window, room;
     size_t consumed, prompt;
-    int eofs, closes, unwanted;
+    int eofs, closes, unwanted, failed[3];
 };
 
 static struct far *far_of(struct channel *ch)
@@ -79,13 +79,20 @@ static void far_unwanted(void *ctx, struct channel *ch)
     far_of(ch)->unwanted++;
 }
 
+static void far_near_failed(void *ctx, struct channel *ch, int number, const struct adit_error *why)
+{
+    (void)ctx;
+    far_of(ch)->failed[number]++;
+    assert_int_equal(why->code, ADIT_E_SYSTEM);
+}
+
 static size_t far_room(void *ctx)
 {
     return *(size_t *)ctx;
 }
 
-static const struct pump_far far_ops = {far_space, far_commit,   far_consumed, far_eof,
-                                        far_close, far_unwanted, far_room};
+static const struct pump_far far_ops = {far_space, far_commit,   far_consumed,    far_eof,
+                                        far_close, far_unwanted, far_near_failed, far_room};
 
 struct bench {
     struct loop loop;
@@ -334,6 +341,148 @@ static void test_failed_write_keeps_reading(void **state)
     assert_int_equal(b.far.closes, 1);
     pump_on_closed(&b.pump);
     assert_true(pump_is_done(&b.pump));
+    bench_wipe(&b);
+}
+
+/* ---- Calls that fail, with somebody at the other end ---- */
+
+static enum adit_err failure;
+
+static enum sock_io failing_writev(int fd, const struct iovec *iov, int count, size_t *n,
+                                   struct adit_error *err)
+{
+    (void)fd, (void)iov, (void)count;
+    *n = 0;
+    (void)adit_fail(err, failure, "it fails");
+    return SOCK_IO_FAILED;
+}
+
+static enum sock_io failing_readv(int fd, const struct iovec *iov, int count, size_t *n,
+                                  struct adit_error *err)
+{
+    return failing_writev(fd, iov, count, n, err);
+}
+
+/* Who has only ceased to read learns that nothing comes any more, and what it still says is carried. */
+static void test_failed_write_is_seen(void **state)
+{
+    static const struct pump_near near = {sock_readv, failing_writev, false};
+    struct bench b;
+    (void)state;
+    bench_init(&b, 1 << 20);
+    failure = ADIT_E_CLOSED;
+    b.pump.near = &near;
+    pump_start(&b.pump, channel_of(&b.far));
+    turn(&b);
+    send_down(&b, "not taken");
+    pump_set_flush(&b.set);
+    assert_peer_eof(&b);
+    assert_int_equal(write(b.peer, "last words", 10), 10);
+    sock_close(&b.peer);
+    turn(&b);
+    assert_memory_equal(b.far.got, "last words", 10);
+    assert_int_equal(b.far.closes, 1);
+    pump_on_closed(&b.pump);
+    assert_true(pump_is_done(&b.pump));
+    bench_wipe(&b);
+}
+
+/* Nobody has left: all of it ends, since a part is missing. */
+static void test_failed_write_ends_all(void **state)
+{
+    static const struct pump_near near = {sock_readv, failing_writev, false};
+    struct bench b;
+    (void)state;
+    bench_init(&b, 1 << 20);
+    failure = ADIT_E_SYSTEM;
+    b.pump.near = &near;
+    pump_start(&b.pump, channel_of(&b.far));
+    turn(&b);
+    send_down(&b, "not taken");
+    pump_set_flush(&b.set);
+    assert_int_equal(b.far.closes, 1);
+    assert_int_equal(b.far.failed[1], 0); /* no standard output */
+    pump_on_closed(&b.pump);
+    assert_true(pump_is_done(&b.pump));
+    bench_wipe(&b);
+}
+
+static enum sock_io byte_writev(int fd, const struct iovec *iov, int count, size_t *n, struct adit_error *err)
+{
+    (void)count, (void)err;
+    *n = write(fd, iov[0].iov_base, 1) == 1;
+    return SOCK_IO_OK;
+}
+
+/* No event tells of a file that takes more. */
+static void test_short_write_to_file(void **state)
+{
+    static const struct pump_near near = {sock_readv, byte_writev, true};
+    struct bench b;
+    (void)state;
+    bench_init(&b, 1 << 20);
+    b.pump.near = &near;
+    b.pump.is_session = true;
+    pump_start(&b.pump, channel_of(&b.far));
+    turn(&b);
+    b.pump.in.always_ready = true;
+    send_down(&b, "all of it");
+    pump_set_flush(&b.set);
+    assert_peer_gets(&b, "all of it");
+    assert_int_equal(b.far.consumed, 9);
+    b.pump.in.always_ready = false;
+    bench_wipe(&b);
+}
+
+static void session_fails(enum adit_err why, int told)
+{
+    static const struct pump_near near = {failing_readv, failing_writev, true};
+    struct bench b;
+    bench_init(&b, 1 << 20);
+    failure = why;
+    b.pump.near = &near;
+    b.pump.is_session = true;
+    pump_start(&b.pump, channel_of(&b.far));
+    assert_int_equal(write(b.peer, "x", 1), 1);
+    turn(&b);
+    assert_int_equal(b.far.failed[0], told);
+    assert_int_equal(b.far.eofs, 1);
+    send_down(&b, "not taken");
+    pump_set_flush(&b.set);
+    assert_int_equal(b.far.failed[1], told);
+    pump_on_closed(&b.pump);
+    assert_true(pump_is_done(&b.pump));
+    bench_wipe(&b);
+}
+
+/* What is missing of standard input or output is told, unless it has only ended. */
+static void test_session_tells_failures(void **state)
+{
+    (void)state;
+    session_fails(ADIT_E_SYSTEM, 1);
+    session_fails(ADIT_E_CLOSED, 0);
+}
+
+/* A shutdown that fails would leave the near end waiting: it is closed. */
+static void test_failed_shutdown(void **state)
+{
+    struct bench b;
+    int pipe_fds[2], socket;
+    (void)state;
+    bench_init(&b, 1 << 20);
+    pump_start(&b.pump, channel_of(&b.far));
+    turn(&b);
+    socket = dup(b.pump.in.fd);
+    assert_int_equal(pipe(pipe_fds), 0);
+    assert_int_equal(dup2(pipe_fds[0], b.pump.in.fd), b.pump.in.fd); /* no socket: ENOTSOCK */
+    pump_on_eof(&b.pump);
+    assert_int_equal(b.far.closes, 1);
+    assert_true(b.pump.in.fd < 0);
+    pump_on_closed(&b.pump);
+    assert_true(pump_is_done(&b.pump));
+    sock_close(&socket);
+    sock_close(&pipe_fds[0]);
+    sock_close(&pipe_fds[1]);
     bench_wipe(&b);
 }
 
@@ -626,6 +775,11 @@ int main(void)
         cmocka_unit_test(test_closed_drains),
         cmocka_unit_test(test_near_reset_closes_far),
         cmocka_unit_test(test_failed_write_keeps_reading),
+        cmocka_unit_test(test_failed_write_is_seen),
+        cmocka_unit_test(test_failed_write_ends_all),
+        cmocka_unit_test(test_session_tells_failures),
+        cmocka_unit_test(test_failed_shutdown),
+        cmocka_unit_test(test_short_write_to_file),
         cmocka_unit_test(test_session_streams),
         cmocka_unit_test(test_session_stops_reading),
         cmocka_unit_test(test_lost_and_abort),
