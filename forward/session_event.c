@@ -137,6 +137,15 @@ static void refuse_open(struct session *s, const struct ssh_event *ev, uint32_t 
     ssh_open_refuse(s->conn.ssh, ev->channel, reason, why);
 }
 
+/* The machine has refused it. */
+static void on_no_room(struct session *s, struct span raw)
+{
+    char type[64];
+    (void)adit_text_clean(type, sizeof type, raw, false);
+    session_log(s, SESSION_INFO, "refused a channel of type %s: out of memory, or too many channels", type);
+    s->stats.denied++;
+}
+
 /* [RFC 4254 7.2a] */
 static void on_requested_open(struct session *s, const struct ssh_event *ev)
 {
@@ -222,6 +231,9 @@ void session_event(struct session *s, const struct ssh_event *ev)
         return;
     case SSH_EVENT_CHANNEL_REQUESTED_OPEN:
         on_requested_open(s, ev);
+        return;
+    case SSH_EVENT_CHANNEL_NO_ROOM:
+        on_no_room(s, ev->names);
         return;
     case SSH_EVENT_GLOBAL_REPLY:
         on_global_reply(s, ev);

@@ -116,6 +116,8 @@ enum ssh_event_kind {
                                        * in number, originator in text2, originator's port in number2; for a
                                        * Unix socket its path in text
                                        * -> ssh_open_accept or ssh_open_refuse, at any later time */
+    SSH_EVENT_CHANNEL_NO_ROOM,        /* the peer's open was refused: memory is short, or it has too many. No
+                                       * channel; names: the type */
     SSH_EVENT_CHANNEL_DATA,           /* data; number: 0, or 1 for stderr. Give back with ssh_chan_consumed */
     SSH_EVENT_CHANNEL_SPACE,          /* ssh_chan_space, empty at its last call, is no longer */
     SSH_EVENT_CHANNEL_EOF,            /* the peer sends no more data */

@@ -83,10 +83,12 @@ enum adit_err ssh_on_channel_open(struct ssh *ssh, struct span payload, struct s
     struct channel *ch = channel_on_open(&ssh->channels, payload, &type, &extra, &peer_id, &ssh->error);
     if (ch == NULL && ssh->error.code != ADIT_E_OK)
         return ssh->error.code;
-    if (ch == NULL)
+    if (ch == NULL) {
+        *event = (struct ssh_event){.kind = SSH_EVENT_CHANNEL_NO_ROOM, .names = type};
         return ssh_reply(ssh, (struct reply){.msg = SSH_MSG_CHANNEL_OPEN_FAILURE,
                                              .channel = peer_id,
                                              .number = SSH_OPEN_RESOURCE_SHORTAGE});
+    }
     if (!is_listed(ssh->role->channel_types, type)) {
         channel_refuse(&ssh->channels, ch, SSH_OPEN_UNKNOWN_CHANNEL_TYPE, span_str("unknown channel type"));
         return ADIT_E_OK;

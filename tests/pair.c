@@ -97,6 +97,7 @@ static const char *const kind_names[] = {
     [SSH_EVENT_CHANNEL_OPENED] = "opened",
     [SSH_EVENT_CHANNEL_OPEN_FAILED] = "open-failed",
     [SSH_EVENT_CHANNEL_REQUESTED_OPEN] = "requested-open",
+    [SSH_EVENT_CHANNEL_NO_ROOM] = "no-room",
     [SSH_EVENT_CHANNEL_DATA] = "data",
     [SSH_EVENT_CHANNEL_SPACE] = "space",
     [SSH_EVENT_CHANNEL_EOF] = "eof",
