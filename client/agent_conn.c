@@ -4,8 +4,10 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "net/loop.h"
+#include "net/reason.h"
 #include "net/sock.h"
 #include "ssh/agent.h"
 
@@ -147,15 +149,22 @@ enum adit_err agent_call_after(struct file *reply, const char *path, struct span
     return adit_fail(err, ADIT_E_AUTH, "agent %s: %s", path, c.why.text);
 }
 
-bool agent_is_there(const char *path)
+/* connect(2)'s verdict on the socket's name, or on our right to it: nothing has failed. */
+static bool is_verdict(int why)
+{
+    return why == ECONNREFUSED || why == ENOENT || why == ENOTDIR || why == EACCES || why == EPERM ||
+           why == EPROTOTYPE || why == ELOOP;
+}
+
+bool agent_is_there(const char *path, struct adit_error *err)
 {
     struct sock_addr to;
-    struct adit_error why = {ADIT_E_OK, ""};
-    bool done = false;
-    int fd = -1;
-    if (sock_addr_unix(&to, path, &why) != ADIT_E_OK)
+    int fd;
+    if (sock_addr_unix(&to, path, NULL) != ADIT_E_OK || sock_open(&fd, &to, err) != ADIT_E_OK)
         return false;
-    enum adit_err e = sock_connect_start(&fd, &to, NULL, &done, &why);
+    int why = connect(fd, (const struct sockaddr *)(const void *)&to.storage, to.len) == 0 ? 0 : errno;
     sock_close(&fd);
-    return e == ADIT_E_OK || e == ADIT_E_LIMIT;
+    if (why != 0 && why != EAGAIN && why != EINPROGRESS && why != EINTR && !is_verdict(why))
+        (void)adit_fail(err, ADIT_E_CONNECT, "cannot connect to %s: %s", path, reason_text(why));
+    return why == 0 || why == EAGAIN || why == EINPROGRESS || why == EINTR;
 }

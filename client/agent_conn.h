@@ -27,7 +27,8 @@ enum adit_err agent_call_after(struct file *reply, const char *path, struct span
 enum adit_err agent_call(struct file *reply, const char *path, struct span request, uint32_t timeout_ms,
                          int cancel_fd, struct adit_error *err) ADIT_MUST_USE;
 
-/* Whether somebody listens there. Does not wait: one with too many callers just now counts as there. */
-bool agent_is_there(const char *path);
+/* Whether somebody listens there. Does not wait: one with too many callers just now counts as there. False
+ * and an error: that could not be found out. */
+bool agent_is_there(const char *path, struct adit_error *err);
 
 #endif

@@ -493,11 +493,12 @@ static enum adit_err choose_agent(struct client *c, const struct names *n, struc
     const struct options *o = c->options;
     const char *given = o->forward_agent_path != NULL ? o->forward_agent_path : o->identity_agent;
     enum adit_err e = identity_agent_path(&c->agent_path, given, &n->expand, err);
-    if (c->agent_path != NULL && !agent_is_there(c->agent_path)) {
-        free(c->agent_path);
-        c->agent_path = NULL;
-    }
-    return e;
+    struct adit_error why = {ADIT_E_OK, ""};
+    if (c->agent_path == NULL || agent_is_there(c->agent_path, &why))
+        return e;
+    free(c->agent_path);
+    c->agent_path = NULL;
+    return why.code == ADIT_E_OK ? e : adit_fail(err, why.code, "agent forwarding: %s", why.text);
 }
 
 /* What hangs on names alone. */

@@ -80,7 +80,7 @@ static bool send_binding(struct flow *flow)
         if (io == SOCK_IO_AGAIN)
             loop_fd_not_writable(&flow->pump.in);
         else
-            refuse(flow, "it ends the connection");
+            refuse(flow, err.text);
         return false;
     }
     return true;
@@ -93,7 +93,7 @@ static bool read_some(struct flow *flow, uint8_t *to, size_t most, size_t *n)
     if (io == SOCK_IO_AGAIN)
         loop_fd_not_readable(&flow->pump.in);
     else if (io != SOCK_IO_OK)
-        refuse(flow, "it ends the connection");
+        refuse(flow, io == SOCK_IO_EOF ? "it ends the connection" : err.text);
     return io == SOCK_IO_OK;
 }
 

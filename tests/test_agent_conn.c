@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -142,13 +143,30 @@ static void test_is_there(void **state)
 {
     (void)state;
     struct server s;
+    struct adit_error err = {ADIT_E_OK, ""};
     (void)unlink(path);
-    assert_false(agent_is_there(path));
+    assert_false(agent_is_there(path, &err));
     start(&s, "", 0, false);
-    assert_true(agent_is_there(path));
-    assert_true(agent_is_there(path)); /* nobody takes the second call out of the backlog */
+    assert_true(agent_is_there(path, &err));
+    assert_true(agent_is_there(path, &err)); /* nobody takes the second call out of the backlog */
     stop(&s);
-    assert_false(agent_is_there(path)); /* the name is left */
+    assert_false(agent_is_there(path, &err)); /* the name is left */
+    assert_int_equal(err.code, ADIT_E_OK);
+}
+
+/* Without a descriptor nothing is known of it. */
+static void test_is_there_cannot_tell(void **state)
+{
+    struct rlimit before, none;
+    struct adit_error err = {ADIT_E_OK, ""};
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){0, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    bool is_there = agent_is_there(path, &err);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_false(is_there);
+    assert_non_null(strstr(err.text, "Too many open files"));
 }
 
 /* An agent that serves two requests: both on one connection, or it hangs up over the first and takes the
@@ -207,10 +225,13 @@ static int remove_folder(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reply),          cmocka_unit_test(test_bad_replies),
-        cmocka_unit_test(test_deadline),       cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_nobody),         cmocka_unit_test(test_is_there),
-        cmocka_unit_test(test_something_first)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reply),
+                                       cmocka_unit_test(test_bad_replies),
+                                       cmocka_unit_test(test_deadline),
+                                       cmocka_unit_test(test_cancel),
+                                       cmocka_unit_test(test_nobody),
+                                       cmocka_unit_test(test_is_there),
+                                       cmocka_unit_test(test_is_there_cannot_tell),
+                                       cmocka_unit_test(test_something_first)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
