@@ -83,6 +83,7 @@ struct walk {
     char path[PATH_MAX];
     size_t n;
     size_t looked_at; /* names in folders */
+    int why;          /* errno of what failed; 0: too many of them */
 };
 
 static bool walk_on(struct walk *w, const char *rest);
@@ -117,6 +118,14 @@ static bool walk_into(struct walk *w, struct span name, const char *rest)
     return fine;
 }
 
+static bool keep(struct walk *w, struct texts *texts, struct span text)
+{
+    if (texts_add(texts, text))
+        return true;
+    w->why = ENOMEM;
+    return false;
+}
+
 static bool names_that_match(struct walk *w, struct texts *names, struct span pattern)
 {
     const char *folder = w->path;
@@ -129,10 +138,12 @@ static bool names_that_match(struct walk *w, struct texts *names, struct span pa
         fine = ++w->looked_at <= LIMIT_GLOB_NAMES;
         struct span name = span_str(entry->d_name);
         if (fine && (entry->d_name[0] != '.' || wants_dot) && glob_matches(pattern, name))
-            fine = texts_add(names, name);
+            fine = keep(w, names, name);
     }
-    if (dir == NULL && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+    if (dir == NULL && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+        w->why = errno;
         return false;
+    }
     if (dir != NULL)
         (void)closedir(dir);
     return fine;
@@ -156,7 +167,7 @@ static bool walk_on(struct walk *w, const char *rest)
     if (slashes > 0)
         return walk_into(w, span_make(rest, slashes), rest + slashes);
     if (rest[0] == 0)
-        return lstat(w->path, &status) != 0 || texts_add(w->out, span_str(w->path));
+        return lstat(w->path, &status) != 0 || keep(w, w->out, span_str(w->path));
     struct span name = span_make(rest, strcspn(rest, "/"));
     return is_plain(name) ? walk_into(w, name, rest + name.n) : walk_folder(w, name, rest + name.n);
 }
@@ -166,13 +177,15 @@ static int by_bytes(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-bool globs_find(struct texts *out, const char *pattern)
+enum adit_err globs_find(struct texts *out, const char *pattern, struct adit_error *err)
 {
     struct walk w = {.out = out};
     texts_wipe(out);
     texts_init(out);
-    bool fine = walk_on(&w, pattern);
-    if (fine && out->count > 1)
+    if (!walk_on(&w, pattern))
+        return adit_fail(err, ADIT_E_MEMORY, "glob failed for %s: %s", pattern,
+                         w.why != 0 ? strerror(w.why) : "too many names");
+    if (out->count > 1)
         qsort(out->item, out->count, sizeof *out->item, by_bytes);
-    return fine;
+    return ADIT_E_OK;
 }

@@ -11,9 +11,9 @@
 /* What is there of the paths that pattern matches, sorted by their bytes: '*' is any text, '?' one byte,
  * [a-z] one of some and [!a-z] one of the others, a backslash takes from the next its meaning; none of them
  * stands for a slash, nor for a dot at the beginning of a name. What may not be read is passed over; a link
- * that leads nowhere is found too. out is initialised, and emptied first. False: no memory, or more than
- * LIMIT_GLOB_NAMES would have to be looked at. */
-bool globs_find(struct texts *out, const char *pattern) ADIT_MUST_USE;
+ * that leads nowhere is found too. out is initialised, and emptied first. ADIT_E_MEMORY: no memory or
+ * descriptor, or more than LIMIT_GLOB_NAMES would have to be looked at. */
+enum adit_err globs_find(struct texts *out, const char *pattern, struct adit_error *err) ADIT_MUST_USE;
 
 /* One name, without the rule of the dot. Time of at most the product of the lengths. */
 bool glob_matches(struct span pattern, struct span name);

@@ -94,11 +94,8 @@ static enum adit_err read_file(struct config_reader *r, const char *path, bool c
 static enum adit_err read_matching(struct config_reader *r, const char *pattern, struct adit_error *err)
 {
     struct texts found;
-    enum adit_err e = ADIT_E_OK;
     texts_init(&found);
-    if (!globs_find(&found, pattern))
-        e = adit_fail(err, ADIT_E_MEMORY, "glob failed for %s: too many names, or no memory or descriptors",
-                      pattern);
+    enum adit_err e = globs_find(&found, pattern, err);
     for (size_t i = 0; i < found.count && e == ADIT_E_OK; i++) {
         bool missing; /* a link that leads nowhere, or gone since */
         e = read_file(r, found.item[i], true, &missing, err);

@@ -111,7 +111,7 @@ static enum adit_err on_include(void *ctx, struct conf_reader *r, const char *pa
     const struct loader *l = ctx;
     char path[3 * EXPAND_PATH_CAP];
     struct texts found;
-    enum adit_err e = ADIT_E_OK;
+    enum adit_err e;
     const bool is_home = pattern[0] == '~' && pattern[1] == '/';
     if (is_home && l->world.home[0] == 0)
         return adit_fail(err, ADIT_E_CONFIG, "'%s': no home folder is known", pattern);
@@ -122,8 +122,7 @@ static enum adit_err on_include(void *ctx, struct conf_reader *r, const char *pa
     else
         adit_format(path, sizeof path, "%s/%s", l->folder, pattern);
     texts_init(&found);
-    if (!globs_find(&found, path))
-        e = adit_fail(err, ADIT_E_CONFIG, "'%s': too many names, or no memory", pattern);
+    e = globs_find(&found, path, err);
     for (size_t i = 0; i < found.count && e == ADIT_E_OK; i++)
         e = read_file(r, found.item[i], true, true, err);
     texts_wipe(&found);
@@ -182,9 +181,7 @@ static enum adit_err find_parts(const char *folder, struct texts *found, struct 
         return adit_fail(err, ADIT_E_CONFIG, "the path is too long: %.80s...", folder);
     if (!is_readable(folder))
         return adit_fail(err, ADIT_E_CONFIG, "%s/conf.d: the folder cannot be read", folder);
-    return globs_find(found, pattern)
-               ? ADIT_E_OK
-               : adit_fail(err, ADIT_E_MEMORY, "'%s': too many names, or no memory", pattern);
+    return globs_find(found, pattern, err);
 }
 
 /* A part that is bad does not keep the next one from being looked at. */

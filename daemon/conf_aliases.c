@@ -46,7 +46,7 @@ static void include(struct aliases *a, const char *pattern)
         adit_format(path, sizeof path, "%s/%s", a->folder, pattern);
     texts_init(&found);
     a->depth++;
-    a->is_failed = !globs_find(&found, path) || a->is_failed;
+    a->is_failed = globs_find(&found, path, NULL) != ADIT_E_OK || a->is_failed;
     for (size_t i = 0; i < found.count && !a->is_failed; i++)
         read_file(a, found.item[i]);
     a->depth--;

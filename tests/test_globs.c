@@ -130,7 +130,7 @@ static void finds(const char *pattern, const char *want)
     struct texts found;
     (void)snprintf(path, sizeof path, "%s/%s", base, pattern);
     texts_init(&found);
-    assert_true(globs_find(&found, path));
+    assert_true(globs_find(&found, path, NULL) == ADIT_E_OK);
     for (size_t i = 0; i < found.count; i++) {
         assert_memory_equal(found.item[i], base, strlen(base));
         size_t n = strlen(got);
@@ -167,11 +167,11 @@ static void test_too_long(void **state)
     texts_init(&found);
     memset(pattern, 'x', sizeof pattern - 1);
     pattern[0] = '/';
-    assert_true(globs_find(&found, pattern));
+    assert_true(globs_find(&found, pattern, NULL) == ADIT_E_OK);
     memset(pattern, '/', sizeof pattern - 1);
-    assert_true(globs_find(&found, pattern));
+    assert_true(globs_find(&found, pattern, NULL) == ADIT_E_OK);
     assert_int_equal(found.count, 0);
-    assert_true(globs_find(&found, "") && found.count == 0);
+    assert_true(globs_find(&found, "", NULL) == ADIT_E_OK && found.count == 0);
     texts_wipe(&found);
 }
 
@@ -180,8 +180,8 @@ static void test_unreadable(void **state)
     (void)state;
     struct texts found;
     texts_init(&found);
-    assert_true(globs_find(&found, "/dev/null/*") && found.count == 0);
-    assert_true(globs_find(&found, "/dev/nul[l]") && found.count == 1);
+    assert_true(globs_find(&found, "/dev/null/*", NULL) == ADIT_E_OK && found.count == 0);
+    assert_true(globs_find(&found, "/dev/nul[l]", NULL) == ADIT_E_OK && found.count == 1);
     assert_string_equal(found.item[0], "/dev/null");
     texts_wipe(&found);
 }
