@@ -109,7 +109,7 @@ static void complain(struct parse *p, char letter, const char *words, const char
 {
     if (e == ADIT_E_UNSUPPORTED)
         (void)adit_fail(p->err, e, "option -%c: %s", letter, why->text);
-    else if (words == NULL)
+    else if (words == NULL || e == ADIT_E_MEMORY) /* which is no fault of the value's */
         (void)adit_fail(p->err, e, "%s", why->text);
     else {
         /* words is one of the constants of the table, with one %s. */

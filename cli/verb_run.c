@@ -43,7 +43,8 @@ static const char *key_variable(void)
 /* It is not needed here any more. */
 static void key_variable_wipe(void)
 {
-    char *text = secret_take_env(ADIT_ENV_KEY);
+    char *text;
+    (void)!secret_take_env(&text, ADIT_ENV_KEY); /* gone in any case */
     if (text != NULL)
         adit_wipe(text, strlen(text));
     free(text);

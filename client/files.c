@@ -106,7 +106,7 @@ enum adit_err file_read_fd(struct file *file, int fd, const char *name, size_t m
     struct stat status;
     memset(file, 0, sizeof *file);
     if (fstat(fd, &status) != 0)
-        return system_error(err, name);
+        return read_error(err, name);
     enum adit_err e = read_to_end(file, fd, &status, name, max, err);
     if (e != ADIT_E_OK)
         file_wipe(file);

@@ -783,6 +783,8 @@ static bool unlock_with(struct identity *id, struct parse *p, const char *answer
     struct span passphrase = span_str(answer);
     enum keyfile_status status = parse_text(p, span_make(id->sealed.p, id->sealed.n), &passphrase);
     bool fine = status == KEYFILE_OK && fits_public(id, p) && keep_secret(id, &p->file);
+    if (!fine && p->why.code == ADIT_E_OK) /* the two say nothing of memory */
+        (void)adit_fail(&p->why, ADIT_E_MEMORY, "out of memory");
     keyfile_wipe(&p->file);
     return fine;
 }

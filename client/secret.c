@@ -32,16 +32,17 @@ void secret_forbid_core(void)
     (void)setrlimit(RLIMIT_CORE, &none);
 }
 
-char *secret_take_env(const char *name)
+bool secret_take_env(char **copy, const char *name)
 {
     char *value = getenv(name);
+    *copy = NULL;
     if (value == NULL)
-        return NULL;
+        return true;
     size_t n = strlen(value);
-    char *copy = malloc(n + 1);
-    if (copy != NULL)
-        memcpy(copy, value, n + 1);
+    *copy = malloc(n + 1);
+    if (*copy != NULL)
+        memcpy(*copy, value, n + 1);
     adit_wipe(value, n);
     (void)unsetenv(name);
-    return copy;
+    return *copy != NULL;
 }

@@ -65,7 +65,9 @@ static enum adit_err take_env(struct file *out, const char *name, const char *va
     const struct entry *e = find(name);
     if (e != NULL)
         return copy_out(out, e, err);
-    char *value = secret_take_env(variable);
+    char *value;
+    if (!secret_take_env(&value, variable))
+        return no_memory(err);
     size_t n = value != NULL ? strlen(value) : 0;
     if (n > 0)
         e = keep(name, (const uint8_t *)value, n);

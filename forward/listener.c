@@ -275,7 +275,7 @@ void listener_bind(struct forwarder *f)
     struct listeners *l = calloc(1, sizeof *l);
     struct adit_error err = {ADIT_E_OK, ""};
     if (!l) {
-        (void)adit_fail(&err, ADIT_E_MEMORY, "out of memory");
+        (void)adit_fail(&err, ADIT_E_MEMORY, "cannot listen: out of memory");
         forwarder_failed(f, true, &err);
         return;
     }
