@@ -44,6 +44,12 @@ static int fail(const char *text)
     return EXIT_SSH_FAILURE;
 }
 
+static int fail_lost(const struct adit_error *err)
+{
+    log_format(LOG_LEVEL_FATAL, "muxclient: %s", err->text);
+    return EXIT_SSH_FAILURE;
+}
+
 /* As it goes to a person, whatever the log is: -O has no other output. */
 static void say(const char *text)
 {
@@ -186,6 +192,7 @@ static void on_signals(const struct guest *g)
 static int await_end(const struct guest *g)
 {
     struct pollfd fds[2] = {{mux_client_fd(g->mux), POLLIN, 0}, {signals_fd(), POLLIN, 0}};
+    struct adit_error err = {ADIT_E_OK, ""};
     int status = -1;
     for (;;) {
         uint32_t number = 0;
@@ -198,7 +205,9 @@ static int await_end(const struct guest *g)
             return EXIT_SSH_FAILURE;
         if (fds[0].revents == 0)
             continue;
-        enum mux_client_news news = mux_client_next(g->mux, &number);
+        enum mux_client_news news = mux_client_next(g->mux, &number, &err);
+        if (news == MUX_CLIENT_OVER && err.code != ADIT_E_OK && status < 0)
+            return fail_lost(&err);
         if (news == MUX_CLIENT_OVER)
             return status;
         if (news == MUX_CLIENT_NO_TTY)

@@ -21,6 +21,7 @@ struct mux_client {
     uint32_t session_id;
     uint32_t timeout_s; /* for each answer as a whole; 0: none */
     bool was_denied;
+    bool has_ended; /* the master has closed the socket */
     uint8_t room[LEN_SIZE + LIMIT_MUX_MESSAGE];
 };
 
@@ -50,26 +51,30 @@ static bool wait_until(const struct mux_client *m, uint64_t deadline_ms)
     return true;
 }
 
-/* Exactly that many: what follows may belong to somebody else. */
-static bool receive_all(const struct mux_client *m, uint8_t *p, size_t n, uint64_t deadline_ms)
-{
-    while (n > 0) {
-        if (!wait_until(m, deadline_ms))
-            return false;
-        ssize_t got = recv(m->fd, p, n, 0);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return false;
-        p += got;
-        n -= (size_t)got;
-    }
-    return true;
-}
-
 static enum adit_err lost(struct adit_error *err)
 {
     return adit_fail(err, ADIT_E_CLOSED, "the master does not answer");
+}
+
+/* Exactly that many: what follows may belong to somebody else. */
+static enum adit_err receive_all(struct mux_client *m, uint8_t *p, size_t n, uint64_t deadline_ms,
+                                 struct adit_error *err)
+{
+    while (n > 0) {
+        if (!wait_until(m, deadline_ms))
+            return lost(err);
+        ssize_t got = recv(m->fd, p, n, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        m->has_ended = got == 0;
+        if (got < 0 && errno != EAGAIN)
+            return adit_fail(err, ADIT_E_CLOSED, "the master does not answer: %s", strerror(errno));
+        if (got <= 0)
+            return lost(err);
+        p += got;
+        n -= (size_t)got;
+    }
+    return ADIT_E_OK;
 }
 
 static enum adit_err send_message(struct mux_client *m, const struct mux_message *message,
@@ -90,13 +95,15 @@ static enum adit_err receive_message(struct mux_client *m, struct mux_message *m
     size_t used;
     uint64_t deadline_ms = m->timeout_s > 0 ? loop_now_ms() + (uint64_t)m->timeout_s * 1000 : 0;
     *message = (struct mux_message){0};
-    if (!receive_all(m, m->room, LEN_SIZE, deadline_ms))
-        return lost(err);
+    enum adit_err e = receive_all(m, m->room, LEN_SIZE, deadline_ms, err);
+    if (e != ADIT_E_OK)
+        return e;
     size_t n = LEN_SIZE + (size_t)get_u32(m->room);
     if (n > sizeof m->room || mux_frame(span_make(m->room, LEN_SIZE), &body, &used) == MUX_FRAME_BAD)
         return adit_fail(err, ADIT_E_PROTOCOL, "the master sent a message that is too long");
-    if (!receive_all(m, m->room + LEN_SIZE, n - LEN_SIZE, deadline_ms))
-        return lost(err);
+    e = receive_all(m, m->room + LEN_SIZE, n - LEN_SIZE, deadline_ms, err);
+    if (e != ADIT_E_OK)
+        return e;
     if (mux_frame(span_make(m->room, n), &body, &used) != MUX_FRAME_WHOLE)
         return adit_fail(err, ADIT_E_PROTOCOL, "the master sent a message that is too short");
     return mux_parse(message, body, err);
@@ -371,11 +378,11 @@ enum adit_err mux_client_stdio(struct mux_client *m, const struct session_forwar
     return e == ADIT_E_OK ? opened(m, err) : e;
 }
 
-enum mux_client_news mux_client_next(struct mux_client *m, uint32_t *status)
+enum mux_client_news mux_client_next(struct mux_client *m, uint32_t *status, struct adit_error *err)
 {
     struct mux_message message;
-    struct adit_error err = {ADIT_E_OK, ""};
-    while (receive_message(m, &message, &err) == ADIT_E_OK) {
+    struct adit_error why = {ADIT_E_OK, ""};
+    while (receive_message(m, &message, &why) == ADIT_E_OK) {
         if (message.type == MUX_S_TTY_ALLOC_FAIL && message.session_id == m->session_id)
             return MUX_CLIENT_NO_TTY;
         if (message.type == MUX_S_EXIT_MESSAGE && message.session_id == m->session_id) {
@@ -383,5 +390,7 @@ enum mux_client_news mux_client_next(struct mux_client *m, uint32_t *status)
             return MUX_CLIENT_EXIT;
         }
     }
+    if (!m->has_ended)
+        (void)adit_fail(err, why.code, "%s", why.text);
     return MUX_CLIENT_OVER;
 }

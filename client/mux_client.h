@@ -56,8 +56,8 @@ enum adit_err mux_client_stdio(struct mux_client *m, const struct session_forwar
 enum mux_client_news {
     MUX_CLIENT_EXIT,   /* *status */
     MUX_CLIENT_NO_TTY, /* the server gave no terminal */
-    MUX_CLIENT_OVER,   /* it is over: the master closed the socket */
+    MUX_CLIENT_OVER,   /* it is over: the master closed the socket, or err says why */
 };
-enum mux_client_news mux_client_next(struct mux_client *m, uint32_t *status);
+enum mux_client_news mux_client_next(struct mux_client *m, uint32_t *status, struct adit_error *err);
 
 #endif

@@ -203,8 +203,8 @@ void control_progress(struct forwarder *f)
 
 /* ---- Life ---- */
 
-/* Where something is at the path already all else goes on, as with ssh; when it cannot be listened at,
- * nothing does: whoever asked for a master would wait for it in vain. */
+/* Where something is at the path already all else goes on, as with ssh; when it cannot be listened at, or
+ * there is no memory, nothing does: whoever asked for a master would wait for it in vain. */
 static void listen_at(struct control *c)
 {
     struct forwarder *f = c->forwarder;
@@ -258,7 +258,9 @@ static void control_open(struct forwarder *f)
         take_own_guest(c);
         control_progress(f);
     } else {
-        forwarder_log(f, SESSION_ERROR, "out of memory, disabling multiplexing");
+        struct adit_error why = {ADIT_E_OK, ""};
+        (void)adit_fail(&why, ADIT_E_MEMORY, "out of memory for a master");
+        forwarder_end_failed(f, &why);
     }
     forwarder_up(f, 0, NULL, 0);
 }

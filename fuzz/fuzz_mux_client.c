@@ -109,7 +109,9 @@ static void listen_on(struct mux_client *m)
     enum mux_client_news news;
     do {
         uint32_t status = 12345;
-        news = mux_client_next(m, &status);
+        struct adit_error err = {ADIT_E_OK, ""};
+        news = mux_client_next(m, &status, &err);
+        check_text(&err);
         ALWAYS(news == MUX_CLIENT_EXIT || status == 12345);
     } while (news != MUX_CLIENT_OVER);
 }

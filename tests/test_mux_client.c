@@ -405,11 +405,11 @@ static void test_session(void **state)
     says_raw("\0\0\0\x0c\x80\0\0\4\0\0\0\7", 12); /* truncated */
     greet();
     assert_int_equal(mux_client_session(client, &wanted, &err), ADIT_E_OK);
-    assert_int_equal(mux_client_next(client, &status), MUX_CLIENT_NO_TTY);
+    assert_int_equal(mux_client_next(client, &status, &err), MUX_CLIENT_NO_TTY);
     assert_int_equal(status, 99);
-    assert_int_equal(mux_client_next(client, &status), MUX_CLIENT_EXIT);
+    assert_int_equal(mux_client_next(client, &status, &err), MUX_CLIENT_EXIT);
     assert_int_equal(status, 3);
-    assert_int_equal(mux_client_next(client, &status), MUX_CLIENT_OVER);
+    assert_int_equal(mux_client_next(client, &status, &err), MUX_CLIENT_OVER);
     mux_client_free(client);
     fake_master_join(&master);
     (void)heard();
@@ -518,7 +518,7 @@ static void test_stdio(void **state)
     assert_int_equal(mux_client_stdio(client, &f, ends[0], ends[3], &err), ADIT_E_OK);
     f = (struct session_forward){.type = SESSION_FORWARD_STDIO, .path = "/run/x"};
     assert_int_equal(mux_client_stdio(client, &f, ends[0], ends[3], &err), ADIT_E_OK);
-    assert_int_equal(mux_client_next(client, &status), MUX_CLIENT_OVER);
+    assert_int_equal(mux_client_next(client, &status, &err), MUX_CLIENT_OVER);
     mux_client_free(client);
     fake_master_join(&master);
     (void)heard();
