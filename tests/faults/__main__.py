@@ -67,7 +67,7 @@ class Campaign:
         self.where = self.sites.places(self.world.program, met.values())
         runs, played = [], collections.Counter()
         for s in random.Random(SEED).sample(self.scenarios, len(self.scenarios)):
-            for f in self.sites.faults_of(self.honest[s.name].sites, self.where):
+            for f in self.sites.faults_of(self.honest[s.name].sites, self.where, s.writes_file):
                 key = (f.site.name, f.site.frames[:FRAMES_ALIKE], min(f.nth, 2), f.how, f.for_ever)
                 played[key] += 1
                 if played[key] == 1 or self.args.all:
@@ -87,7 +87,7 @@ class Campaign:
             s = chosen.get(scenario)
             if s is None:
                 continue  # not of -k
-            faults = [f for f in self.sites.faults_of(self.honest[scenario].sites, self.where)
+            faults = [f for f in self.sites.faults_of(self.honest[scenario].sites, self.where, s.writes_file)
                       if f.site.name == function and place in self.where[f.site.id] and f.nth == 1]
             if not faults:
                 print(f"faults: {scenario} never comes to {function} of {place}: the row leads nowhere")

@@ -26,6 +26,7 @@ class Scenario:
     check_files: object = None
     limit_s: int = LIMIT_S  # a tool of MCP waits 30 s by itself
     retries: bool = False  # where nothing works any more, it says so and tries again
+    writes_file: bool = False  # its output, which is no pipe
     is_daemon: bool = False  # it logs, and once it is ready it stays
 
 
@@ -166,7 +167,7 @@ def name_lookup(run):
     run.done(c, 0, DATA)
 
 
-@scenario("command-to-file")
+@scenario("command-to-file", writes_file=True)
 def command_to_file(run):
     """Where the output is a file, a full disk is told of."""
     path = run.kit.folder / "output"
@@ -253,7 +254,8 @@ def known_hosts_update(run):
     run.done(c, 0, DATA)
 
 
-@scenario("configuration")
+# Behind what is wrong in a file ssh says how many lines are.
+@scenario("configuration", says="terminating, 1 bad configuration options$")
 def configuration(run):
     w, folder = run.world, run.kit.folder
     (folder / "included").write_text(f"Host box\n HostName 127.0.0.1\n Port {w.sshd.port}\n User {w.sshd.user}\n")
@@ -361,7 +363,8 @@ def reconnect(run):
     run.stop(c)
 
 
-@scenario("autossh", says="^autossh: |^state ", statuses=(255, 1), face="ssh: |command-line|out of memory", lines_more=2)
+@scenario("autossh", says="^autossh: ssh exited prematurely|^state ", statuses=(255, 1),
+          face="ssh: |autossh: |command-line|out of memory", lines_more=2)
 def autossh(run):
     link = run.kit.folder / "autossh"
     link.symlink_to(ADIT)

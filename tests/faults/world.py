@@ -34,7 +34,7 @@ class World:
         self.agent = made / "agent"
         self.agent_process = subprocess.Popen(["ssh-agent", "-D", "-a", str(self.agent)], stdout=subprocess.DEVNULL,
                                               stdin=subprocess.DEVNULL, start_new_session=True)
-        servers.wait_until(self.agent.exists)
+        servers.wait_until(lambda: not traffic.is_refused(str(self.agent)))
         subprocess.run(["ssh-add", "-q", str(self.key)], check=True, env={**os.environ, "SSH_AUTH_SOCK": str(self.agent)})
 
     def close(self):
