@@ -103,7 +103,7 @@ static enum sock_io failed(const char *what, struct adit_error *err)
 {
     if (errno == EAGAIN)
         return SOCK_IO_AGAIN;
-    (void)adit_fail(err, errno == EPIPE ? ADIT_E_CLOSED : ADIT_E_SYSTEM, "%s: %s", what, strerror(errno));
+    (void)adit_fail(err, errno == EPIPE ? ADIT_E_CLOSED : ADIT_E_SYSTEM, "cannot %s: %s", what, strerror(errno));
     return SOCK_IO_FAILED;
 }
 

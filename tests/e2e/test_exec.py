@@ -55,6 +55,19 @@ def test_input_with_its_end(kit, server):
     assert out == b"".join(b"%d\n" % i for i in range(20000)) + b"done\n"
 
 
+def test_standard_descriptors_that_fail(kit, sshd):
+    """A full disk, and an input that cannot be read: what is missing is told, and the status is the command's."""
+    folder = os.open("/", os.O_RDONLY)
+    try:
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(argv(kit, sshd, "cat; echo out; exit 3"), stdin=folder, stdout=full, stderr=subprocess.PIPE,
+                                  env=kit.env(), timeout=60)
+    finally:
+        os.close(folder)
+    assert done.returncode == 3
+    assert done.stderr.splitlines() == [b"standard input: cannot read: Is a directory", b"standard output: cannot write: No space left on device"]
+
+
 @pytest.mark.quick
 def test_words_are_joined_by_blanks(kit, sshd):
     """As ssh does: the words become one line, which the remote shell splits again."""
