@@ -244,15 +244,26 @@ static enum adit_err refusal(const struct wire *w, struct adit_error *err)
                      is_said ? message : "something that is not an answer");
 }
 
+/* NULL: err. */
+static json_t *result_read(const struct wire *w, struct adit_error *err)
+{
+    const struct buffer *body = &w->body;
+    json_error_t where = {0};
+    bool is_fine = w->answer.status == 200 && !body->is_failed;
+    json_t *result = is_fine ? json_read(span_make(body->p, body->len), 0, &where) : NULL;
+    if (body->is_failed || (is_fine && result == NULL && json_error_code(&where) == json_error_out_of_memory))
+        (void)adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    else if (result == NULL)
+        (void)refusal(w, err);
+    return result;
+}
+
 static void call_end(struct call *c)
 {
     struct adit_error err = {0};
     struct mcp_request *request = c->request;
-    const struct buffer *body = &c->wire.body;
-    bool is_fine = c->wire.answer.status == 200 && !body->is_failed;
-    json_t *result = is_fine ? json_loadb(body->p != NULL ? body->p : "", body->len, 0, NULL) : NULL;
+    json_t *result = result_read(&c->wire, &err);
     if (result == NULL) {
-        (void)refusal(&c->wire, &err);
         call_fail(c, &err);
         return;
     }

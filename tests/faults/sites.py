@@ -173,7 +173,7 @@ SHORT = (
     ("mcp", "malloc", "listen_json"),
     ("mcp", "readv", "questions_read"),
     ("mcp-of-daemon", "malloc", "session_json"),
-    ("mcp-of-daemon", "realloc", "call_end"),
+    ("mcp-of-daemon", "realloc", "remote_on_fd"),
     ("verb-add", "realloc", "request_text"),
     ("verb-list", "realloc", "reply_add"),
 )
