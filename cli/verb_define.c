@@ -262,9 +262,10 @@ int verb_check(struct verb_call *c)
     char *body = client_text_json("check", path != NULL ? path : "");
     if (body != NULL)
         status = reload_with(c, "/reload", body);
+    else if (errno == ENOMEM)
+        status = verb_fail(&(struct adit_error){ADIT_E_MEMORY, "out of memory"});
     else
-        status = verb_fail(
-            &(struct adit_error){ADIT_E_CONFIG, "the file's name is not valid UTF-8 (or out of memory)"});
+        status = verb_fail(&(struct adit_error){ADIT_E_CONFIG, "the file's name is not valid UTF-8"});
     free(body);
     free(path);
     return status;

@@ -1,5 +1,6 @@
 #include "daemon/client_json.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,14 +115,16 @@ static enum adit_err forwards_check(const struct forward_spec *forwards, size_t 
     return e;
 }
 
-/* The object's text; object is given back. is_fine false: jansson takes no text that is not UTF-8. */
+/* The object's text; object is given back. is_fine false: jansson takes no text that is not UTF-8, and tells
+ * a lack of memory by errno alone, which was 0 before the object was made. */
 static char *request_text(json_t *object, bool is_fine, struct adit_error *err)
 {
     char *text = is_fine ? json_text(object, JSON_COMPACT) : NULL;
+    if (text == NULL && errno == ENOMEM)
+        (void)adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    else if (text == NULL)
+        (void)adit_fail(err, ADIT_E_USAGE, "a name, a description or an option is not valid UTF-8");
     json_decref(object);
-    if (text == NULL)
-        (void)adit_fail(err, ADIT_E_USAGE,
-                        "a name, a description or an option is not valid UTF-8 (or out of memory)");
     return text;
 }
 
@@ -129,6 +132,7 @@ char *client_new_json(const struct client_new *n, struct adit_error *err)
 {
     if (forwards_check(n->forwards, n->forward_count, err) != ADIT_E_OK)
         return NULL;
+    errno = 0;
     json_t *object = json_object();
     return request_text(object, put_new(object, n), err);
 }
@@ -143,6 +147,7 @@ static bool add_keywords(json_t *list, const struct texts *lines)
 
 char *client_session_json(const struct client_session *s, struct adit_error *err)
 {
+    errno = 0;
     json_t *object = json_object(), *forwards = json_array(), *keywords = json_array();
     bool is_fine = forwards_check(s->forwards, s->forward_count, err) == ADIT_E_OK &&
                    add_forwards(forwards, s->forwards, s->forward_count) &&
@@ -223,6 +228,7 @@ char *client_edit_json(char *const fields[], size_t count, struct adit_error *er
 
 char *client_text_json(const char *name, const char *value)
 {
+    errno = 0;
     return dump(json_pack("{s:s?}", name, value));
 }
 

@@ -40,7 +40,8 @@ char *client_session_json(const struct client_session *s, struct adit_error *err
  * texts; an empty value is null. ADIT_E_USAGE in err: no '=', or no such value for this field. */
 char *client_edit_json(char *const fields[], size_t count, struct adit_error *err) ADIT_MUST_USE;
 
-/* {"name":"value"}, for trust and the like. value NULL: null. */
+/* {"name":"value"}, for trust and the like. value NULL: null. NULL: no memory (errno is ENOMEM), or no UTF-8.
+ */
 char *client_text_json(const char *name, const char *value) ADIT_MUST_USE;
 
 /* ---- Answers ---- */
