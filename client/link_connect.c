@@ -108,6 +108,7 @@ enum adit_err link_listen(struct link *l, struct adit_error *err)
         .hold_max = l->config.hold_max,
     };
     struct session *session;
+    atomic_store(&l->is_unheard, false);
     enum adit_err e = session_start(&session, &config, &ops, err);
     if (e != ADIT_E_OK)
         return e;
@@ -353,7 +354,9 @@ static void join_session(struct link *l)
 void link_session_broken(struct link *l)
 {
     struct adit_error err = l->ended;
-    if (err.code == ADIT_E_OK)
+    if (err.code == ADIT_E_OK && atomic_load(&l->is_unheard))
+        (void)adit_fail(&err, ADIT_E_MEMORY, "out of memory");
+    else if (err.code == ADIT_E_OK)
         (void)adit_fail(&err, ADIT_E_SYSTEM, "the session has ended");
     join_session(l);
     link_forwards_closed(l);

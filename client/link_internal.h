@@ -110,7 +110,8 @@ struct link {
     struct mailbox box;
     int cancel_fd;
 
-    atomic_bool is_deaf; /* it was told to stop: what cannot be copied for it need not be */
+    atomic_bool is_unheard; /* the destination's session could not say something, and ends for it */
+    atomic_bool is_deaf;    /* it was told to stop: what cannot be copied for it need not be */
 
     pthread_mutex_t lock; /* up to the next blank line */
     struct mail orders[LINK_ORDERS];

@@ -8,7 +8,7 @@
 #include "client/link_internal.h"
 #include "net/loop.h"
 
-enum { MEMORY_WAIT_MS = 100 };
+enum { MEMORY_WAIT_MS = 100, MEMORY_PATIENCE_MS = 5000 };
 
 /* ---- On a session's thread ---- */
 
@@ -34,14 +34,35 @@ static const char *put(char **at, const char *text)
     return to;
 }
 
-/* A line of the log may be lost for want of memory. A notice may not: a link that has not heard that a
- * forward is up would wait for it for ever. So the session waits, until there is memory again or nobody
- * listens. */
-static struct link_news *news_new(const struct link *l, size_t len, bool is_log)
+/* A session that has waited for too long ends: those who wait for it are let go, and the next one tells all
+ * of it again. What a jump host does not tell ends with the time that a connection may take. */
+static void give_up(struct link_hop *hop)
 {
+    struct link *l = hop->link;
+    if (hop != &l->destination)
+        return;
+    (void)pthread_mutex_lock(&l->lock);
+    atomic_store(&l->is_unheard, true);
+    for (int i = 0; i < 2 && l->session != NULL; i++)
+        session_stop(l->session);
+    (void)pthread_mutex_unlock(&l->lock);
+}
+
+/* A line of the log may be lost for want of memory. A notice may not: a link that has not heard that a
+ * forward is up would wait for it for ever. So the session waits for a while, as long as somebody listens. */
+static struct link_news *news_new(struct link_hop *hop, size_t len, bool is_log)
+{
+    const struct link *l = hop->link;
     struct link_news *news;
-    while ((news = calloc(1, len)) == NULL && !is_log && !atomic_load(&l->is_deaf))
+    for (int ms = 0; (news = calloc(1, len)) == NULL; ms += MEMORY_WAIT_MS) {
+        if (is_log || atomic_load(&l->is_deaf) || atomic_load(&l->is_unheard))
+            break;
+        if (ms >= MEMORY_PATIENCE_MS) {
+            give_up(hop);
+            break;
+        }
         (void)poll(NULL, 0, MEMORY_WAIT_MS);
+    }
     return news;
 }
 
@@ -50,7 +71,7 @@ static void post_news(struct link_hop *hop, const struct session_notice *n, bool
 {
     const char *texts[] = {n->text, n->bound, n->target};
     struct link_news *news =
-        news_new(hop->link, sizeof *news + length(texts[0]) + length(texts[1]) + length(texts[2]), is_log);
+        news_new(hop, sizeof *news + length(texts[0]) + length(texts[1]) + length(texts[2]), is_log);
     if (news == NULL)
         return;
     char *at = news->text;

@@ -163,6 +163,7 @@ SHORT = (
     ("daemon-requests", "renameat", "store.c"),
     ("daemon-tunnel", "calloc", "connection_letter"),
     ("daemon-tunnel", "calloc", "news_new"),
+    ("daemon-reconnects", "calloc", "tell_wanted"),
     ("daemon-tunnel", "malloc", "pack"),
     ("daemon-tunnel", "calloc", "forward_letter_added"),
     ("daemon-tunnel", "getsockname", "tell_bound"),
