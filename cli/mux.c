@@ -44,9 +44,16 @@ static int fail(const char *text)
     return EXIT_SSH_FAILURE;
 }
 
+/* ssh's words, and its level. */
+static void tell_lost(void)
+{
+    log_line(LOG_LEVEL_DEBUG2, "Control master terminated unexpectedly");
+}
+
 static int fail_lost(const struct adit_error *err)
 {
     log_format(LOG_LEVEL_FATAL, "muxclient: %s", err->text);
+    tell_lost();
     return EXIT_SSH_FAILURE;
 }
 
@@ -254,7 +261,7 @@ static bool run_exec(struct guest *g, struct shell *shell, int *status)
     hold_give();
     *status = said >= 0 ? said : EXIT_SSH_FAILURE;
     if (said < 0)
-        log_line(LOG_LEVEL_DEBUG2, "Control master terminated unexpectedly"); /* ssh's words, and its level */
+        tell_lost();
     if (shell->exec.wants_pty)
         log_format(LOG_LEVEL_INFO, "Shared connection to %s closed.", client_host(g->client));
     return true;
