@@ -375,7 +375,7 @@ static bool leaving_unanswered(struct pair *p, enum pair_side side, struct ssh_e
     return true;
 }
 
-/* [RFC 4254 5.1] What is said on a channel follows the answer to its opening, and nothing follows a refusal.
+/* RFC 4254 §5.1: what is said on a channel follows the answer to its opening, and nothing follows a refusal.
  */
 static void test_nothing_goes_before_the_answer(void **state)
 {
