@@ -183,7 +183,7 @@ enum adit_err globs_find(struct texts *out, const char *pattern, struct adit_err
     texts_wipe(out);
     texts_init(out);
     if (!walk_on(&w, pattern))
-        return adit_fail(err, ADIT_E_MEMORY, "glob failed for %s: %s", pattern,
+        return adit_fail(err, w.why != 0 ? ADIT_E_MEMORY : ADIT_E_CONFIG, "glob failed for %s: %s", pattern,
                          w.why != 0 ? strerror(w.why) : "too many names");
     if (out->count > 1)
         qsort(out->item, out->count, sizeof *out->item, by_bytes);
