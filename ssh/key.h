@@ -80,7 +80,7 @@ enum key_type key_type_for_sigalg(struct span sigalg);
 /* signature is SSH's blob: string name, string bytes (sk-*: uint8 flags, uint32 counter besides). The name
  * inside must equal sigalg, which must be one that this key makes (RFC 8332 §3.2: what was negotiated).
  * ADIT_E_OK only for a right signature. ADIT_E_INTEGRITY: wrong or malformed. ADIT_E_UNSUPPORTED: an RSA key
- * of a size that is not used. sk-* signatures without the "user was present" flag are refused. */
+ * of a size that is not used. Whether a token's user was present (sk-*) is not asked, as ssh does not. */
 enum adit_err key_verify(const struct key *k, struct span sigalg, struct span signature, struct span data,
                          struct adit_error *err) ADIT_MUST_USE;
 
