@@ -95,22 +95,15 @@ class Run:
         try:
             wait_until(lambda: condition() or not client.running() or self.has_retried(client), self.scenario.limit_s)
         except AssertionError:
-            if not self.awaits_memory():
-                raise Wrong(f"hangs before {what}: {client.err.text[-500:]!r}") from None
-        tries = self.fault and self.fault.for_ever and self.scenario.retries
-        if (tries or self.awaits_memory()) and not condition() and client.running():
-            self.stop(client)  # it tries again, or waits, for ever
+            raise Wrong(f"hangs before {what}: {client.err.text[-500:]!r}") from None
+        if self.fault and self.fault.for_ever and self.scenario.retries and not condition() and client.running():
+            self.stop(client)  # it tries again, for ever
             raise Over
         client.err.thread.join(0 if client.running() else 5)
         client.out.thread.join(0 if client.running() else 5)
         if not condition():
             self.ended(client, what)
         return condition()
-
-    def awaits_memory(self):
-        """A connection that lasts loses no notice: its thread waits until there is memory for it, which here never comes."""
-        has_none = self.fault is not None and self.fault.for_ever and self.fault.site.kind == "alloc"
-        return has_none and (self.scenario.lasts or self.must_live)
 
     def has_retried(self, client):
         return self.fault and self.fault.for_ever and self.scenario.retries and len(re.findall("state .* -> reconnecting", client.err.text)) > 0
@@ -158,8 +151,6 @@ class Run:
                 while piece := s.recv(1 << 16):
                     got += piece
         except socket.timeout:
-            if self.awaits_memory():
-                return "it waits for memory"
             raise Wrong("a connection hangs") from None
         except OSError as e:
             return str(e)

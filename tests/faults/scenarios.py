@@ -26,7 +26,6 @@ class Scenario:
     check_files: object = None
     limit_s: int = LIMIT_S  # a tool of MCP waits 30 s by itself
     retries: bool = False  # where nothing works any more, it says so and tries again
-    lasts: bool = False  # its connection is made again
     writes_file: bool = False  # its output, which is no pipe
     is_daemon: bool = False  # it logs, and once it is ready it stays
 
@@ -349,7 +348,7 @@ class Relay(traffic.Service):
             traffic._Loop.get().call_soon_threadsafe(task.cancel)
 
 
-@scenario("reconnect", says="^state ", lines_more=1, retries=True, lasts=True)
+@scenario("reconnect", says="^state ", lines_more=1, retries=True)
 def reconnect(run):
     """The connection is cut, and made again."""
     relay = Relay(run.world.sshd.port)
@@ -365,7 +364,7 @@ def reconnect(run):
 
 
 @scenario("autossh", says="^autossh: ssh exited prematurely|^state ", statuses=(255, 1),
-          face="ssh: |autossh: |command-line|out of memory", lines_more=2, lasts=True)
+          face="ssh: |autossh: |command-line|out of memory", lines_more=2)
 def autossh(run):
     link = run.kit.folder / "autossh"
     link.symlink_to(ADIT)
