@@ -42,7 +42,7 @@ def shell(control):
     def make(guest, *flags):
         s = Screen(control.argv(guest, *flags), control.kit.env(TERM="vt220"))
         made.append(s)
-        s.wait(r"[$#%>] ?$")
+        s.wait_prompt()
         s.type("PS1=; stty -echo; echo re''ady\r")
         s.wait("ready\r\n")
         return s

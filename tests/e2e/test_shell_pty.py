@@ -54,7 +54,7 @@ def shell(kit, screen):
     """A shell at the server that is ready: shell(server, flags...)."""
     def make(server, *flags, port=None):
         s = screen(argv(kit, server, *flags, "127.0.0.1", port=port), kit.env(TERM="vt220"))
-        s.wait(r"[$#%>] ?$")
+        s.wait_prompt()
         s.type("PS1=; stty -echo; echo re''ady\r")
         s.wait("ready\r\n")
         return s
@@ -238,7 +238,7 @@ def test_suspend(kit, screen, sshd):
     s = screen(["bash", "--norc", "-i"], kit.env(PS1="local: ", TERM="vt220"))
     s.wait("local: ")
     s.type(" ".join(argv(kit, sshd, "127.0.0.1")) + "\r")
-    s.wait(r"[$#%>] ?$")
+    s.wait_prompt()
     wait_until(s.is_raw, 15)
     s.type("\r~\x1a")
     s.wait(r"\[suspend ssh\]")

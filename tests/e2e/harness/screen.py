@@ -43,6 +43,10 @@ class Screen:
     def wait(self, regex, timeout=15):
         return wait_until(lambda: re.search(regex, self.text), timeout, lambda: f"{regex!r} on the screen: {self.text!r}")
 
+    def wait_prompt(self):
+        """A shell's is the last thing there; with -v a line of the log may come behind it."""
+        return self.wait(r"[$#%>] ?(debug\d: .*\s+)*$")
+
     def type(self, text):
         os.write(self.master, text.encode())
 
