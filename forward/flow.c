@@ -59,12 +59,13 @@ static void far_unwanted(void *ctx, struct channel *ch)
         (void)!ssh_session_eow(ssh, ch);
 }
 
-static void far_near_failed(void *ctx, struct channel *ch, int number, const struct adit_error *why)
+static void far_near_failed(void *ctx, void *owner, int number, const struct adit_error *why)
 {
     static const char *const names[] = {"standard input", "standard output", "standard error"};
-    const struct flow *flow = ssh_chan_owner(ch);
+    const struct flow *flow = owner;
     (void)ctx;
-    forwarder_log(flow->forwarder, SESSION_ERROR, "%s: %s", names[number], why->text);
+    forwarder_log(flow->forwarder, SESSION_ERROR, "%s%s: %s", flow->forwarder->guest ? "a guest's " : "",
+                  names[number], why->text);
 }
 
 static size_t far_room(void *ctx)

@@ -322,8 +322,8 @@ static void out_unwanted(struct pump *p)
  * a person or a script sees is the end. */
 static void tell_failed(struct pump *p, bool is_input, const struct adit_error *why)
 {
-    if (p->channel && p->near->is_shared && why->code != ADIT_E_CLOSED)
-        p->set->far->near_failed(p->set->far_ctx, p->channel, p->is_side ? 2 : is_input ? 0 : 1, why);
+    if (p->near->is_shared && why->code != ADIT_E_CLOSED)
+        p->set->far->near_failed(p->set->far_ctx, p->out->owner, p->is_side ? 2 : is_input ? 0 : 1, why);
 }
 
 /* A write failed: nobody takes what comes down. What the near end sent before it went is still read and
@@ -385,7 +385,7 @@ static void drain_ring(struct pump *p)
     while (p->ring && p->out->can_write) {
         size_t len, n;
         int count = ring_iov(p->ring, iov, PUMP_GATHER, &len);
-        if (!near_write(p, iov, count, len, &n))
+        if (!near_write(p, iov, count, len, &n) || n == 0)
             return;
         ring_consume(p, n);
         if (p->ring->len == 0)
@@ -408,18 +408,26 @@ static int gather_iov(const struct pump_set *set, struct iovec *iov, size_t *len
     return (int)set->gather_count;
 }
 
-/* Keeps all but the first `from` gathered bytes. */
-static bool gather_keep(struct pump *p, size_t from)
+/* Keeps all but the first `from` gathered bytes; returns how many it had memory for. */
+static size_t gather_keep(struct pump *p, size_t from)
 {
     const struct pump_set *set = p->set;
-    for (size_t i = 0; i < set->gather_count; i++) {
+    size_t before = p->ring ? p->ring->len : 0;
+    bool has_memory = true;
+    for (size_t i = 0; i < set->gather_count && has_memory; i++) {
         struct span s = set->gather[i];
         size_t skip = from < s.n ? from : s.n;
         from -= skip;
-        if (!ring_append(p, span_sub(s, skip, s.n - skip)))
-            return false;
+        has_memory = ring_append(p, span_sub(s, skip, s.n - skip));
     }
-    return true;
+    return (p->ring ? p->ring->len : 0) - before;
+}
+
+static void keep_failed(struct pump *p)
+{
+    struct adit_error err = {ADIT_E_OK, ""};
+    (void)adit_fail(&err, ADIT_E_MEMORY, "cannot write: out of memory");
+    out_failed(p, &err);
 }
 
 void pump_set_flush(struct pump_set *set)
@@ -437,8 +445,10 @@ void pump_set_flush(struct pump_set *set)
         give_back(p, len, false);
     } else {
         give_back(p, n, true);
-        if (n < len && !gather_keep(p, n))
-            pump_abort(p);
+        size_t kept = n < len ? gather_keep(p, n) : 0;
+        give_back(p, len - n - kept, false);
+        if (kept < len - n)
+            keep_failed(p);
         else if (p->ring && p->out->always_ready) /* a file, of which no event says that it takes more */
             drain_ring(p);
     }

@@ -44,8 +44,9 @@ struct pump_far {
     void (*close)(void *ctx, struct channel *ch);
     /* The near end of a session's stream takes nothing more. */
     void (*unwanted)(void *ctx, struct channel *ch);
-    /* A call on standard descriptor 0, 1 or 2 failed, and not because the other side of it has left. */
-    void (*near_failed)(void *ctx, struct channel *ch, int number, const struct adit_error *why);
+    /* What goes through standard descriptor 0, 1 or 2 is not whole, and not because the other side of it has
+     * left. owner is the descriptor's: the far end may have gone already. */
+    void (*near_failed)(void *ctx, void *owner, int number, const struct adit_error *why);
     /* How many bytes all pumps together may put in now; 0: when there is room again, pump_set_run is called.
      */
     size_t (*room)(void *ctx);

@@ -103,7 +103,8 @@ static enum sock_io failed(const char *what, struct adit_error *err)
 {
     if (errno == EAGAIN)
         return SOCK_IO_AGAIN;
-    (void)adit_fail(err, errno == EPIPE ? ADIT_E_CLOSED : ADIT_E_SYSTEM, "cannot %s: %s", what, strerror(errno));
+    (void)adit_fail(err, errno == EPIPE ? ADIT_E_CLOSED : ADIT_E_SYSTEM, "cannot %s: %s", what,
+                    strerror(errno));
     return SOCK_IO_FAILED;
 }
 
@@ -114,7 +115,9 @@ enum sock_io standard_readv(int fd, const struct iovec *iov, int count, size_t *
         r = readv(fd, iov, count);
     while (r < 0 && errno == EINTR);
     *n = r < 0 ? 0 : (size_t)r;
-    return r < 0 ? failed("read", err) : r == 0 ? SOCK_IO_EOF : SOCK_IO_OK;
+    if (r == 0 || (r < 0 && errno == EBADF)) /* open for writing alone, as nohup(1) leaves it: an empty one */
+        return SOCK_IO_EOF;
+    return r < 0 ? failed("read", err) : SOCK_IO_OK;
 }
 
 enum sock_io standard_writev(int fd, const struct iovec *iov, int count, size_t *n, struct adit_error *err)

@@ -68,6 +68,13 @@ def test_standard_descriptors_that_fail(kit, sshd):
     assert done.stderr.splitlines() == [b"standard input: cannot read: Is a directory", b"standard output: cannot write: No space left on device"]
 
 
+def test_standard_input_of_nohup(kit, sshd):
+    """nohup(1) opens /dev/null for writing alone where the standard input was a terminal: an empty one, and no word of it."""
+    with open("/dev/null", "wb") as null:
+        done = subprocess.run(argv(kit, sshd, "cat; echo out"), stdin=null, capture_output=True, env=kit.env(), timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"out\n", b"")
+
+
 @pytest.mark.quick
 def test_words_are_joined_by_blanks(kit, sshd):
     """As ssh does: the words become one line, which the remote shell splits again."""
