@@ -323,8 +323,8 @@ bool ssh_session_eow(struct ssh *ssh, struct channel *channel) ADIT_MUST_USE;
 
 /* ---- Global requests ------------------------------------------------------------------------------- */
 
-/* RFC 4254 §7.1. Sent as ssh_open is. The answer comes as GLOBAL_REPLY with owner. False: no memory or too
- * many wait. */
+/* RFC 4254 §7.1. Sent as ssh_open is. The answer comes as GLOBAL_REPLY with owner. False: no memory, too
+ * many wait, or an address has more than LIMIT_HOST bytes. */
 bool ssh_global_request(struct ssh *ssh, const char *type, struct span extra, bool want_reply,
                         void *owner) ADIT_MUST_USE;
 bool ssh_forward_request(struct ssh *ssh, struct span address, uint32_t port, void *owner) ADIT_MUST_USE;

@@ -440,8 +440,10 @@ bool ssh_global_request(struct ssh *ssh, const char *type, struct span extra, bo
 static bool forward(struct ssh *ssh, enum global_kind kind, const char *type, struct span address,
                     uint32_t port, void *owner)
 {
-    uint8_t extra[LIMIT_HOST + 16];
+    uint8_t extra[LIMIT_HOST + 8];
     struct wr w = wr_init(extra, sizeof(extra));
+    if (address.n > LIMIT_HOST)
+        return false;
     wr_string(&w, address);
     wr_u32(&w, port);
     return wr_ok(&w) && global_add(ssh, kind, type, wr_done(&w), true, port, owner);

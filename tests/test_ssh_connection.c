@@ -70,7 +70,10 @@ static void test_long_addresses(void **state)
     struct span longest = span_make(letters, LIMIT_HOST), longer = span_make(letters, LIMIT_HOST + 1);
     assert_null(ssh_open_direct_tcpip(p->ssh[0], longer, 1, span_str("me"), 1, NULL));
     assert_null(ssh_open_forwarded_tcpip(p->ssh[1], span_str("db"), 1, longer, 1, NULL));
+    assert_false(ssh_forward_request(p->ssh[0], longer, 1, NULL));
+    assert_false(ssh_forward_cancel(p->ssh[0], longer, 1, NULL));
     assert_non_null(ssh_open_direct_tcpip(p->ssh[0], longest, 1, longest, 1, p));
+    assert_true(ssh_forward_request(p->ssh[0], longest, 1, NULL));
     assert_true(pair_run(p));
     assert_true(pair_is_up(p));
     free_pair(p);
