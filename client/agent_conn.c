@@ -28,21 +28,51 @@ static bool call_wait(struct call *c, short events)
         int n = poll(fds, c->cancel_fd < 0 ? 1 : 2, left);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n > 0 && c->cancel_fd >= 0 && fds[1].revents != 0)
-            (void)adit_fail(&c->why, ADIT_E_AUTH, "cancelled");
-        else if (n <= 0)
+        if (n < 0)
+            (void)adit_fail(&c->why, ADIT_E_MEMORY, "cannot wait for it: %s", strerror(errno));
+        else if (n > 0 && c->cancel_fd >= 0 && fds[1].revents != 0)
+            (void)adit_fail(&c->why, ADIT_E_INTERRUPTED, "cancelled");
+        else if (n == 0)
             (void)adit_fail(&c->why, ADIT_E_AUTH, "no answer in time");
         return c->why.code == ADIT_E_OK;
     }
 }
 
+/* 0 (also when it goes on by itself, *done is false then), or why not; *fd is -1 then. */
+static int connect_start(int *fd, const struct sock_addr *to, bool *done)
+{
+    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    *done = *fd >= 0 && connect(*fd, (const struct sockaddr *)(const void *)&to->storage, to->len) == 0;
+    int why = *done ? 0 : errno;
+    if (why == 0 || (*fd >= 0 && (why == EINPROGRESS || why == EINTR)))
+        return 0;
+    sock_close(fd);
+    return why;
+}
+
+/* connect(2)'s verdict on the socket's name, or on our right to it: nothing has failed. */
+static bool is_verdict(int why)
+{
+    return why == ECONNREFUSED || why == ENOENT || why == ENOTDIR || why == EACCES || why == EPERM ||
+           why == EPROTOTYPE || why == ELOOP;
+}
+
+static enum adit_err connect_failed(int why, struct adit_error *err)
+{
+    bool is_lack = why == ENOMEM || why == ENOBUFS || why == EMFILE || why == ENFILE;
+    enum adit_err code = is_verdict(why) ? ADIT_E_CONNECT : is_lack ? ADIT_E_MEMORY : ADIT_E_AUTH;
+    return adit_fail(err, code, "cannot connect: %s", reason_text(why));
+}
+
 static bool call_connect(struct call *c)
 {
     struct sock_addr to;
-    bool done = false;
-    if (sock_addr_unix(&to, c->path, &c->why) != ADIT_E_OK ||
-        sock_connect_start(&c->fd, &to, NULL, &done, &c->why) != ADIT_E_OK)
+    bool done;
+    if (sock_addr_unix(&to, c->path, &c->why) != ADIT_E_OK)
         return false;
+    int why = connect_start(&c->fd, &to, &done);
+    if (why != 0)
+        return connect_failed(why, &c->why) == ADIT_E_OK;
     while (!done)
         if (!call_wait(c, POLLOUT) || sock_connect_finish(c->fd, &to, &done, &c->why) != ADIT_E_OK)
             return false;
@@ -128,6 +158,15 @@ static bool call_first(struct call *c, struct span first)
     return false;
 }
 
+/* What the caller is told, of the code of the first failure. */
+static enum adit_err code_of(enum adit_err first)
+{
+    if (first == ADIT_E_SYSTEM) /* of sock_read and sock_write: it is not the peer */
+        return ADIT_E_MEMORY;
+    return first == ADIT_E_CONNECT || first == ADIT_E_INTERRUPTED || first == ADIT_E_MEMORY ? first
+                                                                                            : ADIT_E_AUTH;
+}
+
 enum adit_err agent_call(struct file *reply, const char *path, struct span request, uint32_t timeout_ms,
                          int cancel_fd, struct adit_error *err)
 {
@@ -146,25 +185,20 @@ enum adit_err agent_call_after(struct file *reply, const char *path, struct span
     if (fine)
         return ADIT_E_OK;
     file_wipe(reply);
-    return adit_fail(err, ADIT_E_AUTH, "agent %s: %s", path, c.why.text);
-}
-
-/* connect(2)'s verdict on the socket's name, or on our right to it: nothing has failed. */
-static bool is_verdict(int why)
-{
-    return why == ECONNREFUSED || why == ENOENT || why == ENOTDIR || why == EACCES || why == EPERM ||
-           why == EPROTOTYPE || why == ELOOP;
+    return adit_fail(err, code_of(c.why.code), "agent %s: %s", path, c.why.text);
 }
 
 bool agent_is_there(const char *path, struct adit_error *err)
 {
     struct sock_addr to;
     int fd;
-    if (sock_addr_unix(&to, path, NULL) != ADIT_E_OK || sock_open(&fd, &to, err) != ADIT_E_OK)
+    bool done;
+    if (sock_addr_unix(&to, path, NULL) != ADIT_E_OK)
         return false;
-    int why = connect(fd, (const struct sockaddr *)(const void *)&to.storage, to.len) == 0 ? 0 : errno;
+    int why = connect_start(&fd, &to, &done);
     sock_close(&fd);
-    if (why != 0 && why != EAGAIN && why != EINPROGRESS && why != EINTR && !is_verdict(why))
+    bool is_there = why == 0 || why == EAGAIN;
+    if (!is_there && !is_verdict(why))
         (void)adit_fail(err, ADIT_E_CONNECT, "cannot connect to %s: %s", path, reason_text(why));
-    return why == 0 || why == EAGAIN || why == EINPROGRESS || why == EINTR;
+    return is_there;
 }

@@ -538,18 +538,23 @@ static enum adit_err find_agent(struct identities *ids, const struct expand_name
     return e;
 }
 
+/* One that does not listen is as none, and as quiet. */
 static bool agent_list(const struct identities *ids, struct file *reply, struct agent_keys *keys)
 {
     uint8_t request[8];
     struct wr w = wr_init(request, sizeof request);
     struct adit_error why = {0};
     agent_write_list(&w);
-    if (agent_call(reply, ids->agent_path, wr_done(&w), AGENT_LIST_MS, ids->prompt->cancel_fd, &why) ==
-            ADIT_E_OK &&
-        agent_keys_init(keys, span_make(reply->p, reply->n), &why) == ADIT_E_OK)
-        return true;
-    say(ids, LOG_LEVEL_VERBOSE, "The agent is not used: %s", why.text);
-    return false;
+    enum adit_err e =
+        agent_call(reply, ids->agent_path, wr_done(&w), AGENT_LIST_MS, ids->prompt->cancel_fd, &why);
+    if (e == ADIT_E_OK)
+        e = agent_keys_init(keys, span_make(reply->p, reply->n), &why);
+    if (e == ADIT_E_MEMORY)
+        (void)adit_fail(ids->lack, e, "%s", why.text);
+    else if (e != ADIT_E_OK)
+        say(ids, e == ADIT_E_AUTH ? LOG_LEVEL_INFO : LOG_LEVEL_VERBOSE, "The agent is not used: %s",
+            why.text);
+    return e == ADIT_E_OK;
 }
 
 /* Takes the file's key that this agent key is out of found; NULL: none. */

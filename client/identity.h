@@ -62,7 +62,7 @@ struct identities {
 
 /* Reads files and asks the agent; what cannot be used is a warning in the prompt's log (a missing default
  * file not even that). ADIT_E_CONFIG for an option that cannot be expanded, ADIT_E_MEMORY
- * (also as of file_read: a key that is there is not left out for that). */
+ * (also as of file_read and agent_call: a key that is there is not left out for that). */
 enum adit_err identities_init(struct identities *ids, const struct options *options,
                               const struct expand_names *names, const struct client_prompt *prompt,
                               struct adit_error *err) ADIT_MUST_USE;
@@ -96,7 +96,7 @@ bool identity_needs_no_probe(const struct identity *id);
 
 /* Makes an SSH signature blob over data. alg: as it is offered, a certificate's name included. Asks for a
  * passphrase when the key is encrypted, as often as NumberOfPasswordPrompts says; the key of a file is added
- * to the agent as AddKeysToAgent says. *len: what was written to out (LIMIT_SIGNATURE bytes). ADIT_E_AUTH
+ * to the agent as AddKeysToAgent says. *len: what was written to out (LIMIT_SIGNATURE bytes). An error
  * with the reason; the identity is dead then. */
 enum adit_err identity_sign(struct identities *ids, struct identity *id, struct span alg, struct span data,
                             uint8_t out[static LIMIT_SIGNATURE], size_t *len,

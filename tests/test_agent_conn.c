@@ -1,5 +1,6 @@
 #include "test.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "client/agent_conn.h"
+#include "few_files.h"
 #include "net/loop.h"
 
 /* A server that answers each connection with the same bytes, perhaps none, and keeps it open or not. */
@@ -122,7 +124,7 @@ static void test_cancel(void **state)
     assert_int_equal(pipe(fds), 0);
     assert_int_equal(write(fds[1], "x", 1), 1);
     start(&s, "", 0, true);
-    assert_int_equal(call(&reply, 60000, fds[0], &err), ADIT_E_AUTH);
+    assert_int_equal(call(&reply, 60000, fds[0], &err), ADIT_E_INTERRUPTED);
     assert_non_null(strstr(err.text, "cancelled"));
     stop(&s);
     close(fds[0]);
@@ -135,8 +137,72 @@ static void test_nobody(void **state)
     struct file reply;
     struct adit_error err;
     (void)unlink(path);
-    assert_int_equal(call(&reply, 1000, -1, &err), ADIT_E_AUTH);
+    assert_int_equal(call(&reply, 1000, -1, &err), ADIT_E_CONNECT);
     assert_non_null(strstr(err.text, path));
+}
+
+/* Neither is the agent's doing. */
+static void test_without_descriptors(void **state)
+{
+    (void)state;
+    struct server s;
+    struct file reply;
+    struct adit_error err;
+    start(&s, "", 0, false);
+    struct rlimit before = few_files_begin();
+    enum adit_err e = call(&reply, 5000, -1, &err);
+    few_files_end(before);
+    assert_int_equal(e, ADIT_E_MEMORY);
+    assert_non_null(strstr(err.text, path));
+    assert_non_null(strstr(err.text, "Too many open files"));
+    assert_true(agent_is_there(path, NULL)); /* the server's one connection */
+    stop(&s);
+}
+
+/* poll(2): EINVAL, more descriptors than there may be. */
+static void *serve_without_poll(void *arg)
+{
+    struct server *s = arg;
+    struct rlimit limit;
+    char request[64];
+    int fd = accept(s->listener, NULL, NULL);
+    if (read(fd, request, sizeof request) <= 0 || getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        abort();
+    limit.rlim_cur = 0;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || write(fd, s->bytes, s->n) < 0)
+        abort();
+    while (read(fd, request, sizeof request) > 0) {
+    }
+    close(fd);
+    return NULL;
+}
+
+static bool polls_without_descriptors(struct rlimit before)
+{
+    const struct rlimit none = {0, before.rlim_max};
+    struct pollfd any = {STDIN_FILENO, 0, 0};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int n = poll(&any, 1, 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    return n >= 0;
+}
+
+static void test_cannot_wait(void **state)
+{
+    (void)state;
+    struct server s;
+    struct file reply;
+    struct adit_error err;
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    if (polls_without_descriptors(before))
+        skip(); /* valgrind keeps the limit itself */
+    start_as(&s, serve_without_poll, "\0\0", 2, true);
+    enum adit_err e = call(&reply, 5000, -1, &err);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    stop(&s);
+    assert_int_equal(e, ADIT_E_MEMORY);
+    assert_non_null(strstr(err.text, "Invalid argument"));
 }
 
 static void test_is_there(void **state)
@@ -230,6 +296,8 @@ int main(void)
                                        cmocka_unit_test(test_deadline),
                                        cmocka_unit_test(test_cancel),
                                        cmocka_unit_test(test_nobody),
+                                       cmocka_unit_test(test_without_descriptors),
+                                       cmocka_unit_test(test_cannot_wait),
                                        cmocka_unit_test(test_is_there),
                                        cmocka_unit_test(test_is_there_cannot_tell),
                                        cmocka_unit_test(test_something_first)};

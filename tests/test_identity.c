@@ -553,10 +553,56 @@ static void test_agent_refused(void **state)
     option("IdentityFile ~/file");
     init();
     assert_int_equal(f.ids.count, 1);
+    assert_string_equal(f.fake.log, ""); /* as with ssh: an agent that has gone is none */
     option("IdentityAgent none");
     identities_wipe(&f.ids);
     init();
     assert_null(f.ids.agent_path);
+}
+
+/* The agent may have the key: without its answer there is no verdict on the others. */
+static void test_agent_without_descriptors(void **state)
+{
+    (void)state;
+    struct fake_agent agent;
+    agent_start(&agent);
+    option("IdentityFile none");
+    struct rlimit before = few_files_begin();
+    enum adit_err e = identities_init(&f.ids, &f.options, &f.names, &f.fake.prompt, &f.err);
+    few_files_end(before);
+    fake_agent_stop(&agent);
+    assert_int_equal(e, ADIT_E_MEMORY);
+    assert_non_null(strstr(f.err.text, "/agent: "));
+    assert_non_null(strstr(f.err.text, "Too many open files"));
+    assert_string_equal(f.fake.log, "");
+}
+
+/* One that listens and does not answer is told of: its keys are missing. */
+static void *hang_up(void *arg)
+{
+    int *listener = arg, fd = accept(*listener, NULL, NULL);
+    close(fd);
+    return NULL;
+}
+
+static void test_agent_that_hangs_up(void **state)
+{
+    (void)state;
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    pthread_t thread;
+    snprintf(to.sun_path, sizeof to.sun_path, "%s/agent", folder);
+    setenv("SSH_AUTH_SOCK", to.sun_path, 1);
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&to, sizeof to), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(pthread_create(&thread, NULL, hang_up, &listener), 0);
+    key("ed25519", "file", 0600);
+    option("IdentityFile ~/file");
+    init();
+    pthread_join(thread, NULL);
+    close(listener);
+    assert_int_equal(f.ids.count, 1);
+    assert_non_null(strstr(f.fake.log, "The agent is not used: agent "));
 }
 
 static int make_folder(void **state)
@@ -600,6 +646,8 @@ int main(void)
                                        T(test_agent_and_files),
                                        T(test_identities_only),
                                        T(test_agent_gone),
-                                       T(test_agent_refused)};
+                                       T(test_agent_refused),
+                                       T(test_agent_without_descriptors),
+                                       T(test_agent_that_hangs_up)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
