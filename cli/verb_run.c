@@ -40,16 +40,6 @@ static const char *key_variable(void)
     return NULL;
 }
 
-/* It is not needed here any more. */
-static void key_variable_wipe(void)
-{
-    char *text;
-    (void)!secret_take_env(&text, ADIT_ENV_KEY); /* gone in any case */
-    if (text != NULL)
-        adit_wipe(text, strlen(text));
-    free(text);
-}
-
 static enum adit_err tunnels_start(struct run *r, struct adit_error *err)
 {
     static const char *const first[] = {"-N", "-o", "AditExitCodes=yes", "-o", "ExitOnForwardFailure=yes"};
@@ -73,7 +63,7 @@ static enum adit_err tunnels_start(struct run *r, struct adit_error *err)
         const int fds[3] = {-1, ends[1], STDERR_FILENO};
         const char *const extra[] = {key_variable(), NULL};
         e = child_start(&r->tunnels, argv, extra, fds, false, err);
-        key_variable_wipe();
+        secret_wipe_env(ADIT_ENV_KEY); /* it is not needed here any more */
         sock_close(&ends[1]);
         r->out_fd = ends[0];
     }

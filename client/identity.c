@@ -270,10 +270,12 @@ static void add_descriptor(struct identities *ids, const char *number)
         say(ids, LOG_LEVEL_ERROR, "Warning: Identity %s: not the number of a descriptor", name);
         return;
     }
-    if (secret_store_fd(&text, (int)fd, &why) != ADIT_E_OK)
-        say(ids, LOG_LEVEL_ERROR, "Warning: Identity %s", why.text);
-    else
+    if (secret_store_fd(&text, (int)fd, &why) == ADIT_E_OK)
         add_text(ids, name, &text);
+    else if (why.code == ADIT_E_MEMORY)
+        (void)adit_fail(ids->lack, why.code, "%s", why.text);
+    else
+        say(ids, LOG_LEVEL_ERROR, "Warning: Identity %s", why.text);
 }
 
 static bool has_prefix(const char *text, const char *prefix)

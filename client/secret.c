@@ -32,17 +32,11 @@ void secret_forbid_core(void)
     (void)setrlimit(RLIMIT_CORE, &none);
 }
 
-bool secret_take_env(char **copy, const char *name)
+void secret_wipe_env(const char *name)
 {
     char *value = getenv(name);
-    *copy = NULL;
     if (value == NULL)
-        return true;
-    size_t n = strlen(value);
-    *copy = malloc(n + 1);
-    if (*copy != NULL)
-        memcpy(*copy, value, n + 1);
-    adit_wipe(value, n);
+        return;
+    adit_wipe(value, strlen(value));
     (void)unsetenv(name);
-    return *copy != NULL;
 }

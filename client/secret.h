@@ -13,9 +13,7 @@ void secret_free(void *p, size_t n);      /* n as it was asked for; NULL is fine
 /* The process leaves no core file from now on. */
 void secret_forbid_core(void);
 
-/* Moves a variable's value out of the environment: *copy is zero-terminated, or NULL when it is not set; the
- * original is overwritten and unset. False: memory is short, and the value is lost. The caller wipes and
- * frees the copy. */
-bool secret_take_env(char **copy, const char *name) ADIT_MUST_USE;
+/* Takes a variable out of the environment, if it is there: its value is overwritten. */
+void secret_wipe_env(const char *name);
 
 #endif

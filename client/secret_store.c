@@ -14,36 +14,45 @@ enum { NAME_CAP = 256 };
 struct entry {
     struct entry *next;
     char name[NAME_CAP]; /* as IdentityFile has it */
-    uint8_t *text;       /* secret_new memory */
+    uint8_t *text;       /* secret_new memory; NULL: a descriptor that was taken and gave none */
     size_t n;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct entry *entries;
 
-static enum adit_err no_memory(struct adit_error *err)
+static enum adit_err no_memory(const char *name, struct adit_error *err)
 {
-    return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    return adit_fail(err, ADIT_E_MEMORY, "%s: out of memory", name);
 }
 
-static const struct entry *find(const char *name)
+static struct entry *find(const char *name)
 {
-    const struct entry *e = entries;
+    struct entry *e = entries;
     while (e != NULL && strcmp(e->name, name) != 0)
         e = e->next;
     return e;
 }
 
-static const struct entry *keep(const char *name, const uint8_t *text, size_t n)
+static bool fill(struct entry *e, const void *text, size_t n)
+{
+    e->text = secret_new(n);
+    if (e->text == NULL)
+        return false;
+    memcpy(e->text, text, n);
+    e->n = n;
+    return true;
+}
+
+/* n may be 0. */
+static struct entry *keep(const char *name, const void *text, size_t n)
 {
     struct entry *e = calloc(1, sizeof *e);
-    if (e == NULL || (e->text = secret_new(n)) == NULL) {
+    if (e == NULL || (n > 0 && !fill(e, text, n))) {
         free(e);
         return NULL;
     }
     (void)adit_format(e->name, sizeof e->name, "%s", name);
-    memcpy(e->text, text, n);
-    e->n = n;
     e->next = entries;
     entries = e;
     return e;
@@ -51,30 +60,29 @@ static const struct entry *keep(const char *name, const uint8_t *text, size_t n)
 
 static enum adit_err copy_out(struct file *out, const struct entry *e, struct adit_error *err)
 {
-    uint8_t *copy = e != NULL ? malloc(e->n) : NULL;
+    uint8_t *copy = malloc(e->n);
     if (copy == NULL)
-        return no_memory(err);
+        return no_memory(e->name, err);
     memcpy(copy, e->text, e->n);
     *out = (struct file){.p = copy, .n = e->n, .cap = e->n};
     return ADIT_E_OK;
 }
 
+/* It leaves the environment when it is kept, and not before: it can be had only once. */
 static enum adit_err take_env(struct file *out, const char *name, const char *variable,
                               struct adit_error *err)
 {
     const struct entry *e = find(name);
     if (e != NULL)
         return copy_out(out, e, err);
-    char *value;
-    if (!secret_take_env(&value, variable))
-        return no_memory(err);
-    size_t n = value != NULL ? strlen(value) : 0;
-    if (n > 0)
-        e = keep(name, (const uint8_t *)value, n);
-    if (value != NULL)
-        adit_wipe(value, n);
-    free(value);
-    return n > 0 ? copy_out(out, e, err) : adit_fail(err, ADIT_E_CONFIG, "the variable is not set or empty");
+    const char *value = getenv(variable);
+    if (value == NULL || *value == 0)
+        return adit_fail(err, ADIT_E_CONFIG, "the variable is not set or empty");
+    e = keep(name, value, strlen(value));
+    if (e == NULL)
+        return no_memory(name, err);
+    secret_wipe_env(variable);
+    return copy_out(out, e, err);
 }
 
 enum adit_err secret_store_env(struct file *out, const char *variable, struct adit_error *err)
@@ -88,22 +96,34 @@ enum adit_err secret_store_env(struct file *out, const char *variable, struct ad
     return e;
 }
 
-static enum adit_err take_fd(struct file *out, const char *name, int fd, struct adit_error *err)
+static enum adit_err fill_from_fd(struct entry *e, int fd, struct adit_error *err)
 {
     struct file text;
-    const struct entry *e = find(name);
-    if (e != NULL)
-        return copy_out(out, e, err);
-    enum adit_err failed = file_read_fd(&text, fd, name, LIMIT_FILE_KEY, err);
-    if (failed == ADIT_E_OK && text.n > 0)
-        e = keep(name, text.p, text.n);
+    enum adit_err failed = file_read_fd(&text, fd, e->name, LIMIT_FILE_KEY, err);
+    if (failed == ADIT_E_OK && text.n == 0)
+        failed = adit_fail(err, ADIT_E_CONFIG, "%s: it is empty", e->name);
+    else if (failed == ADIT_E_OK && !fill(e, text.p, text.n))
+        failed = no_memory(e->name, err);
+    file_wipe(&text);
     if (fd > STDERR_FILENO)
         (void)close(fd);
-    if (failed != ADIT_E_OK)
-        return failed;
-    bool is_empty = text.n == 0;
-    file_wipe(&text);
-    return is_empty ? adit_fail(err, ADIT_E_CONFIG, "%s: it is empty", name) : copy_out(out, e, err);
+    return failed;
+}
+
+/* The entry is there before the descriptor is touched, and stays, whatever came: its number may be anybody's
+ * from then on. */
+static enum adit_err take_fd(struct file *out, const char *name, int fd, struct adit_error *err)
+{
+    struct entry *e = find(name);
+    if (e != NULL && e->text == NULL)
+        return adit_fail(err, ADIT_E_CONFIG, "%s: it was empty or could not be read", name);
+    if (e != NULL)
+        return copy_out(out, e, err);
+    e = keep(name, NULL, 0);
+    if (e == NULL)
+        return no_memory(name, err);
+    enum adit_err failed = fill_from_fd(e, fd, err);
+    return failed == ADIT_E_OK ? copy_out(out, e, err) : failed;
 }
 
 enum adit_err secret_store_fd(struct file *out, int fd, struct adit_error *err)

@@ -11,10 +11,11 @@
 #include "client/files.h"
 
 /* *out gets a copy, to be wiped by file_wipe; untouched when it fails. ADIT_E_CONFIG: the variable is not
- * set, or empty; ADIT_E_MEMORY. */
+ * set, or empty; ADIT_E_MEMORY: the variable is where it was, or kept. */
 enum adit_err secret_store_env(struct file *out, const char *variable, struct adit_error *err) ADIT_MUST_USE;
-/* The same of all that the descriptor holds; it is closed then, unless it is one of the standard three.
- * Errors as file_read_fd. */
+/* The same of all that the descriptor holds; it is closed then, unless it is one of the standard three, and
+ * never looked at again, also when it was empty or could not be read: ADIT_E_CONFIG ever after. Errors as
+ * file_read_fd. */
 enum adit_err secret_store_fd(struct file *out, int fd, struct adit_error *err) ADIT_MUST_USE;
 void secret_store_wipe(void);
 

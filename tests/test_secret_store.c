@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "client/secret.h"
 #include "client/secret_store.h"
 #include "net/child.h"
 
@@ -41,6 +43,35 @@ static void test_variables(void **state)
     assert_int_equal(secret_store_env(&file, "STORE_A", &err), ADIT_E_CONFIG);
 }
 
+/* A variable can be had once: it stays where it is until it is kept. */
+static void test_variable_without_memory(void **state)
+{
+    struct rlimit before, none;
+    struct file file;
+    struct adit_error err = {0};
+    (void)state;
+    assert_int_equal(setenv("STORE_C", "text of c", 1), 0);
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    none = (struct rlimit){1, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_AS, &none), 0);
+    void *page = secret_new(1);
+    enum adit_err e = secret_store_env(&file, "STORE_C", &err);
+    assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+    if (page != NULL) { /* qemu takes no notice of the limit */
+        secret_free(page, 1);
+        file_wipe(&file);
+        secret_store_wipe();
+        skip();
+    }
+    assert_int_equal(e, ADIT_E_MEMORY);
+    assert_string_equal(getenv("STORE_C"), "text of c");
+    memset(&err, 0, sizeof err);
+    assert_int_equal(secret_store_env(&file, "STORE_C", &err), ADIT_E_OK);
+    is(&file, "text of c");
+    assert_null(getenv("STORE_C"));
+    secret_store_wipe();
+}
+
 static int pipe_with(const char *text)
 {
     int fds[2];
@@ -64,9 +95,33 @@ static void test_descriptors(void **state)
         assert_true(fcntl(fd, F_GETFD) == -1 && errno == EBADF);
     }
     assert_int_equal(secret_store_fd(&file, empty, &err), ADIT_E_CONFIG);
+    assert_non_null(strstr(err.text, ": it is empty"));
     assert_true(fcntl(empty, F_GETFD) == -1 && errno == EBADF);
     memset(&err, 0, sizeof err);
-    assert_int_not_equal(secret_store_fd(&file, empty, &err), ADIT_E_OK);
+    assert_int_equal(secret_store_fd(&file, empty, &err), ADIT_E_CONFIG);
+    secret_store_wipe();
+}
+
+/* What gave nothing is never asked again: its number is somebody else's by then. */
+static void test_number_of_another(void **state)
+{
+    struct file file;
+    char text[8];
+    (void)state;
+    int empty = pipe_with(""), folder = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int taken[] = {empty, folder, folder + 1 /* not even open */};
+    for (size_t i = 0; i < ADIT_COUNT(taken); i++) {
+        struct adit_error first = {0}, second = {0};
+        assert_int_not_equal(secret_store_fd(&file, taken[i], &first), ADIT_E_OK);
+        int its = pipe_with("others");
+        assert_int_equal(dup2(its, taken[i]), taken[i]);
+        assert_int_equal(secret_store_fd(&file, taken[i], &second), ADIT_E_CONFIG);
+        assert_non_null(strstr(second.text, "it was empty or could not be read"));
+        assert_int_equal(read(taken[i], text, sizeof text), 6); /* open, and unread */
+        assert_int_equal(close(taken[i]), 0);
+        if (its != taken[i])
+            assert_int_equal(close(its), 0);
+    }
     secret_store_wipe();
 }
 
@@ -84,6 +139,7 @@ static void test_hide(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_variables), cmocka_unit_test(test_descriptors),
-                                       cmocka_unit_test(test_hide)};
+                                       cmocka_unit_test(test_variable_without_memory),
+                                       cmocka_unit_test(test_number_of_another), cmocka_unit_test(test_hide)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
