@@ -10,6 +10,7 @@
 
 #include "net/fdpass.h"
 #include "net/loop.h"
+#include "net/reason.h"
 #include "net/sock.h"
 #include "ssh/mux.h"
 
@@ -27,6 +28,7 @@ struct mux_client {
 
 /* ---- Messages ---- */
 
+/* False: errno. */
 static bool send_all(const struct mux_client *m, struct span bytes)
 {
     while (bytes.n > 0) {
@@ -51,9 +53,11 @@ static bool wait_until(const struct mux_client *m, uint64_t deadline_ms)
     return true;
 }
 
-static enum adit_err lost(struct adit_error *err)
+/* why: an errno; 0: it has closed the socket. */
+static enum adit_err lost(int why, struct adit_error *err)
 {
-    return adit_fail(err, ADIT_E_CLOSED, "the master does not answer");
+    return adit_fail(err, ADIT_E_CLOSED, "the master does not answer%s%s", why != 0 ? ": " : "",
+                     why != 0 ? reason_text(why) : "");
 }
 
 /* Exactly that many: what follows may belong to somebody else. */
@@ -62,15 +66,13 @@ static enum adit_err receive_all(struct mux_client *m, uint8_t *p, size_t n, uin
 {
     while (n > 0) {
         if (!wait_until(m, deadline_ms))
-            return lost(err);
+            return lost(ETIMEDOUT, err);
         ssize_t got = recv(m->fd, p, n, 0);
         if (got < 0 && errno == EINTR)
             continue;
         m->has_ended = got == 0;
-        if (got < 0 && errno != EAGAIN)
-            return adit_fail(err, ADIT_E_CLOSED, "the master does not answer: %s", strerror(errno));
         if (got <= 0)
-            return lost(err);
+            return lost(got == 0 ? 0 : errno == EAGAIN ? ETIMEDOUT : errno, err);
         p += got;
         n -= (size_t)got;
     }
@@ -84,7 +86,7 @@ static enum adit_err send_message(struct mux_client *m, const struct mux_message
     mux_write(&w, message);
     if (!wr_ok(&w))
         return adit_fail(err, ADIT_E_COMMAND, "the request is too long for a control socket");
-    return send_all(m, wr_done(&w)) ? ADIT_E_OK : lost(err);
+    return send_all(m, wr_done(&w)) ? ADIT_E_OK : lost(errno, err);
 }
 
 /* Its spans point into m->room. */

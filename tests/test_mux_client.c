@@ -129,6 +129,7 @@ static void test_stream(void **state)
     close(fds[1]);
     assert_int_equal(mux_client_take(&client, fds[0], 1, &err), ADIT_E_CLOSED);
     assert_null(client);
+    assert_non_null(strstr(err.text, "Broken pipe"));
     assert_int_equal(fcntl(fds[0], F_GETFD), -1); /* it was taken */
 }
 
@@ -163,6 +164,7 @@ static void test_silent_master(void **state)
     (void)state;
     master.is_patient = true;
     assert_int_equal(open_it(1), ADIT_E_CLOSED);
+    assert_non_null(strstr(err.text, "Connection timed out"));
 }
 
 static void test_no_master(void **state)
@@ -410,6 +412,7 @@ static void test_session(void **state)
     assert_int_equal(mux_client_next(client, &status, &err), MUX_CLIENT_EXIT);
     assert_int_equal(status, 3);
     assert_int_equal(mux_client_next(client, &status, &err), MUX_CLIENT_OVER);
+    assert_int_equal(err.code, ADIT_E_OK);
     mux_client_free(client);
     fake_master_join(&master);
     (void)heard();
@@ -429,6 +432,41 @@ static void test_session(void **state)
     assert_passed(2, ends[3]);
     fake_master_close_fds(&master);
     close_pipes();
+}
+
+/* A master that closes the socket has ended, and err is for what is no end. */
+static void test_over(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t n;
+        bool is_reset; /* it has not read what was sent to it */
+        enum adit_err code;
+        const char *text;
+    } rows[] = {
+        {"", 0, false, ADIT_E_OK, ""},
+        {"", 0, true, ADIT_E_CLOSED, "the master does not answer: Connection reset by peer"},
+        {"\xff\xff\xff\xff", 4, false, ADIT_E_PROTOCOL, "the master sent a message that is too long"},
+    };
+    for (size_t i = 0; i < ADIT_COUNT(rows); i++) {
+        uint8_t hello[FAKE_MASTER_HELLO];
+        uint32_t status = 99;
+        int fds[2];
+        (void)begin(state);
+        says_hello(MUX_VERSION);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        assert_int_equal(write(fds[1], words, script.used), script.used);
+        assert_int_equal(mux_client_take(&client, fds[0], 5, &err), ADIT_E_OK);
+        if (!rows[i].is_reset)
+            assert_int_equal(read(fds[1], hello, sizeof hello), sizeof hello);
+        assert_int_equal(write(fds[1], rows[i].bytes, rows[i].n), rows[i].n);
+        close(fds[1]);
+        assert_int_equal(mux_client_next(client, &status, &err), MUX_CLIENT_OVER);
+        assert_int_equal(status, 99);
+        assert_int_equal(err.code, rows[i].code);
+        assert_string_equal(err.text, rows[i].text);
+        mux_client_free(client);
+    }
 }
 
 static void test_session_kinds(void **state)
@@ -561,7 +599,7 @@ int main(void)
         TEST(test_forwards),        TEST(test_chosen_port),
         TEST(test_session),         TEST(test_session_kinds),
         TEST(test_session_refused), TEST(test_too_long),
-        TEST(test_stdio),
+        TEST(test_stdio),           TEST(test_over),
     };
     return cmocka_run_group_tests(tests, make_master, wipe_master);
 }
