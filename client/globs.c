@@ -126,27 +126,42 @@ static bool keep(struct walk *w, struct texts *texts, struct span text)
     return false;
 }
 
+/* Is what could not be looked at as good as not there? Not when that may be another time. */
+static bool is_none(struct walk *w)
+{
+    if (errno == ENOMEM || errno == EMFILE || errno == ENFILE || errno == EIO)
+        w->why = errno;
+    return w->why == 0;
+}
+
+/* NULL: there are no more, or w->why. */
+static struct dirent *next_entry(struct walk *w, DIR *dir)
+{
+    errno = 0;
+    struct dirent *entry = readdir(dir);
+    if (entry == NULL)
+        w->why = errno;
+    return entry;
+}
+
 static bool names_that_match(struct walk *w, struct texts *names, struct span pattern)
 {
     const char *folder = w->path;
     sandbox_need_folder(folder[0] != 0 ? folder : ".", CONFINE_READ, SANDBOX_AGAIN);
     DIR *dir = opendir(folder[0] != 0 ? folder : ".");
+    if (dir == NULL)
+        return is_none(w);
     struct dirent *entry;
     bool fine = true,
          wants_dot = pattern.p[0] == '.' || (pattern.n > 1 && pattern.p[0] == '\\' && pattern.p[1] == '.');
-    while (fine && dir != NULL && (entry = readdir(dir)) != NULL) {
+    while (fine && (entry = next_entry(w, dir)) != NULL) {
         fine = ++w->looked_at <= LIMIT_GLOB_NAMES;
         struct span name = span_str(entry->d_name);
         if (fine && (entry->d_name[0] != '.' || wants_dot) && glob_matches(pattern, name))
             fine = keep(w, names, name);
     }
-    if (dir == NULL && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
-        w->why = errno;
-        return false;
-    }
-    if (dir != NULL)
-        (void)closedir(dir);
-    return fine;
+    (void)closedir(dir);
+    return fine && w->why == 0;
 }
 
 static bool walk_folder(struct walk *w, struct span pattern, const char *rest)
@@ -167,7 +182,7 @@ static bool walk_on(struct walk *w, const char *rest)
     if (slashes > 0)
         return walk_into(w, span_make(rest, slashes), rest + slashes);
     if (rest[0] == 0)
-        return lstat(w->path, &status) != 0 || keep(w, w->out, span_str(w->path));
+        return lstat(w->path, &status) != 0 ? is_none(w) : keep(w, w->out, span_str(w->path));
     struct span name = span_make(rest, strcspn(rest, "/"));
     return is_plain(name) ? walk_into(w, name, rest + name.n) : walk_folder(w, name, rest + name.n);
 }

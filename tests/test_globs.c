@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "client/globs.h"
+#include "few_files.h"
 
 /* ---- Names ---- */
 
@@ -186,11 +187,30 @@ static void test_unreadable(void **state)
     texts_wipe(&found);
 }
 
+/* What is not known is not taken for nothing: an Include would drop the half of its files. */
+static void test_without_descriptors(void **state)
+{
+    (void)state;
+    char path[512];
+    struct texts found;
+    struct adit_error err = {0};
+    (void)snprintf(path, sizeof path, "%s/a/*.conf", base);
+    texts_init(&found);
+    struct rlimit before = few_files_begin();
+    enum adit_err e = globs_find(&found, path, &err);
+    few_files_end(before);
+    assert_int_equal(e, ADIT_E_MEMORY);
+    assert_non_null(strstr(err.text, path));
+    assert_non_null(strstr(err.text, "Too many open files"));
+    texts_wipe(&found);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),    cmocka_unit_test(test_as_fnmatch), cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_too_long), cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_names),      cmocka_unit_test(test_as_fnmatch),
+        cmocka_unit_test(test_paths),      cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_unreadable), cmocka_unit_test(test_without_descriptors),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
