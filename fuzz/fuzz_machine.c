@@ -507,7 +507,7 @@ static void answer_late(struct ssh *ssh, unsigned how, struct span text)
         /* What a success carries is its sender's: a port, or a lie. */
         struct rd r = rd_init(text);
         uint32_t port = rd_u32(&r);
-        is_honest = is_honest && (!yes || (rd_done(&r) && port > 0 && port <= 65535));
+        is_honest = is_honest && (!ssh->answer_is_due || !yes || (rd_done(&r) && port > 0 && port <= 65535));
         ssh_global_answer(ssh, yes, text);
     } else if (ch != NULL && ch->state == CHANNEL_REQUESTED && yes && (ch->due & DUE_CONFIRM) == 0)
         ssh_open_accept(ssh, ch, NULL);
