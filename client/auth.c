@@ -368,9 +368,14 @@ static void learn(struct auth *a, const struct session_question *q)
     a->passwords = a->kbdints = 0;
 }
 
+/* A key that could not sign for want of something may be able to another time. */
 static void give_up(struct auth *a, struct session_question *q)
 {
+    const struct adit_error *lack = a->ids->lack;
     q->credential = SESSION_CREDENTIAL_GIVE_UP;
+    if (lack->code != ADIT_E_OK)
+        (void)adit_fail(&q->why_not, lack->code, "%s@%s: a key could not sign: %s", a->user, a->host,
+                        lack->text);
     (void)adit_fail(&q->why_not, ADIT_E_AUTH, "%s@%s: Permission denied (%s).", a->user, a->host, a->methods);
 }
 
@@ -410,5 +415,7 @@ void auth_sign(struct auth *a, struct session_question *q)
         q->reply_len = 0;
         a->rsa_fallback = false;
         say(a, LOG_LEVEL_ERROR, "%s: no signature: %s", id->name, why.text);
+        if (why.code == ADIT_E_MEMORY)
+            (void)adit_fail(a->ids->lack, why.code, "%s: %s", id->name, why.text);
     }
 }

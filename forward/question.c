@@ -107,8 +107,9 @@ void session_answer(struct session_question *q)
 
 static void give_up(struct session *s)
 {
+    static const struct adit_error none = {ADIT_E_AUTH, "no credential is left to try"};
     const struct session_question *q = &s->question;
-    ssh_auth_give_up(s->conn.ssh, q->why_not.text[0] ? q->why_not.text : "no credential is left to try");
+    ssh_auth_give_up(s->conn.ssh, q->why_not.code != ADIT_E_OK ? &q->why_not : &none);
 }
 
 static void tell_password(struct session *s)

@@ -269,7 +269,7 @@ enum session_question_kind {
 enum { SESSION_HOST_KEYS_MAX = 64, SESSION_HOST_KEYS_LEN_MAX = 64 * 1024 };
 
 enum session_credential {
-    SESSION_CREDENTIAL_GIVE_UP,   /* no more: the session ends with ADIT_E_AUTH and why_not.text */
+    SESSION_CREDENTIAL_GIVE_UP,   /* no more: the session ends with why_not */
     SESSION_CREDENTIAL_NONE,      /* RFC 4252 §5.2 */
     SESSION_CREDENTIAL_PUBLICKEY, /* blob, alg, probe; SESSION_ASK_SIGN follows when a signature is due */
     SESSION_CREDENTIAL_PASSWORD,  /* password */

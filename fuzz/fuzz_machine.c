@@ -178,12 +178,13 @@ static void set_flags(void)
 
 static void try_method(struct ssh *ssh)
 {
+    static const struct adit_error over = {ADIT_E_AUTH, "no more methods"};
     struct span blob = {p.user_blob, p.user_blob_n};
     unsigned method = methods >> (2 * (tries++ % 4)) & 3;
     const char *alg = key_type_name(p.user_key.type);
     ssh_auth_user(ssh, span_str("alice"));
     if (tries > 6)
-        ssh_auth_give_up(ssh, "no more methods");
+        ssh_auth_give_up(ssh, &over);
     else if (method == 0)
         ssh_auth_publickey(ssh, blob, span_str(alg), tries % 2 == 0);
     else if (method == 1)

@@ -189,7 +189,7 @@ void ssh_auth_kbdint(struct ssh *ssh, struct span submethods);
 size_t ssh_kbdint_count(const struct ssh *ssh);
 struct span ssh_kbdint_prompt(const struct ssh *ssh, size_t i, bool *echo);
 void ssh_auth_kbdint_answer(struct ssh *ssh, const struct span *answers, size_t count);
-void ssh_auth_give_up(struct ssh *ssh, const char *why); /* ends with ADIT_E_AUTH */
+void ssh_auth_give_up(struct ssh *ssh, const struct adit_error *why); /* ends with it */
 /* Server role: a public host key that SSH_EVENT_SIGN can sign with; before the first byte comes in. blob is
  * borrowed and must live as long as ssh. False: too many, or malformed. */
 bool ssh_server_host_key(struct ssh *ssh, struct span blob) ADIT_MUST_USE;

@@ -240,10 +240,10 @@ void ssh_auth_kbdint_answer(struct ssh *ssh, const struct span *answers, size_t 
         ssh_check(ssh, auth_answer_kbdint(&ssh->auth_client, &ssh->packet, answers, count, &ssh->error));
 }
 
-void ssh_auth_give_up(struct ssh *ssh, const char *why)
+void ssh_auth_give_up(struct ssh *ssh, const struct adit_error *why)
 {
     if (ssh->phase != PHASE_ENDED)
-        ssh_check(ssh, adit_fail(&ssh->error, ADIT_E_AUTH, "%s", why));
+        ssh_check(ssh, adit_fail(&ssh->error, why->code, "%s", why->text));
 }
 
 static enum adit_err client_sign(struct ssh *ssh, struct span signature)

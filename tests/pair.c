@@ -170,7 +170,7 @@ static void answer_auth(struct pair *p, const struct ssh_event *ev)
     struct ssh *ssh = p->ssh[PAIR_CLIENT];
     struct span blob = {p->user_blob, p->user_blob_n};
     if (!ev->first) {
-        ssh_auth_give_up(ssh, "no more methods");
+        ssh_auth_give_up(ssh, &(struct adit_error){ADIT_E_AUTH, "no more methods"});
         return;
     }
     ssh_auth_user(ssh, span_str("alice"));

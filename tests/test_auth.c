@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client/auth.h"
+#include "few_files.h"
 #include "fake_prompt.h"
 #include "ssh/key.h"
 
@@ -43,6 +44,7 @@ static int setup(void **state)
     options_init(&f.options);
     f.ids.options = &f.options;
     f.ids.prompt = &f.fake.prompt;
+    f.ids.lack = &f.ids.lacking;
     auth_init(&f.auth, &f.options, &f.fake.prompt, &f.ids, "me", "host");
     return 0;
 }
@@ -303,6 +305,27 @@ static void test_sign(void **state)
     assert_int_equal(f.q.reply_len, 0);
 }
 
+/* No verdict on the key, nor the server's: the end is one that another try may not have. */
+static void test_sign_without_descriptors(void **state)
+{
+    (void)state;
+    add_key(KEY_ED25519);
+    f.keys[0].secret = NULL;
+    f.keys[0].in_agent = true;
+    f.ids.agent_path = (char *)"/nonexistent/agent";
+    f.q.blob = span_make(f.keys[0].blob, f.keys[0].blob_len);
+    f.q.alg = span_str("ssh-ed25519");
+    struct rlimit before = few_files_begin();
+    auth_sign(&f.auth, &f.q);
+    few_files_end(before);
+    assert_int_equal(f.q.reply_len, 0);
+    assert_int_equal(ask("publickey"), SESSION_CREDENTIAL_GIVE_UP);
+    assert_int_equal(f.q.why_not.code, ADIT_E_MEMORY);
+    assert_non_null(
+        strstr(f.q.why_not.text, "me@host: a key could not sign: key: agent /nonexistent/agent: "));
+    assert_non_null(strstr(f.q.why_not.text, "Too many open files"));
+}
+
 static void kbdint(size_t prompts)
 {
     memset(&f.q, 0, sizeof f.q);
@@ -435,6 +458,7 @@ int main(void)
                                        T(test_rsa_algorithms),
                                        T(test_rsa_algorithms_in_our_order),
                                        T(test_sign),
+                                       T(test_sign_without_descriptors),
                                        T(test_kbdint),
                                        T(test_kbdint_long_texts),
                                        T(test_kbdint_that_asks_nothing),

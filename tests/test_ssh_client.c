@@ -607,7 +607,7 @@ static void test_dead_machine(void **state)
     ssh_auth_kbdint(ssh, x);
     ssh_auth_kbdint_answer(ssh, &x, 1);
     assert_int_equal(ssh_kbdint_count(ssh) + ssh_kbdint_prompt(ssh, 0, &echo).n, 0);
-    ssh_auth_give_up(ssh, "x");
+    ssh_auth_give_up(ssh, &(struct adit_error){ADIT_E_AUTH, "x"});
     ssh_send_banner(ssh, x);
     ssh_fail(ssh, ADIT_E_TIMEOUT, "x");
     ssh_disconnect(ssh, 2, "again");
