@@ -120,6 +120,8 @@ FUZZERS := $(filter-out $(OF_DAEMON:fuzz_%=%),$(FUZZERS))
 override VECTORS :=
 endif
 LIB_SRC := $(filter-out cli/main.c,$(SRC))
+# The tests that let allocations fail.
+NO_MEMORY := $(basename $(notdir $(shell grep -l '"tests/no_memory\.h"' tests/test_*.c)))
 FUZZ_LIB_SRC := $(filter-out fuzz/fuzz_%.c fuzz/replay.c,$(wildcard fuzz/*.c))
 
 # ---- flags --------------------------------------------------------------------------------------------
@@ -245,6 +247,8 @@ $(BUILD)/$1/tests/%: $(BUILD)/$1/tests/%.o $(BUILD)/$1/libtest.a $(BUILD)/$1/lib
 	$$(call say,LD $$@)
 	$$Q$$($1.link) -o $$@ $$< -Wl,--start-group $(BUILD)/$1/libtest.a $(BUILD)/$1/libadit$(LESS).a -Wl,--end-group \
 		$$($1.third_party) $$($1.lib)/lib/libcmocka.a
+
+$(NO_MEMORY:%=$(BUILD)/$1/tests/%): private $1.link += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 
 .PRECIOUS: $(BUILD)/$1/%.o
 .SECONDARY: $(SRC:%.c=$(BUILD)/$1/%.o)

@@ -22,6 +22,11 @@ static enum adit_err broken(const struct http_client_stream *s, const char *what
     return adit_fail(err, ADIT_E_PROTOCOL, "%s: %s", s->request.socket, what);
 }
 
+static enum adit_err no_memory(const struct http_client_stream *s, struct adit_error *err)
+{
+    return adit_fail(err, ADIT_E_MEMORY, "%s: out of memory", s->request.socket);
+}
+
 /* ---- The socket ---- */
 
 static enum adit_err connect_to(const char *path, int *fd, struct adit_error *err)
@@ -202,6 +207,8 @@ enum adit_err http_client_event(struct http_client_stream *s, bool *is_end, stru
             return ADIT_E_OK;
         if (at == SSE_BAD)
             return broken(s, "an event of the daemon's is too long or damaged", err);
+        if (at == SSE_NO_MEMORY)
+            return no_memory(s, err);
         enum adit_err e = http_client_read(s, &s->events, err);
         *is_end = s->events.n == 0;
         if (e != ADIT_E_OK || *is_end)
@@ -218,7 +225,7 @@ static enum adit_err reply_add(const struct http_client_stream *s, struct http_c
         size_t want = 2 * (reply->len + piece.n + 1);
         char *bigger = realloc(reply->body, want);
         if (bigger == NULL)
-            return adit_fail(err, ADIT_E_MEMORY, "%s: out of memory", s->request.socket);
+            return no_memory(s, err);
         reply->body = bigger;
         *cap = want;
     }

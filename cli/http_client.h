@@ -34,8 +34,8 @@ struct http_client_reply {
 };
 
 /* ADIT_E_NO_DAEMON: nobody listens there (err's text is the whole sentence); ADIT_E_PROTOCOL: no HTTP came;
- * ADIT_E_TIMEOUT, ADIT_E_INTERRUPTED, ADIT_E_SYSTEM, ADIT_E_CONFIG. A reply of any status is ADIT_E_OK:
- * http_client_reply_wipe it. */
+ * ADIT_E_TIMEOUT, ADIT_E_INTERRUPTED, ADIT_E_SYSTEM, ADIT_E_CONFIG, ADIT_E_MEMORY. A reply of any status is
+ * ADIT_E_OK: http_client_reply_wipe it. */
 enum adit_err http_client_ask(const struct http_client_request *request, struct http_client_reply *reply,
                               struct adit_error *err) ADIT_MUST_USE;
 void http_client_reply_wipe(struct http_client_reply *reply);

@@ -16,15 +16,19 @@ void sse_wipe(struct sse *s)
 }
 
 /* Adds bytes behind what is there, and a zero behind them. */
-static bool grow(char **p, size_t *len, size_t *cap, const void *more, size_t n)
+static bool grow(struct sse *s, char **p, size_t *len, size_t *cap, const void *more, size_t n)
 {
-    if (n > SSE_EVENT_MAX - *len)
+    if (n > SSE_EVENT_MAX - *len) {
+        s->is_broken = true;
         return false;
+    }
     if (*len + n + 1 > *cap) {
         size_t want = 2 * (*len + n + 1);
         char *bigger = realloc(*p, want);
-        if (bigger == NULL)
+        if (bigger == NULL) {
+            s->has_no_memory = true;
             return false;
+        }
         *p = bigger;
         *cap = want;
     }
@@ -42,16 +46,16 @@ static void event_begin(struct sse *s)
     s->name[0] = 0;
 }
 
-static bool field_take(struct sse *s, const char *name, const char *value)
+static void field_take(struct sse *s, const char *name, const char *value)
 {
     if (strcmp(name, "event") == 0)
         (void)adit_format(s->name, sizeof s->name, "%s", value);
     if (strcmp(name, "data") != 0)
-        return true;
-    if (s->has_data && !grow(&s->data, &s->data_len, &s->data_cap, "\n", 1))
-        return false;
+        return;
+    if (s->has_data && !grow(s, &s->data, &s->data_len, &s->data_cap, "\n", 1))
+        return;
     s->has_data = true;
-    return grow(&s->data, &s->data_len, &s->data_cap, value, strlen(value));
+    (void)grow(s, &s->data, &s->data_len, &s->data_cap, value, strlen(value));
 }
 
 /* True: the line is the empty one behind an event. */
@@ -78,7 +82,7 @@ static bool line_take(struct sse *s)
         *colon = 0;
         value = colon[1] == ' ' ? colon + 2 : colon + 1;
     }
-    s->is_broken = !field_take(s, s->line, value);
+    field_take(s, s->line, value);
     return false;
 }
 
@@ -92,10 +96,8 @@ static bool line_read(struct sse *s, struct span *in)
     while (n < in->n && in->p[n] != '\n' && in->p[n] != '\r')
         n++;
     bool has_end = n < in->n;
-    if (!grow(&s->line, &s->line_len, &s->line_cap, in->p, n)) {
-        s->is_broken = true;
+    if (!grow(s, &s->line, &s->line_len, &s->line_cap, in->p, n))
         return false;
-    }
     s->skip_lf = has_end && in->p[n] == '\r';
     *in = span_sub(*in, n + has_end, SIZE_MAX);
     return has_end;
@@ -105,11 +107,13 @@ enum sse_step sse_step(struct sse *s, struct span *in)
 {
     if (s->is_returned)
         event_begin(s);
-    while (!s->is_broken && in->n > 0) {
+    while (!s->is_broken && !s->has_no_memory && in->n > 0) {
         if (line_read(s, in) && line_take(s)) {
             s->is_returned = true;
             return SSE_EVENT;
         }
     }
+    if (s->has_no_memory)
+        return SSE_NO_MEMORY;
     return s->is_broken ? SSE_BAD : SSE_MORE;
 }

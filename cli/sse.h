@@ -18,16 +18,17 @@ struct sse {
     /* its own */
     char *line;
     size_t line_len, line_cap, data_cap;
-    bool has_data, is_returned, is_broken, skip_lf;
+    bool has_data, is_returned, skip_lf, is_broken, has_no_memory;
 };
 
 void sse_init(struct sse *s);
 void sse_wipe(struct sse *s);
 
 enum sse_step {
-    SSE_MORE,  /* all of in is used up */
-    SSE_EVENT, /* name and data hold one, until the next call */
-    SSE_BAD,   /* longer than SSE_EVENT_MAX, a zero byte in it, or no memory */
+    SSE_MORE,      /* all of in is used up */
+    SSE_EVENT,     /* name and data hold one, until the next call */
+    SSE_BAD,       /* longer than SSE_EVENT_MAX, or a zero byte in it; no more comes */
+    SSE_NO_MEMORY, /* no more comes */
 };
 enum sse_step sse_step(struct sse *s, struct span *in);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/sse.h"
+#include "tests/no_memory.h"
 
 static char seen[4096];
 
@@ -65,8 +66,29 @@ static void test_bad(void **state)
     free(text);
 }
 
+/* That is no fault of the event's. */
+static void test_without_memory(void **state)
+{
+    static const char text[] = "event: a\ndata: a longer line\ndata: more\n\n";
+    bool is_struck = true;
+    (void)state;
+    for (long n = 0; is_struck; n++) {
+        struct span in = span_str(text);
+        struct sse s;
+        sse_init(&s);
+        no_memory_begin(n, false);
+        enum sse_step step = sse_step(&s, &in), next = step == SSE_EVENT ? step : sse_step(&s, &in);
+        is_struck = no_memory_end();
+        assert_int_equal(step, is_struck ? SSE_NO_MEMORY : SSE_EVENT);
+        assert_int_equal(next, step);
+        assert_true(is_struck || n > 2);
+        sse_wipe(&s);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_events), cmocka_unit_test(test_bad)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_events), cmocka_unit_test(test_bad),
+                                       cmocka_unit_test(test_without_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
