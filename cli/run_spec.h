@@ -32,7 +32,7 @@ enum adit_err run_spec_parse(struct run_spec *r, int argc, char *const argv[],
 void run_spec_wipe(struct run_spec *r);
 
 /* What one `listening` line of that forward means: the variables "ADIT_DB_ADDR=127.0.0.1:5432" and _HOST,
- * _PORT, _URL, added to out. False: it is no such line, or no memory. */
+ * _PORT, _URL, added to out. False: it is no such line, or no memory (errno is ENOMEM). */
 bool run_spec_variables(const struct run_forward *f, const char *line, struct texts *out) ADIT_MUST_USE;
 
 #endif

@@ -130,6 +130,7 @@ static enum adit_err variables_set(struct run *r, struct adit_error *err)
     struct span rest = span_make(r->lines, r->lines_len), line;
     struct texts variables;
     bool is_fine = true;
+    errno = 0;
     texts_init(&variables);
     for (size_t i = 0; i < r->spec.forward_count && is_fine; i++) {
         char text[1024];
@@ -144,10 +145,12 @@ static enum adit_err variables_set(struct run *r, struct adit_error *err)
         *sign = 0;
         is_fine = setenv(variables.item[i], sign + 1, 1) == 0;
     }
+    bool has_no_memory = !is_fine && errno == ENOMEM;
     texts_wipe(&variables);
+    if (has_no_memory)
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
     return is_fine ? ADIT_E_OK
-                   : adit_fail(err, ADIT_E_PROTOCOL,
-                               "run: a listener without an address of its own (or no memory for it)");
+                   : adit_fail(err, ADIT_E_PROTOCOL, "run: a listener without an address of its own");
 }
 
 /* ---- The command ---- */
@@ -219,7 +222,7 @@ int verb_run(struct verb_call *c)
             status = command_run(&r);
         else
             (void)verb_fail(&err);
-        if (e == ADIT_E_PROTOCOL)
+        if (e == ADIT_E_PROTOCOL || e == ADIT_E_MEMORY)
             status = adit_err_exit(e);
     }
     child_kill(&r.tunnels, SIGTERM);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/run_spec.h"
+#include "tests/no_memory.h"
 
 static struct run_spec spec;
 static char joined[512];
@@ -102,9 +103,28 @@ static void test_variables(void **state)
     variables('L', "", NULL);
 }
 
+static void test_variables_without_memory(void **state)
+{
+    const struct run_forward f = {'L', "DB"};
+    bool is_struck = true;
+    (void)state;
+    for (long n = 0; is_struck; n++) {
+        struct texts out;
+        texts_init(&out);
+        errno = 0;
+        no_memory_begin(n, false);
+        bool is_fine = run_spec_variables(&f, "listening L 127.0.0.1:1 h:2", &out);
+        is_struck = no_memory_end();
+        assert_int_equal(is_fine, !is_struck);
+        assert_int_equal(errno, is_struck ? ENOMEM : 0);
+        texts_wipe(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_words), cmocka_unit_test(test_wrong),
-                                       cmocka_unit_test(test_variables)};
+                                       cmocka_unit_test(test_variables),
+                                       cmocka_unit_test(test_variables_without_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
