@@ -230,15 +230,17 @@ bool verb_duration(const char *text, uint32_t *ms, struct adit_error *err)
 
 /* ---- Asking ---- */
 
-static enum adit_err reply_judge(const struct verb_call *c, const struct http_client_reply *reply,
-                                 struct adit_error *err)
+enum adit_err verb_judge(const struct verb_call *c, const struct http_client_reply *reply,
+                         struct adit_error *err)
 {
     char code[CLIENT_CODE_CAP], message[LIMIT_ERROR_TEXT];
     if (reply->status < 300)
         return ADIT_E_OK;
-    if (reply->body == NULL || !client_error_read(reply->body, reply->len, code, message))
-        return adit_fail(err, ADIT_E_COMMAND, "%s: the daemon answers %u", c->socket, reply->status);
-    return adit_fail(err, reply->status == 400 ? ADIT_E_CONFIG : ADIT_E_COMMAND, "%s", message);
+    if (client_error_read(reply->body != NULL ? reply->body : "", reply->len, code, message))
+        return adit_fail(err, reply->status == 400 ? ADIT_E_CONFIG : ADIT_E_COMMAND, "%s", message);
+    if (errno == ENOMEM)
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    return adit_fail(err, ADIT_E_COMMAND, "%s: the daemon answers %u", c->socket, reply->status);
 }
 
 enum adit_err verb_ask(const struct verb_call *c, const char *method, const char *target, const char *body,
@@ -247,7 +249,7 @@ enum adit_err verb_ask(const struct verb_call *c, const char *method, const char
     const struct http_client_request request = {
         .socket = c->socket, .method = method, .target = target, .body = body, .cancel_fd = c->cancel_fd};
     enum adit_err e = http_client_ask(&request, reply, err);
-    return e == ADIT_E_OK ? reply_judge(c, reply, err) : e;
+    return e == ADIT_E_OK ? verb_judge(c, reply, err) : e;
 }
 
 enum adit_err verb_target(char out[static VERB_TARGET_CAP], const char *id, const char *action,

@@ -63,6 +63,9 @@ bool verb_write(const char *text, size_t len); /* as it is */
  * ADIT_E_COMMAND (all others: exit status 1). http_client_reply_wipe it in any case. */
 enum adit_err verb_ask(const struct verb_call *c, const char *method, const char *target, const char *body,
                        struct http_client_reply *reply, struct adit_error *err) ADIT_MUST_USE;
+/* That of an answer which came in another way. */
+enum adit_err verb_judge(const struct verb_call *c, const struct http_client_reply *reply,
+                         struct adit_error *err) ADIT_MUST_USE;
 /* "/tunnels/ID/action?query"; action and query may be "". False: the id is too long. */
 enum adit_err verb_target(char out[static VERB_TARGET_CAP], const char *id, const char *action,
                           struct adit_error *err) ADIT_MUST_USE;

@@ -227,9 +227,8 @@ static int reload_with(const struct verb_call *c, const char *target, const char
     int status = 0;
     if (verb_ask(c, "POST", target, body, &reply, &err) != ADIT_E_OK)
         status = verb_fail(&err);
-    else if (!client_reloaded_read(reply.body, reply.len, &r))
-        status = verb_fail(
-            &(struct adit_error){ADIT_E_PROTOCOL, "the daemon's answer is none to this (or out of memory)"});
+    else if (client_reloaded_read(reply.body, reply.len, &r, &err) != ADIT_E_OK)
+        status = verb_fail(&err);
     else if (c->is_json)
         status = verb_write(reply.body, reply.len) && verb_write("\n", 1) ? 0 : 1;
     else

@@ -13,7 +13,7 @@
 #include "client/units.h"
 #include "daemon/client_json.h"
 
-enum { EXIT_SSH_FAILURE = 255, FORWARDS_MAX = 64 };
+enum { FORWARDS_MAX = 64 };
 
 enum {
     KEY_LOCAL = 2,
@@ -219,21 +219,18 @@ static enum adit_err event_take(struct opened *o, const struct sse *event, struc
     return e;
 }
 
-static enum adit_err refused(struct http_client_stream *s, struct adit_error *err)
+static enum adit_err refused(const struct verb_call *c, struct http_client_stream *s, struct adit_error *err)
 {
     struct span piece;
-    char text[4096], code[CLIENT_CODE_CAP], message[LIMIT_ERROR_TEXT];
-    size_t n = 0;
+    char text[4096];
+    struct http_client_reply reply = {.status = s->answer.status, .body = text};
     enum adit_err e;
-    while ((e = http_client_read(s, &piece, err)) == ADIT_E_OK && piece.n > 0 && n + piece.n <= sizeof text) {
-        memcpy(text + n, piece.p, piece.n);
-        n += piece.n;
+    while ((e = http_client_read(s, &piece, err)) == ADIT_E_OK && piece.n > 0 &&
+           reply.len + piece.n <= sizeof text) {
+        memcpy(text + reply.len, piece.p, piece.n);
+        reply.len += piece.n;
     }
-    if (e != ADIT_E_OK)
-        return e;
-    return client_error_read(text, n, code, message)
-               ? adit_fail(err, ADIT_E_CONFIG, "%s", message)
-               : adit_fail(err, ADIT_E_COMMAND, "the daemon answers %u", s->answer.status);
+    return e == ADIT_E_OK ? verb_judge(c, &reply, err) : e;
 }
 
 static enum adit_err stream_run(struct opened *o, const char *body, struct adit_error *err)
@@ -251,7 +248,7 @@ static enum adit_err stream_run(struct opened *o, const char *body, struct adit_
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
     enum adit_err e = http_client_open(s, &request, err);
     if (e == ADIT_E_OK && s->answer.status != 200)
-        e = refused(s, err);
+        e = refused(o->c, s, err);
     while (e == ADIT_E_OK && !is_end) {
         e = http_client_event(s, &is_end, err);
         if (e == ADIT_E_OK)
@@ -263,13 +260,16 @@ static enum adit_err stream_run(struct opened *o, const char *body, struct adit_
     return e;
 }
 
-static int exit_status(const struct opened *o, enum adit_err e, const struct adit_error *err)
+static int exit_status(const struct opened *o, enum adit_err e, bool has_usage, const struct adit_error *err)
 {
     if (e == ADIT_E_INTERRUPTED && signals_seen() == SIGTERM)
         return 0;
     if (e == ADIT_E_INTERRUPTED)
         return run_exit_status(o->own.exit_codes, e, signals_seen());
-    (void)verb_fail(err);
+    if (has_usage)
+        (void)verb_usage_error(o->c, err);
+    else
+        (void)verb_fail(err);
     return run_exit_status(o->own.exit_codes || e == ADIT_E_NO_DAEMON, e, 0);
 }
 
@@ -277,9 +277,11 @@ int verb_open(struct verb_call *c)
 {
     struct opened *o = calloc(1, sizeof *o);
     struct adit_error err = {0};
-    int status = 1;
-    if (o == NULL)
-        return status;
+    int status;
+    if (o == NULL) {
+        (void)adit_fail(&err, ADIT_E_MEMORY, "out of memory");
+        return verb_fail(&err);
+    }
     o->c = c;
     texts_init(&o->keywords);
     options_init(&o->own);
@@ -287,11 +289,9 @@ int verb_open(struct verb_call *c)
         char *body = body_make(o, &err);
         verb_catch_signals(c);
         enum adit_err e = body != NULL ? verb_need_daemon(c, &err) : err.code;
-        if (body == NULL)
-            (void)verb_usage_error(c, &err);
-        status = EXIT_SSH_FAILURE;
-        if (body != NULL)
-            status = exit_status(o, e == ADIT_E_OK ? stream_run(o, body, &err) : e, &err);
+        if (e == ADIT_E_OK)
+            e = stream_run(o, body, &err);
+        status = exit_status(o, e, body == NULL && e == ADIT_E_USAGE, &err);
         free(body);
     }
     for (size_t i = 0; i < o->seen_count; i++)

@@ -1,4 +1,5 @@
 /* What changes a tunnel's state, and what waits for it: up, down, restart, wait. */
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -213,8 +214,12 @@ static enum adit_err start_one(const struct verb_call *c, const char *id, const 
     enum adit_err e = ADIT_E_OK;
     if (o->trust != NULL) {
         char *body = client_text_json("fingerprint", o->trust);
-        e = body != NULL ? verb_post(c, id, "trust", body, err)
-                         : adit_fail(err, ADIT_E_USAGE, "--trust: not a fingerprint");
+        if (body != NULL)
+            e = verb_post(c, id, "trust", body, err);
+        else if (errno == ENOMEM)
+            e = adit_fail(err, ADIT_E_MEMORY, "out of memory");
+        else
+            e = adit_fail(err, ADIT_E_USAGE, "--trust: not a fingerprint");
         free(body);
     }
     /* To ask for its questions is to say that somebody is there to answer. */
@@ -231,8 +236,10 @@ static int start_all(struct verb_call *c, const struct texts *ids, const struct 
     texts_init(&started);
     for (size_t i = 0; i < ids->count; i++) {
         struct adit_error err = {0};
-        if (start_one(c, ids->item[i], o, &err) != ADIT_E_OK ||
-            !texts_add(&started, span_str(ids->item[i]))) {
+        enum adit_err e = start_one(c, ids->item[i], o, &err);
+        if (e == ADIT_E_OK && !texts_add(&started, span_str(ids->item[i])))
+            e = adit_fail(&err, ADIT_E_MEMORY, "out of memory");
+        if (e != ADIT_E_OK) {
             int its = verb_fail(&err);
             status = status != 0 ? status : its;
         }

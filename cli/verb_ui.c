@@ -31,7 +31,10 @@ static enum adit_err url_get(const struct verb_call *c, char **url, struct adit_
 {
     struct http_client_reply reply = {0};
     enum adit_err e = verb_ask(c, "POST", "/ui", NULL, &reply, err);
-    if (e == ADIT_E_OK && (!client_text_read(reply.body, reply.len, "url", url) || !url_is_fine(*url)))
+    bool is_read = e == ADIT_E_OK && client_text_read(reply.body, reply.len, "url", url);
+    if (e == ADIT_E_OK && !is_read && errno == ENOMEM)
+        e = adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    else if (e == ADIT_E_OK && (!is_read || !url_is_fine(*url)))
         e = adit_fail(err, ADIT_E_PROTOCOL, "%s: the daemon's answer holds no address", c->socket);
     http_client_reply_wipe(&reply);
     return e;

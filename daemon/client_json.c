@@ -209,12 +209,16 @@ static bool put_edit(json_t *object, const char *field, struct adit_error *err)
     json_t *value = value_of(type_of(name), sign + 1);
     if (value != NULL && json_object_set_new(object, name, value) == 0)
         return true;
-    (void)adit_fail(err, ADIT_E_USAGE, "%s: '%.200s' is no value for it", name, sign + 1);
+    if (errno == ENOMEM)
+        (void)adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    else
+        (void)adit_fail(err, ADIT_E_USAGE, "%s: '%.200s' is no value for it", name, sign + 1);
     return false;
 }
 
 char *client_edit_json(char *const fields[], size_t count, struct adit_error *err)
 {
+    errno = 0; /* as in request_text */
     json_t *object = json_object();
     bool is_fine = object != NULL;
     for (size_t i = 0; i < count && is_fine; i++)
@@ -244,6 +248,7 @@ static void clean(const json_t *value, char *out, size_t cap)
 bool client_error_read(const char *text, size_t len, char code[static CLIENT_CODE_CAP],
                        char message[static LIMIT_ERROR_TEXT])
 {
+    errno = 0;
     json_t *document = json_loadb(text, len, 0, NULL);
     const json_t *error = json_object_get(document, "error");
     clean(json_object_get(error, "code"), code, CLIENT_CODE_CAP);
@@ -252,16 +257,21 @@ bool client_error_read(const char *text, size_t len, char code[static CLIENT_COD
     return message[0] != 0;
 }
 
-bool client_reloaded_read(const char *text, size_t len, struct client_reloaded *out)
+enum adit_err client_reloaded_read(const char *text, size_t len, struct client_reloaded *out,
+                                   struct adit_error *err)
 {
+    errno = 0; /* the library takes memory for reading and for unpacking, and tells of neither */
     json_t *document = json_loadb(text, len, 0, NULL);
     json_int_t counts[4] = {0};
     bool is_fine =
         document != NULL && json_unpack(document, "{s:I, s:I, s:I, s:I}", "added", &counts[0], "removed",
                                         &counts[1], "changed", &counts[2], "unchanged", &counts[3]) == 0;
+    bool has_no_memory = !is_fine && errno == ENOMEM;
     *out = (struct client_reloaded){counts[0], counts[1], counts[2], counts[3]};
     json_decref(document);
-    return is_fine;
+    if (has_no_memory)
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    return is_fine ? ADIT_E_OK : adit_fail(err, ADIT_E_PROTOCOL, "the daemon's answer is none to this");
 }
 
 bool client_question_read(const char *text, size_t len, struct client_question *out)
@@ -292,6 +302,7 @@ char *client_answer_json(const struct client_question *q, const char *answer)
 bool client_text_read(const char *text, size_t len, const char *name, char **out)
 {
     char value[TEXT_CAP];
+    errno = 0;
     json_t *document = json_loadb(text, len, 0, NULL);
     clean(json_object_get(document, name), value, sizeof value);
     *out = json_is_object(document) ? text_copy(span_str(value)) : NULL;

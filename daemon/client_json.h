@@ -37,7 +37,8 @@ struct client_session {
 char *client_session_json(const struct client_session *s, struct adit_error *err) ADIT_MUST_USE;
 
 /* "field=value" each, as the body of PUT: numbers, true, false and null where a field of T takes them, else
- * texts; an empty value is null. ADIT_E_USAGE in err: no '=', or no such value for this field. */
+ * texts; an empty value is null. ADIT_E_USAGE in err: no '=', or no such value for this field; ADIT_E_MEMORY.
+ */
 char *client_edit_json(char *const fields[], size_t count, struct adit_error *err) ADIT_MUST_USE;
 
 /* {"name":"value"}, for trust and the like. value NULL: null. NULL: no memory (errno is ENOMEM), or no UTF-8.
@@ -46,7 +47,8 @@ char *client_text_json(const char *name, const char *value) ADIT_MUST_USE;
 
 /* ---- Answers ---- */
 
-/* The message of {"error":{...}}, clean; with it its code. False: it is none. */
+/* The message of {"error":{...}}, clean; with it its code. False: it is none, or no memory (errno is ENOMEM).
+ */
 enum { CLIENT_CODE_CAP = 64 };
 bool client_error_read(const char *text, size_t len, char code[static CLIENT_CODE_CAP],
                        char message[static LIMIT_ERROR_TEXT]) ADIT_MUST_USE;
@@ -55,7 +57,9 @@ bool client_error_read(const char *text, size_t len, char code[static CLIENT_COD
 struct client_reloaded {
     int64_t added, removed, changed, unchanged;
 };
-bool client_reloaded_read(const char *text, size_t len, struct client_reloaded *out) ADIT_MUST_USE;
+/* ADIT_E_PROTOCOL: it is none; ADIT_E_MEMORY. */
+enum adit_err client_reloaded_read(const char *text, size_t len, struct client_reloaded *out,
+                                   struct adit_error *err) ADIT_MUST_USE;
 
 /* What a tunnel's connection asks: false where it asks nothing. text is the caller's to free. */
 struct client_question {
@@ -67,7 +71,7 @@ bool client_question_read(const char *text, size_t len, struct client_question *
 /* answer NULL: refused. */
 char *client_answer_json(const struct client_question *q, const char *answer) ADIT_MUST_USE;
 
-/* A text of an object; "" when it is not there. False: no memory, or no object. */
+/* A text of an object; "" when it is not there. False: no memory (errno is ENOMEM), or no object. */
 bool client_text_read(const char *text, size_t len, const char *name, char **out) ADIT_MUST_USE;
 
 #endif

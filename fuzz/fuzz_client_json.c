@@ -49,11 +49,12 @@ static void check_others(const char *text, size_t len)
     char code[CLIENT_CODE_CAP], message[LIMIT_ERROR_TEXT], *word;
     struct client_reloaded reloaded;
     struct client_question question;
+    struct adit_error err = {0};
     if (client_error_read(text, len, code, message)) {
         ALWAYS(strlen(code) < sizeof code && strlen(message) < sizeof message);
         check_clean(message);
     }
-    (void)!client_reloaded_read(text, len, &reloaded);
+    (void)!client_reloaded_read(text, len, &reloaded, &err);
     if (client_question_read(text, len, &question)) {
         char *answer = client_answer_json(&question, question.is_secret ? NULL : "yes");
         ALWAYS(question.text != NULL && answer != NULL);

@@ -135,9 +135,9 @@ static void test_answers(void **state)
     assert_string_equal(message, "Tunnel a? exists");
     assert_false(client_error_read("{}", 2, code, message));
     assert_false(client_error_read("<html>", 6, code, message));
-    assert_true(client_reloaded_read(counts, strlen(counts), &r));
+    assert_int_equal(client_reloaded_read(counts, strlen(counts), &r, &err), ADIT_E_OK);
     assert_true(r.added == 1 && r.removed == 0 && r.changed == 2 && r.unchanged == 7);
-    assert_false(client_reloaded_read("{\"added\":1}", 11, &r));
+    assert_int_equal(client_reloaded_read("{\"added\":1}", 11, &r, &err), ADIT_E_PROTOCOL);
     assert_true(client_question_read(asked, strlen(asked), &q));
     assert_string_equal(q.text, "a\nb? ");
     assert_false(q.is_secret);
