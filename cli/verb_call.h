@@ -53,9 +53,10 @@ bool verb_duration(const char *text, uint32_t *ms, struct adit_error *err) ADIT_
 int verb_fail(const struct adit_error *err);
 int verb_help(const struct verb_call *c); /* on standard output */
 int verb_usage_error(const struct verb_call *c, const struct adit_error *err);
-/* A line on standard output; a status of 1 when it is closed, else `status`. */
+/* A line on standard output: `status`, or 1 where that is 0 and the line was not taken. A reason has been
+ * told then, once for all lines, and is not to be told again; that nobody reads any more is no reason. */
 int verb_print(int status, const char *fmt, ...) ADIT_PRINTF(2, 3);
-bool verb_write(const char *text, size_t len); /* as it is */
+bool verb_write(const char *text, size_t len); /* as it is; false: as verb_print's 1 */
 
 /* ---- Asking ---- */
 

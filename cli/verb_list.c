@@ -262,20 +262,20 @@ static bool logs_take(void *ctx, int key, const char *value, struct adit_error *
 }
 
 /* A line of an event, or all the lines of a body. */
-static enum adit_err logs_copy(struct http_client_stream *s, struct adit_error *err)
+static enum adit_err logs_copy(struct http_client_stream *s, bool *is_written, struct adit_error *err)
 {
     struct span piece;
-    bool is_end = false, is_written = true;
+    bool is_end = false;
     enum adit_err e = ADIT_E_OK;
-    while (e == ADIT_E_OK && !is_end && is_written) {
+    while (e == ADIT_E_OK && !is_end && *is_written) {
         if (s->answer.is_events) {
             e = http_client_event(s, &is_end, err);
-            is_written =
+            *is_written =
                 e != ADIT_E_OK || is_end || (verb_write(s->sse.data, s->sse.data_len) && verb_write("\n", 1));
         } else {
             e = http_client_read(s, &piece, err);
             is_end = e == ADIT_E_OK && piece.n == 0;
-            is_written = verb_write((const char *)piece.p, piece.n);
+            *is_written = verb_write((const char *)piece.p, piece.n);
         }
     }
     return e;
@@ -292,7 +292,8 @@ static enum adit_err logs_target(const struct verb_call *c, const struct logs *l
     return ADIT_E_OK;
 }
 
-static enum adit_err logs_follow(const struct verb_call *c, const char *target, struct adit_error *err)
+static enum adit_err logs_follow(const struct verb_call *c, const char *target, bool *is_written,
+                                 struct adit_error *err)
 {
     /* Comments come every 15 s: who is silent for so long is gone. */
     const struct http_client_request request = {
@@ -304,7 +305,7 @@ static enum adit_err logs_follow(const struct verb_call *c, const char *target, 
     if (e == ADIT_E_OK && s->answer.status != 200)
         e = adit_fail(err, ADIT_E_COMMAND, "%s: the daemon answers %u", c->socket, s->answer.status);
     if (e == ADIT_E_OK)
-        e = logs_copy(s, err);
+        e = logs_copy(s, is_written, err);
     http_client_close(s);
     free(s);
     return e;
@@ -318,16 +319,18 @@ int verb_logs(struct verb_call *c)
     struct adit_error err = {0};
     struct http_client_reply reply = {0};
     char target[VERB_TARGET_CAP];
-    int status = 0;
+    bool is_written = true;
+    int status;
     if (!verb_parse(c, options, &l, logs_take, 0, 1, &status))
         return status;
     if (logs_target(c, &l, target, sizeof target, &err) != ADIT_E_OK)
         return verb_fail(&err);
     if (l.follows)
-        (void)logs_follow(c, target, &err);
-    else if (verb_ask(c, "GET", target, NULL, &reply, &err) == ADIT_E_OK &&
-             !(verb_write(reply.body, reply.len) && (!c->is_json || verb_write("\n", 1))))
-        status = 1;
+        (void)logs_follow(c, target, &is_written, &err);
+    else if (verb_ask(c, "GET", target, NULL, &reply, &err) == ADIT_E_OK)
+        is_written = verb_write(reply.body, reply.len) && (!c->is_json || verb_write("\n", 1));
     http_client_reply_wipe(&reply);
-    return err.code == ADIT_E_OK ? status : verb_fail(&err);
+    if (err.code != ADIT_E_OK)
+        return verb_fail(&err);
+    return is_written ? 0 : 1;
 }

@@ -1,7 +1,9 @@
 /* `adit open`: tunnels in the daemon that live as long as this process. */
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/destination.h"
 #include "cli/log.h"
@@ -152,16 +154,19 @@ static bool all_up(const struct opened *o)
 }
 
 /* As adit -N tells it. */
-static bool tell_listening(struct opened *o)
+static enum adit_err tell_listening(struct opened *o, struct adit_error *err)
 {
-    bool is_written = true;
-    for (size_t i = 0; i < o->seen_count && is_written; i++) {
+    char line[4096];
+    for (size_t i = 0; i < o->seen_count; i++) {
         const struct client_tunnel *t = &o->seen[i].item[0];
         const char *at = t->addresses.count > 0 ? t->addresses.item[0] : "-";
-        is_written =
-            verb_print(0, "listening %c %s %s", forward_spec_letter(o->forwards[i].type), at, t->target) == 0;
+        size_t n = adit_format(line, sizeof line, "listening %c %.1000s %.2000s\n",
+                               forward_spec_letter(o->forwards[i].type), at, t->target);
+        if (!log_write_all(STDOUT_FILENO, line, n))
+            return adit_fail(err, ADIT_E_SYSTEM, "standard output: %s", strerror(errno));
     }
-    return o->is_told = is_written;
+    o->is_told = true;
+    return ADIT_E_OK;
 }
 
 static struct client_tunnels *place_of(struct opened *o, const char *id, bool is_new)
@@ -214,9 +219,7 @@ static enum adit_err event_take(struct opened *o, const struct sse *event, struc
     e = complain(o, place, err);
     if (e == ADIT_E_OK && !client_tunnel_is_up(t) && terminal_exists())
         e = verb_question_relay(o->c, t->id, err);
-    if (e == ADIT_E_OK && !o->is_told && all_up(o) && !tell_listening(o))
-        e = adit_fail(err, ADIT_E_SYSTEM, "standard output is closed");
-    return e;
+    return e == ADIT_E_OK && !o->is_told && all_up(o) ? tell_listening(o, err) : e;
 }
 
 static enum adit_err refused(const struct verb_call *c, struct http_client_stream *s, struct adit_error *err)

@@ -1,5 +1,5 @@
-/* Verbs before a daemon that is played: what they say and return where there is no memory, and where the
- * daemon itself has failed. */
+/* Verbs before a daemon that is played: what they say and return where there is no memory, where nobody can
+ * take what they print, and where the daemon itself has failed. */
 #include "tests/test.h"
 
 #include <fcntl.h>
@@ -201,6 +201,14 @@ static bool play_out(const struct row *row, long fail_at, bool stays, struct out
     return is_struck;
 }
 
+static void play_full(const struct row *row, struct outcome *o)
+{
+    FILE *full = fopen("/dev/full", "w");
+    assert_non_null(full);
+    (void)play(row, full, -1, false, o);
+    (void)fclose(full);
+}
+
 static bool is_one_line(const char *text)
 {
     const char *end = strchr(text, '\n');
@@ -242,6 +250,23 @@ static void test_without_memory(void **state)
     }
 }
 
+/* The disk under standard output is full: told once, and never a success. */
+static void test_a_full_disk(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ADIT_COUNT(rows); i++) {
+        struct outcome right, o;
+        (void)play_out(&rows[i], -1, false, &right);
+        if (right.out[0] == 0)
+            continue;
+        play_full(&rows[i], &o);
+        if (o.status != (rows[i].status == 255 ? 255 : 1) || strncmp(o.err, "usage", 5) == 0)
+            fail_msg("'%s': status %d, '%s'", rows[i].words, o.status, o.err);
+        if (o.err[0] != 0 && strcmp(o.err, "adit: standard output: No space left on device\n") != 0)
+            fail_msg("'%s': '%s'", rows[i].words, o.err);
+    }
+}
+
 /* What the daemon could not do is no fault of the command line's. */
 static void test_a_daemon_that_has_failed(void **state)
 {
@@ -260,7 +285,8 @@ static void test_a_daemon_that_has_failed(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_a_daemon_that_has_failed),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_a_full_disk),
+                                       cmocka_unit_test(test_a_daemon_that_has_failed),
                                        cmocka_unit_test(test_without_memory)};
     return cmocka_run_group_tests(tests, group_begin, group_end);
 }
