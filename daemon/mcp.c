@@ -116,6 +116,13 @@ static void on_too_long(void *ctx)
         mcp_rpc_too_long(&m->rpc);
 }
 
+static void on_no_memory(void *ctx)
+{
+    struct mcp *m = ctx;
+    if (!m->is_ending)
+        mcp_rpc_no_memory(&m->rpc);
+}
+
 static bool may_read(const struct mcp *m)
 {
     return !m->is_ending && m->in.ready.can_read && m->answers.len - m->sent < MCP_OUT_MAX;
@@ -247,7 +254,8 @@ enum adit_err mcp_run(const struct mcp_args *args, struct adit_error *err)
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
     m->args = args;
     m->in.at.fd = m->out.at.fd = m->in.ready.fd = m->out.ready.fd = -1;
-    m->lines = (struct mcp_lines){.ctx = m, .line = on_line, .too_long = on_too_long};
+    m->lines =
+        (struct mcp_lines){.ctx = m, .line = on_line, .too_long = on_too_long, .no_memory = on_no_memory};
     enum adit_err e = begin(m, err);
     if (e == ADIT_E_OK)
         e = loop_run(m, err);

@@ -2,23 +2,25 @@
 
 #include <string.h>
 
-/* A line is never kept longer than that: the rest of it is skipped. */
+/* The rest of it is skipped. */
+static void lose(struct mcp_lines *l, void (*tell)(void *ctx))
+{
+    l->is_skipping = true;
+    buffer_wipe(&l->held);
+    tell(l->ctx);
+}
+
 static void hold(struct mcp_lines *l, struct span piece)
 {
     if (l->is_skipping)
         return;
     if (piece.n > MCP_LINE_MAX - l->held.len) {
-        l->is_skipping = true;
-        buffer_wipe(&l->held);
-        l->too_long(l->ctx);
+        lose(l, l->too_long);
         return;
     }
     buffer_add(&l->held, piece);
-    if (l->held.is_failed) { /* without memory it is as one that is too long */
-        l->is_skipping = true;
-        buffer_wipe(&l->held);
-        l->too_long(l->ctx);
-    }
+    if (l->held.is_failed)
+        lose(l, l->no_memory);
 }
 
 static void finish(struct mcp_lines *l)

@@ -11,7 +11,9 @@ enum { MCP_LINE_MAX = 1024 * 1024 }; /* bytes, without the line end: as the API'
 struct mcp_lines {
     void *ctx;
     void (*line)(void *ctx, struct span line); /* without its LF; borrowed */
-    void (*too_long)(void *ctx);               /* instead of a longer one; at its beginning's end, once */
+    /* Instead of a line that is lost, once: as soon as it is longer, or there is no memory for more of it. */
+    void (*too_long)(void *ctx);
+    void (*no_memory)(void *ctx);
 
     /* its own, all zero at first */
     struct buffer held;

@@ -6,6 +6,7 @@
  * there is one. If this process dies in whatever way, the system closes the first one, and that is the
  * tunnels' end.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -240,6 +241,8 @@ static enum adit_err refusal(const struct wire *w, struct adit_error *err)
 {
     char code[CLIENT_CODE_CAP], message[LIMIT_ERROR_TEXT];
     bool is_said = client_error_read(w->body.p != NULL ? w->body.p : "", w->body.len, code, message);
+    if (w->body.is_failed || (!is_said && errno == ENOMEM))
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
     return adit_fail(err, ADIT_E_COMMAND, "the daemon says: %s",
                      is_said ? message : "something that is not an answer");
 }
@@ -251,7 +254,7 @@ static json_t *result_read(const struct wire *w, struct adit_error *err)
     json_error_t where = {0};
     bool is_fine = w->answer.status == 200 && !body->is_failed;
     json_t *result = is_fine ? json_read(span_make(body->p, body->len), 0, &where) : NULL;
-    if (body->is_failed || (is_fine && result == NULL && json_error_code(&where) == json_error_out_of_memory))
+    if (is_fine && result == NULL && json_error_code(&where) == json_error_out_of_memory)
         (void)adit_fail(err, ADIT_E_MEMORY, "out of memory");
     else if (result == NULL)
         (void)refusal(w, err);

@@ -316,7 +316,7 @@ void mcp_rpc_line(struct mcp_rpc *r, struct span line)
     if (json != NULL)
         on_json(r, json);
     else if (json_error_code(&where) == json_error_out_of_memory)
-        refuse(r, NULL, NULL, MCP_E_INTERNAL, "out of memory");
+        mcp_rpc_no_memory(r);
     else
         refuse(r, NULL, NULL, MCP_E_PARSE, "Parse error: %s", where.text);
     json_decref(json);
@@ -325,6 +325,11 @@ void mcp_rpc_line(struct mcp_rpc *r, struct span line)
 void mcp_rpc_too_long(struct mcp_rpc *r)
 {
     refuse(r, NULL, NULL, MCP_E_REQUEST, "Invalid Request: the line is too long");
+}
+
+void mcp_rpc_no_memory(struct mcp_rpc *r)
+{
+    refuse(r, NULL, NULL, MCP_E_INTERNAL, "out of memory");
 }
 
 /* ---- Life ---- */

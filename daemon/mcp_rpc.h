@@ -6,8 +6,9 @@
  *     mcp_rpc_wipe(&r);
  *
  * Known: initialize, ping, tools/list, tools/call; every notification is ignored. Errors are JSON-RPC's:
- * -32700 no JSON, -32600 no request, -32601 no such method, -32602 wrong params or no such tool. Arrays of
- * messages are taken after an initialize with a version that has them (2024-11-05, 2025-03-26).
+ * -32700 no JSON, -32600 no request, -32601 no such method, -32602 wrong params or no such tool, -32603 no
+ * memory. Arrays of messages are taken after an initialize with a version that has them (2024-11-05,
+ * 2025-03-26).
  */
 #ifndef DAEMON_MCP_RPC_H
 #define DAEMON_MCP_RPC_H
@@ -50,8 +51,9 @@ void mcp_rpc_wipe(struct mcp_rpc *r);
 
 /* One message, or an array of them; a blank line is none. */
 void mcp_rpc_line(struct mcp_rpc *r, struct span line);
-/* A line that was too long to be kept. */
+/* A line that was too long to be kept, and one that there was no memory for. */
 void mcp_rpc_too_long(struct mcp_rpc *r);
+void mcp_rpc_no_memory(struct mcp_rpc *r);
 
 /* result is taken; NULL: there was no memory for it. The request is gone then. */
 void mcp_request_answer(struct mcp_request *request, json_t *result);

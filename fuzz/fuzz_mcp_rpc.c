@@ -103,6 +103,12 @@ static void on_too_long(void *ctx)
     mcp_rpc_too_long(&w->rpc);
 }
 
+static void on_no_memory(void *ctx)
+{
+    struct world *w = ctx;
+    mcp_rpc_no_memory(&w->rpc);
+}
+
 /* The first byte: how long a piece is, and whether what waits is answered before the end. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -110,7 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     struct world w = {.held_count = 0};
     const struct mcp_rpc_ops ops = {.ctx = &w, .tools = on_tools, .call = on_call, .write = on_write};
-    struct mcp_lines lines = {.ctx = &w, .line = on_line, .too_long = on_too_long};
+    struct mcp_lines lines = {.ctx = &w, .line = on_line, .too_long = on_too_long, .no_memory = on_no_memory};
     size_t step = (data[0] & 0x7f) + 1;
     mcp_rpc_init(&w.rpc, &ops);
     for (size_t i = 1; i < size; i += step)

@@ -6,7 +6,7 @@
 #include "daemon/mcp_lines.h"
 
 static struct buffer seen;
-static unsigned too_long;
+static unsigned too_long, no_memory;
 
 static void on_line(void *ctx, struct span line)
 {
@@ -19,6 +19,12 @@ static void on_too_long(void *ctx)
 {
     (void)ctx;
     too_long++;
+}
+
+static void on_no_memory(void *ctx)
+{
+    (void)ctx;
+    no_memory++;
 }
 
 static void feed(struct mcp_lines *l, const char *text, size_t len, size_t step)
@@ -67,11 +73,28 @@ static void test_the_bound(void **state)
     too_long = 0;
 }
 
+/* A line without memory is not called too long; it is skipped, too, and the next one is read. */
+static void test_without_memory(void **state)
+{
+    struct mcp_lines l = {
+        .line = on_line, .too_long = on_too_long, .no_memory = on_no_memory, .held = {.is_failed = true}};
+    (void)state;
+    feed(&l, "one", 3, 1);
+    assert_int_equal(no_memory, 1);
+    feed(&l, " and more\nnext\n", 15, 4);
+    assert_int_equal(no_memory, 1);
+    assert_int_equal(too_long, 0);
+    assert_string_equal(seen.p, "next|");
+    buffer_wipe(&seen);
+    mcp_lines_wipe(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_pieces_give_the_same_lines),
         cmocka_unit_test(test_the_bound),
+        cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

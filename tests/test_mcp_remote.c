@@ -6,6 +6,7 @@
 
 #include "daemon/mcp_engine.h"
 #include "daemon/mcp_schema.h"
+#include "tests/no_memory.h"
 
 static struct mcp_engine *engine;
 static struct mcp_args args;
@@ -251,6 +252,79 @@ static void test_no_daemon_at_all(void **state)
     api_world_close();
 }
 
+/* ---- A daemon that refuses, and no memory for its words ---- */
+
+static long fail_at; /* of the allocations while an answer is taken */
+static bool is_struck;
+
+static void on_fd_without_memory(struct loop_fd *f)
+{
+    no_memory_begin(fail_at, false);
+    on_fd(f);
+    is_struck = no_memory_end() || is_struck;
+}
+
+/* The next connection's request is read, and answered; it is closed unless it shall stay open. */
+static int refuse_next(int listener, const char *text)
+{
+    char request[4096];
+    int fd;
+
+    while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) < 0)
+        api_world_step(NULL);
+    while (read(fd, request, sizeof request) <= 0)
+        api_world_step(NULL);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    return fd;
+}
+
+/* is_held: it is the session that is refused, else the call. */
+static void refused(int listener, bool is_held)
+{
+    static const char busy[] = "HTTP/1.1 500 X\r\nConnection: close\r\n\r\n"
+                               "{\"error\":{\"code\":\"busy\",\"message\":\"too much\",\"field\":null}}";
+    struct asked a;
+    int held = -1;
+
+    engine_open(MCP_TOOLS_READ);
+    args.socket = world_path("other");
+    ask_for(&a, "ssh_tunnel_list", "{}");
+    if (!is_held)
+        held = refuse_next(listener, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n: here\n");
+    sock_close(&(int){refuse_next(listener, busy)});
+    aw.on_other_fd = on_fd_without_memory;
+    step_until(&a.answers, 1);
+    aw.on_other_fd = on_fd;
+    const json_t *content = json_object_get(a.result, "structuredContent");
+    const char *text = json_string_value(json_object_get(json_object_get(content, "error"), "message"));
+    if (a.result != NULL) /* there was none for the result either */
+        assert_string_equal(text, is_struck ? "out of memory" : "the daemon says: too much");
+    json_decref(a.result);
+    sock_close(&held);
+    engine_close();
+}
+
+static void test_a_refusal_without_memory(void **state)
+{
+    struct sock_file file;
+    int listener;
+
+    (void)state;
+    api_world_open("");
+    assert_int_equal(sock_listen_unix(&listener, world_path("other"), 0177, false, &file, NULL), ADIT_E_OK);
+    for (int is_held = 0; is_held <= 1; is_held++) {
+        is_struck = true;
+        for (fail_at = 0; is_struck; fail_at++) {
+            is_struck = false;
+            refused(listener, is_held);
+        }
+        assert_true(fail_at > 10);
+    }
+    sock_close(&listener);
+    sock_file_remove(&file, world_path("other"));
+    api_world_close();
+}
+
 /* ---- The requests themselves ---- */
 
 #define ID "00112233445566778899aabbccddeeff"
@@ -315,6 +389,7 @@ int main(void)
         cmocka_unit_test(test_the_daemon_goes),
         cmocka_unit_test(test_no_descriptor_is_left),
         cmocka_unit_test(test_no_daemon_at_all),
+        cmocka_unit_test(test_a_refusal_without_memory),
         cmocka_unit_test(test_wrong_requests),
         cmocka_unit_test(test_a_session_of_somebody_else),
     };

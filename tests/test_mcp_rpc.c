@@ -156,6 +156,9 @@ static void test_errors(void **state)
     buffer_clear(&out);
     mcp_rpc_too_long(&rpc);
     assert_non_null(strstr(out.p, "-32600"));
+    buffer_clear(&out);
+    mcp_rpc_no_memory(&rpc);
+    assert_string_equal(out.p, REFUSED("null", "-32603", "out of memory"));
 }
 
 #define PING(id) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"ping\"}"
