@@ -1,9 +1,7 @@
 #include "daemon/mcp.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #include "daemon/mcp_engine.h"
 #include "daemon/mcp_lines.h"
@@ -151,7 +149,9 @@ static void questions_read(struct mcp *m, struct adit_error *err)
         else if (io == SOCK_IO_EOF)
             questions_end(m);
         else { /* what is left of a line may be half of one */
-            (void)adit_fail(err, why.code, "standard input: %s", why.text);
+            /* A socket whose peer has left an answer unread: that is an end, too. */
+            if (why.code != ADIT_E_CLOSED)
+                (void)adit_fail(err, why.code, "standard input: %s", why.text);
             end_begin(m);
         }
     }
@@ -233,9 +233,6 @@ static void side_close(struct mcp *m, struct side *s)
 
 static void end_all(struct mcp *m)
 {
-    /* A thread that does not let go has had its time: the system takes the rest. */
-    if (m->is_late && !m->engine->ops->has_ended(m->engine))
-        _exit(m->answers.is_failed);
     if (m->engine != NULL)
         m->engine->ops->free(m->engine);
     mcp_rpc_wipe(&m->rpc);
@@ -249,17 +246,16 @@ static void end_all(struct mcp *m)
 
 enum adit_err mcp_run(const struct mcp_args *args, struct adit_error *err)
 {
-    struct mcp *m = calloc(1, sizeof *m);
-    if (m == NULL)
-        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
-    m->args = args;
+    static struct mcp only; /* a thread that does not let go in time may go on to use it */
+    struct mcp *m = &only;
+    *m = (struct mcp){
+        .args = args,
+        .lines = {.ctx = m, .line = on_line, .too_long = on_too_long, .no_memory = on_no_memory}};
     m->in.at.fd = m->out.at.fd = m->in.ready.fd = m->out.ready.fd = -1;
-    m->lines =
-        (struct mcp_lines){.ctx = m, .line = on_line, .too_long = on_too_long, .no_memory = on_no_memory};
     enum adit_err e = begin(m, err);
     if (e == ADIT_E_OK)
         e = loop_run(m, err);
-    end_all(m);
-    free(m);
+    if (!m->is_late || m->engine->ops->has_ended(m->engine))
+        end_all(m);
     return e;
 }

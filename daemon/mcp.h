@@ -25,8 +25,8 @@ struct mcp_args {
 };
 
 /* Once, in a process that ignores SIGPIPE. Returns when the input ends or nobody takes the answers any more,
- * with all tunnels closed; a connection whose thread does not let go in MCP_END_MS ends the process (status
- * 0). ADIT_E_CONFIG, ADIT_E_SYSTEM, ADIT_E_MEMORY. */
+ * with all tunnels closed; where a connection's thread has not let go in MCP_END_MS, nothing is freed, and
+ * the process must end. ADIT_E_CONFIG, ADIT_E_SYSTEM, ADIT_E_MEMORY. */
 enum adit_err mcp_run(const struct mcp_args *args, struct adit_error *err) ADIT_MUST_USE;
 
 #endif

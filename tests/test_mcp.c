@@ -3,10 +3,13 @@
 
 #include <fcntl.h>
 #include <jansson.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "client/client.h"
@@ -153,6 +156,31 @@ static void test_answers_that_nobody_takes(void **state)
     (void)close(to[1]);
 }
 
+/* The other end of a socket, closed before its answer was taken. */
+static void *close_unread(void *ctx)
+{
+    struct pollfd answer = {*(int *)ctx, POLLIN, 0};
+    (void)poll(&answer, 1, 10000);
+    (void)close(answer.fd);
+    return ctx;
+}
+
+/* The system calls that a reset: it is an end. */
+static void test_an_answer_that_is_left_unread(void **state)
+{
+    struct adit_error err = {0};
+    pthread_t peer;
+    int fds[2];
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    assert_int_equal(write(fds[1], PING("1") "\n", strlen(PING("1")) + 1), strlen(PING("1")) + 1);
+    assert_int_equal(pthread_create(&peer, NULL, close_unread, &fds[1]), 0);
+    if (run(fds[0], fds[0], &err) != ADIT_E_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(pthread_join(peer, NULL), 0);
+    (void)close(fds[0]);
+}
+
 static void test_a_configuration_that_is_wrong(void **state)
 {
     struct adit_error err = {0};
@@ -171,6 +199,7 @@ int main(void)
         cmocka_unit_test(test_the_tools),
         cmocka_unit_test(test_a_line_that_is_too_long),
         cmocka_unit_test(test_answers_that_nobody_takes),
+        cmocka_unit_test(test_an_answer_that_is_left_unread),
         cmocka_unit_test(test_a_configuration_that_is_wrong),
     };
     return cmocka_run_group_tests(tests, group_begin, group_end);
