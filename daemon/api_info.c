@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "client/ssh_config.h"
 #include "daemon/conf.h"
+#include "daemon/json_text.h"
 
 void api_healthz(const struct api_call *call)
 {
@@ -26,9 +27,9 @@ void api_readyz(const struct api_call *call)
         enum keep_state state = tunnel_status(t)->state;
 
         if (tunnel_definition(t)->auto_start && state != KEEP_CONNECTED && state != KEEP_IDLE)
-            json_array_append_new(missing, json_string(tunnel_definition(t)->name));
+            json_list_add(&missing, json_string(tunnel_definition(t)->name));
     }
-    is_ready = json_array_size(missing) == 0 && !call->api->is_draining;
+    is_ready = missing && json_array_size(missing) == 0 && !call->api->is_draining;
     httpd_reply_json(call->request, is_ready ? 200 : 503,
                      json_pack("{s:b, s:o}", "ready", is_ready, "not_ready", missing));
 }

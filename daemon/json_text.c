@@ -33,3 +33,11 @@ json_t *json_read(struct span text, size_t flags, json_error_t *where)
     }
     return document;
 }
+
+void json_list_add(json_t **list, json_t *value)
+{
+    if (json_array_append_new(*list, value) == 0)
+        return;
+    json_decref(*list);
+    *list = NULL;
+}

@@ -1,5 +1,5 @@
 /*
- * json_text.h - a JSON document as text, and text as a document, where memory may end.
+ * json_text.h - a JSON document as text, text as a document, and lists, where memory may end.
  *
  * Not json_dumps: without memory for a member's name, jansson (2.15) goes on without it, and returns what no
  * parser takes. Not json_loadb: it calls a lack of memory bad JSON.
@@ -17,5 +17,9 @@ char *json_text(const json_t *document, size_t flags);
 /* To be json_decref'ed; flags are json_loadb's. NULL: where says what is wrong with the text and where; its
  * json_error_code is json_error_out_of_memory when nothing is. */
 json_t *json_read(struct span text, size_t flags, json_error_t *where);
+
+/* Takes value, to the end of *list. No memory, for one value or for the list: *list is NULL from then on, for
+ * a shorter one would say something else. */
+void json_list_add(json_t **list, json_t *value);
 
 #endif

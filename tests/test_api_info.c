@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE /* memmem, strsep */
 #include "tests/api_world.h"
+#include "tests/json_scarce.h"
 
 #include <ctype.h>
 
@@ -32,6 +33,35 @@ static void small_answers(void **state)
     assert_int_equal(http_talk_answer(&aw.c), 200);
     assert_int_equal(ask("GET", "/readyz", NULL), 200);
     assert_string_equal(aw.c.body, "{\"ready\":true,\"not_ready\":[]}");
+    api_world_close();
+}
+
+/* However little memory there is for an answer, it is `whole`, or the one error that needs none. */
+static void answer_is_whole(const char *path, int whole_status, const char *whole)
+{
+    int status = 0;
+
+    for (long n = 0; json_scarce_goes_on(n); n++) {
+        json_scarce_begin(n);
+        status = ask("GET", path, NULL);
+        json_scarce_end();
+        if (status == whole_status) {
+            assert_string_equal(aw.c.body, whole);
+            continue;
+        }
+        http_talk_expect_error(&aw.c, 500, "internal", NULL);
+        http_talk_close(&aw.c); /* as the daemon does then */
+        api_world_connect(&aw.c);
+    }
+    assert_int_equal(status, whole_status);
+}
+
+/* Who asks may send us traffic: better no answer than that all is well. */
+static void ready_without_memory(void **state)
+{
+    (void)state;
+    api_world_open("Tunnel a\n Via h1\n LocalForward 8001 x:1\n AutoStart yes\n");
+    answer_is_whole("/readyz", 503, "{\"ready\":false,\"not_ready\":[\"a\"]}");
     api_world_close();
 }
 
@@ -311,9 +341,10 @@ static void only_loopback(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_answers), cmocka_unit_test(profiles), cmocka_unit_test(metrics),
-        cmocka_unit_test(reloading),     cmocka_unit_test(draining), cmocka_unit_test(over_tcp),
-        cmocka_unit_test(only_loopback),
+        cmocka_unit_test(small_answers), cmocka_unit_test(ready_without_memory),
+        cmocka_unit_test(profiles),      cmocka_unit_test(metrics),
+        cmocka_unit_test(reloading),     cmocka_unit_test(draining),
+        cmocka_unit_test(over_tcp),      cmocka_unit_test(only_loopback),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,20 +1,8 @@
 /* Whatever allocation fails, a text is whole or there is none, and so is a document. */
 #include "daemon/json_text.h"
-#include "tests/test.h"
+#include "tests/json_scarce.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-
-static long left; /* allocations before the one that fails */
-
-static void *some(size_t n)
-{
-    if (left-- != 0)
-        return malloc(n);
-    errno = ENOMEM;
-    return NULL;
-}
 
 static json_t *document(void)
 {
@@ -45,17 +33,14 @@ static void test_without_memory(void **state)
     json_t *top = document();
     char *whole = json_text(top, JSON_INDENT(2));
     assert_non_null(whole);
-    long n = 0;
-    for (left = -1; left < 0 && n < 10000; n++) {
-        left = n;
-        json_set_alloc_funcs(some, free);
+    for (long n = 0; json_scarce_goes_on(n); n++) {
+        json_scarce_begin(n);
         char *text = json_text(top, JSON_INDENT(2));
-        json_set_alloc_funcs(malloc, free);
+        json_scarce_end();
         if (text != NULL)
             assert_string_equal(text, whole);
         free(text);
     }
-    assert_true(left >= 0); /* the last one met no failure */
     free(whole);
     json_decref(top);
     (void)state;
@@ -75,18 +60,17 @@ static void test_reading_without_memory(void **state)
     json_t *whole = json_read(span_str(GROWING), JSON_REJECT_DUPLICATES, &where);
     assert_non_null(whole);
     long n = 0;
-    for (left = -1; left < 0 && n < 10000; n++) {
-        left = n;
-        json_set_alloc_funcs(some, free);
+    for (; json_scarce_goes_on(n); n++) {
+        json_scarce_begin(n);
         json_t *got = json_read(span_str(GROWING), JSON_REJECT_DUPLICATES, &where);
-        json_set_alloc_funcs(malloc, free);
+        json_scarce_end();
         if (got != NULL)
             assert_true(json_equal(got, whole));
         else
             assert_int_equal(json_error_code(&where), json_error_out_of_memory);
         json_decref(got);
     }
-    assert_true(left >= 0 && n > 20);
+    assert_true(n > 20);
     json_decref(whole);
     (void)state;
 }
@@ -103,10 +87,27 @@ static void test_bad_text(void **state)
     (void)state;
 }
 
+static void test_list_without_memory(void **state)
+{
+    json_t *list = NULL;
+    for (long n = 0; json_scarce_goes_on(n); n++) {
+        json_scarce_begin(n);
+        list = json_array();
+        for (int i = 0; i < 20; i++)
+            json_list_add(&list, json_string("name"));
+        json_scarce_end();
+        assert_true(list == NULL || json_array_size(list) == 20);
+        json_decref(list);
+    }
+    assert_non_null(list); /* the last one met no failure */
+    (void)state;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_text), cmocka_unit_test(test_without_memory),
                                        cmocka_unit_test(test_reading_without_memory),
-                                       cmocka_unit_test(test_bad_text)};
+                                       cmocka_unit_test(test_bad_text),
+                                       cmocka_unit_test(test_list_without_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
