@@ -198,28 +198,33 @@ static void accept_due(void *owner)
         listener_accept(h->listeners[i]);
 }
 
-enum adit_err httpd_listen(struct httpd *h, int fd, struct adit_error *err)
+static enum adit_err listener_start(struct httpd_listener *l, struct httpd *h, int fd, struct adit_error *err)
 {
-    struct httpd_listener *l = calloc(1, sizeof *l);
     struct sock_addr at;
 
-    if (!l || h->listener_count == HTTPD_MAX_LISTENERS || !sock_local(fd, &at)) {
-        bool has_place = h->listener_count < HTTPD_MAX_LISTENERS;
-        const char *why = !l ? "out of memory" : has_place ? strerror(errno) : "too many places";
-        enum adit_err code = !l ? ADIT_E_MEMORY : has_place ? ADIT_E_SYSTEM : ADIT_E_LIMIT;
-        (void)adit_fail(err, code, "the API cannot listen there: %s", why);
-        free(l);
-        sock_close(&fd);
-        return err->code;
-    }
+    if (!l)
+        return adit_fail(err, ADIT_E_MEMORY, "the API cannot listen there: out of memory");
+    if (h->listener_count == HTTPD_MAX_LISTENERS)
+        return adit_fail(err, ADIT_E_LIMIT, "the API cannot listen there: too many places");
+    if (!sock_local(fd, &at))
+        return adit_fail(err, ADIT_E_SYSTEM, "the API cannot listen there: %s", strerror(errno));
     l->httpd = h;
     l->fd = fd;
     l->is_tcp = sock_addr_family(&at) != AF_UNIX;
+    l->port = sock_addr_port(&at);
     httpd_source_init(h, &l->source, listener_ready, l);
-    if (loop_add(h->config.loop, &l->source.fd, fd, err)) {
+    return loop_add(h->config.loop, &l->source.fd, fd, err);
+}
+
+enum adit_err httpd_listen(struct httpd *h, int fd, struct adit_error *err)
+{
+    struct httpd_listener *l = calloc(1, sizeof *l);
+    enum adit_err e = listener_start(l, h, fd, err);
+
+    if (e) {
         sock_close(&fd);
         free(l);
-        return ADIT_E_SYSTEM;
+        return e;
     }
     h->listeners[h->listener_count++] = l;
     return ADIT_E_OK;
@@ -234,7 +239,6 @@ static void conns_end(struct httpd *h, uint16_t port)
 
 void httpd_unlisten(struct httpd *h, int fd)
 {
-    struct sock_addr at;
     size_t i = 0;
 
     while (i < h->listener_count && h->listeners[i]->fd != fd)
@@ -242,8 +246,8 @@ void httpd_unlisten(struct httpd *h, int fd)
     if (i == h->listener_count)
         return;
     loop_del(h->config.loop, &h->listeners[i]->source.fd);
-    if (h->listeners[i]->is_tcp && sock_local(fd, &at))
-        conns_end(h, sock_addr_port(&at));
+    if (h->listeners[i]->is_tcp)
+        conns_end(h, h->listeners[i]->port);
     sock_close(&h->listeners[i]->fd);
     free(h->listeners[i]);
     for (h->listener_count--; i < h->listener_count; i++)

@@ -13,6 +13,7 @@ struct httpd_listener {
     struct httpd *httpd;
     int fd;
     bool is_tcp;
+    uint16_t port; /* TCP */
 };
 
 /* One connection, for as long as libmicrohttpd has it. */

@@ -315,7 +315,7 @@ static void only_loopback(void **state)
 {
     struct adit_error err = {ADIT_E_OK, ""};
     char first[API_URL_CAP];
-    int one, two;
+    int one, two, fds[2];
 
     (void)state;
     api_world_open("");
@@ -326,6 +326,12 @@ static void only_loopback(void **state)
     err.code = ADIT_E_OK;
     assert_int_equal(api_listen_tcp(aw.api, "evil.example", 0, &one, &err), ADIT_E_USAGE);
     assert_null(api_url(aw.api));
+    err.code = ADIT_E_OK;
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(api_listen(aw.api, fds[0], &err), ADIT_E_SYSTEM);
+    assert_string_equal(err.text, "cannot find out where it listens: Socket operation on non-socket");
+    assert_int_equal(fcntl(fds[0], F_GETFD), -1);
+    close(fds[1]);
     err.code = ADIT_E_OK;
     assert_int_equal(api_listen_tcp(aw.api, "localhost", 0, &one, &err), ADIT_E_OK);
     (void)adit_format(first, sizeof first, "%s", api_url(aw.api));

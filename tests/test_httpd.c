@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* memmem */
 #include "daemon/httpd.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 #include "daemon/httpd_internal.h"
 #include "tests/http_talk.h"
@@ -732,6 +733,22 @@ static void too_many_connections(void **state)
         http_talk_close(&c[i]);
 }
 
+/* Whoever does not ask for the reason is told all the same that it failed, and whoever has an older one
+ * which. */
+static void what_cannot_listen(void **state)
+{
+    struct fixture *f = *state;
+    struct adit_error err = {ADIT_E_AUTH, "older"};
+    int fds[2];
+
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(httpd_listen(f->httpd, fds[0], NULL), ADIT_E_SYSTEM);
+    assert_int_equal(fcntl(fds[0], F_GETFD), -1);
+    assert_int_equal(httpd_listen(f->httpd, fds[1], &err), ADIT_E_SYSTEM);
+    assert_int_equal(fcntl(fds[1], F_GETFD), -1);
+    assert_string_equal(err.text, "older"); /* the first one stays */
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -755,6 +772,7 @@ int main(void)
         T(too_slow_a_request),
         T(rest_over_tcp),
         T(too_many_connections),
+        T(what_cannot_listen),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
