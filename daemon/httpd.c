@@ -85,19 +85,18 @@ void httpd_deadline_set(struct httpd_conn *c, bool is_first)
                       c->is_known && !is_first ? HTTPD_IDLE_S * 1000 + HTTPD_REQUEST_MS : HTTPD_REQUEST_MS);
 }
 
+/* Which rules are for it, libmicrohttpd's own record says: there may be others before it starts this one. */
 static void conn_start(struct httpd *h, struct MHD_Connection *mhd, void **socket_context)
 {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     struct httpd_conn *c = calloc(1, sizeof *c);
-    struct sock_addr at;
+    struct sock_addr at = {.len = sizeof at.storage};
 
-    /* httpd_access finds no context and ends it. Which rules are for it must be known. */
-    if (!c || !info || !sock_local(info->connect_fd, &at)) {
-        free(c);
+    memcpy(&at.storage, info->client_addr, sizeof at.storage); /* ours: httpd_connect */
+    if (!c)                                                    /* httpd_access finds no context and ends it */
         return;
-    }
     c->httpd = h;
-    c->fd = info->connect_fd;
+    c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     if (sock_addr_family(&at) != AF_UNIX) {
         c->is_tcp = true;
         c->port = sock_addr_port(&at);
@@ -144,17 +143,15 @@ static bool is_full(const struct httpd *h, bool is_tcp)
 
 void httpd_connect(struct httpd *h, int fd)
 {
-    struct sock_addr peer, at;
+    struct sock_addr at;
 
     if (!sock_local(fd, &at) || (sock_addr_family(&at) == AF_UNIX &&
                                  !httpd_peer_is_allowed(fd, h->config.has_group, h->config.group))) {
         sock_close(&fd);
         return;
     }
-    if (!sock_peer(fd, &peer)) /* a Unix peer has no name, and a TCP one may be gone */
-        peer = at;
-    /* Closes it when it fails. */
-    (void)MHD_add_connection(h->mhd, fd, (const struct sockaddr *)&peer.storage, peer.len);
+    /* Closes it when it fails. Nobody asks for the client's address: ours is in its place, for conn_start. */
+    (void)MHD_add_connection(h->mhd, fd, (const struct sockaddr *)&at.storage, sizeof at.storage);
     (void)MHD_run(h->mhd); /* so that it is counted before the next one is taken */
     httpd_kick(h);
 }
