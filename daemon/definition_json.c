@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "daemon/definition_more.h"
+#include "daemon/json_text.h"
 
 /* What T says where nobody gave a port. */
 enum { PORT_SHOWN = 22 };
@@ -391,8 +392,8 @@ static json_t *text_json(const char *text)
 {
     if (text == NULL)
         return json_null();
-    json_t *json = json_string(text);
-    return json != NULL ? json : clean_json(text);
+    json_t *json = json_utf8(text);
+    return json_is_null(json) ? clean_json(text) : json;
 }
 
 static json_t *host_json(const struct definition *d)

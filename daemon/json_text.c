@@ -34,6 +34,13 @@ json_t *json_read(struct span text, size_t flags, json_error_t *where)
     return document;
 }
 
+json_t *json_utf8(const char *text)
+{
+    errno = 0;
+    json_t *value = json_string(text);
+    return value != NULL || errno == ENOMEM ? value : json_null();
+}
+
 void json_list_add(json_t **list, json_t *value)
 {
     if (json_array_append_new(*list, value) == 0)

@@ -18,6 +18,9 @@ char *json_text(const json_t *document, size_t flags);
  * json_error_code is json_error_out_of_memory when nothing is. */
 json_t *json_read(struct span text, size_t flags, json_error_t *where);
 
+/* The text as a value; JSON's null where it is no UTF-8, for JSON has nothing else. NULL: no memory. */
+json_t *json_utf8(const char *text);
+
 /* Takes value, to the end of *list. No memory, for one value or for the list: *list is NULL from then on, for
  * a shorter one would say something else. */
 void json_list_add(json_t **list, json_t *value);

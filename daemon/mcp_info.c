@@ -3,12 +3,13 @@
 #include <string.h>
 #include <time.h>
 
-/* ---- Values: new references, null where there is nothing ---- */
+#include "daemon/json_text.h"
+
+/* ---- Values: new references, null where there is nothing; NULL: no memory ---- */
 
 static json_t *text(const char *s)
 {
-    json_t *value = s != NULL ? json_string(s) : NULL;
-    return value != NULL ? value : json_null();
+    return s != NULL ? json_utf8(s) : json_null();
 }
 
 static json_t *moment(int64_t at)

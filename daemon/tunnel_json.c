@@ -6,14 +6,14 @@
 #include <time.h>
 
 #include "daemon/definition_json.h"
+#include "daemon/json_text.h"
 #include "daemon/tunnel.h"
 
-/* ---- Values: all of them new references, null where there is nothing ---- */
+/* ---- Values: all of them new references, null where there is nothing; NULL: no memory ---- */
 
 static json_t *text(const char *s)
 {
-    json_t *value = s && s[0] ? json_string(s) : NULL;
-    return value ? value : json_null(); /* jansson takes nothing but UTF-8 */
+    return s && s[0] ? json_utf8(s) : json_null();
 }
 
 /* RFC 3339, UTC. */
@@ -66,7 +66,7 @@ static json_t *forwards_json(const struct tunnel *u)
     const struct definition *d = tunnel_definition(u);
     json_t *list = json_array();
     for (size_t i = 0; i < d->forward_count; i++)
-        (void)json_array_append_new(list, forward_json(&d->forwards[i], &tunnel_status(u)->forwards[i]));
+        json_list_add(&list, forward_json(&d->forwards[i], &tunnel_status(u)->forwards[i]));
     return list;
 }
 
@@ -76,7 +76,7 @@ static json_t *listen_json(const struct tunnel *u)
     for (size_t i = 0; i < tunnel_definition(u)->forward_count; i++)
         for (size_t k = 0; k < TUNNEL_ADDRESSES; k++)
             if (tunnel_status(u)->forwards[i].listen[k])
-                (void)json_array_append_new(list, json_string(tunnel_status(u)->forwards[i].listen[k]));
+                json_list_add(&list, json_string(tunnel_status(u)->forwards[i].listen[k]));
     return list;
 }
 

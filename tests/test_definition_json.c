@@ -1,4 +1,4 @@
-#include "test.h"
+#include "tests/json_scarce.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -407,6 +407,32 @@ static void test_fields(void **state)
     assert_false(definition_field_is_written("") || definition_field_is_read(""));
 }
 
+/* state.json is made of it. A text that is cleaned has at most 1024 bytes: the way of jumps is longer. */
+static void test_writing_without_memory(void **state)
+{
+    (void)state;
+    struct definition d;
+    char body[4096], jump[200] = {0};
+    definition_init(&d, DEFINITION_API);
+    memset(jump, 'j', sizeof jump - 1);
+    (void)adit_format(body, sizeof body,
+                      "{" LOCAL ",\"remote_host\":\"r\",\"description\":\"words\",\"more_forwards\":[" SOCKS
+                      "],\"jump_host_id\":\"%s,%s,%s,%s,%s,%s\"}",
+                      jump, jump, jump, jump, jump, jump);
+    take_fine(&d, body, true);
+    json_t *whole = definition_to_json(&d), *got = NULL;
+    for (long i = 0; json_scarce_goes_on(i); i++) {
+        json_scarce_begin(i);
+        got = definition_to_json(&d);
+        json_scarce_end();
+        assert_true(got == NULL || json_equal(got, whole));
+        json_decref(got);
+    }
+    assert_non_null(got);
+    json_decref(whole);
+    definition_wipe(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -421,6 +447,7 @@ int main(void)
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_local_port),
         cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_writing_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,11 +103,27 @@ static void test_list_without_memory(void **state)
     (void)state;
 }
 
+static void test_value(void **state)
+{
+    json_t *value = json_utf8("\xc3\xa9");
+    assert_string_equal(json_string_value(value), "\xc3\xa9");
+    json_decref(value);
+    errno = ENOMEM; /* of something before */
+    assert_true(json_is_null(json_utf8("\xc3")));
+    json_scarce_begin(0);
+    value = json_utf8("a");
+    json_scarce_end();
+    assert_null(value);
+    (void)state;
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_text), cmocka_unit_test(test_without_memory),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_text),
+                                       cmocka_unit_test(test_without_memory),
                                        cmocka_unit_test(test_reading_without_memory),
                                        cmocka_unit_test(test_bad_text),
+                                       cmocka_unit_test(test_value),
                                        cmocka_unit_test(test_list_without_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

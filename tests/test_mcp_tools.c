@@ -1,4 +1,5 @@
 /* The tools on a registry whose links the test plays: what is shown, waited for, made, closed and ended. */
+#include "tests/json_scarce.h"
 #include "tests/tunnels_fake.h"
 
 #include "daemon/buffer.h"
@@ -253,6 +254,25 @@ static void test_states(void **state)
     close_tools();
 }
 
+/* Without memory for all of it nothing is shown, not something else. */
+static void test_showing_without_memory(void **state)
+{
+    (void)state;
+    world_open("Tunnel web\n Via h\n LocalForward 8001 x:1\n");
+    const struct tunnel *u = tunnels_first(world.t);
+    json_t *whole = mcp_info_json(u, "box", 0), *got = NULL;
+    for (long n = 0; json_scarce_goes_on(n); n++) {
+        json_scarce_begin(n);
+        got = mcp_info_json(u, "box", 0);
+        json_scarce_end();
+        assert_true(got == NULL || json_equal(got, whole));
+        json_decref(got);
+    }
+    assert_non_null(got);
+    json_decref(whole);
+    world_close();
+}
+
 static void test_texts_of_others(void **state)
 {
     char long_text[1000], clean[MCP_PEER_TEXT_CAP];
@@ -485,6 +505,7 @@ int main(void)
         cmocka_unit_test(test_tools_that_were_not_asked_for),
         cmocka_unit_test(test_what_is_shown),
         cmocka_unit_test(test_states),
+        cmocka_unit_test(test_showing_without_memory),
         cmocka_unit_test(test_texts_of_others),
         cmocka_unit_test(test_a_failure_leaves_nothing),
         cmocka_unit_test(test_a_port_that_is_taken),

@@ -1,6 +1,7 @@
 /*
  * T: every field of it, with the values of a tunnel that was used.
  */
+#include "tests/json_scarce.h"
 #include "tests/tunnels_fake.h"
 
 #include <jansson.h>
@@ -152,9 +153,44 @@ static void test_of_one_in_use(void **state)
     world_close();
 }
 
+/* Without memory for all of it there is no T, not one that says something else. */
+static void whole_or_none(json_t *(*of)(const struct tunnel *tunnel), const struct tunnel *tunnel)
+{
+    json_t *whole = of(tunnel), *t = NULL;
+    for (long n = 0; json_scarce_goes_on(n); n++) {
+        json_scarce_begin(n);
+        t = of(tunnel);
+        json_scarce_end();
+        for (size_t i = 0; t != NULL && i < ADIT_COUNT(read_only); i++)
+            if (!json_equal(json_object_get(t, read_only[i]), json_object_get(whole, read_only[i])))
+                fail_msg("allocation %ld: another %s", n, read_only[i]);
+        assert_true(t == NULL || json_equal(t, whole));
+        json_decref(t);
+    }
+    assert_non_null(t); /* the last one met no failure */
+    json_decref(whole);
+}
+
+static void test_without_memory(void **state)
+{
+    (void)state;
+    world_open(
+        "Tunnel a\n Via user@h\n Description of it\n LocalForward 8001 x:1\n RemoteForward 8002 x:2\n");
+    struct tunnel *a = tunnels_first(world.t);
+    start_it(a);
+    struct link *l = fake_links[0];
+    fake_lost(l, KEEP_RECONNECTING, 2, ADIT_E_CONNECT, "refused");
+    fake_notify(l, (struct link_notice){.kind = LINK_NEGOTIATED, .kex = "k", .cipher = "c"});
+    fake_connect(l);
+    whole_or_none(tunnel_json, a);
+    whole_or_none(tunnel_status_json, a);
+    world_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_without_memory),
         cmocka_unit_test(test_of_a_new_one),
         cmocka_unit_test(test_of_one_in_use),
     };
