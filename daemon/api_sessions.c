@@ -58,22 +58,21 @@ static void session_show(struct session *s, struct buffer *out)
     json_decref(t);
 }
 
-/* Only what happens to its own tunnels. */
+/* Only what happens to its own tunnels. Where it is not known whose an event was, all of them are shown anew:
+ * whoever waits for the event would wait for ever. */
 static void session_tell(struct session *s, const struct events *ring, struct buffer *out)
 {
     const struct event *event = events_get(ring, s->seen + 1);
     json_t *t;
 
     s->seen = event ? event->id : events_last(ring);
-    if (!event || !event->data) {
+    t = event && event->data ? json_loads(event->data, 0, NULL) : NULL;
+    if (!t) { /* lost, or no memory to look whose it is */
         api_sse_add(out, "reset", 0, "{}");
-        return;
-    }
-    t = json_loads(event->data, 0, NULL);
-    if (!t) /* no memory to look whose it is */
-        api_sse_add(out, "reset", 0, "{}");
-    else if (is_own(s, json_string_value(json_object_get(t, "id"))))
+        s->told = 0;
+    } else if (is_own(s, json_string_value(json_object_get(t, "id")))) {
         api_sse_add(out, event_kind_name(event->kind), 0, event->data);
+    }
     json_decref(t);
 }
 

@@ -3,6 +3,7 @@
  */
 #define _GNU_SOURCE /* memmem, strsep */
 #include "tests/api_world.h"
+#include "tests/json_scarce.h"
 
 static const char web[] =
     "{\"name\":\"web\",\"host\":\"h\",\"profile_id\":\"default\",\"forward_type\":\"dynamic\","
@@ -194,6 +195,53 @@ static void a_session(void **state)
     api_world_close();
 }
 
+static void until_both_are(struct http_talk *s, const char *state, long n)
+{
+    uint64_t until = loop_now_ms() + HTTP_TALK_PATIENCE_MS;
+
+    for (http_talk_take(s); !s->is_over && (!s->in.p || times(s, state) < 2); http_talk_take(s)) {
+        if (loop_now_ms() > until)
+            fail_msg("allocation %ld: no %s in '%s'", n, state, s->in.p ? s->in.p : "");
+        api_world_step(NULL);
+    }
+}
+
+static void session_open(struct http_talk *s)
+{
+    api_world_open("");
+    api_world_connect(s);
+    order(s, "POST", "/sessions", "", session);
+    fake_connect(link_until(1));
+    until_both_are(s, "\"state\":\"connected\"", -1);
+    assert_false(s->is_over);
+}
+
+/* Whatever is lost on the way, whoever opened it hears how both are now, or that it is over. */
+static void a_session_without_memory(void **state)
+{
+    struct http_talk s;
+    bool is_suspect = false;
+
+    (void)state;
+    session_open(&s);
+    for (long n = 0; json_scarce_goes_on(n); n++) {
+        buffer_clear(&s.in);
+        is_suspect = !is_suspect;
+        json_scarce_begin(n);
+        fake_state(fake_links[0], is_suspect ? KEEP_SUSPECT : KEEP_CONNECTED, 0, "so");
+        until_both_are(&s, is_suspect ? "\"state\":\"suspect\"" : "\"state\":\"connected\"", n);
+        json_scarce_end();
+        if (!s.is_over)
+            continue;
+        http_talk_close(&s);
+        api_world_close();
+        session_open(&s);
+        is_suspect = false;
+    }
+    http_talk_close(&s);
+    api_world_close();
+}
+
 static void sessions_that_are_none(void **state)
 {
     static const struct {
@@ -318,6 +366,7 @@ int main(void)
         cmocka_unit_test(events_for_who_sleeps),
         cmocka_unit_test(comments_when_nothing_happens),
         cmocka_unit_test(a_session),
+        cmocka_unit_test(a_session_without_memory),
         cmocka_unit_test(sessions_that_are_none),
         cmocka_unit_test(the_end_comes_first),
         cmocka_unit_test(the_log),
