@@ -4,6 +4,7 @@
 #include "daemon/api_internal.h"
 
 #include <stdlib.h>
+#include "daemon/json_text.h"
 
 /* The registry's answer cannot be called off: it may come when nobody waits for it any more. */
 struct asked {
@@ -34,7 +35,7 @@ static void asked_done(void *ctx, struct tunnel *tunnel, const struct tunnel_con
     json_t *all = json_array();
 
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(all, connection_json(&list[i]));
+        json_list_add(&all, connection_json(&list[i]));
     if (a->is_gone)
         json_decref(all);
     else if (tunnel)

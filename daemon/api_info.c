@@ -60,23 +60,31 @@ static const char *keyword_value(const struct texts *lines, const char *keyword)
     return NULL;
 }
 
-static json_t *profile_json(const char *id, const char *auth, const char *user, const char *jump)
+static json_t *text_or_null(const char *text)
 {
-    return json_pack("{s:s, s:s, s:s?, s:s?}", "id", id, "auth", auth, "user", user, "jump", jump);
+    return text ? json_utf8(text) : json_null();
 }
 
-/* What ssh_config says of an alias, as far as its files alone can say it. */
+static json_t *profile_json(const char *id, const char *auth, const char *user, const char *jump)
+{
+    return json_pack("{s:s, s:s, s:o, s:o}", "id", id, "auth", auth, "user", text_or_null(user), "jump",
+                     text_or_null(jump));
+}
+
+/* What ssh_config says of an alias, as far as its files alone can say it. NULL: no memory. */
 static json_t *alias_json(const char *alias, const char *config_file)
 {
     const struct ssh_config_query q = {.host = alias, .file = config_file, .files_alone = true};
     struct adit_error ignored = {0};
     struct options o;
-    json_t *json;
+    json_t *json = NULL;
+    enum adit_err e;
 
     options_init(&o);
-    if (ssh_config_resolve(&o, &q, &ignored) == ADIT_E_OK)
+    e = ssh_config_resolve(&o, &q, &ignored);
+    if (e == ADIT_E_OK)
         json = profile_json(alias, "auto", o.user, option_text(o.proxy_jump));
-    else
+    else if (e != ADIT_E_MEMORY)
         json = profile_json(alias, "auto", NULL, NULL);
     options_wipe(&o);
     return json;
@@ -85,33 +93,40 @@ static json_t *alias_json(const char *alias, const char *config_file)
 /* Each is the whole of ssh_config, read again: those behind the first ones are names alone. */
 enum { RESOLVED_MAX = 200 };
 
-static json_t *profiles_json(const struct conf *conf)
+static json_t *profiles_json(const struct conf *conf, const struct texts *aliases)
 {
     json_t *list = json_array();
-    struct texts aliases;
 
-    json_array_append_new(list, profile_json(CONF_PROFILE_DEFAULT, "auto", NULL, NULL));
+    json_list_add(&list, profile_json(CONF_PROFILE_DEFAULT, "auto", NULL, NULL));
     for (size_t i = 0; i < conf->profile_count; i++) {
         const struct profile *p = &conf->profiles[i];
 
-        json_array_append_new(list, profile_json(p->name, profile_auth_name(p->auth), p->user,
-                                                 keyword_value(&p->keywords, "ProxyJump")));
+        json_list_add(&list, profile_json(p->name, profile_auth_name(p->auth), p->user,
+                                          keyword_value(&p->keywords, "ProxyJump")));
     }
-    texts_init(&aliases);
-    if (conf_aliases(conf->ssh_config, &aliases))
-        for (size_t i = 0; i < aliases.count; i++)
-            if (strcmp(aliases.item[i], CONF_PROFILE_DEFAULT) != 0 && !conf_profile(conf, aliases.item[i]))
-                json_array_append_new(list, i < RESOLVED_MAX
-                                                ? alias_json(aliases.item[i], conf->ssh_config)
-                                                : profile_json(aliases.item[i], "auto", NULL, NULL));
-    texts_wipe(&aliases);
+    for (size_t i = 0; i < aliases->count; i++) {
+        const char *alias = aliases->item[i];
+
+        /* One that no tunnel could name may be no UTF-8 either. */
+        if (strcmp(alias, CONF_PROFILE_DEFAULT) != 0 && !conf_profile(conf, alias) &&
+            definition_name_is_fine(alias))
+            json_list_add(&list, i < RESOLVED_MAX ? alias_json(alias, conf->ssh_config)
+                                                  : profile_json(alias, "auto", NULL, NULL));
+    }
     return list;
 }
 
 void api_profiles(const struct api_call *call)
 {
-    httpd_reply_json(call->request, 200,
-                     json_pack("{s:o}", "profiles", profiles_json(tunnels_conf(call->api->config.tunnels))));
+    const struct conf *conf = tunnels_conf(call->api->config.tunnels);
+    struct texts aliases;
+
+    texts_init(&aliases);
+    if (conf_aliases(conf->ssh_config, &aliases))
+        httpd_reply_json(call->request, 200, json_pack("{s:o}", "profiles", profiles_json(conf, &aliases)));
+    else
+        httpd_reply_error(call->request, "internal", NULL, "%s", CONF_ALIASES_LACK);
+    texts_wipe(&aliases);
 }
 
 /* ---- The daemon as a whole */

@@ -136,7 +136,7 @@ static void request_wipe(struct request *q)
 static json_t *definition_of(const json_t *body, const json_t *forward)
 {
     static const char *const common[] = {"host", "port", "profile_id", "jump_host_id"};
-    json_t *d = json_copy((json_t *)forward); /* its members stay the body's */
+    json_t *d = json_copy_object(forward); /* its members stay the body's */
     bool is_fine = d != NULL;
 
     if (is_fine && json_object_get(d, "enabled"))
@@ -199,7 +199,7 @@ static bool forward_take(struct request *q, const json_t *body, const json_t *fo
         return definition_fail(error, DEFINITION_E_INVALID, "enabled", "enabled must be true or false");
     object = definition_of(body, forward);
     if (!object)
-        return definition_fail(error, "internal", NULL, "Out of memory");
+        return definition_no_memory(error);
     definition_init(d, DEFINITION_SESSION);
     if (!definition_from_json(d, object, true, error)) {
         json_decref(object);
@@ -234,7 +234,7 @@ static bool keywords_take(struct request *q, const json_t *list, struct definiti
             return definition_fail(error, DEFINITION_E_INVALID, "keywords", "keywords[%zu] must be a line",
                                    i);
         if (!texts_add(&q->keywords, span_str(text)))
-            return definition_fail(error, "internal", NULL, "Out of memory");
+            return definition_no_memory(error);
     }
     q->wanted.keywords = &q->keywords;
     return true;
@@ -255,7 +255,7 @@ static bool request_take(struct request *q, const struct api_call *call, struct 
     q->definitions = calloc(count + 1, sizeof *q->definitions);
     q->forwards = calloc(count + 1, sizeof *q->forwards);
     if (!q->definitions || !q->forwards)
-        return definition_fail(error, "internal", NULL, "Out of memory");
+        return definition_no_memory(error);
     json_array_foreach(forwards, i,
                        forward) if (!forward_take(q, call->body, forward, i, error)) return false;
     if (q->wanted.forward_count == 0)
@@ -302,7 +302,7 @@ void api_open_session(const struct api_call *call)
         if (s)
             s->tunnels = tunnels_session_open(call->api->config.tunnels, &q.wanted, &error);
         else
-            definition_fail(&error, "internal", NULL, "Out of memory");
+            definition_no_memory(&error);
     }
     request_wipe(&q);
     if (!s || !s->tunnels) {

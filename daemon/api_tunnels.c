@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/definition_json.h"
+#include "daemon/json_text.h"
 
 /* ---- Reading */
 
@@ -13,12 +14,8 @@ static json_t *list_of(const struct api *api, json_t *(*of)(const struct tunnel 
 {
     json_t *list = json_array();
 
-    for (struct tunnel *t = tunnels_first(api->config.tunnels); list && t; t = tunnels_next(t)) {
-        if (json_array_append_new(list, of(t)) != 0) {
-            json_decref(list);
-            list = NULL;
-        }
-    }
+    for (struct tunnel *t = tunnels_first(api->config.tunnels); list && t; t = tunnels_next(t))
+        json_list_add(&list, of(t));
     return list;
 }
 

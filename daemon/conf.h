@@ -71,10 +71,12 @@ enum adit_err conf_load_in(struct conf *c, const struct conf_world *world, const
 const struct profile *conf_profile(const struct conf *c, const char *name);
 const struct definition *conf_tunnel(const struct conf *c, const char *name);
 
-/* A tunnel may name it: a Profile, "default", or a literal Host alias of ssh_config as it is now. */
-bool conf_has_profile(const struct conf *c, const char *name);
+/* A tunnel may name it: a Profile, "default", or a literal Host alias of ssh_config as it is now. *is_unsure:
+ * false, but not all of the aliases could be had (conf_aliases). */
+bool conf_has_profile(const struct conf *c, const char *name, bool *is_unsure);
 /* The Host aliases of ssh_config (file as in struct conf) without wildcards, each once, in their order. What
- * cannot be read is left out. False: no memory. */
+ * cannot be read is left out. False, with CONF_ALIASES_LACK for a reason: there may be others. */
+#define CONF_ALIASES_LACK "not all of ssh_config could be read: no memory or descriptor, or too many files"
 bool conf_aliases(const char *ssh_config, struct texts *out) ADIT_MUST_USE;
 
 /* "127.0.0.1:7171", "[::1]:0", "localhost:80" for Listen and --listen; *host is to be freed. ADIT_E_USAGE:

@@ -60,9 +60,10 @@ static void on_value(struct aliases *a, const char *value, void (*each)(struct a
         a->is_failed = true;
         return;
     }
-    if (line_words_split(w, value, NULL) == ADIT_E_OK)
-        for (size_t i = 0; i < w->count && !a->is_failed; i++)
-            each(a, w->item[i]);
+    enum adit_err e = line_words_split(w, value, NULL);
+    for (size_t i = 0; e == ADIT_E_OK && i < w->count && !a->is_failed; i++)
+        each(a, w->item[i]);
+    a->is_failed = a->is_failed || e == ADIT_E_MEMORY;
     line_words_wipe(w);
     free(w);
 }
@@ -90,11 +91,13 @@ static void read_file(struct aliases *a, const char *path)
     struct file file;
     if (++a->files > LIMIT_CONFIG_FILES || a->is_failed)
         return;
-    if (file_read(&file, path, FILE_MAX, NULL, NULL, NULL) == ADIT_E_OK) {
+    enum adit_err e = file_read(&file, path, FILE_MAX, NULL, NULL, NULL);
+    if (e == ADIT_E_OK) {
         struct span text = span_make(file.p, file.n), line;
         while (!a->is_failed && text_line(&text, &line))
             on_line(a, line);
     }
+    a->is_failed = a->is_failed || e == ADIT_E_MEMORY;
     file_wipe(&file);
 }
 

@@ -18,13 +18,16 @@ const struct definition *conf_tunnel(const struct conf *c, const char *name)
     return NULL;
 }
 
-bool conf_has_profile(const struct conf *c, const char *name)
+bool conf_has_profile(const struct conf *c, const char *name, bool *is_unsure)
 {
     struct texts aliases;
+    *is_unsure = false;
+    if (strcmp(name, CONF_PROFILE_DEFAULT) == 0 || conf_profile(c, name) != NULL)
+        return true;
     texts_init(&aliases);
-    bool has = strcmp(name, CONF_PROFILE_DEFAULT) == 0 || conf_profile(c, name) != NULL ||
-               (conf_aliases(c->ssh_config, &aliases) && texts_has(&aliases, name));
+    bool is_whole = conf_aliases(c->ssh_config, &aliases), has = texts_has(&aliases, name);
     texts_wipe(&aliases);
+    *is_unsure = !has && !is_whole;
     return has;
 }
 

@@ -116,9 +116,10 @@ bool definition_needs_restart(const struct definition *a, const struct definitio
 
 /* ---- Errors, as the API answers them */
 
-#define DEFINITION_E_MISSING "missing_field"
-#define DEFINITION_E_INVALID "invalid_value"
-#define DEFINITION_E_UNKNOWN "unknown_field"
+#define DEFINITION_E_MISSING  "missing_field"
+#define DEFINITION_E_INVALID  "invalid_value"
+#define DEFINITION_E_UNKNOWN  "unknown_field"
+#define DEFINITION_E_INTERNAL "internal" /* not the fault of what was asked */
 
 struct definition_error {
     const char *code;                 /* a literal; NULL: no error yet */
@@ -130,6 +131,9 @@ struct definition_error {
 /* Writes it all anew; returns false. field NULL: none. */
 bool definition_fail(struct definition_error *e, const char *code, const char *field, const char *fmt, ...)
     ADIT_PRINTF(4, 5);
+
+/* "Out of memory", DEFINITION_E_INTERNAL, about no field; returns false. */
+bool definition_no_memory(struct definition_error *e);
 
 /* The first thing that is wrong, in the order of the fields of the API. */
 bool definition_check(const struct definition *d, struct definition_error *error) ADIT_MUST_USE;

@@ -24,6 +24,11 @@ bool definition_fail(struct definition_error *e, const char *code, const char *f
     return false;
 }
 
+bool definition_no_memory(struct definition_error *e)
+{
+    return definition_fail(e, DEFINITION_E_INTERNAL, NULL, "Out of memory");
+}
+
 static bool missing(struct definition_error *e, const char *field)
 {
     return definition_fail(e, DEFINITION_E_MISSING, field, "%s is required", field);
@@ -126,7 +131,7 @@ bool definition_set_host(struct definition *d, const char *text, struct definiti
     if (host == NULL || (has_user && name == NULL)) {
         free(host);
         free(name);
-        return definition_fail(error, DEFINITION_E_INVALID, "host", "out of memory");
+        return definition_no_memory(error);
     }
     free(d->host);
     free(d->user);

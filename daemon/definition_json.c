@@ -66,11 +66,6 @@ static bool wrong(struct definition_error *error, const struct field *field, con
     return definition_fail(error, DEFINITION_E_INVALID, field->name, "%s must be %s", field->name, what);
 }
 
-static bool no_memory(struct definition_error *error, const struct field *field)
-{
-    return definition_fail(error, DEFINITION_E_INVALID, field->name, "%s: out of memory", field->name);
-}
-
 static bool wrong_number(struct definition_error *error, const struct field *field)
 {
     return definition_fail(error, DEFINITION_E_INVALID, field->name,
@@ -99,7 +94,7 @@ static bool take_into(char **to, const struct field *field, const json_t *value,
     const char *text = text_of(value);
     if (text == NULL)
         return wrong(error, field, "a string");
-    return definition_set(to, text) || no_memory(error, field);
+    return definition_set(to, text) || definition_no_memory(error);
 }
 
 static void *member(struct definition *d, const struct field *field)
@@ -342,13 +337,13 @@ static bool take_field(struct definition *d, const struct field *field, const js
         return field->take(d, field, value, error);
     if (field->reset == NULL)
         return definition_fail(error, DEFINITION_E_MISSING, field->name, "%s is required", field->name);
-    return field->reset(d, field) || no_memory(error, field);
+    return field->reset(d, field) || definition_no_memory(error);
 }
 
 static bool take_all(struct definition *d, const json_t *object, bool is_new, struct definition_error *error)
 {
     if (d->forward_count == 0 && definition_forward_add(d, FORWARD_LOCAL) == NULL)
-        return definition_fail(error, DEFINITION_E_INVALID, NULL, "out of memory");
+        return definition_no_memory(error);
     for (size_t i = 0; i < ADIT_COUNT(fields); i++)
         if (!take_field(d, &fields[i], object, is_new, error))
             return false;
@@ -368,7 +363,7 @@ bool definition_from_json(struct definition *out, const json_t *object, bool is_
         return false;
     struct definition d;
     if (!definition_copy(&d, out))
-        return definition_fail(error, DEFINITION_E_INVALID, NULL, "out of memory");
+        return definition_no_memory(error);
     if (!take_all(&d, object, is_new, error)) {
         definition_wipe(&d);
         return false;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/definition_json.h"
+#include "daemon/json_text.h"
 
 void definition_more_drop(struct definition *d)
 {
@@ -17,16 +18,11 @@ void definition_more_drop(struct definition *d)
 void definition_more_place(struct definition_error *error, size_t at)
 {
     char field[DEFINITION_FIELD_CAP];
-    if (at == 0)
+    if (at == 0 || error->field[0] == 0)
         return;
     (void)adit_format(field, sizeof field, "more_forwards[%zu].%s", at - 1, error->field);
     (void)adit_format(error->field, sizeof error->field, "%s", field);
     error->forward = at;
-}
-
-static bool no_memory(struct definition_error *error)
-{
-    return definition_fail(error, DEFINITION_E_INVALID, "more_forwards", "more_forwards: out of memory");
 }
 
 static bool names_are_known(const json_t *item, struct definition_error *error)
@@ -49,14 +45,14 @@ static bool names_are_known(const json_t *item, struct definition_error *error)
 /* A tunnel that has nothing but this forward. */
 static bool read_alone(struct definition *alone, const json_t *item, struct definition_error *error)
 {
-    json_t *object = json_copy((json_t *)item); /* its members stay the item's */
+    json_t *object = json_copy_object(item); /* its members stay the item's */
     bool ok = object != NULL && json_object_set_new(object, "name", json_string("forward")) == 0 &&
               json_object_set_new(object, "host", json_string("host")) == 0 &&
               json_object_set_new(object, "profile_id", json_string("default")) == 0;
     if (ok)
         ok = definition_from_json(alone, object, true, error);
     else
-        (void)no_memory(error);
+        (void)definition_no_memory(error);
     json_decref(object);
     return ok;
 }
@@ -76,7 +72,7 @@ static bool take_one(struct definition *d, const json_t *item, struct definition
         alone.forwards[0].bind_address = alone.forwards[0].remote_host = NULL; /* they are d's now */
     }
     definition_wipe(&alone);
-    return f != NULL || (ok && no_memory(error));
+    return f != NULL || (ok && definition_no_memory(error));
 }
 
 bool definition_more_take(struct definition *d, const json_t *list, struct definition_error *error)

@@ -41,6 +41,15 @@ json_t *json_utf8(const char *text)
     return value != NULL || errno == ENOMEM ? value : json_null();
 }
 
+json_t *json_copy_object(const json_t *object)
+{
+    json_t *copy = json_object();
+    if (json_object_update(copy, (json_t *)object) == 0)
+        return copy;
+    json_decref(copy);
+    return NULL;
+}
+
 void json_list_add(json_t **list, json_t *value)
 {
     if (json_array_append_new(*list, value) == 0)

@@ -21,6 +21,10 @@ json_t *json_read(struct span text, size_t flags, json_error_t *where);
 /* The text as a value; JSON's null where it is no UTF-8, for JSON has nothing else. NULL: no memory. */
 json_t *json_utf8(const char *text);
 
+/* A new object with the members of another, which both have then. NULL: no memory. Not json_copy, which
+ * leaves out the members for which there was none. */
+json_t *json_copy_object(const json_t *object);
+
 /* Takes value, to the end of *list. No memory, for one value or for the list: *list is NULL from then on, for
  * a shorter one would say something else. */
 void json_list_add(json_t **list, json_t *value);

@@ -12,11 +12,6 @@
 #include "daemon/registry.h"
 #include "daemon/route_key.h"
 
-static bool no_memory(struct definition_error *error)
-{
-    return definition_fail(error, DEFINITION_E_INVALID, NULL, "out of memory");
-}
-
 /* ---- Settings ---- */
 
 static bool add(struct texts *to, const char *keyword, const char *value)
@@ -207,9 +202,13 @@ static bool check_profiles(const struct tunnels *t, const struct way *w, struct 
 {
     for (size_t i = 0; i < w->count; i++) {
         const char *id = profile_id_of(w->at[i]);
-        if (!conf_has_profile(t->conf, id))
-            return definition_fail(error, DEFINITION_E_INVALID, i == 0 ? "profile_id" : "jump_session_id",
-                                   "Profile %s not found", id);
+        bool is_unsure;
+        if (conf_has_profile(t->conf, id, &is_unsure))
+            continue;
+        if (is_unsure)
+            return definition_fail(error, DEFINITION_E_INTERNAL, NULL, "%s", CONF_ALIASES_LACK);
+        return definition_fail(error, DEFINITION_E_INVALID, i == 0 ? "profile_id" : "jump_session_id",
+                               "Profile %s not found", id);
     }
     return true;
 }
@@ -279,7 +278,7 @@ static bool fill(struct route *r, const struct tunnels *t, const struct way *w,
 {
     take_behaviour(r, w->at[0]);
     if (!make_places(r, t, w) || !make_given(r, w) || !(r->key = route_key(r)))
-        return no_memory(error);
+        return definition_no_memory(error);
     for (size_t i = 0; i < w->count; i++)
         if (!check_complete(r, i, conf_profile(t->conf, profile_id_of(w->at[i])), error))
             return false;

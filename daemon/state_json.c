@@ -63,6 +63,8 @@ static enum adit_err take_definition(struct reading *r, struct definition *d, co
     struct definition_error why = {0};
     if (definition_from_json(d, known, true, &why))
         return ADIT_E_OK;
+    if (strcmp(why.code, DEFINITION_E_INTERNAL) == 0)
+        return no_memory(r);
     char text[LIMIT_ERROR_TEXT];
     (void)adit_format(text, sizeof text, "%s%s%s", why.field, why.field[0] != 0 ? ": " : "", why.message);
     return bad_tunnel(r, text);

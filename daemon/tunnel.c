@@ -103,8 +103,13 @@ int64_t tunnel_uptime(const struct tunnel *tunnel)
 void tunnel_fail_start(struct tunnel *u, const struct definition_error *error)
 {
     bool is_secret = error->code && strcmp(error->code, "profile_incomplete") == 0;
+    bool is_ours = error->code && strcmp(error->code, DEFINITION_E_INTERNAL) == 0;
     u->is_wanted = true;
-    tunnel_fail_alone(u, is_secret ? ADIT_E_AUTH : ADIT_E_CONFIG, error->message, NULL);
+    tunnel_fail_alone(u,
+                      is_secret ? ADIT_E_AUTH
+                      : is_ours ? ADIT_E_MEMORY
+                                : ADIT_E_CONFIG,
+                      error->message, NULL);
 }
 
 static bool fail_start(struct tunnel *u, const struct adit_error *err, struct definition_error *error)
@@ -112,7 +117,8 @@ static bool fail_start(struct tunnel *u, const struct adit_error *err, struct de
     u->is_wanted = false;
     tunnel_set_error(u, err);
     tunnel_update(u, err->text);
-    return definition_fail(error, DEFINITION_E_INVALID, NULL, "%s", err->text);
+    return definition_fail(error, err->code == ADIT_E_MEMORY ? DEFINITION_E_INTERNAL : DEFINITION_E_INVALID,
+                           NULL, "%s", err->text);
 }
 
 static bool set_transport(struct tunnel *u, const char *name)
@@ -151,14 +157,14 @@ void tunnel_advance(struct tunnel *u)
     struct route route;
     if (!u->is_wanted || u->has_failed || u->connection || u->leaving > 0 || u->tunnels->is_ending)
         return;
-    if (!route_init(&route, u, &error))
-        (void)adit_fail(&err, ADIT_E_CONFIG, "%s", error.message);
-    else if (join(u, &route, &err)) {
+    if (!route_init(&route, u, &error)) {
+        tunnel_fail_start(u, &error);
+    } else if (join(u, &route, &err)) {
         tunnel_take_facts(u);
         tunnel_update(u, NULL);
-        return;
+    } else {
+        tunnel_fail_alone(u, err.code, err.text, NULL);
     }
-    tunnel_fail_alone(u, err.code, err.text, NULL);
 }
 
 bool tunnel_start(struct tunnel *tunnel, struct definition_error *error)

@@ -153,14 +153,13 @@ static bool make_id(struct definition *d, struct definition_error *error)
     uint32_t random;
     char id[64];
     if (random_seed(&random, sizeof random, NULL) != ADIT_E_OK || clock_gettime(CLOCK_REALTIME, &now) != 0)
-        return definition_fail(error, DEFINITION_E_INVALID, NULL, "the system gives no randomness");
+        return definition_fail(error, DEFINITION_E_INTERNAL, NULL, "the system gives no randomness");
     int64_t ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
     (void)adit_format(id, sizeof id, "%stunnel_%lld_%08x", d->origin == DEFINITION_SESSION ? "session:" : "",
                       (long long)ms, random);
     if (d->created_at == 0)
         d->created_at = ms;
-    return d->id || definition_set(&d->id, id) ||
-           definition_fail(error, DEFINITION_E_INVALID, NULL, "out of memory");
+    return d->id || definition_set(&d->id, id) || definition_no_memory(error);
 }
 
 static struct tunnel *add(struct tunnels *t, struct definition *d, struct definition_error *error)

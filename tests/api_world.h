@@ -10,6 +10,7 @@
 
 #include "daemon/api.h"
 #include "tests/http_talk.h"
+#include "tests/json_scarce.h"
 
 static const char api_token[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
@@ -170,6 +171,32 @@ static inline void expect(const char *path, const char *json)
         fail_msg("%s is %s instead of %s in %s", path, text, json, aw.c.body);
     free(text);
     json_decref(have);
+}
+
+/* The error that needs no memory; behind it the daemon closes. */
+static inline void answer_is_lack(void)
+{
+    http_talk_expect_error(&aw.c, 500, "internal", NULL);
+    http_talk_close(&aw.c);
+    api_world_connect(&aw.c);
+}
+
+/* However little memory there is for an answer, it is `whole`, or the one error that needs none. */
+static inline void answer_is_whole(const char *path, int whole_status, const char *whole)
+{
+    int status = 0;
+
+    for (long n = 0; json_scarce_goes_on(n); n++) {
+        json_scarce_begin(n);
+        status = ask("GET", path, NULL);
+        json_scarce_end();
+        if (status == whole_status) {
+            assert_string_equal(aw.c.body, whole);
+            continue;
+        }
+        answer_is_lack();
+    }
+    assert_int_equal(status, whole_status);
 }
 
 static inline void step_until(const unsigned *count, unsigned n)

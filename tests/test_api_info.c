@@ -4,9 +4,9 @@
  */
 #define _GNU_SOURCE /* memmem, strsep */
 #include "tests/api_world.h"
-#include "tests/json_scarce.h"
 
 #include <ctype.h>
+#include <sys/resource.h>
 
 static void small_answers(void **state)
 {
@@ -36,26 +36,6 @@ static void small_answers(void **state)
     api_world_close();
 }
 
-/* However little memory there is for an answer, it is `whole`, or the one error that needs none. */
-static void answer_is_whole(const char *path, int whole_status, const char *whole)
-{
-    int status = 0;
-
-    for (long n = 0; json_scarce_goes_on(n); n++) {
-        json_scarce_begin(n);
-        status = ask("GET", path, NULL);
-        json_scarce_end();
-        if (status == whole_status) {
-            assert_string_equal(aw.c.body, whole);
-            continue;
-        }
-        http_talk_expect_error(&aw.c, 500, "internal", NULL);
-        http_talk_close(&aw.c); /* as the daemon does then */
-        api_world_connect(&aw.c);
-    }
-    assert_int_equal(status, whole_status);
-}
-
 /* Who asks may send us traffic: better no answer than that all is well. */
 static void ready_without_memory(void **state)
 {
@@ -80,7 +60,9 @@ static void profiles(void **state)
     char conf[160];
     api_world_open("");
     write_text("ssh_config",
-               "Host box\n User eve\n ProxyJump gate\nHost plain *.wild\nHost plain\n HostName h\n", 0600);
+               "Host box\n User eve\n ProxyJump gate\nHost plain *.wild\nHost plain\n HostName h\n"
+               "Host odd\n User \xff\nHost \xff\n",
+               0600);
     (void)adit_format(conf, sizeof conf, "SshConfig %s\n", world_path("ssh_config"));
     struct tunnels_reloaded counts;
     assert_int_equal(tunnels_reload(world.t, world_conf(conf), &counts, NULL), ADIT_E_OK);
@@ -88,7 +70,42 @@ static void profiles(void **state)
     assert_string_equal(aw.c.body,
                         "{\"profiles\":[{\"id\":\"default\",\"auth\":\"auto\",\"user\":null,\"jump\":null},"
                         "{\"id\":\"box\",\"auth\":\"auto\",\"user\":\"eve\",\"jump\":\"gate\"},"
-                        "{\"id\":\"plain\",\"auth\":\"auto\",\"user\":null,\"jump\":null}]}");
+                        "{\"id\":\"plain\",\"auth\":\"auto\",\"user\":null,\"jump\":null},"
+                        "{\"id\":\"odd\",\"auth\":\"auto\",\"user\":null,\"jump\":null}]}");
+    api_world_close();
+}
+
+/* What is there is listed whole: who is told of less believes that there is no more. */
+static void profiles_that_cannot_be_had(void **state)
+{
+    char conf[160], *whole;
+    struct tunnels_reloaded counts;
+    struct rlimit before, none;
+
+    (void)state;
+    api_world_open("");
+    write_text("ssh_config", "Host box\n User eve\n ProxyJump gate\nHost plain\n", 0600);
+    (void)adit_format(conf, sizeof conf, "SshConfig %s\nProfile ops\n User alice\n",
+                      world_path("ssh_config"));
+    assert_int_equal(tunnels_reload(world.t, world_conf(conf), &counts, NULL), ADIT_E_OK);
+    assert_int_equal(ask("GET", "/profiles", NULL), 200);
+    whole = strdup(aw.c.body);
+    assert_non_null(strstr(whole, "\"plain\""));
+    answer_is_whole("/profiles", 200, whole);
+    free(whole);
+    assert_int_equal(ask("GET", "/healthz", NULL), 200);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){.rlim_cur = 3, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    ask("GET", "/profiles", NULL);
+    http_talk_expect_error(&aw.c, 500, "internal", NULL);
+    /* Nor is a tunnel's profile said to be unknown then. */
+    ask("POST", "/tunnels",
+        "{\"name\":\"web\",\"host\":\"h\",\"profile_id\":\"plain\",\"forward_type\":\"dynamic\","
+        "\"local_port\":1099}");
+    http_talk_expect_error(&aw.c, 500, "internal", NULL);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(ask("GET", "/profiles", NULL), 200);
     api_world_close();
 }
 
@@ -348,9 +365,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_answers), cmocka_unit_test(ready_without_memory),
-        cmocka_unit_test(profiles),      cmocka_unit_test(metrics),
-        cmocka_unit_test(reloading),     cmocka_unit_test(draining),
-        cmocka_unit_test(over_tcp),      cmocka_unit_test(only_loopback),
+        cmocka_unit_test(profiles),      cmocka_unit_test(profiles_that_cannot_be_had),
+        cmocka_unit_test(metrics),       cmocka_unit_test(reloading),
+        cmocka_unit_test(draining),      cmocka_unit_test(over_tcp),
+        cmocka_unit_test(only_loopback),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

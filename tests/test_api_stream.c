@@ -3,7 +3,6 @@
  */
 #define _GNU_SOURCE /* memmem, strsep */
 #include "tests/api_world.h"
-#include "tests/json_scarce.h"
 
 static const char web[] =
     "{\"name\":\"web\",\"host\":\"h\",\"profile_id\":\"default\",\"forward_type\":\"dynamic\","

@@ -329,6 +329,28 @@ static void all_at_once(void **state)
     api_world_close();
 }
 
+/* Whoever is told that his request is wrong does not send it again. */
+static void made_without_memory(void **state)
+{
+    static const char more[] = "{\"name\":\"web\",\"host\":\"h\",\"profile_id\":\"default\",\"forward_type\":"
+                               "\"dynamic\",\"local_port\":1099,"
+                               "\"more_forwards\":[{\"forward_type\":\"dynamic\",\"local_port\":1098}]}";
+    int status = 0;
+
+    (void)state;
+    api_world_open("");
+    for (long n = 0; json_scarce_goes_on(n); n++) {
+        json_scarce_begin(n);
+        status = ask("POST", "/tunnels", more);
+        json_scarce_end();
+        if (status != 201)
+            answer_is_lack();
+        ask("DELETE", "/tunnels/web", NULL); /* T may be all that there was no memory for */
+    }
+    assert_int_equal(status, 201);
+    api_world_close();
+}
+
 /* ---- Counters, connections, trust */
 
 static void numbers(void **state)
@@ -356,6 +378,9 @@ static void numbers(void **state)
     expect("connections.0.client", "\"127.0.0.1:999\"");
     expect("connections.0.target", "\"10.0.0.5:443\"");
     expect("connections.0.bytes_sent", "1");
+    char *whole = strdup(aw.c.body);
+    answer_is_whole("/tunnels/web/connections", 200, whole);
+    free(whole);
     ask_fails("GET", "/tunnels/nobody/connections", NULL, 404, "not_found", NULL);
 
     /* A client that goes before the numbers come; and the end before they do. */
@@ -390,11 +415,17 @@ static void trusting(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_whole_life),     cmocka_unit_test(what_is_refused),
-        cmocka_unit_test(one_of_a_file),      cmocka_unit_test(start_and_stop),
-        cmocka_unit_test(waiting_for_it),     cmocka_unit_test(waiting_for_a_fresh_one),
-        cmocka_unit_test(a_start_that_fails), cmocka_unit_test(removing_one_that_runs),
-        cmocka_unit_test(all_at_once),        cmocka_unit_test(numbers),
+        cmocka_unit_test(the_whole_life),
+        cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(one_of_a_file),
+        cmocka_unit_test(start_and_stop),
+        cmocka_unit_test(waiting_for_it),
+        cmocka_unit_test(waiting_for_a_fresh_one),
+        cmocka_unit_test(a_start_that_fails),
+        cmocka_unit_test(removing_one_that_runs),
+        cmocka_unit_test(all_at_once),
+        cmocka_unit_test(made_without_memory),
+        cmocka_unit_test(numbers),
         cmocka_unit_test(trusting),
     };
 

@@ -103,6 +103,21 @@ static void test_list_without_memory(void **state)
     (void)state;
 }
 
+static void test_copy_without_memory(void **state)
+{
+    json_t *top = document(), *copy = NULL;
+    for (long n = 0; json_scarce_goes_on(n); n++) {
+        json_scarce_begin(n);
+        copy = json_copy_object(top);
+        json_scarce_end();
+        assert_true(copy == NULL || json_equal(copy, top));
+        json_decref(copy);
+    }
+    assert_non_null(copy);
+    json_decref(top);
+    (void)state;
+}
+
 static void test_value(void **state)
 {
     json_t *value = json_utf8("\xc3\xa9");
@@ -123,6 +138,7 @@ int main(void)
                                        cmocka_unit_test(test_without_memory),
                                        cmocka_unit_test(test_reading_without_memory),
                                        cmocka_unit_test(test_bad_text),
+                                       cmocka_unit_test(test_copy_without_memory),
                                        cmocka_unit_test(test_value),
                                        cmocka_unit_test(test_list_without_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
