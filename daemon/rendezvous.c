@@ -30,18 +30,22 @@ static enum adit_err folders_make(const char *path, struct adit_error *err)
     return ADIT_E_OK;
 }
 
-/* Somebody is behind the socket. Only a refusal says that nobody is. */
-static bool is_answered(const char *path)
+/* Nobody is behind the socket: only a refusal says so. */
+static enum adit_err check_dead(const char *path, struct adit_error *err)
 {
     struct sock_addr to;
-    struct adit_error ignored = {0};
+    struct adit_error lack = {0};
     int fd = -1;
-    if (sock_addr_path(&to, path, &ignored) != ADIT_E_OK || sock_open(&fd, &to, &ignored) != ADIT_E_OK)
-        return true;
-    bool is_refused =
-        connect(fd, (const struct sockaddr *)(const void *)&to.storage, to.len) != 0 && errno == ECONNREFUSED;
+    if (sock_addr_path(&to, path, &lack) != ADIT_E_OK || sock_open(&fd, &to, &lack) != ADIT_E_OK)
+        return adit_fail(err, ADIT_E_SYSTEM, "%s", lack.text);
+    int why = connect(fd, (const struct sockaddr *)(const void *)&to.storage, to.len) == 0 ? 0 : errno;
     sock_close(&fd);
-    return !is_refused;
+    if (why == ECONNREFUSED)
+        return ADIT_E_OK;
+    if (why == 0 || why == EAGAIN) /* it has no place for us just now */
+        return adit_fail(err, ADIT_E_SYSTEM, "another daemon answers at %s", path);
+    errno = why;
+    return failed("cannot connect to", path, err);
 }
 
 /* What is at the path now may be replaced: nothing, or a socket without a daemon behind it. */
@@ -52,8 +56,7 @@ static enum adit_err place_check(const char *path, struct adit_error *err)
         return errno == ENOENT ? ADIT_E_OK : failed("cannot look at", path, err);
     if (!S_ISSOCK(st.st_mode))
         return adit_fail(err, ADIT_E_SYSTEM, "%s: is there already, and is no socket", path);
-    return is_answered(path) ? adit_fail(err, ADIT_E_SYSTEM, "another daemon answers at %s", path)
-                             : ADIT_E_OK;
+    return check_dead(path, err);
 }
 
 static enum adit_err temporary_name(const char *path, char out[static SOCK_PATH_CAP], struct adit_error *err)

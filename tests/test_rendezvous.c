@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -80,6 +81,26 @@ static void test_live_and_dead(void **state)
     assert_int_equal(access(path, F_OK), -1);
 }
 
+/* Who has no descriptor to ask with does not know of another daemon. */
+static void test_cannot_ask(void **state)
+{
+    struct rendezvous first, second;
+    struct adit_error err = {0};
+    struct rlimit before, none;
+    (void)state;
+    assert_int_equal(open_it(&first, NULL), ADIT_E_OK);
+    sock_close(&first.fd);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){.rlim_cur = 3, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(rendezvous_open(&second, path, NULL, &err), ADIT_E_SYSTEM);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_non_null(strstr(err.text, "Too many open files"));
+    assert_int_equal(open_it(&second, NULL), ADIT_E_OK);
+    rendezvous_close(&second);
+    rendezvous_close(&first);
+}
+
 static void test_other_files(void **state)
 {
     struct rendezvous r;
@@ -113,6 +134,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_made_and_removed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_live_and_dead, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cannot_ask, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_files, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long_path, setup, teardown),
     };
