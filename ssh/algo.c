@@ -72,34 +72,11 @@ const char *algo_default(enum algo_kind kind)
 
 /* ---- ssh's list syntax ---- */
 
-/* Shell-like * and ?, over short public names. */
-static bool wildcard_match(struct span pattern, struct span name)
-{
-    size_t p = 0, n = 0, star = SIZE_MAX, mark = 0;
-    while (n < name.n) {
-        if (p < pattern.n && (pattern.p[p] == '?' || (pattern.p[p] != '*' && pattern.p[p] == name.p[n]))) {
-            p++;
-            n++;
-        } else if (p < pattern.n && pattern.p[p] == '*') {
-            star = p++;
-            mark = n;
-        } else if (star != SIZE_MAX) {
-            p = star + 1;
-            n = ++mark;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.n && pattern.p[p] == '*')
-        p++;
-    return p == pattern.n;
-}
-
 static bool any_matches(struct span patterns, struct span name)
 {
     struct span one;
     while (names_next(&patterns, &one))
-        if (wildcard_match(one, name))
+        if (adit_text_matches(one, name, false))
             return true;
     return false;
 }
