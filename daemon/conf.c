@@ -162,15 +162,18 @@ static bool pattern_of(const char *folder, const char *tail, char *out, size_t c
 }
 
 /* No folder is an empty one; one that cannot be read is none. */
-static bool is_readable(const char *folder)
+static enum adit_err check_readable(const char *folder, struct adit_error *err)
 {
     char path[EXPAND_PATH_CAP + 16];
     adit_format(path, sizeof path, "%s/conf.d", folder);
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT || errno == ENOTDIR;
-    (void)close(fd);
-    return true;
+    if (fd >= 0)
+        (void)close(fd);
+    if (fd >= 0 || errno == ENOENT || errno == ENOTDIR)
+        return ADIT_E_OK;
+    bool is_lack = errno == ENOMEM || errno == EMFILE || errno == ENFILE;
+    return adit_fail(err, is_lack ? ADIT_E_MEMORY : ADIT_E_CONFIG, "%s: the folder cannot be read: %s", path,
+                     strerror(errno));
 }
 
 /* In byte order, without hidden ones. */
@@ -179,9 +182,8 @@ static enum adit_err find_parts(const char *folder, struct texts *found, struct 
     char pattern[2 * EXPAND_PATH_CAP];
     if (!pattern_of(folder, "/conf.d/*.conf", pattern, sizeof pattern))
         return adit_fail(err, ADIT_E_CONFIG, "the path is too long: %.80s...", folder);
-    if (!is_readable(folder))
-        return adit_fail(err, ADIT_E_CONFIG, "%s/conf.d: the folder cannot be read", folder);
-    return globs_find(found, pattern, err);
+    enum adit_err e = check_readable(folder, err);
+    return e == ADIT_E_OK ? globs_find(found, pattern, err) : e;
 }
 
 /* A part that is bad does not keep the next one from being looked at. */

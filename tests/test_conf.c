@@ -228,6 +228,21 @@ static void test_defaults(void **state)
     assert_string_equal(err.text, wanted);
 }
 
+static void test_folder_that_cannot_be_read(void **state)
+{
+    struct adit_error err = {0};
+    char wanted[256];
+    (void)state;
+    assert_int_equal(rmdir(at(".config/adit/conf.d")), 0);
+    assert_int_equal(symlink("conf.d", at(".config/adit/conf.d")), 0);
+    assert_int_equal(load_defaults(&err), ADIT_E_CONFIG);
+    snprintf(wanted, sizeof wanted, "%s: the folder cannot be read: Too many levels of symbolic links",
+             at(".config/adit/conf.d"));
+    assert_string_equal(err.text, wanted);
+    assert_int_equal(unlink(at(".config/adit/conf.d")), 0);
+    assert_int_equal(mkdir(at(".config/adit/conf.d"), 0755), 0);
+}
+
 /* What a pattern would take for one of its signs is a letter in a folder's name. */
 static void test_folder_name(void **state)
 {
@@ -285,8 +300,15 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_one_file), T(test_errors),      T(test_owner),  T(test_aliases),
-        T(test_profiles), T(test_folder_name), T(test_listen), T(test_defaults),
+        T(test_one_file),
+        T(test_errors),
+        T(test_owner),
+        T(test_aliases),
+        T(test_profiles),
+        T(test_folder_name),
+        T(test_folder_that_cannot_be_read),
+        T(test_listen),
+        T(test_defaults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
