@@ -110,8 +110,7 @@ static void location_add(struct httpd_request *r, const char *id)
         else
             buffer_format(&b, "%%%c%c", hex[*p >> 4], hex[*p & 15]);
     }
-    if (!b.is_failed)
-        httpd_reply_header(r, "Location", b.p);
+    httpd_reply_header(r, "Location", b.is_failed ? NULL : b.p);
     buffer_wipe(&b);
 }
 

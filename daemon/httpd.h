@@ -103,7 +103,7 @@ bool httpd_body(struct httpd_request *r, bool is_wanted, const json_t **body) AD
 
 /* ---- Answers: exactly one, in on_request or, after httpd_hold, later. */
 
-/* A header of the answer, before it. */
+/* A header of the answer, before it. Without memory for it (value NULL says so, too) the answer is 500. */
 void httpd_reply_header(struct httpd_request *r, const char *name, const char *value);
 void httpd_reply_json(struct httpd_request *r, unsigned status,
                       json_t *document); /* takes it; NULL: no memory */

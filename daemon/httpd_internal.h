@@ -64,7 +64,7 @@ struct httpd_request {
     json_t *json;
     struct header {
         const char *name;
-        char *value;
+        char *value; /* NULL: there was no memory for it */
     } headers[3];
     size_t header_count;
     struct MHD_Response *response; /* made, not yet queued; may be httpd->lack */

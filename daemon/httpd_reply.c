@@ -46,9 +46,7 @@ void httpd_reply_header(struct httpd_request *r, const char *name, const char *v
 {
     assert(r->header_count < ADIT_COUNT(r->headers));
     r->headers[r->header_count].name = name;
-    r->headers[r->header_count].value = text_copy(span_str(value));
-    if (r->headers[r->header_count].value)
-        r->header_count++;
+    r->headers[r->header_count++].value = value ? text_copy(span_str(value)) : NULL;
 }
 
 static bool add_headers(struct MHD_Response *response, const char *type)
@@ -88,7 +86,8 @@ static void reply(struct httpd_request *r, unsigned status, const char *type, st
     r->on_gone = NULL;
     is_fine = is_fine && add_headers(response, type);
     for (size_t i = 0; is_fine && i < r->header_count; i++)
-        is_fine = MHD_add_response_header(response, r->headers[i].name, r->headers[i].value) == MHD_YES;
+        is_fine = r->headers[i].value &&
+                  MHD_add_response_header(response, r->headers[i].name, r->headers[i].value) == MHD_YES;
     if (!is_fine && response)
         MHD_destroy_response(response);
     r->response = is_fine ? response : r->httpd->lack;

@@ -88,6 +88,9 @@ static void on_request(void *ctx, struct httpd_request *r)
     } else if (strcmp(path, "/static") == 0) {
         httpd_reply_header(r, "Location", "/x%20y");
         httpd_reply_static(r, 201, "text/plain", span_str("here"));
+    } else if (strcmp(path, "/lacks") == 0) {
+        httpd_reply_header(r, "Content-Security-Policy", NULL);
+        httpd_reply_static(r, 200, "text/html", span_str("page"));
     } else {
         httpd_reply_error(r, "not_found", NULL, "No \x1b[31m%s", path);
     }
@@ -733,6 +736,16 @@ static void too_many_connections(void **state)
         http_talk_close(&c[i]);
 }
 
+/* Without one of its headers an answer may say something else, or protect from less. */
+static void a_header_that_is_lost(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_unix(f, &f->c);
+    http_talk_ask(&f->c, "GET", "/lacks", "", NULL);
+    http_talk_expect_error(&f->c, 500, "internal", NULL);
+}
+
 /* Whoever does not ask for the reason is told all the same that it failed, and whoever has an older one
  * which. */
 static void what_cannot_listen(void **state)
@@ -773,6 +786,7 @@ int main(void)
         T(rest_over_tcp),
         T(too_many_connections),
         T(what_cannot_listen),
+        T(a_header_that_is_lost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
