@@ -45,6 +45,10 @@ void mcp_fail_unknown(struct mcp_request *request, const char *id)
 
 void mcp_fail_definition(struct mcp_request *request, const struct definition_error *error)
 {
+    if (strcmp(error->code, "internal") == 0) { /* no fault of the arguments: memory */
+        mcp_fail_memory(request);
+        return;
+    }
     bool is_port = strcmp(error->code, "port_in_use") == 0;
     bool is_auth = strcmp(error->code, "profile_incomplete") == 0;
     mcp_fail_kind(request,

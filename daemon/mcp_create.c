@@ -57,11 +57,13 @@ enum adit_err mcp_argument_number(const json_t *arguments, const char *name, uin
 
 /* ---- The server ---- */
 
-static bool is_alias(const struct conf *conf, const char *name)
+/* is_unsure: it may be one, but not all could be had. */
+static bool is_alias(const struct conf *conf, const char *name, bool *is_unsure)
 {
     struct texts aliases;
     texts_init(&aliases);
-    bool is = conf_aliases(conf->ssh_config, &aliases) && texts_has(&aliases, name);
+    bool are_all = conf_aliases(conf->ssh_config, &aliases), is = texts_has(&aliases, name);
+    *is_unsure = !are_all && !is;
     texts_wipe(&aliases);
     return is;
 }
@@ -112,12 +114,15 @@ static enum adit_err read_server(struct mcp_wish *w, const json_t *arguments, co
     if (!definition_set(&w->server, server))
         return no_memory(err);
     const struct definition *tunnel = conf_tunnel(limits->conf, server);
-    if (is_alias(limits->conf, server))
+    bool is_unsure;
+    if (is_alias(limits->conf, server, &is_unsure))
         return set_server(&w->definition, server, NULL, 0, CONF_PROFILE_DEFAULT, err);
     if (conf_profile(limits->conf, server) != NULL)
         return set_server(&w->definition, server, NULL, 0, server, err);
     if (tunnel != NULL)
         return set_tunnel(&w->definition, tunnel, err);
+    if (is_unsure)
+        return no_memory(err);
     return set_allowed(&w->definition, server, limits->allow, err);
 }
 
