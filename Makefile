@@ -120,8 +120,9 @@ FUZZERS := $(filter-out $(OF_DAEMON:fuzz_%=%),$(FUZZERS))
 override VECTORS :=
 endif
 LIB_SRC := $(filter-out cli/main.c,$(SRC))
-# The tests that let allocations fail.
-NO_MEMORY := $(basename $(notdir $(shell grep -l '"tests/no_memory\.h"' tests/test_*.c)))
+# Functions of the C library that a test has fail: tests/no_memory.h's, or its own.
+$(foreach t,$(basename $(notdir $(shell grep -l '"tests/no_memory\.h"' tests/test_*.c))),$(eval $t.wraps := malloc calloc realloc))
+test_link.wraps := calloc poll
 FUZZ_LIB_SRC := $(filter-out fuzz/fuzz_%.c fuzz/replay.c,$(wildcard fuzz/*.c))
 
 # ---- flags --------------------------------------------------------------------------------------------
@@ -245,10 +246,9 @@ $(BUILD)/$1/parts$(LESS): FORCE
 
 $(BUILD)/$1/tests/%: $(BUILD)/$1/tests/%.o $(BUILD)/$1/libtest.a $(BUILD)/$1/libadit$(LESS).a $(BUILD)/deps/$$($1.deps).ok
 	$$(call say,LD $$@)
-	$$Q$$($1.link) -o $$@ $$< -Wl,--start-group $(BUILD)/$1/libtest.a $(BUILD)/$1/libadit$(LESS).a -Wl,--end-group \
+	$$Q$$($1.link) $$($$*.wraps:%=-Wl,--wrap=%) -o $$@ $$< \
+		-Wl,--start-group $(BUILD)/$1/libtest.a $(BUILD)/$1/libadit$(LESS).a -Wl,--end-group \
 		$$($1.third_party) $$($1.lib)/lib/libcmocka.a
-
-$(NO_MEMORY:%=$(BUILD)/$1/tests/%): private $1.link += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 
 .PRECIOUS: $(BUILD)/$1/%.o
 .SECONDARY: $(SRC:%.c=$(BUILD)/$1/%.o)

@@ -32,6 +32,7 @@ static void do_listen(struct link *l)
         session_retry_forwards(l->session);
     else if (link_listen(l, &err) != ADIT_E_OK)
         link_do(l, keep_wanted(&l->keep, loop_now_ms())); /* a lazy one, too, is told why by connecting */
+    link_forwards_give(l);                                /* those for which it had no memory */
 }
 
 static void do_drop(struct link *l)

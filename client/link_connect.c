@@ -203,8 +203,10 @@ static enum adit_err begin(struct link *l, struct adit_error *err)
                                       .hops = l->config.hops,
                                       .hop_count = l->config.hop_count};
     enum adit_err e = l->session != NULL ? ADIT_E_OK : link_listen(l, err);
-    if (e == ADIT_E_OK)
+    if (e == ADIT_E_OK) {
+        link_forwards_give(l); /* a loss lets go of those that are missing: nothing else asks for them */
         e = resolve(l, err);
+    }
     if (e == ADIT_E_OK)
         e = chain_new(&l->chain, &query, &l->prompt, err);
     if (e == ADIT_E_OK)

@@ -106,7 +106,7 @@ void link_forward_free(struct link *l, struct link_forward *f)
 
 void link_forward_give(struct link *l, struct link_forward *f)
 {
-    if (l->session == NULL || f->is_given || f->is_taken)
+    if (l->session == NULL || f->is_given)
         return;
     f->is_given = true;
     session_forward_add(l->session, &f->letter);

@@ -51,6 +51,10 @@ static bool ask(struct forwarder *f)
 
 void remote_listener_begin(struct forwarder *f)
 {
+    if (!f->own)
+        remote_listener_bind(f);
+    if (!f->own)
+        return;
     f->state = FORWARDER_ASKED;
     if (!ask(f))
         remote_fail(f, ADIT_E_FORWARD, "too many requests wait, or out of memory");
@@ -124,13 +128,12 @@ void remote_listener_free(struct forwarder *f)
     f->own = NULL;
 }
 
-/* Also one that was refused is asked for again by the next begin. */
+/* Also one that was refused, or for which there was no memory, is asked for again by the next begin. */
 void remote_listener_lost(struct forwarder *f)
 {
     struct remote_listener *r = f->own;
-    if (!r)
-        return;
-    r->is_up = false;
+    if (r)
+        r->is_up = false;
     f->state = FORWARDER_READY;
 }
 
@@ -139,9 +142,7 @@ void remote_listener_retry(struct forwarder *f)
     if (f->state != FORWARDER_FAILED)
         return;
     f->state = FORWARDER_READY;
-    if (!f->own)
-        remote_listener_bind(f);
-    if (f->own && forwarder_has_begun(f))
+    if (forwarder_has_begun(f))
         remote_listener_begin(f);
 }
 

@@ -376,7 +376,7 @@ struct session_notice {
     size_t count;
     uint32_t number;
     bool is_partial; /* FORWARD_UP: another address of it could not be had, and is still wanted */
-    bool is_refused; /* FORWARD_FAILED: there was no memory to take the letter, which may be given again */
+    bool is_refused; /* FORWARD_FAILED: there was no memory to take the letter, which is its sender's again */
     const struct ssh_algorithms *algorithms;
     const struct adit_error *error;
 };
@@ -508,8 +508,9 @@ struct session_forward_letter {
 /* It is set up as one of config.forwards would be: a local one listens at once, whether there is a connection
  * or not; a remote one is asked for now, if there is one, and with each that is made. FORWARD_UP,
  * FORWARD_FAILED and REMOTE_PORT tell of it. It never ends the session (exit_on_forward_failure). The letter
- * is the session's until FORWARD_GONE, or until session_join has returned. A session that does not survive,
- * or another type: FORWARD_FAILED with ADIT_E_UNSUPPORTED. */
+ * is the session's until FORWARD_GONE, until FORWARD_FAILED with is_refused (then it may be added again, and
+ * need not be removed; if that was asked for already, FORWARD_GONE follows), or until session_join has
+ * returned. A session that does not survive, or another type: FORWARD_FAILED with ADIT_E_UNSUPPORTED. */
 void session_forward_add(struct session *s, struct session_forward_letter *letter);
 /* Once a letter, after session_forward_add, whatever became of it. Its listener is closed at once, its
  * clients are reset, whether they were connected or held, and the remote one is cancelled. FORWARD_GONE

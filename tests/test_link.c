@@ -5,16 +5,68 @@
 #include "tests/test.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "client/link.h"
+#include "client/link_internal.h"
+#include "forward/forwarder.h"
 #include "net/watch.h"
 #include "tests/session_server.h"
 
 enum { SERVERS = 64, STATES = 256, FORWARD_IDS = 4, HOUR_MS = 3600 * 1000 };
+
+/* ---- What the system refuses ---- */
+
+/* The allocations of one size are those of one thing. */
+enum { REMOTE_LISTENER_SIZE = 4 /* struct remote_listener */ };
+static struct {
+    atomic_size_t size; /* 0: all is well */
+    atomic_int spared;  /* so many are granted first, */
+    atomic_int rest;    /* and so many refused then */
+    atomic_uint refused;
+    atomic_int deaf_fd; /* that poll cannot look at; 0: none */
+} scarce;
+
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+int __real_poll(struct pollfd *fds, nfds_t n, int ms);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int ms);
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    if (size != atomic_load(&scarce.size) || atomic_fetch_sub(&scarce.spared, 1) > 0 ||
+        atomic_fetch_sub(&scarce.rest, 1) <= 0)
+        return __real_calloc(count, size);
+    atomic_fetch_add(&scarce.refused, 1);
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* Who waits for memory does not take a test's time. */
+int __wrap_poll(struct pollfd *fds, nfds_t n, int ms)
+{
+    if (n == 1 && fds[0].fd == atomic_load(&scarce.deaf_fd) && fds[0].fd > 0) {
+        errno = ENOMEM;
+        return -1;
+    }
+    return __real_poll(fds, n, n == 0 ? 0 : ms);
+}
+
+static void refuse_behind(int spared, size_t size, int times)
+{
+    atomic_store(&scarce.refused, 0);
+    atomic_store(&scarce.spared, spared);
+    atomic_store(&scarce.rest, times);
+    atomic_store(&scarce.size, size);
+}
+
+static void refuse(size_t size, int times)
+{
+    refuse_behind(0, size, times);
+}
 
 /* ---- Servers ---- */
 
@@ -285,6 +337,8 @@ static int setup(void **state)
 {
     (void)state;
     memset(&f, 0, sizeof f);
+    refuse(0, 0);
+    atomic_store(&scarce.deaf_fd, 0);
     assert_true(crypto_init());
     signal(SIGPIPE, SIG_IGN);
     pthread_mutex_init(&f.lock, NULL);
@@ -807,6 +861,86 @@ static void test_port_is_busy(void **state)
     stop();
 }
 
+enum { FORWARDERS_OF_ITS_OWN = 1 /* a session makes at its start */ };
+
+/* What fails first is not tried again before a connection: its loss forgets what is missing. */
+static void check_comes_back(int spared, size_t refused_size)
+{
+    enum { ID = 2 };
+    know(&f.server);
+    f.config.keep.first_ms = f.config.keep.cap_ms = HOUR_MS;
+    atomic_store(&f.server.manner, CLOSES);
+    make();
+    refuse_behind(spared, refused_size, 1);
+    add(ID, FORWARD_REMOTE, 0);
+    link_start(f.link);
+    wait_state(KEEP_RECONNECTING);
+    wait_count(&f.failures[ID], 1);
+    assert_non_null(strstr(f.failure, "out of memory"));
+    assert_int_equal(atomic_load(&scarce.refused), 1);
+    atomic_store(&f.server.manner, SERVES);
+    link_reconnect(f.link);
+    wait_state(KEEP_CONNECTED);
+    assert_int_equal(count_of(&f.ups[ID]), 1);
+    stop();
+}
+
+static void test_remote_forward_without_memory(void **state)
+{
+    (void)state;
+    check_comes_back(FORWARDERS_OF_ITS_OWN, sizeof(struct forwarder));
+}
+
+static void test_remote_listener_without_memory(void **state)
+{
+    (void)state;
+    check_comes_back(0, REMOTE_LISTENER_SIZE);
+}
+
+/* It failed before the listeners were closed, and opens with them. */
+static void test_local_forward_without_memory(void **state)
+{
+    (void)state;
+    know(&f.server);
+    f.config.keep.first_ms = f.config.keep.cap_ms = HOUR_MS;
+    f.config.keep.is_lazy = true;
+    f.password = "wrong";
+    make();
+    refuse_behind(FORWARDERS_OF_ITS_OWN, sizeof(struct forwarder), 2);
+    add(0, FORWARD_LOCAL, 0);
+    link_start(f.link);
+    wait_count(&f.failures[0], 1);
+    link_reconnect(f.link); /* asks for it again */
+    wait_state(KEEP_FAILED);
+    assert_int_equal(count_of(&f.failures[0]), 2);
+    assert_int_equal(count_of(&f.ups[0]), 0);
+    pthread_mutex_lock(&f.lock);
+    f.password = "secret";
+    pthread_mutex_unlock(&f.lock);
+    link_start(f.link);
+    wait_count(&f.ups[0], 1);
+    check_served(0);
+    stop();
+}
+
+/* The session does not have its letter: it is the link's to free, once. */
+static void test_forward_without_memory_is_removed(void **state)
+{
+    (void)state;
+    start_known();
+    refuse(sizeof(struct forwarder), 1000000);
+    add(2, FORWARD_REMOTE, 4242);
+    wait_count(&f.failures[2], 3);
+    link_forward_remove(f.link, 2);
+    wait_count(&f.gone[2], 1);
+    refuse(0, 0);
+    wait_state(KEEP_CONNECTED);
+    add(2, FORWARD_REMOTE, 4242);
+    wait_count(&f.ups[2], 1);
+    stop();
+    assert_int_equal(f.gone[2], 1);
+}
+
 static void test_wrong_forward(void **state)
 {
     (void)state;
@@ -1282,6 +1416,10 @@ int main(void)
         TEST(test_forward_before_start),
         TEST(test_remote_forward_returns),
         TEST(test_port_is_busy),
+        TEST(test_remote_forward_without_memory),
+        TEST(test_remote_listener_without_memory),
+        TEST(test_local_forward_without_memory),
+        TEST(test_forward_without_memory_is_removed),
         TEST(test_wrong_forward),
         TEST(test_lazy),
         TEST(test_jump_host),
