@@ -244,6 +244,9 @@ static void on_mail(struct link *l, struct mail *m)
     case LINK_MAIL_HOP_ENDED:
         link_hop_ended(l, m->owner);
         return;
+    case LINK_MAIL_UNHEARD:
+        link_hop_unheard(l, m->owner);
+        return;
     default:
         on_order(l, m);
         return;

@@ -108,7 +108,7 @@ enum adit_err link_listen(struct link *l, struct adit_error *err)
         .hold_max = l->config.hold_max,
     };
     struct session *session;
-    atomic_store(&l->is_unheard, false);
+    l->destination.is_unheard = false;
     enum adit_err e = session_start(&session, &config, &ops, err);
     if (e != ADIT_E_OK)
         return e;
@@ -343,6 +343,21 @@ void link_hop_ended(struct link *l, struct link_hop *hop)
         link_stop_all(l);
 }
 
+/* What it did not say cannot be known: it is not waited for. The destination's says that it has ended. */
+void link_hop_unheard(struct link *l, const struct link_hop *hop)
+{
+    struct adit_error err = {ADIT_E_OK, ""};
+    if (l->is_stopping)
+        return;
+    if (hop == &l->destination) {
+        session_stop(l->session);
+        session_stop(l->session);
+    } else if (l->phase == LINK_HOPPING) {
+        (void)adit_fail(&err, ADIT_E_MEMORY, "jump host %s: out of memory", hop->name);
+        link_connection_over(l, &err);
+    }
+}
+
 static void join_session(struct link *l)
 {
     struct session *session = l->session;
@@ -356,7 +371,7 @@ static void join_session(struct link *l)
 void link_session_broken(struct link *l)
 {
     struct adit_error err = l->ended;
-    if (err.code == ADIT_E_OK && atomic_load(&l->is_unheard))
+    if (err.code == ADIT_E_OK && l->destination.is_unheard)
         (void)adit_fail(&err, ADIT_E_MEMORY, "out of memory");
     else if (err.code == ADIT_E_OK)
         (void)adit_fail(&err, ADIT_E_SYSTEM, "the session has ended");

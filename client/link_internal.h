@@ -35,6 +35,7 @@ enum link_mail {
     LINK_MAIL_LOST,      /* the destination's session says so */
     LINK_MAIL_ENDED,     /* it is over */
     LINK_MAIL_HOP_ENDED, /* owner: the struct link_hop */
+    LINK_MAIL_UNHEARD,   /* the same, whose session had no memory for what it was to say */
     LINK_MAILS
 };
 
@@ -62,8 +63,9 @@ struct link_hop {
     const char *name; /* as ProxyJump has it; the chain's */
     struct client *client;
     struct session *session;
-    struct mail ended;
+    struct mail ended, unheard;
     bool has_ended;
+    bool is_unheard;            /* the session's thread: it has waited for memory once, and does not again */
     char why[LIMIT_ERROR_TEXT]; /* it does not reach the next one; empty: it did */
 };
 
@@ -110,8 +112,7 @@ struct link {
     struct mailbox box;
     int cancel_fd;
 
-    atomic_bool is_unheard; /* the destination's session could not say something, and ends for it */
-    atomic_bool is_deaf;    /* it was told to stop: what cannot be copied for it need not be */
+    atomic_bool is_deaf; /* it was told to stop: what cannot be copied for it need not be */
 
     pthread_mutex_t lock; /* up to the next blank line */
     struct mail orders[LINK_ORDERS];
@@ -195,6 +196,7 @@ void link_orders_init(struct link *l);
 enum adit_err link_listen(struct link *l, struct adit_error *err) ADIT_MUST_USE;
 void link_connect(struct link *l);
 void link_session_broken(struct link *l); /* the destination's session is over, and nobody wanted that */
+void link_hop_unheard(struct link *l, const struct link_hop *hop); /* UNHEARD */
 void link_hop_reached(struct link *l, const struct link_hop *hop);
 void link_hop_ended(struct link *l, struct link_hop *hop);
 /* The connection, or the try, is over for this reason: clears away what belongs to it, and then tells keep.

@@ -34,31 +34,18 @@ static const char *put(char **at, const char *text)
     return to;
 }
 
-/* A session that has waited for too long ends: those who wait for it are let go, and the next one tells all
- * of it again. What a jump host does not tell ends with the time that a connection may take. */
-static void give_up(struct link_hop *hop)
-{
-    struct link *l = hop->link;
-    if (hop != &l->destination)
-        return;
-    (void)pthread_mutex_lock(&l->lock);
-    atomic_store(&l->is_unheard, true);
-    for (int i = 0; i < 2 && l->session != NULL; i++)
-        session_stop(l->session);
-    (void)pthread_mutex_unlock(&l->lock);
-}
-
 /* A line of the log may be lost for want of memory. A notice may not: a link that has not heard that a
- * forward is up would wait for it for ever. So the session waits for a while, as long as somebody listens. */
-static struct link_news *news_new(struct link_hop *hop, size_t len, bool is_log)
+ * forward is up would wait for it for ever. So the session waits for a while, as long as somebody listens,
+ * and then has to end: those who wait for it are let go, and the next one tells all of it again. */
+static struct link_news *news_new(struct link_hop *hop, size_t len, bool may_be_lost)
 {
-    const struct link *l = hop->link;
     struct link_news *news;
     for (int ms = 0; (news = calloc(1, len)) == NULL; ms += MEMORY_WAIT_MS) {
-        if (is_log || atomic_load(&l->is_deaf) || atomic_load(&l->is_unheard))
+        if (may_be_lost || hop->is_unheard || atomic_load(&hop->link->is_deaf))
             break;
         if (ms >= MEMORY_PATIENCE_MS) {
-            give_up(hop);
+            hop->is_unheard = true;
+            post(hop->link, &hop->unheard, LINK_MAIL_UNHEARD, hop);
             break;
         }
         (void)poll(NULL, 0, MEMORY_WAIT_MS);
@@ -66,12 +53,19 @@ static struct link_news *news_new(struct link_hop *hop, size_t len, bool is_log)
     return news;
 }
 
+/* It is only a text, or is said again by itself. */
+static bool may_be_lost(enum session_notice_kind kind)
+{
+    return kind == SESSION_BANNER || kind == SESSION_ALIVE;
+}
+
 static void post_news(struct link_hop *hop, const struct session_notice *n, bool is_log,
                       enum session_level level, enum session_about about)
 {
     const char *texts[] = {n->text, n->bound, n->target};
     struct link_news *news =
-        news_new(hop, sizeof *news + length(texts[0]) + length(texts[1]) + length(texts[2]), is_log);
+        news_new(hop, sizeof *news + length(texts[0]) + length(texts[1]) + length(texts[2]),
+                 is_log || may_be_lost(n->kind));
     if (news == NULL)
         return;
     char *at = news->text;
@@ -91,6 +85,11 @@ static void post_news(struct link_hop *hop, const struct session_notice *n, bool
     post(hop->link, &news->mail, LINK_MAIL_NEWS, news);
 }
 
+static void post_notice(struct link_hop *hop, const struct session_notice *n)
+{
+    post_news(hop, n, false, SESSION_QUIET, SESSION_ABOUT_COUNT);
+}
+
 /* Its names live as long as the connection: three texts that other notices have room for. */
 static void post_negotiated(struct link_hop *hop, const struct session_notice *n)
 {
@@ -98,23 +97,11 @@ static void post_negotiated(struct link_hop *hop, const struct session_notice *n
                                    .text = n->algorithms->host_key,
                                    .bound = n->algorithms->kex,
                                    .target = n->algorithms->cipher_out};
-    post_news(hop, &texts, false, SESSION_QUIET, SESSION_ABOUT_COUNT);
+    post_notice(hop, &texts);
 }
 
-static void on_ended(struct link_hop *hop, const struct session_notice *n)
+static void on_notify_destination(struct link_hop *hop, const struct session_notice *n)
 {
-    struct link *l = hop->link;
-    if (hop != &l->destination) {
-        post(l, &hop->ended, LINK_MAIL_HOP_ENDED, hop);
-        return;
-    }
-    l->ended = *n->error; /* LOST may be unread still, with its own */
-    post(l, &l->ended_mail, LINK_MAIL_ENDED, l);
-}
-
-static void on_notify(void *ctx, const struct session_notice *n)
-{
-    struct link_hop *hop = ctx;
     struct link *l = hop->link;
     switch (n->kind) {
     case SESSION_LOST:
@@ -122,7 +109,8 @@ static void on_notify(void *ctx, const struct session_notice *n)
         post(l, &l->lost_mail, LINK_MAIL_LOST, l);
         return;
     case SESSION_ENDED:
-        on_ended(hop, n);
+        l->ended = *n->error; /* LOST may be unread still, with its own */
+        post(l, &l->ended_mail, LINK_MAIL_ENDED, l);
         return;
     case SESSION_NEGOTIATED:
         post_negotiated(hop, n);
@@ -139,11 +127,37 @@ static void on_notify(void *ctx, const struct session_notice *n)
     case SESSION_ALIVE:
     case SESSION_SUSPECT:
     case SESSION_RAN:
-        post_news(hop, n, false, SESSION_QUIET, SESSION_ABOUT_COUNT);
+        post_notice(hop, n);
         return;
     default: /* the log has the others, as far as a link has them */
         return;
     }
+}
+
+static void on_notify_hop(struct link_hop *hop, const struct session_notice *n)
+{
+    switch (n->kind) {
+    case SESSION_ENDED:
+        post(hop->link, &hop->ended, LINK_MAIL_HOP_ENDED, hop);
+        return;
+    case SESSION_CONNECTED:
+    case SESSION_BANNER:
+    case SESSION_FORWARD_FAILED:
+    case SESSION_ALL_FORWARDS_DONE:
+        post_notice(hop, n);
+        return;
+    default: /* nobody hears these of a jump host */
+        return;
+    }
+}
+
+static void on_notify(void *ctx, const struct session_notice *n)
+{
+    struct link_hop *hop = ctx;
+    if (hop == &hop->link->destination)
+        on_notify_destination(hop, n);
+    else
+        on_notify_hop(hop, n);
 }
 
 static void on_log(void *ctx, enum session_level level, enum session_about about, const char *line)
@@ -169,7 +183,7 @@ struct session_ops link_session_ops(struct link_hop *hop)
 static bool is_cancelled(const struct link *l)
 {
     struct pollfd p = {l->cancel_fd, POLLIN, 0};
-    return poll(&p, 1, 0) != 0;
+    return poll(&p, 1, 0) > 0; /* what fails says nothing */
 }
 
 bool link_ask(void *ctx, const struct prompt_question *q, char *answer, size_t cap)

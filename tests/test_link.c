@@ -1058,6 +1058,74 @@ static void test_stop_before_jump_host(void **state)
     stop();
 }
 
+/* ---- Without memory to say it ---- */
+
+/* A notice without a text. */
+static void refuse_notices(void)
+{
+    refuse(sizeof(struct link_news), 1000000);
+}
+
+static void check_unheard(const char *why)
+{
+    refuse_notices();
+    start();
+    wait_state(KEEP_RECONNECTING);
+    assert_int_equal(status().error.code, ADIT_E_MEMORY);
+    assert_string_equal(status().error.text, why);
+    refuse(0, 0);
+    wait_state(KEEP_CONNECTED);
+    check_served(0);
+    stop();
+}
+
+static void test_unheard(void **state)
+{
+    (void)state;
+    know(&f.server);
+    check_unheard("out of memory");
+}
+
+static void test_unheard_jump_host(void **state)
+{
+    (void)state;
+    char why[96];
+    jump_through();
+    snprintf(why, sizeof why, "jump host alice@127.0.0.1:%u: out of memory", (unsigned)f.jump.port);
+    check_unheard(why);
+}
+
+/* That the server is there is said again: the connection is well. */
+static void test_unheard_answer(void **state)
+{
+    (void)state;
+    set("ServerAliveInterval 1");
+    start_known();
+    refuse_notices();
+    link_network(f.link, WATCH_RESUMED);
+    wait_state(KEEP_SUSPECT);
+    while (atomic_load(&scarce.refused) == 0)
+        usleep(1000);
+    refuse(0, 0);
+    wait_state(KEEP_CONNECTED);
+    check_served(0);
+    stop();
+    assert_int_equal(atomic_load(&f.server.accepted), 1);
+}
+
+/* A link that cannot look whether somebody wants to stop it asks. */
+static void test_asks_although_poll_fails(void **state)
+{
+    (void)state;
+    know(&f.server);
+    make();
+    atomic_store(&scarce.deaf_fd, link_cancel_fd(f.link));
+    link_start(f.link);
+    wait_state(KEEP_CONNECTED);
+    assert_int_equal(f.asked, 1);
+    stop();
+}
+
 /* ---- Host keys ---- */
 
 static void test_unknown_host(void **state)
@@ -1427,6 +1495,10 @@ int main(void)
         TEST(test_jump_host_is_silent),
         TEST(test_stop_at_jump_host),
         TEST(test_stop_before_jump_host),
+        TEST(test_unheard),
+        TEST(test_unheard_jump_host),
+        TEST(test_unheard_answer),
+        TEST(test_asks_although_poll_fails),
         TEST(test_unknown_host),
         TEST(test_changed_host),
         TEST(test_unknown_jump_host),
