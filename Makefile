@@ -123,6 +123,7 @@ LIB_SRC := $(filter-out cli/main.c,$(SRC))
 # Functions of the C library that a test has fail: tests/no_memory.h's, or its own.
 $(foreach t,$(basename $(notdir $(shell grep -l '"tests/no_memory\.h"' tests/test_*.c))),$(eval $t.wraps := malloc calloc realloc))
 test_link.wraps := calloc poll
+test_forward_letter.wraps := getsockname
 FUZZ_LIB_SRC := $(filter-out fuzz/fuzz_%.c fuzz/replay.c,$(wildcard fuzz/*.c))
 
 # ---- flags --------------------------------------------------------------------------------------------

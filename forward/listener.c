@@ -90,11 +90,17 @@ static enum adit_err listen_one(struct forwarder *f, const struct sock_addr *a, 
     return add_listener(f, fd, err);
 }
 
-static uint16_t first_port(struct forwarder *f)
+/* Of the next address: the first one's, where there is one. Another one would be told of as the same. */
+static enum adit_err find_same_port(struct forwarder *f, uint16_t *port, struct adit_error *err)
 {
     struct sock_addr bound;
     struct listeners *l = listeners_of(f);
-    return l->count > 0 && sock_local(l->fds[0].fd, &bound) ? sock_addr_port(&bound) : 0;
+    if (l->count == 0)
+        return ADIT_E_OK;
+    if (sock_find_local(l->fds[0].fd, &bound, err) != ADIT_E_OK)
+        return err->code;
+    *port = sock_addr_port(&bound);
+    return ADIT_E_OK;
 }
 
 /* False: there is none any more. */
@@ -116,7 +122,9 @@ static bool listen_any_port(struct forwarder *f, const struct sock_addr *addrs, 
         err->code = ADIT_E_OK;
         for (size_t i = 0; i < n && !is_clash; i++) {
             struct sock_addr a = addrs[i];
-            sock_addr_set_port(&a, listeners_of(f)->count > 0 ? first_port(f) : port);
+            if (find_same_port(f, &port, err) != ADIT_E_OK)
+                return false;
+            sock_addr_set_port(&a, port);
             missing[i] = false;
             is_clash = listen_one(f, &a, &missing[i], err) != ADIT_E_OK && !missing[i];
             if (missing[i])
@@ -312,6 +320,14 @@ void listener_on_resolved(struct forwarder *f, struct resolve *r)
 static void retry_at(struct forwarder *f, uint64_t after_ms)
 {
     loop_timer_set(forwarder_loop(f), &listeners_of(f)->timer, loop_now_ms() + after_ms);
+}
+
+/* 0: not known. */
+static uint16_t first_port(struct forwarder *f)
+{
+    struct sock_addr bound;
+    struct listeners *l = listeners_of(f);
+    return l->count > 0 && sock_local(l->fds[0].fd, &bound) ? sock_addr_port(&bound) : 0;
 }
 
 static void at_limit(struct forwarder *f)

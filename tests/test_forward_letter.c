@@ -13,6 +13,21 @@
 
 enum { SEEN_MAX = 20000, LOCAL = 7, REMOTE = 1000000, SOCKS = 3 };
 
+/* So many calls of getsockname fail. */
+static atomic_int nameless;
+
+int __real_getsockname(int fd, struct sockaddr *restrict at, socklen_t *restrict len);
+int __wrap_getsockname(int fd, struct sockaddr *restrict at, socklen_t *restrict len);
+
+int __wrap_getsockname(int fd, struct sockaddr *restrict at, socklen_t *restrict len)
+{
+    if (atomic_load(&nameless) == 0)
+        return __real_getsockname(fd, at, len);
+    atomic_fetch_sub(&nameless, 1);
+    errno = ENOBUFS;
+    return -1;
+}
+
 /* A notice. */
 struct seen {
     enum session_notice_kind kind;
@@ -382,6 +397,26 @@ static void test_while_up(void **state)
     check_echo(dial_socks(socks_port), 1000);
     forget(f, &b);
     check_free(socks_port);
+}
+
+/* One port for both addresses, or none. */
+static void test_port_is_not_known(void **state)
+{
+    struct fixture *f = *state;
+    struct session_snapshot shot = {0};
+    start(f);
+    struct session_forward_letter a = local(LOCAL, "echo");
+    atomic_store(&nameless, 1);
+    session_forward_add(f->session, &a);
+    snapshot(f, &shot);
+    assert_int_equal(atomic_load(&nameless), 0);
+    assert_int_equal(count_of(f, SESSION_FORWARD_UP, LOCAL), 0);
+    assert_int_equal(wait_seen(f, SESSION_FORWARD_FAILED, LOCAL, 1).code, ADIT_E_FORWARD);
+    session_retry_forwards(f->session);
+    uint16_t port = wait_seen(f, SESSION_FORWARD_UP, LOCAL, 1).port;
+    check_echo(dial(AF_INET, port), 1000);
+    forget(f, &a);
+    check_free(port);
 }
 
 static void test_while_down(void **state)
@@ -989,6 +1024,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_while_up),
+        T(test_port_is_not_known),
         T(test_while_down),
         T(test_while_connecting),
         T(test_lazy),
