@@ -140,7 +140,14 @@ class Run:
     def echo(self, addr, data=DATA, first=None):
         """Through a forward and back; first: what is said on the socket before (a proxy's handshake)."""
         try:
-            with traffic.connect(addr, LIMIT_S) as s:
+            return self.exchange(traffic.connect(addr, LIMIT_S), data, first)
+        except OSError as e:
+            return str(e)
+
+    def exchange(self, client, data=DATA, first=None):
+        """The same on a socket that is connected."""
+        try:
+            with client as s:
                 if first:
                     refused = first(s)
                     if refused:

@@ -4,7 +4,9 @@ import contextlib
 import dataclasses
 import itertools
 import json
+import select
 import signal
+import socket
 import subprocess
 
 from harness import http, keys, servers, socks, traffic
@@ -347,6 +349,16 @@ class Relay(traffic.Service):
         for task in list(self.tasks):
             traffic._Loop.get().call_soon_threadsafe(task.cancel)
 
+    def shut(self):
+        """Cut, and nobody gets through until it is opened: its port is kept, and refuses."""
+        self.close()
+        self.kept = socket.socket()
+        self.kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.kept.bind((HOST, self.port))
+
+    def open(self):
+        self.server = traffic._Loop.run(asyncio.start_server(self._serve, sock=self.kept))
+
 
 @scenario("reconnect", says="^state ", lines_more=1, retries=True)
 def reconnect(run):
@@ -454,11 +466,6 @@ class Daemon:
         self.ask("POST", "/tunnels", ADDED, (201,), (409,))
         return self.status not in (500, 503)
 
-    def address(self, name):
-        self.ask("GET", f"/tunnels/{name}")
-        host, _, port = self.answer.json["listen"][0].rpartition(":")
-        return host, int(port)
-
     def carries(self, name, first=None):
         def act():
             try:
@@ -479,6 +486,36 @@ class Daemon:
 
         self.run.use(self.process, act, is_patient=True)
 
+    def holds(self, name):
+        """A client of a tunnel that has lost its connection and gets none yet; None where the fault kept it out."""
+        held = []
+
+        def act():
+            try:
+                t = self.api.ask("GET", f"/tunnels/{name}").json
+                if t["state"] == "connected":
+                    return "still connected"
+                if t["state"] == "failed":
+                    return "ok"
+                if held and is_cut(held[0]):
+                    held.pop().close()
+                if held:
+                    return "ok" if t["connections_active"] > 0 else "not seen yet"
+                host, _, port = t["listen"][0].rpartition(":")
+                held.append(traffic.connect((host, int(port)), LIMIT_S))
+                return "connected just now"
+            except (OSError, ValueError, KeyError, IndexError, http.http.client.HTTPException) as e:
+                return f"no answer: {e!r}"
+
+        self.run.use(self.process, act, is_patient=True)
+        return held[0] if held else None
+
+    def serves(self, held):
+        """Or lets it go, if something failed."""
+        said, fault = self.run.exchange(held), self.run.fault
+        if said != "ok" and (fault is None or fault.is_harmless):
+            raise Wrong(f"who was held was cut: {said}")
+
     def stop(self):
         self.run.stop(self.process)
 
@@ -488,6 +525,10 @@ def daemon_start(run):
     d = Daemon(run)
     d.carries("web")
     d.stop()
+
+
+def is_cut(client):
+    return bool(select.select([client], [], [], 0)[0])  # nothing was sent on it: what is there to read is its end
 
 
 ADDED = {"name": "added", "host": "box", "profile_id": "default", "forward_type": "dynamic", "local_port": 0}
@@ -564,11 +605,16 @@ def daemon_reload(run):
 
 @scenario("daemon-reconnects", statuses=(1, 2, 5, 6), is_daemon=True, check_files=state_is_whole)
 def daemon_reconnects(run):
+    """Its connection is cut, and made again; who comes meanwhile is held, and served by the new one."""
     relay = Relay(run.world.sshd.port)
     run.services.append(relay.close)
     d = Daemon(run, server=relay)
     d.carries("web")
-    relay.cut()
+    relay.shut()
+    held = d.holds("web")
+    relay.open()
+    if held:
+        d.serves(held)
     d.carries("web")
     d.stop()
 
