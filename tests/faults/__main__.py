@@ -47,6 +47,8 @@ class Campaign:
             if fault is None or outcome.fired or outcome.wrong:
                 break
             outcome = self.play.Run(self.world, scenario, fault, honest).play()
+        if self.args.short and fault and not outcome.fired and not outcome.wrong:
+            outcome.wrong = "three runs did not come to it: the row shows nothing"
         return outcome
 
     def baseline(self):
@@ -81,21 +83,23 @@ class Campaign:
 
     def short(self):
         """The rows of SHORT: every way in which the first such site fails."""
-        runs = []
         chosen = {s.name: s for s in self.scenarios}
-        for scenario, function, place in self.sites.SHORT:
-            s = chosen.get(scenario)
-            if s is None:
-                continue  # not of -k
-            faults = [f for f in self.sites.faults_of(self.honest[scenario].sites, self.where, s.writes_file)
-                      if f.site.name == function and place in self.where[f.site.id] and f.nth == 1]
-            if not faults:
-                print(f"faults: {scenario} never comes to {function} of {place}: the row leads nowhere")
-                self.lost += 1
-                continue
-            first = min(faults, key=lambda f: self.where[f.site.id]).site.id
-            runs += [(s, f) for f in faults if f.site.id == first]
-        return runs
+        return [(chosen[row[0]], f) for row in self.sites.SHORT if row[0] in chosen for f in self.row(chosen[row[0]], row)]
+
+    def row(self, s, row):
+        """The faults of a row, which means one way of calls: what it names by chance besides would be played in its place."""
+        faults, ways = collections.defaultdict(list), set()
+        for f in self.sites.faults_of(self.honest[s.name].sites, self.where, s.writes_file):
+            way = self.sites.way(self.where[f.site.id], row[2]) if f.site.name == row[1] and f.nth == 1 else None
+            if way:
+                ways.add(way)
+                faults[self.where[f.site.id]].append(f)
+        if len(ways) == 1:
+            return faults[min(faults)]
+        self.lost += 1
+        what = "\nfaults:   ".join(["several ways fit it:", *sorted(" < ".join(w) for w in ways)]) if ways else "no run comes to it"
+        print(f"faults: the row {row}: {what}")
+        return []
 
     def run(self):
         self.baseline()
@@ -105,9 +109,11 @@ class Campaign:
             o = future.result()
             self.outcomes.append(o)
             if o.wrong:
-                print(f"faults: {o.scenario.name}: {o.fault}: FAILED: {o.wrong}\nfaults:   at {self.where[o.fault.site.id]}", flush=True)
+                print(f"faults: {o.scenario.name}: {o.fault}: FAILED: {o.wrong}")
             elif self.args.v:
-                print(f"faults: {o.scenario.name}: {o.fault}: {o.end} {o.said[:200]!r}", flush=True)
+                print(f"faults: {o.scenario.name}: {o.fault}: {o.end} {o.said[:200]!r}")
+            if o.wrong or self.args.v:
+                print(f"faults:   at {self.where[o.fault.site.id]}", flush=True)
         return self.tell(time.monotonic() - begun)
 
     def tell(self, seconds):
@@ -137,6 +143,8 @@ def campaign(args, folder):
     from . import scenarios, world
     from .sites import SHORT
     rows = {row[0] for row in SHORT}
+    if unknown := rows - {s.name for s in scenarios.ALL}:
+        sys.exit(f"faults: SHORT names scenarios that are not there: {', '.join(sorted(unknown))}")
     chosen = [s for s in scenarios.ALL if (not args.k or any(k in s.name for k in args.k)) and (not args.short or s.name in rows)]
     if args.list:
         print("\n".join(s.name for s in chosen))

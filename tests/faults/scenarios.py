@@ -705,8 +705,17 @@ class Mcp:
         def act():
             answer = self.ask(method, params)
             self.result = answer.get("result", {})
-            return "ok" if "result" in answer and not self.result.get("isError") and right(self.result) else str(answer)
+            is_refused = "result" not in answer or self.result.get("isError")
+            if is_refused and not refused and self.is_short_of_memory():
+                self.run.names([json.dumps(answer)])
+            refused.append(is_refused)
+            return "ok" if not is_refused and right(self.result) else str(answer)
+        refused = []
         self.run.use(self.client, act)
+
+    def is_short_of_memory(self):
+        fault = self.run.fault
+        return fault and fault.site.kind == "alloc" and self.client.is_struck
 
     def play(self):
         echo = self.run.world.echo
