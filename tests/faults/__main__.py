@@ -38,6 +38,7 @@ class Campaign:
         self.args, self.world, self.scenarios = args, world, scenarios
         self.play, self.sites = play, sites
         self.honest, self.outcomes, self.lost = {}, [], 0
+        self.sure = set()  # scenario and site: it is met in each run
         self.pool = concurrent.futures.ThreadPoolExecutor(args.jobs)
 
     def one(self, scenario, fault):
@@ -61,6 +62,7 @@ class Campaign:
                     self.pool.shutdown(cancel_futures=True)
                     sys.exit(f"faults: {s.name} fails without a fault: {o.wrong}")
             union = {x.id: x for x in b.sites} | {x.id: x for x in a.sites}
+            self.sure |= {(s.name, x.id) for x in a.sites} & {(s.name, x.id) for x in b.sites}
             a.sites, a.names = list(union.values()), a.names | b.names
             self.honest[s.name] = a
 
@@ -88,12 +90,12 @@ class Campaign:
 
     def row(self, s, row):
         """The faults of a row, which means one way of calls: what it names by chance besides would be played in its place."""
-        faults, ways = collections.defaultdict(list), set()
+        faults, ways = collections.defaultdict(list), set()  # by how sure a run comes there
         for f in self.sites.faults_of(self.honest[s.name].sites, self.where, s.writes_file):
             way = self.sites.way(self.where[f.site.id], row[2]) if f.site.name == row[1] and f.nth == 1 else None
             if way:
                 ways.add(way)
-                faults[self.where[f.site.id]].append(f)
+                faults[((s.name, f.site.id) not in self.sure, -f.site.count, self.where[f.site.id])].append(f)
         if len(ways) == 1:
             return faults[min(faults)]
         self.lost += 1

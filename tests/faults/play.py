@@ -57,7 +57,7 @@ class Run:
         self.kit = Kit(self.folder / "kit", world.key)
         self.kit.known_hosts.write_text(world.sshd.known_hosts_lines() + world.other.known_hosts_lines())
         self.outcome = Outcome(scenario, fault)
-        self.ends, self.services, self.ports, self.must_live = [], [], [], False
+        self.ends, self.services, self.ports, self.said, self.must_live = [], [], [], [], False
 
     # ---- starting ----
 
@@ -128,6 +128,9 @@ class Run:
             raise Wrong(f"is of no use any more, and stays: {said[-1]}: {client.err.text[-500:]!r}") from None
         if said[-1] != "ok" and not self.is_starved(said, begun):
             self.ended(client, "use")
+        self.said += said
+        if said[-1] != "ok" and self.is_starved(said, begun) and not self.is_speechless(said):
+            self.names([*client.err.text.splitlines(), *self.said])
         if said[0] != "ok" and self.fault and self.fault.is_harmless and client.is_struck and not is_patient:
             raise Wrong(f"a connection was cut: {said[0]}")
 
@@ -136,6 +139,12 @@ class Run:
         often or (a tool that waits for what never comes) after a long time."""
         is_long = len(said) >= 20 or time.monotonic() - begun > LIMIT_S / 2
         return self.fault is not None and self.fault.for_ever and is_long
+
+    def is_speechless(self, said):
+        """Without memory for ever, be it the kernel's: libmicrohttpd has none for a connection to say it on, and a link's
+        thread none for the letter in which it would tell the main one."""
+        is_unheard = self.scenario.is_daemon and said[-1].startswith(("no answer", "no events"))
+        return self.fault.site.kind in ("alloc", "epoll_ctl") and (is_unheard or self.scenario.retries)
 
     def echo(self, addr, data=DATA, first=None):
         """Through a forward and back; first: what is said on the socket before (a proxy's handshake)."""

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import itertools
 import json
+import re
 import select
 import signal
 import socket
@@ -12,6 +13,7 @@ import subprocess
 from harness import http, keys, servers, socks, traffic
 from harness.client import ADIT
 
+from . import answers
 from .play import DATA, LIMIT_S, Wrong
 
 ALL = []
@@ -397,13 +399,15 @@ def run_verb(run):
 
 # ---- the daemon ----
 
-def state_is_whole(run):
+def state_is_whole(run, names=None):
+    """names: of the tunnels in it, where they are known."""
     path = run.kit.folder / "state/state.json"
     if not path.exists():
-        return ""
+        return "there is no state.json" if names else ""
     try:
         document = json.loads(path.read_text())
-        return "" if {t["name"] for t in document["tunnels"]} <= {"added"} else f"state.json holds {document}"
+        listed = {t["name"] for t in document["tunnels"]}
+        return "" if listed <= {"added"} and (names is None or listed == names) else f"state.json holds {document}"
     except (ValueError, KeyError) as e:
         return f"state.json is not whole: {e!r}: {path.read_text()!r}"
 
@@ -422,7 +426,7 @@ class Daemon:
             f"Host box\n HostName 127.0.0.1\n Port {server_port}\n User {w.sshd.user}\nHost *\n IdentityFile {w.key}\n"
             f" IdentitiesOnly yes\n UserKnownHostsFile {run.kit.known_hosts}\n GlobalKnownHostsFile none\n UpdateHostKeys no\n"
             " KexAlgorithms curve25519-sha256\n WarnWeakCrypto no\n")
-        self.run, self.conf, self.is_again = run, folder / "adit.conf", False
+        self.run, self.conf, self.is_again, self.names = run, folder / "adit.conf", False, set(re.findall("^Tunnel (.*)", conf, re.M))
         self.conf.write_text(f"SshConfig {folder}/ssh_config\nSocket {folder}/adit.sock\nStateDir {folder}/state\n" +
                              conf.format(target=w.echo.target))
         self.process = run.begin([ADIT, "daemon", "-c", self.conf], is_struck=is_struck)
@@ -444,17 +448,38 @@ class Daemon:
                     raise Wrong(f"{method} {path} was read, and not answered") from None
                 return f"no answer to {method} {path}: {e!r}"
             if got.status in right + (again if nth > 0 else ()):
-                self.answer = got
+                self.changed(method, path, body, got)
+                self.whole(method, path, got)
                 return "ok"
             if got.status == 503 and nth > 0 and self.run.fault and self.run.fault.site.name in ("open", "openat", "fchmod", "mkdir", "flock"):
-                self.answer = got  # found out at the start, and said at each change
-                return "ok"
+                return "ok"  # found out at the start, and said at each change
             error = got.json["error"] if got.body.startswith(b"{") else None
             if error is None or not error["code"] or not error["message"]:
                 raise Wrong(f"{method} {path} was answered {got}")
             return f"{got.status} {error['message']}"
 
         self.run.use(self.process, act)
+
+    def changed(self, method, path, body, got):
+        """What there is now is in state.json, too."""
+        if (method, path) == ("POST", "/tunnels") and got.status in (201, 409):
+            self.names.add(body["name"])
+        elif method == "DELETE":
+            self.names.discard(path.rpartition("/")[2])
+        if method in ("POST", "PUT", "DELETE") and got.status < 300 and (wrong := state_is_whole(self.run, self.names - {"web"})):
+            raise Wrong(f"{method} {path} was answered {got.status}, and {wrong}")
+
+    def whole(self, method, path, got):
+        if lack := answers.lacks(path, got, self.names):
+            raise Wrong(f"{method} {path}: {lack}: {got}")
+        return got
+
+    def tunnel(self, name):
+        """What the API says of it now; KeyError: it says none."""
+        got = self.api.ask("GET", f"/tunnels/{name}")
+        if got.status != 200:
+            raise KeyError(got)
+        return self.whole("GET", f"/tunnels/{name}", got).json
 
     def is_short_of_memory(self):
         """Once: what has a connection has an answer, be it that there is no memory for the one that was asked for."""
@@ -469,7 +494,7 @@ class Daemon:
     def carries(self, name, first=None):
         def act():
             try:
-                t = self.api.ask("GET", f"/tunnels/{name}").json
+                t = self.tunnel(name)
                 if self.run.fault and not self.is_again and (t["state"] == "failed" or
                                                              (t["state"] == "connected" and not t["listen"])):
                     if t["state"] == "failed":  # it says why, or its log does, and who starts it again has it
@@ -492,7 +517,7 @@ class Daemon:
 
         def act():
             try:
-                t = self.api.ask("GET", f"/tunnels/{name}").json
+                t = self.tunnel(name)
                 if t["state"] == "connected":
                     return "still connected"
                 if t["state"] == "failed":
@@ -596,7 +621,11 @@ def daemon_reload(run):
             got = d.api.ask("GET", "/tunnels/more")
         except (OSError, http.http.client.HTTPException) as e:
             return f"no answer: {e!r}"
-        return "ok" if got.status == 200 else "not there yet"
+        if got.status == 200:
+            d.names.add("more")
+            d.whole("GET", "/tunnels/more", got)
+            return "ok"
+        return "not there yet"
 
     run.use(d.process, reload, is_patient=True)
     d.carries("web")
@@ -612,6 +641,7 @@ def daemon_reconnects(run):
     d.carries("web")
     relay.shut()
     held = d.holds("web")
+    d.ask("GET", "/readyz", right=(503,))
     relay.open()
     if held:
         d.serves(held)
