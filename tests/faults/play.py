@@ -141,10 +141,10 @@ class Run:
         return self.fault is not None and self.fault.for_ever and is_long
 
     def is_speechless(self, said):
-        """Without memory for ever, be it the kernel's: libmicrohttpd has none for a connection to say it on, and a link's
-        thread none for the letter in which it would tell the main one."""
+        """Who tries again has said that it does, and not why each try fails. Where there is no memory, be it the kernel's,
+        libmicrohttpd has none for a connection to say it on."""
         is_unheard = self.scenario.is_daemon and said[-1].startswith(("no answer", "no events"))
-        return self.fault.site.kind in ("alloc", "epoll_ctl") and (is_unheard or self.scenario.retries)
+        return self.scenario.retries or (is_unheard and self.fault.site.kind in ("alloc", "epoll_ctl"))
 
     def echo(self, addr, data=DATA, first=None):
         """Through a forward and back; first: what is said on the socket before (a proxy's handshake)."""

@@ -453,7 +453,7 @@ class Daemon:
                 return "ok"
             if got.status == 503 and nth > 0 and self.run.fault and self.run.fault.site.name in ("open", "openat", "fchmod", "mkdir", "flock"):
                 return "ok"  # found out at the start, and said at each change
-            error = got.json["error"] if got.body.startswith(b"{") else None
+            error = got.json.get("error") if got.body.startswith(b"{") else None
             if error is None or not error["code"] or not error["message"]:
                 raise Wrong(f"{method} {path} was answered {got}")
             return f"{got.status} {error['message']}"
