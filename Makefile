@@ -22,7 +22,7 @@
 #   make check-hostile      hostile peers, by tables: tests/hostile, against build/adit and build/asan/adit
 #                           (HOSTILE="-k strict -v" goes to the runner)
 #   make check-faults-short calls that fail one at a time, the short list; a part of `make check`
-#   make check-faults       the same with every call that every scenario makes: some ten minutes
+#   make check-faults       the same with every call that every scenario makes: some six minutes
 #                           (FAULTS="-k daemon -v" goes to the runner)
 #   make hostile-table      the same cases with ssh and dbclient too; writes doc/hostile-peers.md
 #   make check-differential made-up questions for adit and for OpenSSH's programs, whose answers must agree, in half a minute
