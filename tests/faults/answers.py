@@ -44,6 +44,9 @@ def lacks(path, got, names):
         return tunnels_lack(got.json, names)
     if path.startswith("/tunnels") and not path.endswith("/connections"):
         return tunnel_lacks(got.json)
+    if path == "/profiles":
+        listed = [p and p.get("id") for p in got.json["profiles"]]
+        return "" if sorted(map(str, listed)) == ["box", "default"] else f"its profiles are {listed}"
     if path == "/metrics":
         return "" if got.body.endswith(b"\n") and all(n.encode() in got.body for n in names) else f"it is cut, or lacks one of {names}"
     if path == "/version":

@@ -470,6 +470,9 @@ class Daemon:
             raise Wrong(f"{method} {path} was answered {got.status}, and {wrong}")
 
     def whole(self, method, path, got):
+        fault = self.run.fault
+        if path == "/profiles" and fault and fault.site.kind != "alloc":
+            return got  # an ssh_config that cannot be read names no hosts
         if lack := answers.lacks(path, got, self.names):
             raise Wrong(f"{method} {path}: {lack}: {got}")
         return got
