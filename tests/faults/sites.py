@@ -169,7 +169,6 @@ SHORT = (
     ("daemon-tunnel", "calloc", "forwarders_new < forward_letter_added"),
     ("daemon-tunnel", "getsockname", "sock_local < tell_bound"),
     ("daemon-events", "getsockname", "sock_local < sock_find_local < api_listen"),
-    ("daemon-events", "getsockname", "sock_local < httpd_listen"),
     ("daemon-events", "faccessat", "writable_check < store_begin"),
     ("daemon-events", "lstat", "bind_path"),
     ("daemon-events", "renameat", "replace_file < store_save"),
