@@ -25,7 +25,7 @@ struct hop {
 
 struct chain {
     struct client_prompt prompt;
-    const char *config_file, *alive_interval;
+    const char *config_file, *alive_interval, *connect_timeout;
     size_t count;
     struct hop *hops[HOPS_MAX]; /* the destination first: as they are found */
     int stream_fd;              /* the transport of the hop that is started next; -1: it connects */
@@ -161,6 +161,8 @@ static enum adit_err resolve_options(const struct chain *c, struct hop *l, const
     chain_make_bare(&l->own);
     if (e == ADIT_E_OK && c->alive_interval != NULL)
         e = options_default(&l->own, "ServerAliveInterval", c->alive_interval, &why);
+    if (e == ADIT_E_OK && c->connect_timeout != NULL)
+        e = options_default(&l->own, "ConnectTimeout", c->connect_timeout, &why);
     if (e == ADIT_E_OK)
         e = options_check(&l->own, &why);
     if (e != ADIT_E_OK)
@@ -259,6 +261,7 @@ enum adit_err chain_new(struct chain **out, const struct chain_query *query,
     c->prompt = *prompt;
     c->config_file = query->config_file;
     c->alive_interval = query->alive_interval;
+    c->connect_timeout = query->connect_timeout;
     c->stream_fd = -1;
     proxy_command_init(&c->proxy);
     enum adit_err e = find_hops(c, query, err);

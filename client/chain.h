@@ -40,7 +40,8 @@ struct chain_query {
     const char *host;                 /* the destination as the user gave it */
     const char *config_file;          /* for the jump hosts: see ssh_config.h */
     const struct forward_spec *stdio; /* -W, or NULL */
-    const char *alive_interval; /* ServerAliveInterval of jump hosts that say nothing of it; NULL: ssh's */
+    /* ServerAliveInterval and ConnectTimeout of jump hosts that say nothing of them; NULL: ssh's. */
+    const char *alive_interval, *connect_timeout;
     /* The jump hosts right before the destination, the nearest to it first. Only the last one's ProxyJump, or
      * ProxyCommand, leads on from there; what is said of those before it does not count. */
     const struct chain_hop *hops;

@@ -31,6 +31,12 @@ static void on_bad_line(void *ctx, const char *text)
     link_log_about(ctx, LOG_LEVEL_ERROR, SESSION_ABOUT_CONFIG, text);
 }
 
+static const char *connect_timeout(void)
+{
+    _Static_assert(LINK_CONNECT_TIMEOUT_S == 30, "as a word");
+    return "30";
+}
+
 static const char *alive_interval(const struct link *l)
 {
     return l->config.detect_fast ? "1" : "15";
@@ -54,9 +60,7 @@ static enum adit_err set_given(struct link *l, struct adit_error *err)
 
 static enum adit_err set_defaults(struct link *l, struct adit_error *err)
 {
-    char timeout[8];
-    (void)adit_format(timeout, sizeof timeout, "%d", (int)LINK_CONNECT_TIMEOUT_S);
-    enum adit_err e = options_default(&l->own, "ConnectTimeout", timeout, err);
+    enum adit_err e = options_default(&l->own, "ConnectTimeout", connect_timeout(), err);
     if (e == ADIT_E_OK)
         e = options_default(&l->own, "ServerAliveInterval", alive_interval(l), err);
     if (e == ADIT_E_OK && l->config.prompt.ask == NULL)
@@ -200,6 +204,7 @@ static enum adit_err begin(struct link *l, struct adit_error *err)
                                       .host = l->config.host,
                                       .config_file = l->config.config_file,
                                       .alive_interval = alive_interval(l),
+                                      .connect_timeout = connect_timeout(),
                                       .hops = l->config.hops,
                                       .hop_count = l->config.hop_count};
     enum adit_err e = l->session != NULL ? ADIT_E_OK : link_listen(l, err);

@@ -17,9 +17,10 @@ enum adit_err relay_init(struct relay *r, const struct secrets *secrets, size_t 
     enum adit_err e = mailbox_init(&r->wake, err);
     if (e != ADIT_E_OK)
         return e;
-    if (pthread_mutex_init(&r->lock, NULL) != 0) {
+    int why = pthread_mutex_init(&r->lock, NULL);
+    if (why != 0) {
         mailbox_wipe(&r->wake);
-        return adit_fail(err, ADIT_E_SYSTEM, "no mutex");
+        return adit_fail(err, ADIT_E_SYSTEM, "cannot make a mutex: %s", strerror(why));
     }
     r->secrets = secrets;
     r->secrets_count = count;

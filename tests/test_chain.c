@@ -112,14 +112,19 @@ static void test_own_options(void **state)
     assert_string_not_equal(config(0)->user, "me");
 }
 
-static void test_keepalive(void **state)
+/* Who connects again for ever must see that a jump host says nothing. */
+static void test_defaults_of_jump_hosts(void **state)
 {
     (void)state;
-    const struct chain_query query = {
-        .options = &f.options, .host = "web", .config_file = "none", .alive_interval = "15"};
+    const struct chain_query query = {.options = &f.options,
+                                      .host = "web",
+                                      .config_file = "none",
+                                      .alive_interval = "15",
+                                      .connect_timeout = "30"};
     option("ProxyJump a");
     assert_int_equal(chain_new(&f.chain, &query, &f.fake.prompt, &f.err), ADIT_E_OK);
     assert_int_equal(config(0)->ssh.alive_interval_s, 15);
+    assert_int_equal(config(0)->connect_timeout_ms, 30000);
 }
 
 static void check_loop(const char *jump, const char *host)
@@ -179,7 +184,8 @@ static void test_loop(void **state)
 int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
-    const struct CMUnitTest tests[] = {TEST(test_no_jump),   TEST(test_order),      TEST(test_own_options),
-                                       TEST(test_keepalive), TEST(test_given_hops), TEST(test_loop)};
+    const struct CMUnitTest tests[] = {TEST(test_no_jump),     TEST(test_order),
+                                       TEST(test_own_options), TEST(test_defaults_of_jump_hosts),
+                                       TEST(test_given_hops),  TEST(test_loop)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
