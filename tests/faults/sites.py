@@ -145,6 +145,8 @@ SHORT = (
     ("mux-guest", "recv", "receive_all < mux_client_next"),
     ("command", "readv", "sock_readv < conn_input"),
     ("command", "writev", "standard_writev < near_write"),
+    ("slow-reader", "malloc", "chunk_new < gather_keep"),
+    ("slow-reader", "calloc", "ring_new < gather_keep"),
     ("command", "mmap", "secret_new < identity_of_text"),
     ("stdio", "malloc", "memory_alloc < opening_new"),
     ("configuration", "calloc", "session_do < shell_tell"),
