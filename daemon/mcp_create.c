@@ -122,7 +122,7 @@ static enum adit_err read_server(struct mcp_wish *w, const json_t *arguments, co
     if (tunnel != NULL)
         return set_tunnel(&w->definition, tunnel, err);
     if (is_unsure)
-        return no_memory(err);
+        return adit_fail(err, ADIT_E_MEMORY, "%s", CONF_ALIASES_LACK);
     return set_allowed(&w->definition, server, limits->allow, err);
 }
 

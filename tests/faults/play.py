@@ -213,8 +213,8 @@ class Run:
         words = {os.strerror(how)} if how > 0 else {"name resolution", "memory", "looked up"}
         if kind in ("alloc", "map", "lookup", "thread"):
             words |= {"memory"}
-        if kind == "accept":
-            words |= {"out of descriptors"}
+        if how == errno.EMFILE:
+            words |= {"descriptor"}
         if kind in ("read", "write"):
             words |= {"No space", "Input/output", "does not answer", "closed by the peer", "connection was closed"}
         words |= {"read-only", "cannot be saved", "another user"} if kind in ("open", "socket_option", "stat") else set()
