@@ -43,8 +43,7 @@ enum {
     LINK_PROBE_MS = 30 * 1000, /* the defaults of the health probe */
     LINK_PROBE_LIMIT_MS = 10 * 1000,
     LINK_PROBE_LIMIT_FAST_MS = 2000, /* the longest with detect_fast */
-    LINK_CONNECT_TIMEOUT_S =
-        30, /* ConnectTimeout, where ssh_config says nothing (options NULL, jump hosts) */
+    LINK_CONNECT_TIMEOUT_S = 30,     /* ConnectTimeout, where ssh_config says nothing; jump hosts' */
 };
 
 /* What it points to is borrowed until link_join; the struct itself is copied. */
