@@ -167,8 +167,7 @@ def test_a_bad_line_is_a_warning(kit, sshd, adit_only):
     good = kit.known_hosts.read_text()
     kit.known_hosts.write_text(f"[127.0.0.1]:{sshd.port} ssh-ed25519 !!!notbase64\n\0\xff garbage\n{good}")
     client = kit.run(*args(kit, sshd, "-o", "StrictHostKeyChecking=yes"))
-    assert connects(client)
-    assert f"{kit.known_hosts}:1" in client.err.text
+    assert connects(client) and client.wait_err(re.escape(f"{kit.known_hosts}:1"))
 
 
 @pytest.mark.quick
@@ -291,7 +290,7 @@ def test_picture_of_the_key(kit, sshd, kind, adit_only):
     terminal.close()
     client = kit.run(*args(kit, sshd, *more))
     assert connects(client)
-    assert f"Host key fingerprint is {text}\n{picture}" in client.err.text
+    wait_until(lambda: f"Host key fingerprint is {text}\n{picture}" in client.err.text, 10, lambda: client.err.text)
 
 
 def test_known_hosts_command(kit, sshd, adit_only):
@@ -309,7 +308,7 @@ def test_known_hosts_command(kit, sshd, adit_only):
     client = kit.run(*args(kit, sshd, "-o", "KnownHostsCommand=/bin/false"))
     assert client.finish() == 255 and "KnownHostsCommand failed" in client.err.text
     client = kit.run(*args(kit, sshd, "-o", "KnownHostsCommand=/nonexistent/command"))
-    assert connects(client) and 'Could not stat KnownHostsCommand-HOSTNAME "/nonexistent/command"' in client.err.text
+    assert connects(client) and client.wait_err('Could not stat KnownHostsCommand-HOSTNAME "/nonexistent/command"')
 
 
 def test_localhost_may_be_let_in(kit, sshd, other_key, adit_only):
