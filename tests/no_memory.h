@@ -1,6 +1,6 @@
 /*
  * no_memory.h - a time in which there is no memory: allocations of this thread fail, whoever asks, but libc
- * itself. A test that includes it is linked for it (NO_MEMORY in the Makefile).
+ * itself. A test that includes it is linked for it (.wraps in the Makefile).
  */
 #ifndef TESTS_NO_MEMORY_H
 #define TESTS_NO_MEMORY_H

@@ -1,5 +1,6 @@
 """Whom the client trusts: known_hosts in every form, StrictHostKeyChecking, changed and pinned keys."""
 import os
+import re
 import subprocess
 
 import pytest
