@@ -263,14 +263,17 @@ WRAP_RESULT(pthread_create, THREAD, (pthread_t * t, const pthread_attr_t *a, voi
 WRAP_RESULT(pthread_mutex_init, THREAD, (pthread_mutex_t * m, const pthread_mutexattr_t *a), (m, a))
 WRAP_RESULT(pthread_attr_setstacksize, THREAD, (pthread_attr_t * a, size_t n), (a, n))
 
-/* A kernel that has no getrandom had none before, either: ENOSYS is for every call. */
+/* A kernel that has no getrandom had none before, either: ENOSYS is for every call, and has come with the
+ * first, behind which other ways may be gone. */
 ssize_t __real_getrandom(void *out, size_t n, unsigned flags);
 ssize_t __wrap_getrandom(void *out, size_t n, unsigned flags);
 ssize_t __wrap_getrandom(void *out, size_t n, unsigned flags)
 {
     int how = strike(RANDOM, "getrandom");
-    if (strike_wanted.how == ENOSYS)
+    if (how == 0 && table != NULL && strike_wanted.how == ENOSYS) {
+        (void)__atomic_add_fetch(&table->fired, 1, __ATOMIC_SEQ_CST);
         how = ENOSYS;
+    }
     if (how == 0)
         return __real_getrandom(out, n, flags);
     errno = how;
