@@ -3,6 +3,7 @@ import collections
 import dataclasses
 import errno
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -111,7 +112,8 @@ EXCEPT = (
 )
 
 
-# The short campaign: scenario, what fails, and who calls it; behind a "<" whom that works for (others may stand between).
+# The short campaign: scenario, what fails, and who calls it; behind a "<" whom that works for (others may stand between; behind
+# a "<<" none does).
 SHORT = (
     ("local", "calloc", "client_fill < find_hops"),
     ("local", "poll", "serve < connect_somehow"),
@@ -146,7 +148,7 @@ SHORT = (
     ("command", "readv", "sock_readv < conn_input"),
     ("command", "writev", "standard_writev < near_write"),
     ("slow-reader", "malloc", "chunk_new < ring_add_chunk"),
-    ("slow-reader", "calloc", "ring_new < conn_events"),
+    ("slow-reader", "calloc", "ring_new << conn_events"),
     ("command", "mmap", "secret_new < identity_of_text"),
     ("stdio", "malloc", "memory_alloc < opening_new"),
     ("configuration", "calloc", "session_do < shell_tell"),
@@ -188,11 +190,9 @@ SHORT = (
 
 def way(where, place):
     """The functions from the call to the last one of a row's place, or None where the row does not mean this site."""
-    names, wanted, end = [frame.split(" ")[0].split(".")[0] for frame in where.split(" < ")], place.split(" < "), 0
-    if names[0] != wanted[0]:
-        return None
-    for name in wanted:
-        if name not in names[end:]:
+    names, end = [frame.split(" ")[0].split(".")[0] for frame in where.split(" < ")], 0
+    for link, name in re.findall(r"(<*) ?(\w+)", f"<< {place}"):
+        if name not in (names[end:] if link == "<" else names[end:end + 1]):
             return None
         end = names.index(name, end) + 1
     return tuple(names[:end])
