@@ -214,12 +214,19 @@ def secrets_of(path, passphrase=None):
     return [key.private_bytes(serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption())]
 
 
+def may_lock(pid):
+    """Whether the system lets it lock as much as it wants (CAP_IPC_LOCK, or a limit that is not the old 64 KiB)."""
+    able = int(re.search(r"(?m)^CapEff:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())[1], 16) >> 14 & 1
+    limit = Path(f"/proc/{pid}/limits").read_text().split("Max locked memory")[1].split()[0]
+    return bool(able) or limit == "unlimited" or int(limit) >= 1 << 20
+
+
 def image(pid, kept):
-    """What a core image would have of a process (kept: what it would not)."""
-    found, at, flags = [], None, re.compile(r"^VmFlags:.*\bdd\b", re.M)
+    """What a core image or a swap image would have of a process (kept: what neither would)."""
+    found, wanted = [], {"dd", "lo"} if may_lock(pid) else {"dd"}
     for part in re.split(r"(?m)^(?=[0-9a-f]+-[0-9a-f]+ )", Path(f"/proc/{pid}/smaps").read_text()):
-        at = re.match(r"([0-9a-f]+)-([0-9a-f]+) r", part)
-        if at and "[vvar" not in part and "[vsyscall]" not in part and bool(flags.search(part)) == kept:
+        at, flags = re.match(r"([0-9a-f]+)-([0-9a-f]+) r", part), re.search(r"(?m)^VmFlags:(.*)", part)
+        if at and "[vvar" not in part and "[vsyscall]" not in part and (wanted <= set(flags[1].split())) == kept:
             found.append((int(at[1], 16), int(at[2], 16)))
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
         return b"".join(read_all(mem, a, b) for a, b in found)
@@ -231,14 +238,14 @@ def read_all(mem, a, b):
 
 
 def shown(pid, secrets):
-    """Which of them a core image would show."""
+    """Which of them such an image would show."""
     seen = image(pid, False)
     return [s for s in secrets if s in seen]
 
 
 @pytest.mark.parametrize("more", [(), LASTING, ("-o", "AditSandbox=no")], ids=("once", "lasting", "without"))
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa256", "ecdsa521", "rsa"])
-def test_key_is_in_no_core_image(kit, start, ssh_agent, echo, key_folder, tmp_path, needs_root, kind, more):
+def test_key_is_in_no_image(kit, start, ssh_agent, echo, key_folder, tmp_path, needs_root, kind, more):
     """Behind a passphrase, and given to an agent besides."""
     plain = keys.make(key_folder, kind)
     key = keys.copy_private(plain, tmp_path / "id")
@@ -263,7 +270,7 @@ def test_key_is_in_no_core_image(kit, start, ssh_agent, echo, key_folder, tmp_pa
 
 @pytest.mark.parametrize("more", [(), ("-o", "AditSandbox=no")], ids=("with", "without"))
 @pytest.mark.parametrize("cipher", ["aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes256-ctr"])
-def test_session_keys_are_in_no_core_image(kit, start, echo, tmp_path, needs_root, cipher, more):
+def test_session_keys_are_in_no_image(kit, start, echo, tmp_path, needs_root, cipher, more):
     """The keys of ciphers and MACs, of the first exchange and of the last; and the password that was typed."""
     told, askpass = tmp_path / "told", tmp_path / "askpass"
     server = start(servers.Asyncssh, ciphers=[cipher], macs=["hmac-sha2-256-etm@openssh.com"], tell_keys=str(told),
@@ -282,7 +289,7 @@ def test_session_keys_are_in_no_core_image(kit, start, echo, tmp_path, needs_roo
     assert any(key in kept for key in session)  # of a MAC's key nothing is left but hashes of it
 
 
-def test_secrets_of_the_daemon_are_in_no_core_image(kit, start, echo, key_folder, tmp_path, needs_root):
+def test_secrets_of_the_daemon_are_in_no_image(kit, start, echo, key_folder, tmp_path, needs_root):
     """What its profiles' files hold: a passphrase with its key, a password, a SOCKS password."""
     plain = keys.make(key_folder, "ecdsa256")
     key = keys.copy_private(plain, tmp_path / "id")
