@@ -38,11 +38,14 @@ static void asked_done(void *ctx, struct tunnel *tunnel, const struct tunnel_con
         json_list_add(&all, connection_json(&list[i]));
     if (a->is_gone)
         json_decref(all);
-    else if (tunnel)
+    else if (tunnel && list)
         httpd_reply_json(a->call.request, 200, json_pack("{s:o}", "connections", all));
     else {
         json_decref(all);
-        api_reply_not_found(a->call.request, a->call.id);
+        if (tunnel)
+            httpd_reply_error(a->call.request, "internal", NULL, "Out of memory");
+        else
+            api_reply_not_found(a->call.request, a->call.id);
     }
     free(a);
 }

@@ -139,11 +139,12 @@ static bool is_group(void *ctx, const char *name)
     return getgrnam_r(name, &entry, room, sizeof room, &found) == ERANGE || found != NULL;
 }
 
-static bool is_alias(void *ctx, const char *name)
+static bool is_alias(void *ctx, const char *name, bool *is_unsure)
 {
     struct loader *l = ctx;
     if (!l->has_aliases)
         l->has_aliases = conf_aliases(l->conf->ssh_config, &l->aliases);
+    *is_unsure = !l->has_aliases;
     return texts_has(&l->aliases, name);
 }
 

@@ -428,13 +428,14 @@ static enum adit_err tell_fault(struct conf_reader *r, size_t index, const struc
     return tell_at(r, index, "Tunnel", fault->message);
 }
 
-static bool is_profile(const struct conf_reader *r, const char *name)
+/* is_unsure: perhaps it is one, but not all of ssh_config's names could be had. */
+static bool is_profile(const struct conf_reader *r, const char *name, bool *is_unsure)
 {
     return strcmp(name, CONF_PROFILE_DEFAULT) == 0 || conf_profile(r->conf, name) != NULL ||
-           (r->hooks->is_alias != NULL && r->hooks->is_alias(r->hooks->ctx, name));
+           (r->hooks->is_alias != NULL && r->hooks->is_alias(r->hooks->ctx, name, is_unsure));
 }
 
-static enum adit_err judge_tunnel(struct conf_reader *r, size_t index)
+static enum adit_err judge_tunnel(struct conf_reader *r, size_t index, bool *is_unsure)
 {
     struct definition *d = &r->conf->tunnels[index];
     struct definition_error fault;
@@ -449,11 +450,23 @@ static enum adit_err judge_tunnel(struct conf_reader *r, size_t index)
     }
     if (d->profile_id == NULL && !definition_set(&d->profile_id, CONF_PROFILE_DEFAULT))
         return ADIT_E_MEMORY;
-    if (!is_profile(r, d->profile_id)) {
+    if (!is_profile(r, d->profile_id, is_unsure)) {
+        if (*is_unsure)
+            return ADIT_E_MEMORY;
         adit_format(why, sizeof why, "there is no Profile '%s'", d->profile_id);
         return tell_at(r, index, "Profile", why);
     }
     return definition_check(d, &fault) ? ADIT_E_OK : tell_fault(r, index, &fault);
+}
+
+static enum adit_err judge_tunnels(struct conf_reader *r, struct adit_error *err)
+{
+    for (size_t i = 0; i < r->conf->tunnel_count; i++) {
+        bool is_unsure = false;
+        if (!r->tunnels[i]->is_bad && judge_tunnel(r, i, &is_unsure) == ADIT_E_MEMORY)
+            return is_unsure ? adit_fail(err, ADIT_E_MEMORY, "%s", CONF_ALIASES_LACK) : conf_no_memory(err);
+    }
+    return ADIT_E_OK;
 }
 
 static void reader_wipe(struct conf_reader *r)
@@ -470,10 +483,8 @@ static void reader_wipe(struct conf_reader *r)
 enum adit_err conf_read_end(struct conf_reader *r, enum adit_err e, struct adit_error *err)
 {
     const struct texts *errors = &r->conf->errors;
-    if (e == ADIT_E_OK || e == ADIT_E_CONFIG)
-        for (size_t i = 0; i < r->conf->tunnel_count && e != ADIT_E_MEMORY; i++)
-            if (!r->tunnels[i]->is_bad && judge_tunnel(r, i) == ADIT_E_MEMORY)
-                e = conf_no_memory(err);
+    if ((e == ADIT_E_OK || e == ADIT_E_CONFIG) && judge_tunnels(r, err) != ADIT_E_OK)
+        e = err->code;
     reader_wipe(r);
     if (e == ADIT_E_OK && errors->count > 0)
         e = adit_fail(err, ADIT_E_CONFIG, "%s", errors->item[0]);

@@ -21,8 +21,9 @@ struct conf_hooks {
     enum adit_err (*include)(void *ctx, struct conf_reader *r, const char *pattern, struct adit_error *err);
     /* May be NULL: then every name is one. */
     bool (*is_group)(void *ctx, const char *name);
-    bool (*is_alias)(void *ctx, const char *name); /* of ssh_config; NULL: none is */
-    const char *home;                              /* what "~" is; empty: unknown */
+    /* Of ssh_config; NULL: none is. False with is_unsure set: it may be one, but not all could be had. */
+    bool (*is_alias)(void *ctx, const char *name, bool *is_unsure);
+    const char *home; /* what "~" is; empty: unknown */
 };
 
 enum conf_block_kind { CONF_BLOCK_DAEMON, CONF_BLOCK_PROFILE, CONF_BLOCK_TUNNEL, CONF_BLOCK_SKIPPED };

@@ -20,6 +20,8 @@ struct list_letter {
     struct session_connection_info connections[];
 };
 
+static const struct tunnel_connection none[1]; /* an empty list is one, too */
+
 static void tell(struct list_letter *letter, const struct tunnel_connection *list, size_t count)
 {
     if (letter->is_answered)
@@ -59,7 +61,9 @@ void tunnels_connections(struct tunnels *t, struct tunnel *tunnel, const struct 
 {
     (void)t;
     struct connection *c = tunnel->connection;
-    if (!c || c->has_ended || !ask(tunnel, request, CONNECTIONS_LIST_ROOM))
+    if (!c || c->has_ended)
+        request->done(request->ctx, tunnel, none, 0);
+    else if (!ask(tunnel, request, CONNECTIONS_LIST_ROOM))
         request->done(request->ctx, tunnel, NULL, 0);
 }
 
@@ -104,17 +108,18 @@ void connections_list_on_mail(struct mail *mail)
     bool is_short = s->connection_count > s->connection_room && s->connection_room < CONNECTIONS_LIST_MAX;
     size_t room = s->connection_count + CONNECTIONS_LIST_ROOM;
     letter->connection->letters_out--;
-    if (is_short && !letter->is_answered && u && u->connection == letter->connection &&
-        ask(u, &letter->request, room < CONNECTIONS_LIST_MAX ? room : CONNECTIONS_LIST_MAX)) {
-        letter->is_answered = true; /* the next one does it */
+    if (!is_short || letter->is_answered || !u || u->connection != letter->connection)
+        answer(letter, u,
+               s->connection_count < s->connection_room ? s->connection_count : s->connection_room);
+    else if (!ask(u, &letter->request, room < CONNECTIONS_LIST_MAX ? room : CONNECTIONS_LIST_MAX))
+        tell(letter, NULL, 0);
+    else /* the next one answers */
         loop_timer_cancel(letter->tunnels->config.loop, &letter->timer);
-    }
-    answer(letter, u, s->connection_count < s->connection_room ? s->connection_count : s->connection_room);
     free(letter->id);
     free(letter);
 }
 
 void connections_list_on_timer(struct loop_timer *timer)
 {
-    tell(timer->owner, NULL, 0);
+    tell(timer->owner, none, 0);
 }

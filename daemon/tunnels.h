@@ -151,7 +151,8 @@ struct tunnel_connection {
 struct tunnel_connections {
     void *ctx;
     /* Once, on the main thread, perhaps from within the call; list is good until it returns. tunnel NULL: it
-     * was removed. Without an answer after TUNNELS_REFRESH_MS there are none. */
+     * was removed. list NULL: there was no memory for it. Without an answer after TUNNELS_REFRESH_MS there
+     * are none. */
     void (*done)(void *ctx, struct tunnel *tunnel, const struct tunnel_connection *list, size_t count);
 };
 void tunnels_connections(struct tunnels *t, struct tunnel *tunnel, const struct tunnel_connections *request);

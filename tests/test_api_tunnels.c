@@ -3,6 +3,7 @@
  */
 #define _GNU_SOURCE /* memmem, strsep */
 #include "tests/api_world.h"
+#include "tests/no_memory.h"
 
 static const char web[] =
     "{\"name\":\"web\",\"host\":\"bastion\",\"port\":22,\"profile_id\":\"default\",\"jump_host_id\":null,"
@@ -399,6 +400,43 @@ static void numbers(void **state)
     api_world_close();
 }
 
+/* Allocations of the daemon before the one that fails; negative: it has. */
+static long scarce_left;
+
+static void scarce_step(void *ctx)
+{
+    no_memory_begin(scarce_left, false);
+    api_world_step(ctx);
+    scarce_left = no_memory_left;
+    no_memory_end();
+}
+
+/* A list of connections is all of them, or an error. */
+static void connections_without_memory(void **state)
+{
+    (void)state;
+    unsigned errors = 0;
+    api_world_open("");
+    aw.connections = 2;
+    order(&aw.c, "POST", "/tunnels?start=1", "", web);
+    fake_connect(link_until(1));
+    assert_int_equal(http_talk_answer(&aw.c), 201);
+    scarce_left = -1;
+    for (long n = 0; scarce_left < 0; n++) {
+        http_talk_close(&aw.c);
+        api_world_connect(&aw.c);
+        aw.c.step = scarce_step;
+        scarce_left = n;
+        order(&aw.c, "GET", "/tunnels/web/connections", "Connection: close\r\n", NULL);
+        http_talk_until_over(&aw.c);
+        bool is_error = !aw.c.in.p || !strstr(aw.c.in.p, "HTTP/1.1 200 ");
+        assert_true(is_error || strstr(aw.c.in.p, "\"target\""));
+        errors += is_error;
+    }
+    assert_true(errors > 3);
+    api_world_close();
+}
+
 static void trusting(void **state)
 {
     (void)state;
@@ -426,6 +464,7 @@ int main(void)
         cmocka_unit_test(all_at_once),
         cmocka_unit_test(made_without_memory),
         cmocka_unit_test(numbers),
+        cmocka_unit_test(connections_without_memory),
         cmocka_unit_test(trusting),
     };
 

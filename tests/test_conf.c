@@ -8,6 +8,7 @@
 
 #include "daemon/conf.h"
 #include "daemon/conf_paths.h"
+#include "tests/no_memory.h"
 
 /* A home folder with a configuration in it; what is written is noted and goes in the end. */
 static char home[] = "/tmp/test_conf.XXXXXX";
@@ -184,6 +185,30 @@ static void test_profiles(void **state)
     bad(at("b.conf"), "/b.conf:4: Profile: there is no Profile 'web'");
 }
 
+/* Whatever allocation fails: a file without a fault is never said to have one, and is taken whole or not at
+ * all. */
+static void test_without_memory(void **state)
+{
+    (void)state;
+    put(".ssh/config", "Host web\nInclude d/*\n");
+    put(".ssh/d/one", "Host inner\n");
+    put("a.conf", "Include sub.conf\nTunnel t\n  Via h\n  Profile inner\n  DynamicForward 1\n");
+    put("sub.conf", ONE("web"));
+    unsigned lacks = 0;
+    bool has_failed = true;
+    for (long n = 0; has_failed; n++) {
+        struct adit_error err = {0};
+        conf_wipe(&c);
+        no_memory_begin(n, false);
+        enum adit_err e = conf_load(&c, at("a.conf"), &err);
+        has_failed = no_memory_end();
+        assert_true(e == ADIT_E_OK || (has_failed && e == ADIT_E_MEMORY));
+        assert_true(e != ADIT_E_OK || c.tunnel_count == 2);
+        lacks += e != ADIT_E_OK;
+    }
+    assert_true(lacks > 30);
+}
+
 /* As a user, whoever runs this: what root reads is not ours to write. */
 static enum adit_err load_defaults(struct adit_error *err)
 {
@@ -300,15 +325,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_one_file),
-        T(test_errors),
-        T(test_owner),
-        T(test_aliases),
-        T(test_profiles),
-        T(test_folder_name),
-        T(test_folder_that_cannot_be_read),
-        T(test_listen),
-        T(test_defaults),
+        T(test_one_file), T(test_errors),         T(test_owner),       T(test_aliases),
+        T(test_profiles), T(test_without_memory), T(test_folder_name), T(test_folder_that_cannot_be_read),
+        T(test_listen),   T(test_defaults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,9 +36,10 @@ static bool is_group(void *ctx, const char *name)
     return strcmp(name, "adm") == 0;
 }
 
-static bool is_alias(void *ctx, const char *name)
+static bool is_alias(void *ctx, const char *name, bool *is_unsure)
 {
     (void)ctx;
+    *is_unsure = strcmp(name, "perhaps") == 0;
     return strcmp(name, "alias") == 0;
 }
 
@@ -74,6 +75,15 @@ static void bad(const char *text, const char *errors)
         n += adit_format(told + n, sizeof told - n, "%s\n", c.errors.item[i]);
     assert_string_equal(told, errors);
     assert_string_equal(err.text, c.errors.item[0]);
+}
+
+static void test_an_alias_that_cannot_be_had(void **state)
+{
+    (void)state;
+    struct adit_error err = {0};
+    assert_int_equal(read_text("Tunnel t\nVia h\nProfile perhaps\nDynamicForward 1\n", &err), ADIT_E_MEMORY);
+    assert_string_equal(err.text, CONF_ALIASES_LACK);
+    assert_int_equal(c.errors.count, 0);
 }
 
 static int teardown(void **state)
@@ -696,6 +706,7 @@ int main(void)
         T(test_bad_include),
         T(test_lines),
         T(test_many_errors),
+        T(test_an_alias_that_cannot_be_had),
         T(test_diff),
         T(test_compare),
     };

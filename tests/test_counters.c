@@ -2,6 +2,7 @@
  * Numbers: rounds of questions to all connections, sums that outlive a connection, and the list of what is
  * open. Links are the test's own.
  */
+#include "tests/no_memory.h"
 #include "tests/tunnels_fake.h"
 
 static unsigned done_count;
@@ -133,7 +134,7 @@ static void test_sums_outlive_their_connection(void **state)
 struct listed {
     unsigned told;
     size_t count;
-    bool has_tunnel;
+    bool has_tunnel, has_list;
     char client[32];
 };
 
@@ -143,6 +144,7 @@ static void list(void *ctx, struct tunnel *tunnel, const struct tunnel_connectio
     l->told++;
     l->count = count;
     l->has_tunnel = tunnel != NULL;
+    l->has_list = connections != NULL;
     if (count > 0)
         (void)adit_format(l->client, sizeof l->client, "%s", connections[0].client);
 }
@@ -156,6 +158,7 @@ static void test_the_list_of_connections(void **state)
     struct tunnel *a = add_local("a", "h", 8001), *b = add_local("b", "h", 8002);
     tunnels_connections(world.t, a, &request);
     assert_int_equal(mine.told, 1); /* it does not run */
+    assert_true(mine.has_list);
     start_it(a);
     start_it(b);
     fake_connect(fake_links[0]);
@@ -199,6 +202,37 @@ static void test_the_list_of_connections(void **state)
     world_close();
 }
 
+/* Whatever allocation fails: all of it is told, or that it cannot be had. */
+static void list_is_whole(struct tunnel *u, size_t count)
+{
+    for (long n = 0, is_over = 0; !is_over; n++) {
+        struct listed l = {0};
+        no_memory_begin(n, false);
+        tunnels_connections(world.t, u, &(struct tunnel_connections){&l, list});
+        while (l.told == 0) {
+            fake_numbers(fake_links[0], count);
+            world_mail();
+        }
+        is_over = !no_memory_end();
+        assert_int_equal(l.told, 1);
+        assert_int_equal(l.has_list, is_over);
+        assert_int_equal(l.count, is_over ? count : 0);
+        world_mail();
+    }
+}
+
+static void test_the_list_without_memory(void **state)
+{
+    (void)state;
+    open_world();
+    struct tunnel *u = add_local("a", "h", 8001);
+    start_it(u);
+    fake_connect(fake_links[0]);
+    list_is_whole(u, 2);
+    list_is_whole(u, 1000);
+    world_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +240,7 @@ int main(void)
         cmocka_unit_test(test_who_does_not_answer),
         cmocka_unit_test(test_sums_outlive_their_connection),
         cmocka_unit_test(test_the_list_of_connections),
+        cmocka_unit_test(test_the_list_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
