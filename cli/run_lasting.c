@@ -42,6 +42,8 @@ struct lasting {
     /* The link's thread. */
     struct ready ready;
     bool was_up, has_failed;
+    uint64_t error_seen_ms; /* the last error, and why the state is what it is, as told */
+    char why[LIMIT_ERROR_TEXT];
     struct lasting_count {
         uint32_t retries; /* as told last */
         int64_t losses;   /* connections, and tries to make one, that are over */
@@ -110,12 +112,27 @@ static void count_loss(struct lasting *r, const struct link_notice *n)
     r->count_of.retries = s->retry_count;
 }
 
+/* Each state, and while it is tried again each other reason why that fails. */
+static void say_state(struct lasting *r, const struct link_notice *n)
+{
+    const struct link_status *s = n->status;
+    bool is_other = s->state != n->old_state, is_new = s->error_at_ms != r->error_seen_ms;
+    const char *why = is_other ? n->reason : s->error.text;
+    r->error_seen_ms = s->error_at_ms;
+    if (is_other)
+        log_format(LOG_LEVEL_INFO, "state %s -> %s: %s", keep_state_name(n->old_state),
+                   keep_state_name(s->state), why);
+    else if (is_new && s->state == KEEP_RECONNECTING && strcmp(why, r->why) != 0)
+        log_format(LOG_LEVEL_INFO, "still reconnecting: %s", why);
+    else
+        return;
+    (void)adit_format(r->why, sizeof r->why, "%s", why);
+}
+
 static void on_state(struct lasting *r, const struct link_notice *n)
 {
     const struct link_status *s = n->status;
-    if (s->state != n->old_state)
-        log_format(LOG_LEVEL_INFO, "state %s -> %s: %s", keep_state_name(n->old_state),
-                   keep_state_name(s->state), n->reason);
+    say_state(r, n);
     if (r->args->autossh != NULL)
         count_loss(r, n);
     else if (s->state == KEEP_FAILED)

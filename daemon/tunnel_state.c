@@ -214,6 +214,9 @@ static bool gives_up(struct tunnel *u, const struct link_status *s)
 
 void tunnel_on_state(struct tunnel *u, const struct link_status *s, const char *reason)
 {
+    const struct tunnel_status *now = &u->status;
+    bool is_other = strcmp(s->error.text, now->last_error.text) != 0;
+    enum keep_state old = now->state;
     if (s->error.code != ADIT_E_OK && s->error_at_ms != u->error_seen_ms && s->error_at_ms >= u->joined_ms) {
         u->error_seen_ms = s->error_at_ms;
         tunnel_set_error(u, &s->error);
@@ -223,6 +226,9 @@ void tunnel_on_state(struct tunnel *u, const struct link_status *s, const char *
     if (s->up_since_ms == KEEP_NEVER && u->status.kex)
         tunnel_take_facts(u);
     tunnel_update(u, reason);
+    if (is_other && old == KEEP_RECONNECTING && now->state == old &&
+        strcmp(now->last_error.text, s->error.text) == 0)
+        tunnel_say(u, SESSION_INFO, adit_err_kind(s->error.code), "still reconnecting: %s", s->error.text);
 }
 
 static void forget(struct tunnel_forward *f)

@@ -38,11 +38,18 @@ static void test_the_states(void **state)
     assert_true(tunnel_status(a)->next_retry_at > 0);
     assert_true(tunnel_status(a)->listening); /* whoever comes is held */
     assert_string_equal(tunnel_status(a)->last_error.text, "the server does not answer");
+    assert_false(has_logged("a: still reconnecting: the server does not answer\n"));
+    for (unsigned i = 2; i < 5; i++) {
+        fake_lost(l, KEEP_RECONNECTING, i, ADIT_E_CONNECT, "refused");
+        world_mail();
+    }
+    assert_int_equal(times_logged("a: still reconnecting: refused\n"), 1);
+    assert_string_equal(tunnel_status(a)->last_error.text, "refused");
     fake_state(l, KEEP_CONNECTED, 1, "connected");
     world_mail();
     assert_string_equal(state_of(a), "connected");
     assert_int_equal(tunnel_status(a)->reconnects, 1);
-    assert_string_equal(tunnel_status(a)->last_error.text, "the server does not answer");
+    assert_string_equal(tunnel_status(a)->last_error.text, "refused");
     fake_lost(l, KEEP_FAILED, 0, ADIT_E_AUTH, "no");
     fake_down(l, 0);
     world_mail();

@@ -41,12 +41,19 @@ static inline void world_log(void *ctx, const struct journal_note *note)
     (void)pthread_mutex_unlock(&w->lock);
 }
 
+static inline unsigned times_logged(const char *line)
+{
+    unsigned n = 0;
+    (void)pthread_mutex_lock(&world.lock);
+    for (const char *at = world.log; (at = strstr(at, line)) != NULL; at++)
+        n++;
+    (void)pthread_mutex_unlock(&world.lock);
+    return n;
+}
+
 static inline bool has_logged(const char *line)
 {
-    (void)pthread_mutex_lock(&world.lock);
-    bool has = strstr(world.log, line) != NULL;
-    (void)pthread_mutex_unlock(&world.lock);
-    return has;
+    return times_logged(line) > 0;
 }
 
 static inline const char *world_path(const char *name)

@@ -46,6 +46,25 @@ def wait_states(client, *wanted):
     wait_until(found, 30, lambda: f"{wanted} in\n{client.err.text}")
 
 
+def test_each_reason_is_told_once(kit, server, echo):
+    """Why the tries fail, when it is something else than before."""
+    client, _ = lasting(kit, server, echo)
+    wait_states(client, "connected")
+    server.stop()
+    refused = "still reconnecting: connect to host .* port .*: Connection refused"
+    client.wait_err(refused)
+    with socket.create_server(("127.0.0.1", server.port)) as other:
+        for _ in range(3):
+            with other.accept()[0] as silent:
+                silent.shutdown(socket.SHUT_WR)
+                while silent.recv(4096):
+                    pass
+        reasons = re.findall("^still reconnecting: .* port [0-9]+: (.*)", client.err.text, re.M)
+        assert reasons == ["Connection refused", "the connection was closed before the peer's version line came "
+                           "(before authentication)"], client.err.text
+        assert client.stop() == 128 + signal.SIGTERM
+
+
 @pytest.mark.quick
 def test_session_is_killed(kit, server, echo):
     """The server's processes for the connection die: the same local port serves again, and is told of once."""
