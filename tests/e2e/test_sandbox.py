@@ -58,6 +58,22 @@ def test_turned_off(kit, sshd, echo):
     assert set(threads(client.pid)) == {(0, 0)} and "sandbox" not in client.err.text
 
 
+def test_tunnels_of_a_command(kit, sshd, echo):
+    """`run`: they are a process of their own, which is confined; the command is not."""
+    kit.trust(sshd)
+    client = kit.run("run", *kit.base(), "-v", "-p", str(sshd.port), "-l", sshd.user, "127.0.0.1", "-L", f"0:{echo.target}",
+                     "--", "sh", "-c", "echo up; cat", stdin=subprocess.PIPE)
+    client.wait_out("up")
+    entered(client)
+    children = Path(f"/proc/{client.pid}/task/{client.pid}/children").read_text().split()
+    is_ours = {int(p): Path(f"/proc/{p}/comm").read_text() == "adit\n" for p in children}
+    assert sorted(is_ours.values()) == [False, True]
+    for pid, ours in is_ours.items():
+        assert set(threads(pid)) == ({(2, 1)} if ours else {(0, 0)})
+    client.proc.stdin.close()
+    assert client.finish() == 0
+
+
 def test_names_are_still_looked_up(kit, sshd, echo):
     """-R to a name: the files of the resolver stay."""
     client, addr = kit.remote(sshd, echo, "-v")
