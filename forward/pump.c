@@ -337,12 +337,12 @@ static void out_failed(struct pump *p, const struct adit_error *why)
         out_unwanted(p);
         return;
     }
-    if (p->near->is_shared || p->in_over || !p->is_started || p->far_gone) {
-        near_failed(p);
+    if (!p->near->is_shared && why->code != ADIT_E_CLOSED) { /* it is there, and a part is not the whole */
+        pump_abort(p);
         return;
     }
-    if (why->code != ADIT_E_CLOSED) { /* it is there, and shall not take the part for the whole */
-        pump_abort(p);
+    if (p->near->is_shared || p->in_over || !p->is_started || p->far_gone) {
+        near_failed(p);
         return;
     }
     ring_free(p);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -487,6 +488,54 @@ static void test_session_tells_after_close(void **state)
     bench_wipe(&b);
 }
 
+/* TCP, which knows a reset, in place of the bench's own pair. */
+static void bench_take_tcp(struct bench *b, const struct pump_near *near)
+{
+    struct adit_error err = {ADIT_E_OK, ""};
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof at;
+    int listener = socket(AF_INET, SOCK_STREAM, 0), fd;
+    pump_wipe(&b->pump);
+    sock_close(&b->peer);
+    assert_int_equal(bind(listener, (struct sockaddr *)&at, n), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &n), 0);
+    b->peer = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(b->peer, (struct sockaddr *)&at, n), 0);
+    fd = accept(listener, NULL, NULL);
+    sock_close(&listener);
+    assert_true(sock_set_nonblock(fd, true));
+    pump_init(&b->pump, &b->set, near, 0, &b->pump, NULL);
+    assert_int_equal(pump_take_fds(&b->pump, fd, fd, &err), ADIT_E_OK);
+}
+
+/* Who is there and cannot be given all of it gets a reset, also when it has said all that it had to: an end
+ * in order would make a part the whole. */
+static void test_a_part_is_not_the_whole(void **state)
+{
+    static const struct pump_near near = {sock_readv, failing_writev, false};
+    (void)state;
+    for (int half = 0; half < 2; half++) {
+        struct bench b;
+        char byte;
+        bool eof, reset;
+        bench_init(&b, 1 << 20);
+        bench_take_tcp(&b, &near);
+        failure = ADIT_E_MEMORY;
+        pump_start(&b.pump, channel_of(&b.far));
+        while (half && !b.pump.in_over) {
+            sock_shutdown_write(b.peer);
+            turn(&b);
+        }
+        send_down(&b, "not all");
+        turn(&b);
+        assert_int_equal(peer_read(&b, &byte, 1, &eof, &reset), 0);
+        assert_true(reset && !eof);
+        assert_true(pump_is_done(&b.pump) || b.far.closes == 1);
+        bench_wipe(&b);
+    }
+}
+
 /* A shutdown that fails would leave the near end waiting: it is closed. */
 static void test_failed_shutdown(void **state)
 {
@@ -803,6 +852,7 @@ int main(void)
         cmocka_unit_test(test_failed_write_ends_all),
         cmocka_unit_test(test_session_tells_failures),
         cmocka_unit_test(test_session_tells_after_close),
+        cmocka_unit_test(test_a_part_is_not_the_whole),
         cmocka_unit_test(test_failed_shutdown),
         cmocka_unit_test(test_short_write_to_file),
         cmocka_unit_test(test_session_streams),
