@@ -483,8 +483,11 @@ static void reader_wipe(struct conf_reader *r)
 enum adit_err conf_read_end(struct conf_reader *r, enum adit_err e, struct adit_error *err)
 {
     const struct texts *errors = &r->conf->errors;
-    if ((e == ADIT_E_OK || e == ADIT_E_CONFIG) && judge_tunnels(r, err) != ADIT_E_OK)
-        e = err->code;
+    struct adit_error lack = {ADIT_E_OK, ""};
+    if ((e == ADIT_E_OK || e == ADIT_E_CONFIG) && judge_tunnels(r, &lack) != ADIT_E_OK) {
+        *err = lack; /* rather than a bad line: what else is bad is not known */
+        e = lack.code;
+    }
     reader_wipe(r);
     if (e == ADIT_E_OK && errors->count > 0)
         e = adit_fail(err, ADIT_E_CONFIG, "%s", errors->item[0]);

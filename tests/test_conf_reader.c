@@ -84,6 +84,11 @@ static void test_an_alias_that_cannot_be_had(void **state)
     assert_int_equal(read_text("Tunnel t\nVia h\nProfile perhaps\nDynamicForward 1\n", &err), ADIT_E_MEMORY);
     assert_string_equal(err.text, CONF_ALIASES_LACK);
     assert_int_equal(c.errors.count, 0);
+    /* nor behind a line that is bad: what else is bad is not known */
+    memset(&err, 0, sizeof err);
+    assert_int_equal(read_text("Nonsense yes\nTunnel t\nVia h\nProfile perhaps\nDynamicForward 1\n", &err),
+                     ADIT_E_MEMORY);
+    assert_string_equal(err.text, CONF_ALIASES_LACK);
 }
 
 static int teardown(void **state)
