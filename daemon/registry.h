@@ -51,6 +51,7 @@ struct tunnel {
     struct tunnel_counters base;       /* of forwards that are no more */
     uint64_t ups_before;               /* the connection's, when it was connected last */
     uint64_t joined_ms, error_seen_ms; /* which errors of the connection are news to it */
+    char *told;                        /* why it is in its state, as the log was told last */
     uint32_t retries_before;           /* the connection's, when it joined */
     size_t forward_room;               /* of status.forwards */
     char *host_key_file;

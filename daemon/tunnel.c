@@ -61,6 +61,7 @@ void tunnel_free(struct tunnel *u)
     free(u->status.host_key_type);
     free(u->status.host_key_fingerprint);
     free(u->status.host_key_line);
+    free(u->told);
     free(u->status.kex);
     free(u->status.cipher);
     free(u->host_key_file);

@@ -103,6 +103,17 @@ static void log_change(struct tunnel *u, enum keep_state old, const char *reason
     tunnel_say(u, SESSION_INFO, has_error ? adit_err_kind(u->status.last_error.code) : NULL,
                "state %s -> %s: %s", keep_state_name(old), keep_state_name(now),
                why[0] ? why : keep_state_name(now));
+    copy_text(&u->told, why);
+}
+
+/* A later try has failed: told when it is for another reason than the one that was told last. */
+static void log_reason(struct tunnel *u)
+{
+    const struct adit_error *why = &u->status.last_error;
+    if (u->told != NULL && strcmp(u->told, why->text) == 0)
+        return;
+    tunnel_say(u, SESSION_INFO, adit_err_kind(why->code), "still reconnecting: %s", why->text);
+    copy_text(&u->told, why->text);
 }
 
 /* Facts that follow from the state. False: all as before. */
@@ -214,10 +225,10 @@ static bool gives_up(struct tunnel *u, const struct link_status *s)
 
 void tunnel_on_state(struct tunnel *u, const struct link_status *s, const char *reason)
 {
-    const struct tunnel_status *now = &u->status;
-    bool is_other = strcmp(s->error.text, now->last_error.text) != 0;
-    enum keep_state old = now->state;
-    if (s->error.code != ADIT_E_OK && s->error_at_ms != u->error_seen_ms && s->error_at_ms >= u->joined_ms) {
+    enum keep_state old = u->status.state;
+    bool is_new =
+        s->error.code != ADIT_E_OK && s->error_at_ms != u->error_seen_ms && s->error_at_ms >= u->joined_ms;
+    if (is_new) {
         u->error_seen_ms = s->error_at_ms;
         tunnel_set_error(u, &s->error);
     }
@@ -226,9 +237,8 @@ void tunnel_on_state(struct tunnel *u, const struct link_status *s, const char *
     if (s->up_since_ms == KEEP_NEVER && u->status.kex)
         tunnel_take_facts(u);
     tunnel_update(u, reason);
-    if (is_other && old == KEEP_RECONNECTING && now->state == old &&
-        strcmp(now->last_error.text, s->error.text) == 0)
-        tunnel_say(u, SESSION_INFO, adit_err_kind(s->error.code), "still reconnecting: %s", s->error.text);
+    if (is_new && old == KEEP_RECONNECTING && u->status.state == old)
+        log_reason(u);
 }
 
 static void forget(struct tunnel_forward *f)

@@ -50,6 +50,12 @@ static void test_the_states(void **state)
     assert_string_equal(state_of(a), "connected");
     assert_int_equal(tunnel_status(a)->reconnects, 1);
     assert_string_equal(tunnel_status(a)->last_error.text, "refused");
+    fake_state(l, KEEP_RECONNECTING, 0, "a fresh connection is wanted");
+    fake_lost(l, KEEP_RECONNECTING, 1, ADIT_E_CONNECT, "refused"); /* as before, but not said of this loss */
+    world_mail();
+    assert_int_equal(times_logged("a: still reconnecting: refused\n"), 2);
+    fake_state(l, KEEP_CONNECTED, 1, "connected");
+    world_mail();
     fake_lost(l, KEEP_FAILED, 0, ADIT_E_AUTH, "no");
     fake_down(l, 0);
     world_mail();
