@@ -45,8 +45,8 @@ void mcp_fail_unknown(struct mcp_request *request, const char *id)
 
 void mcp_fail_definition(struct mcp_request *request, const struct definition_error *error)
 {
-    if (strcmp(error->code, "internal") == 0) { /* no fault of the arguments: memory */
-        mcp_fail_memory(request);
+    if (strcmp(error->code, DEFINITION_E_INTERNAL) == 0) { /* no fault of the arguments */
+        mcp_fail_kind(request, adit_err_kind(ADIT_E_MEMORY), error->message);
         return;
     }
     bool is_port = strcmp(error->code, "port_in_use") == 0;
