@@ -27,7 +27,7 @@ void api_readyz(const struct api_call *call)
         enum keep_state state = tunnel_status(t)->state;
 
         if (tunnel_definition(t)->auto_start && state != KEEP_CONNECTED && state != KEEP_IDLE)
-            json_list_add(&missing, json_string(tunnel_definition(t)->name));
+            json_list_add(&missing, json_utf8(tunnel_definition(t)->name));
     }
     is_ready = missing && json_array_size(missing) == 0 && !call->api->is_draining;
     httpd_reply_json(call->request, is_ready ? 200 : 503,
@@ -67,8 +67,8 @@ static json_t *text_or_null(const char *text)
 
 static json_t *profile_json(const char *id, const char *auth, const char *user, const char *jump)
 {
-    return json_pack("{s:s, s:s, s:o, s:o}", "id", id, "auth", auth, "user", text_or_null(user), "jump",
-                     text_or_null(jump));
+    return json_pack("{s:o, s:s, s:o, s:o}", "id", json_utf8(id), "auth", auth, "user", text_or_null(user),
+                     "jump", text_or_null(jump));
 }
 
 /* What ssh_config says of an alias, as far as its files alone can say it. NULL: no memory. */

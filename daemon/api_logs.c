@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/json_text.h"
+
 enum { PIECE_MAX = 16 * 1024, NAME_CAP = 512, LINES_DEFAULT = 100 };
 
 struct api_log_stream {
@@ -119,7 +121,7 @@ static void reply_json(const struct api_call *call, const char *name, uint64_t f
     while (call->api->config.journal &&
            (n = journal_read(call->api->config.journal, from, name_of(name), line)) != 0) {
         from = n + 1;
-        if (json_array_append_new(lines, json_string(line)) != 0)
+        if (json_array_append_new(lines, json_utf8(line)) != 0)
             break;
     }
     httpd_reply_json(call->request, 200, json_pack("{s:o}", "lines", lines));

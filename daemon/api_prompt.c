@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/json_text.h"
+
 /* Who asks with ?wait= hears of a question as soon as there is one, or that none will come. */
 struct asking {
     struct api_call call;
@@ -24,8 +26,8 @@ static void reply_prompt(const struct api_call *call, const struct tunnel *tunne
         return;
     }
     if (tunnel_prompt_pending(tunnel, &p))
-        prompt = json_pack("{s:I, s:s, s:s}", "id", (json_int_t)p.id, "kind",
-                           p.kind == TUNNEL_PROMPT_LINE ? "line" : "secret", "text", p.text);
+        prompt = json_pack("{s:I, s:s, s:o}", "id", (json_int_t)p.id, "kind",
+                           p.kind == TUNNEL_PROMPT_LINE ? "line" : "secret", "text", json_utf8(p.text));
     httpd_reply_json(call->request, 200,
                      json_pack("{s:o, s:o}", "prompt", prompt, "tunnel", tunnel_json(tunnel)));
 }

@@ -375,20 +375,9 @@ bool definition_from_json(struct definition *out, const json_t *object, bool is_
 
 /* ---- To JSON */
 
-/* A file's text may be no UTF-8, and JSON has nothing else. */
-static json_t *clean_json(const char *text)
-{
-    char clean[DEFINITION_DESCRIPTION_MAX + 1];
-    (void)adit_text_clean(clean, sizeof clean, span_str(text), false);
-    return json_string(clean);
-}
-
 static json_t *text_json(const char *text)
 {
-    if (text == NULL)
-        return json_null();
-    json_t *json = json_utf8(text);
-    return json_is_null(json) ? clean_json(text) : json;
+    return text != NULL ? json_utf8(text) : json_null();
 }
 
 static json_t *host_json(const struct definition *d)
@@ -397,7 +386,7 @@ static json_t *host_json(const struct definition *d)
     if (d->user == NULL)
         return text_json(d->host);
     (void)adit_format(text, sizeof text, "%s@%s", d->user, d->host);
-    return json_string(text);
+    return json_utf8(text);
 }
 
 static json_t *local_port_json(const struct definition_forward *f)
@@ -430,7 +419,7 @@ static bool put_forward(json_t *o, const struct definition_forward *f)
 {
     return put(o, "forward_type", json_string(definition_type_name(f->type))) &&
            put(o, "local_port", local_port_json(f)) &&
-           put(o, "bind_address", json_string(f->bind_address != NULL ? f->bind_address : "127.0.0.1")) &&
+           put(o, "bind_address", json_utf8(f->bind_address != NULL ? f->bind_address : "127.0.0.1")) &&
            put(o, "remote_host", text_json(f->remote_host)) &&
            put(o, "remote_port", f->has_remote_port ? json_integer(f->remote_port) : json_null());
 }

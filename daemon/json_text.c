@@ -1,6 +1,7 @@
 #include "daemon/json_text.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/buffer.h"
@@ -34,11 +35,23 @@ json_t *json_read(struct span text, size_t flags, json_error_t *where)
     return document;
 }
 
+static json_t *shown(const char *text)
+{
+    size_t cap = strlen(text) + 1;
+    char *clean = malloc(cap);
+    if (clean == NULL)
+        return NULL;
+    (void)adit_text_clean(clean, cap, span_str(text), false);
+    json_t *value = json_string(clean);
+    free(clean);
+    return value;
+}
+
 json_t *json_utf8(const char *text)
 {
     errno = 0;
     json_t *value = json_string(text);
-    return value != NULL || errno == ENOMEM ? value : json_null();
+    return value != NULL || errno == ENOMEM ? value : shown(text);
 }
 
 json_t *json_copy_object(const json_t *object)

@@ -18,7 +18,8 @@ char *json_text(const json_t *document, size_t flags);
  * json_error_code is json_error_out_of_memory when nothing is. */
 json_t *json_read(struct span text, size_t flags, json_error_t *where);
 
-/* The text as a value; JSON's null where it is no UTF-8, for JSON has nothing else. NULL: no memory. */
+/* The text as a value; as adit_text_clean shows it where it is no UTF-8 (a file's may be anything), for JSON
+ * has nothing else. NULL: no memory. */
 json_t *json_utf8(const char *text);
 
 /* A new object with the members of another, which both have then. NULL: no memory. Not json_copy, which

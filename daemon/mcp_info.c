@@ -81,7 +81,7 @@ static json_t *listen_json(const struct tunnel_forward *f)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < TUNNEL_ADDRESSES; i++)
-        if (f->listen[i] != NULL && json_array_append_new(list, json_string(f->listen[i])) != 0) {
+        if (f->listen[i] != NULL && json_array_append_new(list, text(f->listen[i])) != 0) {
             json_decref(list); /* one that is missing is no address less */
             return NULL;
         }

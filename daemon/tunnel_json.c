@@ -56,8 +56,8 @@ static json_t *forward_json(const struct definition_forward *d, const struct tun
 {
     char target[FORWARD_TARGET_CAP];
     target_of(d, target);
-    return json_pack("{s:s, s:o, s:s, s:o, s:s, s:o}", "type", definition_type_name(d->type), "listen",
-                     text(f->listen[0] ? f->listen[0] : f->listen[1]), "target", target, "bound_port",
+    return json_pack("{s:s, s:o, s:o, s:o, s:s, s:o}", "type", definition_type_name(d->type), "listen",
+                     text(f->listen[0] ? f->listen[0] : f->listen[1]), "target", text(target), "bound_port",
                      port(f->bound_port), "state", forward_state_name(f->state), "error", text(f->error));
 }
 
@@ -76,7 +76,7 @@ static json_t *listen_json(const struct tunnel *u)
     for (size_t i = 0; i < tunnel_definition(u)->forward_count; i++)
         for (size_t k = 0; k < TUNNEL_ADDRESSES; k++)
             if (tunnel_status(u)->forwards[i].listen[k])
-                json_list_add(&list, json_string(tunnel_status(u)->forwards[i].listen[k]));
+                json_list_add(&list, text(tunnel_status(u)->forwards[i].listen[k]));
     return list;
 }
 

@@ -71,7 +71,7 @@ static void profiles(void **state)
                         "{\"profiles\":[{\"id\":\"default\",\"auth\":\"auto\",\"user\":null,\"jump\":null},"
                         "{\"id\":\"box\",\"auth\":\"auto\",\"user\":\"eve\",\"jump\":\"gate\"},"
                         "{\"id\":\"plain\",\"auth\":\"auto\",\"user\":null,\"jump\":null},"
-                        "{\"id\":\"odd\",\"auth\":\"auto\",\"user\":null,\"jump\":null}]}");
+                        "{\"id\":\"odd\",\"auth\":\"auto\",\"user\":\"?\",\"jump\":null}]}");
     api_world_close();
 }
 

@@ -124,7 +124,9 @@ static void test_value(void **state)
     assert_string_equal(json_string_value(value), "\xc3\xa9");
     json_decref(value);
     errno = ENOMEM; /* of something before */
-    assert_true(json_is_null(json_utf8("\xc3")));
+    value = json_utf8("b\xe4r\x1b[31m\xc3");
+    assert_string_equal(json_string_value(value), "b?r?");
+    json_decref(value);
     json_scarce_begin(0);
     value = json_utf8("a");
     json_scarce_end();

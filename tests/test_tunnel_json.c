@@ -187,12 +187,39 @@ static void test_without_memory(void **state)
     world_close();
 }
 
+/* A file's text may be Latin-1: it is shown as well as that can be, and the rest as it is. */
+static void test_of_no_utf8(void **state)
+{
+    (void)state;
+    world_open("Tunnel a\n Via j\xf6rg@h\n LocalForward 8001 b\xe4r:80\n"
+               "Tunnel b\n Via h\n RemoteForward b\xe4r:8002 m\xf6n:2\n RemoteForward 8003 b\xe4r:80\n");
+    struct tunnel *a = tunnels_first(world.t), *b = tunnels_next(a);
+    json_t *t = tunnel_json(a);
+    assert_string_equal(text(t, "host"), "j?rg@h");
+    assert_string_equal(text(t, "remote_host"), "b?r");
+    assert_string_equal(text(json_array_get(json_object_get(t, "forwards"), 0), "target"), "b?r:80");
+    json_decref(t);
+    start_it(b);
+    struct link *l = fake_links[0];
+    fake_connect(l);
+    fake_up(l, 0, 0, "b\xe4r:8002", 8002);
+    world_mail();
+    t = tunnel_json(b);
+    assert_string_equal(text(t, "bind_address"), "m?n");
+    assert_string_equal(text(t, "remote_host"), "b?r");
+    assert_string_equal(json_string_value(json_array_get(json_object_get(t, "listen"), 0)), "b?r:8002");
+    assert_string_equal(text(json_array_get(json_object_get(t, "forwards"), 1), "target"), "b?r:80");
+    json_decref(t);
+    world_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_without_memory),
         cmocka_unit_test(test_of_a_new_one),
         cmocka_unit_test(test_of_one_in_use),
+        cmocka_unit_test(test_of_no_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
