@@ -78,8 +78,9 @@ static enum adit_err read_file(struct config_reader *r, const char *path, bool c
     /* A folder among what an Include's pattern finds says nothing, as with ssh. */
     if (e != ADIT_E_OK && check && S_ISDIR(status.st_mode))
         return check_owner(&status, path, err);
-    if (e != ADIT_E_OK)
-        return adit_fail(err, ADIT_E_CONFIG, "Can't open user config file %s", why.text);
+    if (e != ADIT_E_OK) /* what it says is not known: but for a lack nobody need ask again */
+        return adit_fail(err, e == ADIT_E_MEMORY ? e : ADIT_E_CONFIG, "Can't open user config file %s",
+                         why.text);
     adit_format(line, sizeof line, "Reading configuration data %s", path);
     r->hooks->debug(r->hooks->ctx, line);
     e = check ? check_owner(&status, path, err) : ADIT_E_OK;

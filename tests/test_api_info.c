@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE /* memmem, strsep */
 #include "tests/api_world.h"
+#include "tests/no_reading.h"
 
 #include <ctype.h>
 #include <sys/resource.h>
@@ -106,6 +107,25 @@ static void profiles_that_cannot_be_had(void **state)
     http_talk_expect_error(&aw.c, 500, "internal", NULL);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     assert_int_equal(ask("GET", "/profiles", NULL), 200);
+    api_world_close();
+}
+
+/* An alias whose words are not known is not one without a user. */
+static void profiles_of_a_file_that_cannot_be_read(void **state)
+{
+    char conf[160];
+    struct tunnels_reloaded counts;
+
+    (void)state;
+    api_world_open("");
+    /* Of an alias alone: who lists them expands no variables. */
+    write_text("ssh_config", "Host box\n Include ${ADIT_TEST_INCLUDE}\n", 0600);
+    assert_int_equal(setenv("ADIT_TEST_INCLUDE", NO_READING, 1), 0);
+    (void)adit_format(conf, sizeof conf, "SshConfig %s\n", world_path("ssh_config"));
+    assert_int_equal(tunnels_reload(world.t, world_conf(conf), &counts, NULL), ADIT_E_OK);
+    ask("GET", "/profiles", NULL);
+    http_talk_expect_error(&aw.c, 500, "internal", NULL);
+    assert_int_equal(unsetenv("ADIT_TEST_INCLUDE"), 0);
     api_world_close();
 }
 
@@ -364,10 +384,15 @@ static void only_loopback(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_answers), cmocka_unit_test(ready_without_memory),
-        cmocka_unit_test(profiles),      cmocka_unit_test(profiles_that_cannot_be_had),
-        cmocka_unit_test(metrics),       cmocka_unit_test(reloading),
-        cmocka_unit_test(draining),      cmocka_unit_test(over_tcp),
+        cmocka_unit_test(small_answers),
+        cmocka_unit_test(ready_without_memory),
+        cmocka_unit_test(profiles),
+        cmocka_unit_test(profiles_that_cannot_be_had),
+        cmocka_unit_test(profiles_of_a_file_that_cannot_be_read),
+        cmocka_unit_test(metrics),
+        cmocka_unit_test(reloading),
+        cmocka_unit_test(draining),
+        cmocka_unit_test(over_tcp),
         cmocka_unit_test(only_loopback),
     };
 

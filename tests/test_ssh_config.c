@@ -9,6 +9,7 @@
 
 #include "client/ssh_config.h"
 #include "tests/vfork.h"
+#include "tests/no_reading.h"
 
 static char folder[] = "/tmp/ssh_config_test_XXXXXX";
 static struct options o;
@@ -193,6 +194,20 @@ static void test_folder_among_includes(void **state)
     refused("folder", "folder line 1: Bad owner or permissions on");
 }
 
+/* What a file says that could not be read just now is not known, and another time it is. */
+static void test_file_that_cannot_be_read_now(void **state)
+{
+    struct adit_error err = {0};
+    const struct ssh_config_query q = {.host = "web", .file = NO_READING};
+    (void)state;
+    assert_int_equal(ssh_config_resolve(&o, &q, &err), ADIT_E_MEMORY);
+    assert_string_equal(err.text, "Can't open user config file " NO_READING ": Input/output error");
+    memset(&err, 0, sizeof err);
+    write_file("outer", "Include " NO_READING "\n", 0600);
+    assert_int_equal(resolve("web", "outer", &err), ADIT_E_MEMORY);
+    assert_non_null(strstr(err.text, "outer line 1: "));
+}
+
 static void test_exec(void **state)
 {
     (void)state;
@@ -234,10 +249,15 @@ static void test_local_network(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-    const struct CMUnitTest tests[] = {T(test_names),        T(test_command_line),
-                                       T(test_second_pass),  T(test_default_file),
-                                       T(test_refusals),     T(test_folder_among_includes),
-                                       T(test_exec),         T(test_exec_without_a_shell),
+    const struct CMUnitTest tests[] = {T(test_names),
+                                       T(test_command_line),
+                                       T(test_second_pass),
+                                       T(test_default_file),
+                                       T(test_refusals),
+                                       T(test_folder_among_includes),
+                                       T(test_file_that_cannot_be_read_now),
+                                       T(test_exec),
+                                       T(test_exec_without_a_shell),
                                        T(test_local_network)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
