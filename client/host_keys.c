@@ -632,7 +632,16 @@ static enum adit_err check_list(const struct host_keys *h, const struct offer *o
 }
 
 /* ssh_config(5): if the file does not exist or is not readable, then host authentication is refused for all
- * hosts. */
+ * hosts. One that could not be read just now says nothing of this host's key for good. */
+static enum adit_err unread_list(const struct host_keys *h, const struct adit_error *why,
+                                 struct adit_error *err)
+{
+    if (why->code == ADIT_E_MEMORY)
+        return adit_fail(err, why->code, "RevokedHostKeys: %s", why->text);
+    say(h, LOG_LEVEL_ERROR, "RevokedHostKeys: %s", why->text);
+    return refused(err, h, "the list of revoked keys cannot be read, so that all keys are");
+}
+
 static enum adit_err check_revoked(const struct host_keys *h, const struct offer *offer,
                                    struct adit_error *err)
 {
@@ -641,12 +650,8 @@ static enum adit_err check_revoked(const struct host_keys *h, const struct offer
         const char *path = h->revoked.item[i];
         struct adit_error why = {0};
         struct file list;
-        if (file_read(&list, path, LIMIT_FILE_REVOKED, NULL, NULL, &why) != ADIT_E_OK) {
-            say(h, LOG_LEVEL_ERROR, "RevokedHostKeys: %s", why.text);
-            e = refused(err, h, "the list of revoked keys cannot be read, so that all keys are");
-        } else {
-            e = check_list(h, offer, path, &list, err);
-        }
+        e = file_read(&list, path, LIMIT_FILE_REVOKED, NULL, NULL, &why);
+        e = e == ADIT_E_OK ? check_list(h, offer, path, &list, err) : unread_list(h, &why, err);
         file_wipe(&list);
     }
     return e;
@@ -816,6 +821,8 @@ enum adit_err host_keys_check(struct host_keys *h, struct span blob, const char 
     forget_seen(h);
     enum adit_err e = judge(h, blob, peer, j, err);
     free(j);
+    if (e == ADIT_E_MEMORY) /* that is no verdict */
+        forget_seen(h);
     if (e != ADIT_E_OK)
         return e;
     forget_line(h);

@@ -78,7 +78,7 @@ bool host_keys_order(const struct host_keys *h, const char *list, char *out, siz
  * otherwise the key in it is judged like any other, as ssh does it. What RevokedHostKeys has is refused
  * whatever else is known, and so is everything when one of these files cannot be read. May ask the user and
  * may add a line. ADIT_E_OK: trusted. ADIT_E_HOST_KEY with the reason; a longer explanation goes to the
- * prompt's log.
+ * prompt's log. ADIT_E_MEMORY (also as of file_read): refused, and nothing is known of the key.
  */
 enum adit_err host_keys_check(struct host_keys *h, struct span blob, const char *peer,
                               struct adit_error *err) ADIT_MUST_USE;

@@ -8,6 +8,7 @@
 #include "client/host_keys.h"
 #include "fake_prompt.h"
 #include "few_files.h"
+#include "no_reading.h"
 #include "ssh/keyfile.h"
 
 static const char ed[] = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO+Axu8qDvlykcNZuMoq24W6z4kmMXWw55ZB+BFflTE4";
@@ -550,6 +551,18 @@ static void test_order_with_certificates(void **state)
     assert_string_equal(out, list);
 }
 
+/* Refused, but not for what the list says. */
+static void test_revoked_list_that_cannot_be_read_now(void **state)
+{
+    (void)state;
+    put("h.example ", ed);
+    option("RevokedHostKeys " NO_READING);
+    assert_int_equal(check(), ADIT_E_MEMORY);
+    assert_int_equal(f.keys.seen.verdict, HOST_KEY_NONE);
+    assert_string_equal(f.err.text, "RevokedHostKeys: " NO_READING ": Input/output error");
+    assert_string_equal(f.fake.log, "");
+}
+
 static void test_revoked_list(void **state)
 {
     (void)state;
@@ -749,6 +762,7 @@ int main(void)
                                        T(test_order),
                                        T(test_token_of_old),
                                        T(test_revoked_list),
+                                       T(test_revoked_list_that_cannot_be_read_now),
                                        T(test_no_revoked_list_means_all),
                                        T(test_required_rsa_size),
                                        T(test_certificate),
