@@ -124,6 +124,7 @@ LIB_SRC := $(filter-out cli/main.c,$(SRC))
 $(foreach t,$(basename $(notdir $(shell grep -l '"tests/no_memory\.h"' tests/test_*.c))),$(eval $t.wraps := malloc calloc realloc))
 test_link.wraps := calloc poll
 test_forward_letter.wraps := getsockname
+test_conf.wraps += open
 FUZZ_LIB_SRC := $(filter-out fuzz/fuzz_%.c fuzz/replay.c,$(wildcard fuzz/*.c))
 
 # ---- flags --------------------------------------------------------------------------------------------

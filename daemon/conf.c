@@ -172,7 +172,7 @@ static enum adit_err check_readable(const char *folder, struct adit_error *err)
         (void)close(fd);
     if (fd >= 0 || errno == ENOENT || errno == ENOTDIR)
         return ADIT_E_OK;
-    bool is_lack = errno == ENOMEM || errno == EMFILE || errno == ENFILE;
+    bool is_lack = errno == ENOMEM || errno == EMFILE || errno == ENFILE || errno == EIO;
     return adit_fail(err, is_lack ? ADIT_E_MEMORY : ADIT_E_CONFIG, "%s: the folder cannot be read: %s", path,
                      strerror(errno));
 }

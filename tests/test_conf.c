@@ -1,5 +1,8 @@
 #include "test.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -268,6 +271,37 @@ static void test_folder_that_cannot_be_read(void **state)
     assert_int_equal(mkdir(at(".config/adit/conf.d"), 0755), 0);
 }
 
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+static int open_error; /* of folders; 0: none */
+
+int __wrap_open(const char *path, int flags, ...)
+{
+    va_list ap;
+    va_start(ap, flags);
+    unsigned mode = (flags & O_CREAT) != 0 ? va_arg(ap, unsigned) : 0;
+    va_end(ap);
+    if (open_error == 0 || (flags & O_DIRECTORY) == 0)
+        return __real_open(path, flags, mode);
+    errno = open_error;
+    return -1;
+}
+
+/* Which is not what it says, for good. */
+static void test_folder_that_cannot_be_read_now(void **state)
+{
+    static const int lacks[] = {ENOMEM, EMFILE, ENFILE, EIO};
+    (void)state;
+    for (size_t i = 0; i < ADIT_COUNT(lacks); i++) {
+        struct adit_error err = {0};
+        open_error = lacks[i];
+        enum adit_err e = load_defaults(&err);
+        open_error = 0;
+        assert_int_equal(e, ADIT_E_MEMORY);
+        assert_non_null(strstr(err.text, strerror(lacks[i])));
+    }
+}
+
 /* What a pattern would take for one of its signs is a letter in a folder's name. */
 static void test_folder_name(void **state)
 {
@@ -325,9 +359,17 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_one_file), T(test_errors),         T(test_owner),       T(test_aliases),
-        T(test_profiles), T(test_without_memory), T(test_folder_name), T(test_folder_that_cannot_be_read),
-        T(test_listen),   T(test_defaults),
+        T(test_one_file),
+        T(test_errors),
+        T(test_owner),
+        T(test_aliases),
+        T(test_profiles),
+        T(test_without_memory),
+        T(test_folder_name),
+        T(test_folder_that_cannot_be_read),
+        T(test_folder_that_cannot_be_read_now),
+        T(test_listen),
+        T(test_defaults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
