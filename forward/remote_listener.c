@@ -49,6 +49,14 @@ static bool ask(struct forwarder *f)
     return ssh_forward_request(ssh, span_str(asked_address(f)), f->spec->bind_port, f);
 }
 
+/* Why it could not be asked for. */
+static const char *unasked(const struct forwarder *f)
+{
+    if (!f->spec->bind_path && strlen(asked_address(f)) > LIMIT_HOST)
+        return "the address is too long";
+    return "too many requests wait, or out of memory";
+}
+
 void remote_listener_begin(struct forwarder *f)
 {
     if (!f->own)
@@ -57,7 +65,7 @@ void remote_listener_begin(struct forwarder *f)
         return;
     f->state = FORWARDER_ASKED;
     if (!ask(f))
-        remote_fail(f, ADIT_E_FORWARD, "too many requests wait, or out of memory");
+        remote_fail(f, ADIT_E_FORWARD, unasked(f));
 }
 
 /* It was removed meanwhile: what the server has just made is cancelled. */

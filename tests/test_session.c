@@ -401,6 +401,22 @@ static void test_remote_refused_ends(void **state)
     assert_non_null(strstr(err.text, "listen port 7"));
 }
 
+/* An address that no request can hold. */
+static void test_remote_long_address(void **state)
+{
+    struct fixture *f = *state;
+    struct adit_error err = {ADIT_E_OK, ""};
+    char address[LIMIT_HOST + 2];
+    memset(address, 'a', sizeof address - 1);
+    address[sizeof address - 1] = 0;
+    f->forwards[0] = (struct session_forward){
+        .type = SESSION_FORWARD_REMOTE, .bind = address, .bind_port = 7, .host = "localhost", .port = 1};
+    f->config.exit_on_forward_failure = true;
+    start(f, 1);
+    assert_int_equal(join(f, NULL, &err), ADIT_E_FORWARD);
+    assert_non_null(strstr(err.text, "listen port 7: the address is too long"));
+}
+
 /* Unix sockets at both ends of -L: the file is ours, and goes with us. */
 static void test_local_paths(void **state)
 {
@@ -1010,6 +1026,7 @@ int main(void)
         TEST(test_remote),
         TEST(test_remote_cancel_unanswered),
         TEST(test_remote_refused_ends),
+        TEST(test_remote_long_address),
         TEST(test_local_paths),
         TEST(test_path_to_port),
         TEST(test_busy_path),
