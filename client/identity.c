@@ -158,6 +158,16 @@ static void lacks(const struct identities *ids, const char *name, const char *wh
     (void)adit_fail(ids->lack, ADIT_E_MEMORY, "%s: %s", name, why);
 }
 
+/* As file_read, of a file that may as well be missing. */
+static bool read_public(const struct identities *ids, const char *path, struct file *text)
+{
+    struct adit_error why = {0};
+    enum adit_err e = file_read(text, path, LIMIT_FILE_KEY, NULL, NULL, &why);
+    if (e == ADIT_E_MEMORY)
+        (void)adit_fail(ids->lack, e, "%s", why.text);
+    return e == ADIT_E_OK;
+}
+
 /* Not on the stack: struct keyfile is 4 KiB of secrets. */
 struct parse {
     struct keyfile file;
@@ -323,32 +333,34 @@ static void found_add(struct found *found, struct identity *id)
 }
 
 /* A .pub file's first line; NULL when text is none. */
-static struct identity *identity_of_pub(const char *name, const struct file *text)
+static struct identity *identity_of_pub(const struct identities *ids, const char *name,
+                                        const struct file *text)
 {
     struct span rest = span_make(text->p, text->n), line = {NULL, 0};
     struct pubkey_line pub;
     if (!text_line(&rest, &line) || line.n > 2 * LIMIT_KEY_BLOB)
         return NULL;
     struct wspan buffer = {malloc(line.n + 1), line.n + 1};
-    struct identity *id = NULL;
-    if (buffer.p != NULL && pubkey_line_parse(&pub, line, buffer))
-        id = identity_new(name, pub.blob);
+    bool is_one = buffer.p != NULL && pubkey_line_parse(&pub, line, buffer);
+    struct identity *id = is_one ? identity_new(name, pub.blob) : NULL;
     if (id != NULL)
         id->is_named = true;
+    else if (buffer.p == NULL || is_one)
+        lacks(ids, name, "out of memory");
     free(buffer.p);
     return id;
 }
 
 /* PATH.pub beside a key that cannot be read or used here: an agent may have it. */
-static struct identity *identity_of_sibling(const char *path)
+static struct identity *identity_of_sibling(const struct identities *ids, const char *path)
 {
     char pub[EXPAND_PATH_CAP];
     struct file text;
     struct identity *id = NULL;
     if (adit_format(pub, sizeof pub, "%s.pub", path) != strlen(path) + 4)
         return NULL;
-    if (file_read(&text, pub, LIMIT_FILE_KEY, NULL, NULL, NULL) == ADIT_E_OK)
-        id = identity_of_pub(path, &text);
+    if (read_public(ids, pub, &text))
+        id = identity_of_pub(ids, path, &text);
     file_wipe(&text);
     return id;
 }
@@ -373,8 +385,8 @@ static struct identity *identity_of_cert(const struct identities *ids, const cha
 {
     struct file text;
     struct identity *id = NULL;
-    if (file_read(&text, path, LIMIT_FILE_KEY, NULL, NULL, NULL) == ADIT_E_OK)
-        id = identity_of_pub(name, &text);
+    if (read_public(ids, path, &text))
+        id = identity_of_pub(ids, name, &text);
     file_wipe(&text);
     if (id == NULL || id->is_cert)
         return id;
@@ -399,11 +411,12 @@ static struct identity *find_cert_beside(const struct identities *ids, const cha
 }
 
 /* A sealed file that does not say which key it holds: its neighbours do. Unlocking compares. */
-static struct identity *with_public(struct identity *id, struct identity *cert, const char *path)
+static struct identity *with_public(const struct identities *ids, struct identity *id, struct identity *cert,
+                                    const char *path)
 {
-    struct identity *known = identity_of_sibling(path);
-    if (known == NULL && cert != NULL)
-        known = identity_new(path, identity_plain(cert));
+    struct identity *known = identity_of_sibling(ids, path);
+    if (known == NULL && cert != NULL && (known = identity_new(path, identity_plain(cert))) == NULL)
+        lacks(ids, path, "out of memory"); /* the certificate would be nobody's */
     if (known == NULL || known->is_cert || known->type == KEY_NONE) {
         identity_free(known);
         return id;
@@ -435,20 +448,22 @@ static void find_file(const struct identities *ids, struct found *found, const c
     struct file text;
     bool missing = false;
     struct identity *id = NULL;
+    enum adit_err e = file_read(&text, path, LIMIT_FILE_KEY, &status, &missing, &why);
+    if (e == ADIT_E_MEMORY) /* of what is told of a lack, the key comes before its neighbours */
+        (void)adit_fail(ids->lack, e, "%s", why.text);
     struct identity *cert = find_cert_beside(ids, path);
-    if (file_read(&text, path, LIMIT_FILE_KEY, &status, &missing, &why) != ADIT_E_OK) {
-        id = identity_of_sibling(path);
-        if (why.code == ADIT_E_MEMORY)
-            (void)adit_fail(ids->lack, why.code, "%s", why.text);
-        else if (!missing || (id == NULL && !is_default)) /* a .pub beside it does not mean an agent has it */
+    if (e != ADIT_E_OK) {
+        id = identity_of_sibling(ids, path);
+        /* A .pub beside it does not mean that an agent has it. */
+        if (e != ADIT_E_MEMORY && (!missing || (id == NULL && !is_default)))
             say(ids, missing ? LOG_LEVEL_DEBUG1 : LOG_LEVEL_ERROR, "Identity file %s not accessible: %s",
                 path, missing ? "No such file or directory" : why.text);
-    } else if ((id = identity_of_pub(path, &text)) == NULL) {
+    } else if ((id = identity_of_pub(ids, path, &text)) == NULL) {
         id = is_exposed(ids, path, &status) ? NULL : identity_of_text(ids, path, &text);
         if (id == NULL)
-            id = identity_of_sibling(path);
+            id = identity_of_sibling(ids, path);
         else if (id->blob_len == 0)
-            id = with_public(id, cert, path);
+            id = with_public(ids, id, cert, path);
     }
     file_wipe(&text);
     tell_type(ids, path, "", id);

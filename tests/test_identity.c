@@ -11,6 +11,7 @@
 #include "fake_prompt.h"
 #include "few_files.h"
 #include "fake_agent.h"
+#include "no_reading.h"
 #include "ssh/cert.h"
 
 static char folder[] = "/tmp/adit-test-identity.XXXXXX";
@@ -114,6 +115,42 @@ static void test_without_descriptors(void **state)
     assert_int_equal(e, ADIT_E_MEMORY);
     assert_non_null(strstr(f.err.text, "/a: "));
     assert_string_equal(f.fake.log, "");
+}
+
+/* NAME in the folder is there and cannot be read just now: an error that tells of it. */
+static void is_lacked(const char *name)
+{
+    char file[128], wanted[128];
+    snprintf(file, sizeof file, "%s/%s", folder, name);
+    snprintf(wanted, sizeof wanted, "/%s: Input/output error", name);
+    assert_int_equal(symlink(NO_READING, file), 0);
+    assert_int_equal(identities_init(&f.ids, &f.options, &f.names, &f.fake.prompt, &f.err), ADIT_E_MEMORY);
+    assert_non_null(strstr(f.err.text, wanted));
+    assert_string_equal(f.fake.log, "");
+}
+
+static void test_certificate_that_cannot_be_read_now(void **state)
+{
+    (void)state;
+    key("ed25519", "a", 0600);
+    option("IdentityFile ~/a");
+    is_lacked("a-cert.pub");
+}
+
+static void test_named_certificate_that_cannot_be_read_now(void **state)
+{
+    (void)state;
+    key("ed25519", "a", 0600);
+    option("IdentityFile ~/a");
+    option("CertificateFile ~/named.pub");
+    is_lacked("named.pub");
+}
+
+static void test_public_key_that_cannot_be_read_now(void **state)
+{
+    (void)state;
+    option("IdentityFile ~/a"); /* an agent may have it */
+    is_lacked("a.pub");
 }
 
 static struct span alg_of(const struct identity *id)
@@ -626,6 +663,9 @@ int main(void)
                                        T(test_sealed_pem_with_its_public_file),
                                        T(test_sealed_pem_with_its_certificate),
                                        T(test_sealed_pem_in_batch_mode),
+                                       T(test_certificate_that_cannot_be_read_now),
+                                       T(test_named_certificate_that_cannot_be_read_now),
+                                       T(test_public_key_that_cannot_be_read_now),
                                        T(test_sealed_pem_that_is_there_already),
                                        T(test_required_rsa_size),
                                        T(test_certificate_beside_a_key),
