@@ -168,9 +168,13 @@ static bool ask_into(struct auth *a, struct session_question *q, struct prompt_q
                      struct span *out)
 {
     char answer[PROMPT_ANSWER_CAP], subject[LIMIT_USER + LIMIT_HOST + 2];
+    struct adit_error lack = {0};
     (void)adit_format(subject, sizeof subject, "%s@%s", a->user, a->host);
     asked.subject = subject;
+    asked.lack = &lack;
     bool fine = a->prompt->ask(a->prompt->ctx, &asked, answer, sizeof answer);
+    if (!fine && lack.code != ADIT_E_OK)
+        (void)adit_fail(a->ids->lack, lack.code, "%s", lack.text);
     size_t n = fine ? strlen(answer) : 0;
     fine = fine && n <= sizeof q->reply - q->reply_len;
     if (fine) {
@@ -196,6 +200,14 @@ static bool try_password(struct auth *a, struct session_question *q)
     }
     q->credential = a->tried = SESSION_CREDENTIAL_PASSWORD;
     return true;
+}
+
+/* The first of the reasons counts: where something was to be had and was not, it may be another time. */
+static void tell_lack(const struct auth *a, struct session_question *q)
+{
+    const struct adit_error *lack = a->ids->lack;
+    if (lack->code != ADIT_E_OK)
+        (void)adit_fail(&q->why_not, lack->code, "%s@%s: %s", a->user, a->host, lack->text);
 }
 
 /* ---- keyboard-interactive: RFC 4256 ---- */
@@ -269,9 +281,11 @@ void auth_kbdint(struct auth *a, struct session_question *q)
     q->accept = q->prompt_count == 0 || may_ask(a);
     for (size_t i = 0; i < q->prompt_count && q->accept; i++)
         q->accept = answer_prompt(a, q, i);
-    if (!q->accept)
-        (void)adit_fail(&q->why_not, ADIT_E_AUTH, "%s@%s: the server's question was not answered", a->user,
-                        a->host);
+    if (q->accept)
+        return;
+    tell_lack(a, q);
+    (void)adit_fail(&q->why_not, ADIT_E_AUTH, "%s@%s: the server's question was not answered", a->user,
+                    a->host);
 }
 
 /* RFC 4252 §8: the server wants another password. */
@@ -303,9 +317,11 @@ void auth_password_change(struct auth *a, struct session_question *q)
     /* As often as for the password itself: a program that answers would go round for ever. */
     if (may_ask(a) && a->changes++ < a->options->password_prompts && ask_new_password(a, q))
         q->credential = SESSION_CREDENTIAL_PASSWORD;
-    else
-        (void)adit_fail(&q->why_not, ADIT_E_AUTH, "%s@%s: the server wants the password changed", a->user,
-                        a->host);
+    if (q->credential != SESSION_CREDENTIAL_GIVE_UP)
+        return;
+    tell_lack(a, q);
+    (void)adit_fail(&q->why_not, ADIT_E_AUTH, "%s@%s: the server wants the password changed", a->user,
+                    a->host);
 }
 
 /* ---- The order ---- */
@@ -368,14 +384,10 @@ static void learn(struct auth *a, const struct session_question *q)
     a->passwords = a->kbdints = 0;
 }
 
-/* A key that could not sign for want of something may be able to another time. */
 static void give_up(struct auth *a, struct session_question *q)
 {
-    const struct adit_error *lack = a->ids->lack;
     q->credential = SESSION_CREDENTIAL_GIVE_UP;
-    if (lack->code != ADIT_E_OK)
-        (void)adit_fail(&q->why_not, lack->code, "%s@%s: a key could not sign: %s", a->user, a->host,
-                        lack->text);
+    tell_lack(a, q);
     (void)adit_fail(&q->why_not, ADIT_E_AUTH, "%s@%s: Permission denied (%s).", a->user, a->host, a->methods);
 }
 
@@ -416,6 +428,6 @@ void auth_sign(struct auth *a, struct session_question *q)
         a->rsa_fallback = false;
         say(a, LOG_LEVEL_ERROR, "%s: no signature: %s", id->name, why.text);
         if (why.code == ADIT_E_MEMORY)
-            (void)adit_fail(a->ids->lack, why.code, "%s: %s", id->name, why.text);
+            (void)adit_fail(a->ids->lack, why.code, "a key could not sign: %s: %s", id->name, why.text);
     }
 }

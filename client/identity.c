@@ -815,8 +815,12 @@ static enum adit_err unlock_ask(const struct identities *ids, struct identity *i
                                 struct adit_error *err)
 {
     char text[512], answer[PROMPT_ANSWER_CAP];
-    const struct prompt_question question = {
-        .kind = PROMPT_SECRET, .purpose = PROMPT_FOR_PASSPHRASE, .text = text, .subject = id->name};
+    struct adit_error lack = {0};
+    const struct prompt_question question = {.kind = PROMPT_SECRET,
+                                             .purpose = PROMPT_FOR_PASSPHRASE,
+                                             .text = text,
+                                             .subject = id->name,
+                                             .lack = &lack};
     adit_format(text, sizeof text, "Enter passphrase for key '%s': ", id->name);
     for (uint32_t i = 0; i < ids->options->password_prompts && id->secret == NULL; i++) {
         /* Without a passphrase there is nothing to try: the next key is the answer, as in ssh. */
@@ -824,8 +828,12 @@ static enum adit_err unlock_ask(const struct identities *ids, struct identity *i
         bool open = given && unlock_with(id, p, answer);
         adit_wipe(answer, sizeof answer);
         if (!given)
+        if (!given && lack.code != ADIT_E_OK)
+            return adit_fail(err, lack.code, "its passphrase: %s", lack.text);
             return adit_fail(err, ADIT_E_AUTH, "no passphrase was given");
         if (!open)
+        if (!open && p->why.code == ADIT_E_MEMORY) /* nothing was learnt of the passphrase */
+            return adit_fail(err, p->why.code, "%s", p->why.text);
             say(ids, LOG_LEVEL_INFO, "Load key \"%s\": %s", id->name, p->why.text);
     }
     if (id->secret == NULL)
@@ -853,6 +861,8 @@ bool identity_unlock(struct identities *ids, struct identity *id)
         return true;
     if (unlock(ids, id, &why) != ADIT_E_OK) {
         say(ids, LOG_LEVEL_VERBOSE, "Load key \"%s\": %s", id->name, why.text);
+        if (why.code == ADIT_E_MEMORY)
+            lacks(ids, id->name, why.text);
         id->is_dead = true;
     } else if (is_too_short(ids, id) || identities_find(ids, identity_blob(id)) != id) {
         id->is_dead = true;

@@ -34,6 +34,9 @@ struct prompt_question {
     const char *subject;   /* see enum prompt_purpose; NULL: none */
     const char *jump_host; /* it is this jump host's, as ProxyJump names it; NULL: the destination's */
     size_t hop; /* of the jump hosts that the caller gave (chain.h), which: 1 is the first; 0: none of them */
+    /* Where whoever is asked says why an answer that there is could not be had just now: ADIT_E_MEMORY. Of
+     * no account when one was given all the same; NULL: it would make no difference. */
+    struct adit_error *lack;
 };
 
 struct client_prompt {

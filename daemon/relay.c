@@ -64,18 +64,29 @@ static bool is_password_question(const char *text)
 
 /* A jump host is another machine: it gets its own tunnel's password, if it is one's host, and no other. A
  * passphrase opens a file of ours and goes nowhere. A server whose passwords come as codes (PAM) asks for one
- * in words. */
-static bool answer_from_secrets(const struct relay *r, const struct prompt_question *q, char *answer,
-                                size_t cap)
+ * in words. ADIT_E_AUTH: no secret is for this question. */
+static enum adit_err answer_from_secrets(const struct relay *r, const struct prompt_question *q, char *answer,
+                                         size_t cap, struct adit_error *err)
 {
     const struct secrets *s = &r->secrets[q->hop < r->secrets_count ? q->hop : 0];
     bool is_ours = (!q->jump_host || (q->hop > 0 && q->hop < r->secrets_count)) && q->kind == PROMPT_SECRET;
     if (q->purpose == PROMPT_FOR_PASSPHRASE)
-        return secrets_passphrase(s, answer, cap, NULL) == ADIT_E_OK;
+        return secrets_passphrase(s, answer, cap, err);
     if (is_ours && (q->purpose == PROMPT_FOR_PASSWORD ||
                     (q->purpose == PROMPT_FOR_CODE && is_password_question(q->text))))
-        return secrets_password(s, answer, cap, NULL) == ADIT_E_OK;
-    return false;
+        return secrets_password(s, answer, cap, err);
+    return adit_fail(err, ADIT_E_AUTH, "no secret answers this");
+}
+
+/* A file that is missing, or not for us, is as no secret; one that could not be read now may hold the
+ * answer. */
+static bool is_in_secrets(const struct relay *r, const struct prompt_question *q, char *answer, size_t cap)
+{
+    struct adit_error why = {ADIT_E_OK, ""};
+    enum adit_err e = answer_from_secrets(r, q, answer, cap, &why);
+    if (e == ADIT_E_MEMORY)
+        (void)adit_fail(q->lack, e, "%s", why.text);
+    return e == ADIT_E_OK;
 }
 
 /* Locked. */
@@ -151,7 +162,7 @@ static bool end_question(struct relay *r, char *answer, size_t cap)
 static bool ask(void *ctx, const struct prompt_question *q, char *answer, size_t cap)
 {
     struct relay *r = ctx;
-    if (answer_from_secrets(r, q, answer, cap))
+    if (is_in_secrets(r, q, answer, cap))
         return true;
     if (!begin_question(r, q))
         return false;

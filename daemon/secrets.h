@@ -24,7 +24,7 @@ bool secrets_have_password(const struct secrets *s); /* somebody said where one 
 bool secrets_have_passphrase(const struct secrets *s);
 
 /* The text with its zero, at most cap - 1 bytes; the caller wipes it. ADIT_E_CONFIG: there is none, it is too
- * long, or what conf_secret.h refuses. */
+ * long, or what conf_secret.h refuses; ADIT_E_MEMORY as of file_read: there may be one. */
 enum adit_err secrets_password(const struct secrets *s, char *out, size_t cap,
                                struct adit_error *err) ADIT_MUST_USE;
 enum adit_err secrets_passphrase(const struct secrets *s, char *out, size_t cap,

@@ -11,6 +11,7 @@
 
 struct fake_prompt {
     const char *answers[8]; /* in order; NULL: nobody answers */
+    const char *lack;       /* why nobody does just now; NULL: nobody ever does */
     size_t asked;
     char log[8192];
     char questions[4096];
@@ -33,6 +34,8 @@ static inline bool fake_ask(void *ctx, const struct prompt_question *q, char *an
     f->purposes[f->asked] = q->purpose;
     f->kinds[f->asked++] = q->kind;
     fake_append(f->questions, sizeof f->questions, q->text);
+    if (given == NULL && f->lack != NULL)
+        (void)adit_fail(q->lack, ADIT_E_MEMORY, "%s", f->lack);
     if (given == NULL)
         return false;
     assert_true(strlen(given) < cap);

@@ -360,6 +360,36 @@ static void test_kbdint(void **state)
     assert_false(f.q.accept);
 }
 
+/* Whoever is asked has the password, and cannot say it just now: that is not the server's verdict. */
+static void test_password_that_cannot_be_had_now(void **state)
+{
+    (void)state;
+    f.fake.lack = "/pass: Input/output error";
+    assert_int_equal(ask("password"), SESSION_CREDENTIAL_GIVE_UP);
+    assert_int_equal(f.q.why_not.code, ADIT_E_MEMORY);
+    assert_string_equal(f.q.why_not.text, "me@host: /pass: Input/output error");
+}
+
+static void test_code_that_cannot_be_had_now(void **state)
+{
+    (void)state;
+    f.fake.lack = "/pass: Input/output error";
+    kbdint(1);
+    assert_false(f.q.accept);
+    assert_int_equal(f.q.why_not.code, ADIT_E_MEMORY);
+    assert_string_equal(f.q.why_not.text, "me@host: /pass: Input/output error");
+}
+
+static void test_old_password_that_cannot_be_had_now(void **state)
+{
+    (void)state;
+    f.fake.lack = "/pass: Input/output error";
+    f.q.kind = SESSION_ASK_PASSWORD_CHANGE;
+    auth_password_change(&f.auth, &f.q);
+    assert_int_equal(f.q.credential, SESSION_CREDENTIAL_GIVE_UP);
+    assert_int_equal(f.q.why_not.code, ADIT_E_MEMORY);
+}
+
 static void long_kbdint(struct span title, struct span prompt)
 {
     teardown(NULL);
@@ -451,6 +481,9 @@ int main(void)
                                        T(test_batch_mode),
                                        T(test_password_tries),
                                        T(test_password_not_given),
+                                       T(test_password_that_cannot_be_had_now),
+                                       T(test_code_that_cannot_be_had_now),
+                                       T(test_old_password_that_cannot_be_had_now),
                                        T(test_partial_success),
                                        T(test_partial_success_for_ever),
                                        T(test_password_change_for_ever),

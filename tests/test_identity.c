@@ -12,6 +12,7 @@
 #include "few_files.h"
 #include "fake_agent.h"
 #include "no_reading.h"
+#include "tests/no_memory.h"
 #include "ssh/cert.h"
 
 static char folder[] = "/tmp/adit-test-identity.XXXXXX";
@@ -312,6 +313,59 @@ static void test_sealed_pem_with_its_certificate(void **state)
     signs(f.ids.item[0]);
     signs(f.ids.item[1]);
     assert_int_equal(f.fake.asked, 1);
+}
+
+/* Whatever allocation fails: no key is left out for that, and no passphrase called wrong. */
+static void test_without_memory(void **state)
+{
+    (void)state;
+    unsigned lacks = 0;
+    bool has_failed = true;
+    key("ed25519_ctr", "sealed", 0600);
+    key("ed25519", "e", 0600);
+    key("cert_user_ed25519.pub", "e-cert.pub", 0644);
+    key("ecdsa384_pem_aes256", "pem", 0600);
+    key("ecdsa384_pem_aes256.pub", "pem.pub", 0644);
+    key("rsa_pkcs8_sealed", "r", 0600);
+    key("cert_user_sealed.pub", "r-cert.pub", 0644);
+    option("IdentityFile ~/sealed");
+    option("IdentityFile ~/e");
+    option("IdentityFile ~/pem");
+    option("IdentityFile ~/r");
+    for (long n = 0; has_failed; n++) {
+        identities_wipe(&f.ids);
+        memset(&f.err, 0, sizeof f.err);
+        f.fake.asked = 0;
+        f.fake.answers[0] = "open sesame";
+        no_memory_begin(n, false);
+        enum adit_err e = identities_init(&f.ids, &f.options, &f.names, &f.fake.prompt, &f.err);
+        if (e == ADIT_E_OK)
+            assert_int_equal(f.ids.count, 6);
+        if (e == ADIT_E_OK)
+            e = sign(f.ids.item[0]);
+        has_failed = no_memory_end();
+        assert_true(e == ADIT_E_OK || (has_failed && e == ADIT_E_MEMORY));
+        lacks += e != ADIT_E_OK;
+    }
+    assert_true(lacks > 10);
+}
+
+/* Whoever is asked for the passphrase has it, and cannot say it just now. */
+static void test_passphrase_that_cannot_be_had_now(void **state)
+{
+    (void)state;
+    key("ecdsa384_pem_aes256", "e", 0600);
+    key("ed25519_ctr", "sealed", 0600);
+    option("IdentityFile ~/e");
+    option("IdentityFile ~/sealed");
+    f.fake.lack = "/pass: Input/output error";
+    init();
+    assert_false(identity_unlock(&f.ids, f.ids.item[0]));
+    assert_int_equal(f.ids.lack->code, ADIT_E_MEMORY);
+    assert_non_null(strstr(f.ids.lack->text, "/e: its passphrase: /pass: Input/output error"));
+    assert_int_equal(sign(f.ids.item[1]), ADIT_E_MEMORY);
+    assert_string_equal(f.err.text, "its passphrase: /pass: Input/output error");
+    assert_int_equal(f.fake.asked, 2);
 }
 
 static void test_sealed_pem_in_batch_mode(void **state)
@@ -663,6 +717,8 @@ int main(void)
                                        T(test_sealed_pem_with_its_public_file),
                                        T(test_sealed_pem_with_its_certificate),
                                        T(test_sealed_pem_in_batch_mode),
+                                       T(test_passphrase_that_cannot_be_had_now),
+                                       T(test_without_memory),
                                        T(test_certificate_that_cannot_be_read_now),
                                        T(test_named_certificate_that_cannot_be_read_now),
                                        T(test_public_key_that_cannot_be_read_now),

@@ -2,6 +2,7 @@
  * The registry: making, finding, changing and removing tunnels; which of them share a connection; all at
  * once; the end. Links are the test's own.
  */
+#include "tests/no_reading.h"
 #include "tests/tunnels_fake.h"
 
 #include <poll.h>
@@ -457,6 +458,67 @@ static void test_jumps_through_tunnels(void **state)
     world_close();
 }
 
+static void put_password(bool is_readable)
+{
+    const char *path = world_path("pass");
+    (void)unlink(path);
+    if (is_readable)
+        write_text("pass", "secret\n", 0600);
+    else
+        assert_int_equal(symlink(NO_READING, path), 0);
+}
+
+/* a: with the password and passphrase of that file. */
+static struct tunnel *with_secret_file(void)
+{
+    struct definition d;
+    char text[400];
+    struct tunnels_reloaded counts;
+    world_open("");
+    const char *path = world_path("pass");
+    (void)adit_format(text, sizeof text, "Profile pw\n Auth password\n PasswordFile %s\n PassphraseFile %s\n",
+                      path, path);
+    assert_int_equal(tunnels_reload(world.t, world_conf(text), &counts, NULL), ADIT_E_OK);
+    define(&d, "a", "h", 8001);
+    assert_true(definition_set(&d.profile_id, "pw"));
+    return add_it(&d);
+}
+
+/* The answers of the first link's prompt: with the file, without it just now, and for good. */
+static void ask_secret(enum prompt_purpose purpose)
+{
+    struct client_prompt p = fake_links[0]->config.prompt;
+    struct adit_error lack = {ADIT_E_OK, ""};
+    struct prompt_question q = {
+        .kind = PROMPT_SECRET, .purpose = purpose, .text = "Password: ", .lack = &lack};
+    char answer[PROMPT_ANSWER_CAP];
+    put_password(true);
+    assert_true(p.ask(p.ctx, &q, answer, sizeof answer));
+    assert_string_equal(answer, "secret");
+    assert_int_equal(unlink(world_path("pass")), 0);
+    assert_false(p.ask(p.ctx, &q, answer, sizeof answer));
+    assert_int_equal(lack.code, ADIT_E_OK);
+    put_password(false);
+    assert_false(p.ask(p.ctx, &q, answer, sizeof answer));
+    assert_int_equal(lack.code, ADIT_E_MEMORY);
+    assert_non_null(strstr(lack.text, "/pass: Input/output error"));
+    q.lack = NULL;
+    assert_false(p.ask(p.ctx, &q, answer, sizeof answer));
+}
+
+/* The question is not one that nobody answers. */
+static void test_answers_that_cannot_be_read_now(void **state)
+{
+    (void)state;
+    struct tunnel *a = with_secret_file();
+    put_password(true);
+    start_it(a);
+    ask_secret(PROMPT_FOR_PASSWORD);
+    ask_secret(PROMPT_FOR_CODE);
+    ask_secret(PROMPT_FOR_PASSPHRASE);
+    world_close();
+}
+
 /* A hop is made as its own tunnel's definition and profile say, now: who goes through it follows. */
 static void test_a_hop_with_a_profile_of_its_own(void **state)
 {
@@ -733,6 +795,7 @@ int main(void)
         cmocka_unit_test(test_an_alias_that_changes_moves_its_tunnel),
         cmocka_unit_test(test_no_command_is_run_for_a_key),
         cmocka_unit_test(test_a_hop_with_a_profile_of_its_own),
+        cmocka_unit_test(test_answers_that_cannot_be_read_now),
         cmocka_unit_test(test_jumps_through_tunnels),
         cmocka_unit_test(test_a_change_restarts_only_what_it_must),
         cmocka_unit_test(test_a_removed_one_takes_its_listeners_with_it),
