@@ -175,12 +175,16 @@ static bool ssh_config_names_key(const struct route_place *p, const char *config
     return names_one;
 }
 
-static bool has_password(const struct secrets *s)
+/* No password, or not just now? */
+static bool check_password(const struct secrets *s, const char *field, struct definition_error *error)
 {
     char text[PROMPT_ANSWER_CAP];
-    bool ok = secrets_password(s, text, sizeof text, NULL) == ADIT_E_OK;
+    struct adit_error why = {ADIT_E_OK, ""};
+    enum adit_err e = secrets_password(s, text, sizeof text, &why);
     adit_wipe(text, sizeof text);
-    return ok;
+    if (e == ADIT_E_MEMORY)
+        return definition_fail(error, DEFINITION_E_INTERNAL, field, "%s", why.text);
+    return e == ADIT_E_OK || definition_fail(error, "profile_incomplete", field, "No password found");
 }
 
 static bool check_complete(const struct route *r, size_t at, const struct profile *p,
@@ -190,8 +194,8 @@ static bool check_complete(const struct route *r, size_t at, const struct profil
     const char *field = at == 0 ? "profile_id" : "jump_session_id";
     if (!p)
         return true;
-    if (p->auth == PROFILE_AUTH_PASSWORD && !has_password(&r->secrets[at]))
-        return definition_fail(error, "profile_incomplete", field, "No password found");
+    if (p->auth == PROFILE_AUTH_PASSWORD && !check_password(&r->secrets[at], field, error))
+        return false;
     if (p->auth == PROFILE_AUTH_KEY && !has_keyword(&place->settings, "IdentityFile") &&
         !ssh_config_names_key(place, r->config_file))
         return definition_fail(error, "profile_incomplete", field, "No SSH key path found");

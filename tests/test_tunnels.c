@@ -484,6 +484,20 @@ static struct tunnel *with_secret_file(void)
     return add_it(&d);
 }
 
+/* There may be a password: the profile is not incomplete. */
+static void test_password_that_cannot_be_read_now(void **state)
+{
+    (void)state;
+    struct tunnel *a = with_secret_file();
+    put_password(false);
+    assert_false(tunnel_start(a, &error));
+    assert_string_equal(error.code, DEFINITION_E_INTERNAL);
+    assert_non_null(strstr(error.message, "/pass: Input/output error"));
+    put_password(true);
+    start_it(a);
+    world_close();
+}
+
 /* The answers of the first link's prompt: with the file, without it just now, and for good. */
 static void ask_secret(enum prompt_purpose purpose)
 {
@@ -795,6 +809,7 @@ int main(void)
         cmocka_unit_test(test_an_alias_that_changes_moves_its_tunnel),
         cmocka_unit_test(test_no_command_is_run_for_a_key),
         cmocka_unit_test(test_a_hop_with_a_profile_of_its_own),
+        cmocka_unit_test(test_password_that_cannot_be_read_now),
         cmocka_unit_test(test_answers_that_cannot_be_read_now),
         cmocka_unit_test(test_jumps_through_tunnels),
         cmocka_unit_test(test_a_change_restarts_only_what_it_must),
