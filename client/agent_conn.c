@@ -60,7 +60,10 @@ static bool is_verdict(int why)
 static enum adit_err connect_failed(int why, struct adit_error *err)
 {
     bool is_lack = why == ENOMEM || why == ENOBUFS || why == EMFILE || why == ENFILE;
-    enum adit_err code = is_verdict(why) ? ADIT_E_CONNECT : is_lack ? ADIT_E_MEMORY : ADIT_E_AUTH;
+    enum adit_err code = is_verdict(why) ? ADIT_E_CONNECT
+                         : is_lack       ? ADIT_E_MEMORY
+                         : why == EAGAIN ? ADIT_E_LIMIT /* its backlog is full */
+                                         : ADIT_E_AUTH;
     return adit_fail(err, code, "cannot connect: %s", reason_text(why));
 }
 
@@ -163,8 +166,9 @@ static enum adit_err code_of(enum adit_err first)
 {
     if (first == ADIT_E_SYSTEM) /* of sock_read and sock_write: it is not the peer */
         return ADIT_E_MEMORY;
-    return first == ADIT_E_CONNECT || first == ADIT_E_INTERRUPTED || first == ADIT_E_MEMORY ? first
-                                                                                            : ADIT_E_AUTH;
+    bool is_kept = first == ADIT_E_CONNECT || first == ADIT_E_INTERRUPTED || first == ADIT_E_MEMORY ||
+                   first == ADIT_E_LIMIT;
+    return is_kept ? first : ADIT_E_AUTH;
 }
 
 enum adit_err agent_call(struct file *reply, const char *path, struct span request, uint32_t timeout_ms,

@@ -24,8 +24,9 @@ enum adit_err agent_call_after(struct file *reply, const char *path, struct span
 /* Sends request to the socket at path and collects one reply (without its length word) in *reply, which the
  * caller wipes. cancel_fd (-1: none) ends the wait when it becomes readable. "agent PATH: reason", and reply
  * is empty then: ADIT_E_CONNECT: nobody listens there, or not for us; ADIT_E_AUTH: it cannot be reached or
- * answers badly, late or not at all; ADIT_E_INTERRUPTED: by cancel_fd; ADIT_E_MEMORY: memory or descriptors
- * ended, or a call of the system failed, which says nothing of the agent. */
+ * answers badly, late or not at all; ADIT_E_LIMIT: it has too many callers just now; ADIT_E_INTERRUPTED: by
+ * cancel_fd; ADIT_E_MEMORY: memory or descriptors ended, or a call of the system failed, which says nothing
+ * of the agent. */
 enum adit_err agent_call(struct file *reply, const char *path, struct span request, uint32_t timeout_ms,
                          int cancel_fd, struct adit_error *err) ADIT_MUST_USE;
 

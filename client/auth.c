@@ -427,7 +427,7 @@ void auth_sign(struct auth *a, struct session_question *q)
         q->reply_len = 0;
         a->rsa_fallback = false;
         say(a, LOG_LEVEL_ERROR, "%s: no signature: %s", id->name, why.text);
-        if (why.code == ADIT_E_MEMORY)
+        if (why.code == ADIT_E_MEMORY || why.code == ADIT_E_LIMIT)
             (void)adit_fail(a->ids->lack, why.code, "a key could not sign: %s: %s", id->name, why.text);
     }
 }

@@ -566,11 +566,11 @@ static bool agent_list(const struct identities *ids, struct file *reply, struct 
         agent_call(reply, ids->agent_path, wr_done(&w), AGENT_LIST_MS, ids->prompt->cancel_fd, &why);
     if (e == ADIT_E_OK)
         e = agent_keys_init(keys, span_make(reply->p, reply->n), &why);
-    if (e == ADIT_E_MEMORY)
+    if (e == ADIT_E_MEMORY || e == ADIT_E_LIMIT)
         (void)adit_fail(ids->lack, e, "%s", why.text);
-    else if (e != ADIT_E_OK)
-        say(ids, e == ADIT_E_AUTH ? LOG_LEVEL_INFO : LOG_LEVEL_VERBOSE, "The agent is not used: %s",
-            why.text);
+    if (e != ADIT_E_OK && e != ADIT_E_MEMORY)
+        say(ids, e == ADIT_E_AUTH || e == ADIT_E_LIMIT ? LOG_LEVEL_INFO : LOG_LEVEL_VERBOSE,
+            "The agent is not used: %s", why.text);
     return e == ADIT_E_OK;
 }
 
@@ -729,7 +729,8 @@ enum adit_err identities_init(struct identities *ids, const struct options *opti
     find_signers(ids);
     order_certificates(ids);
     tell_keys(ids);
-    return e == ADIT_E_OK && ids->lacking.code != ADIT_E_OK
+    /* An agent with too many callers may stay so; the other keys may do without it. */
+    return e == ADIT_E_OK && ids->lacking.code == ADIT_E_MEMORY
                ? adit_fail(err, ids->lacking.code, "%s", ids->lacking.text)
                : e;
 }
@@ -827,13 +828,13 @@ static enum adit_err unlock_ask(const struct identities *ids, struct identity *i
         bool given = ids->prompt->ask(ids->prompt->ctx, &question, answer, sizeof answer) && answer[0] != 0;
         bool open = given && unlock_with(id, p, answer);
         adit_wipe(answer, sizeof answer);
-        if (!given)
         if (!given && lack.code != ADIT_E_OK)
             return adit_fail(err, lack.code, "its passphrase: %s", lack.text);
+        if (!given)
             return adit_fail(err, ADIT_E_AUTH, "no passphrase was given");
-        if (!open)
         if (!open && p->why.code == ADIT_E_MEMORY) /* nothing was learnt of the passphrase */
             return adit_fail(err, p->why.code, "%s", p->why.text);
+        if (!open)
             say(ids, LOG_LEVEL_INFO, "Load key \"%s\": %s", id->name, p->why.text);
     }
     if (id->secret == NULL)
@@ -860,9 +861,9 @@ bool identity_unlock(struct identities *ids, struct identity *id)
     if (id->blob_len > 0)
         return true;
     if (unlock(ids, id, &why) != ADIT_E_OK) {
-        say(ids, LOG_LEVEL_VERBOSE, "Load key \"%s\": %s", id->name, why.text);
         if (why.code == ADIT_E_MEMORY)
             lacks(ids, id->name, why.text);
+        say(ids, LOG_LEVEL_VERBOSE, "Load key \"%s\": %s", id->name, why.text);
         id->is_dead = true;
     } else if (is_too_short(ids, id) || identities_find(ids, identity_blob(id)) != id) {
         id->is_dead = true;

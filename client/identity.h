@@ -50,8 +50,8 @@ struct identity {
 struct identities {
     const struct options *options; /* borrowed, as prompt is */
     const struct client_prompt *prompt;
-    /* Of identities_init: the first key that could not be had for want of memory. The pointer leads to the
-     * other. */
+    /* The first credential that could not be had just now: ADIT_E_MEMORY, or ADIT_E_LIMIT of an agent with
+     * too many callers. Who is refused without it is not refused for good. The pointer leads to the other. */
     struct adit_error lacking, *lack;
     char *agent_path; /* NULL: no agent */
     /* borrowed, set before identity_sign: what the agent is shown of the server; empty: nothing */

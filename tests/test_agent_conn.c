@@ -235,6 +235,28 @@ static void test_is_there_cannot_tell(void **state)
     assert_non_null(strstr(err.text, "Too many open files"));
 }
 
+/* One that does not take its callers fast enough, just now. */
+static void test_too_many_callers(void **state)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    struct file reply;
+    struct adit_error err;
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int caller = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    (void)state;
+    (void)unlink(path);
+    strcpy(to.sun_path, path);
+    assert_int_equal(bind(listener, (struct sockaddr *)&to, sizeof to), 0);
+    assert_int_equal(listen(listener, 0), 0);
+    assert_int_equal(connect(caller, (struct sockaddr *)&to, sizeof to), 0); /* all that may wait */
+    assert_int_equal(call(&reply, 1000, -1, &err), ADIT_E_LIMIT);
+    assert_true(adit_err_may_retry(err.code));
+    assert_non_null(strstr(err.text, path));
+    assert_true(agent_is_there(path, NULL));
+    close(caller);
+    close(listener);
+}
+
 /* An agent that serves two requests: both on one connection, or it hangs up over the first and takes the
  * other on the next one. */
 static void *serve_two(void *arg)
@@ -299,6 +321,7 @@ int main(void)
                                        cmocka_unit_test(test_without_descriptors),
                                        cmocka_unit_test(test_cannot_wait),
                                        cmocka_unit_test(test_is_there),
+                                       cmocka_unit_test(test_too_many_callers),
                                        cmocka_unit_test(test_is_there_cannot_tell),
                                        cmocka_unit_test(test_something_first)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

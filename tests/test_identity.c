@@ -668,6 +668,41 @@ static void test_agent_without_descriptors(void **state)
     assert_string_equal(f.fake.log, "");
 }
 
+static int connect_to(const struct sockaddr_un *to)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_true(fd >= 0);
+    if (connect(fd, (const struct sockaddr *)to, sizeof *to) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* What the agent holds is not known; the other keys may do, and who is refused with them may come again. */
+static void test_agent_with_too_many_callers(void **state)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), callers[8], count = 0;
+    (void)state;
+    snprintf(to.sun_path, sizeof to.sun_path, "%s/agent", folder);
+    assert_int_equal(bind(listener, (struct sockaddr *)&to, sizeof to), 0);
+    assert_int_equal(listen(listener, 0), 0);
+    while ((callers[count] = connect_to(&to)) >= 0)
+        assert_true(++count < 8);
+    setenv("SSH_AUTH_SOCK", to.sun_path, 1);
+    key("ed25519", "file", 0600);
+    option("IdentityFile ~/file");
+    init();
+    assert_int_equal(f.ids.count, 1);
+    assert_int_equal(sign(f.ids.item[0]), ADIT_E_OK);
+    assert_true(adit_err_may_retry(f.ids.lack->code) && f.ids.lack->code != ADIT_E_OK);
+    assert_non_null(strstr(f.ids.lack->text, "/agent: "));
+    assert_non_null(strstr(f.fake.log, "The agent is not used: "));
+    while (count > 0)
+        close(callers[--count]);
+    close(listener);
+}
+
 /* One that listens and does not answer is told of: its keys are missing. */
 static void *hang_up(void *arg)
 {
@@ -722,6 +757,7 @@ int main(void)
                                        T(test_certificate_that_cannot_be_read_now),
                                        T(test_named_certificate_that_cannot_be_read_now),
                                        T(test_public_key_that_cannot_be_read_now),
+                                       T(test_agent_with_too_many_callers),
                                        T(test_sealed_pem_that_is_there_already),
                                        T(test_required_rsa_size),
                                        T(test_certificate_beside_a_key),
