@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import resource
+import signal
 import socket
 import struct
 import subprocess
@@ -188,6 +189,20 @@ def test_few_descriptors_for_a_daemon(kit, sshd, echo):
     assert d.client.err.text == "adit: a limit of 16 open files is too low for a daemon: 32 at least\n"
     d = daemon_carries(kit, sshd, echo, preexec=limit(resource.RLIMIT_NOFILE, 32))
     assert d.verb("list").code == 0
+    assert d.stop() == 0
+
+
+def test_no_descriptors_while_a_daemon_reconnects(kit, start, echo):
+    """What cannot be opened then is no wrong configuration: it is tried again, and carries."""
+    server = start(servers.Sshd, fresh=True)
+    d = daemon_carries(kit, server, echo)
+    pid, before = d.client.pid, resource.prlimit(d.client.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
+    server.signal_sessions(signal.SIGKILL)
+    d.client.wait_err(r"No file descriptors available", 20)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    d.wait_state("t", "connected", 40)
+    assert d.carries("t")
     assert d.stop() == 0
 
 
