@@ -260,7 +260,7 @@ static void on_ended(struct connection *c)
     c->has_ended = c->is_stopping = true;
     /* It was told to stop when its last member left; one that ended by itself has failed them. */
     while ((u = c->members))
-        tunnel_fail_alone(u, ADIT_E_CLOSED, "the connection has ended", NULL);
+        tunnel_fail_for_now(u, ADIT_E_CLOSED, "the connection has ended");
     while (c->forwards)
         drop_forward(&c->forwards);
 }

@@ -27,6 +27,7 @@ enum {
     REGISTRY_TIMER_FILES,                      /* owner: struct tunnels */
     REGISTRY_TIMER_HEALTH,                     /* owner: struct health */
     REGISTRY_TIMER_LIST,                       /* owner: struct list_letter */
+    REGISTRY_TIMER_STARTS,                     /* owner: struct tunnels */
 
     REGISTRY_FD_HEALTH = TUNNELS_FD_FIRST, /* owner: struct health */
 };
@@ -46,7 +47,8 @@ struct tunnel {
     bool is_removed;               /* not in the registry any more: goes when nothing of it is left */
     struct connection *connection; /* NULL: none; or the old listeners are still closing */
     struct tunnel *next_member;
-    size_t leaving; /* forwards of old connections that are not gone yet */
+    size_t leaving;    /* forwards of old connections that are not gone yet */
+    uint64_t again_ms; /* its start failed, and is tried again then; 0: it is not */
     uint64_t attended_until;
     struct tunnel_counters base;       /* of forwards that are no more */
     uint64_t ups_before;               /* the connection's, when it was connected last */
@@ -73,10 +75,11 @@ struct tunnels {
     /* counters.h */
     struct tunnels_refresh *refreshes;
     struct loop_timer refresh_timer;
-    struct loop_timer files_timer; /* connections_look */
-    struct loop_timer waits_timer; /* waits_tell, */
-    bool waits_are_due;            /* which has something to do */
-    unsigned refresh_waits;        /* letters that the round which runs still waits for */
+    struct loop_timer files_timer;  /* connections_look */
+    struct loop_timer starts_timer; /* tunnels_start_again */
+    struct loop_timer waits_timer;  /* waits_tell, */
+    bool waits_are_due;             /* which has something to do */
+    unsigned refresh_waits;         /* letters that the round which runs still waits for */
     uint64_t refresh_round;
 };
 
@@ -97,8 +100,13 @@ struct tunnel_forward *tunnel_make_room(const struct definition *d);
 void tunnel_take_room(struct tunnel *u, struct tunnel_forward *room, size_t count);
 /* d is moved in. restarts: what was started begins anew. False: no memory, and nothing has changed. */
 bool tunnel_redefine(struct tunnel *u, struct definition *d, bool restarts) ADIT_MUST_USE;
-/* It should run and cannot: failed, for this reason. */
+/* It should run and cannot: failed, for this reason. DEFINITION_E_INTERNAL: as tunnel_fail_for_now. */
 void tunnel_fail_start(struct tunnel *u, const struct definition_error *error);
+/* Has no connection that would try again, though a retry may help (adit_err_may_retry): the registry starts
+ * it again by itself, within the tunnel's auto_reconnect and max_retries. */
+void tunnel_fail_for_now(struct tunnel *u, enum adit_err code, const char *text);
+void tunnels_await_starts(struct tunnels *t); /* sets the timer to the first of them */
+void tunnels_start_again(struct tunnels *t);  /* those whose time has come */
 void tunnel_set_error(struct tunnel *u, const struct adit_error *err);
 
 /* What its connection says (connection_letter.c). */

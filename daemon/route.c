@@ -183,7 +183,7 @@ static bool check_password(const struct secrets *s, const char *field, struct de
     enum adit_err e = secrets_password(s, text, sizeof text, &why);
     adit_wipe(text, sizeof text);
     if (e == ADIT_E_MEMORY)
-        return definition_fail(error, DEFINITION_E_INTERNAL, field, "%s", why.text);
+        return definition_fail(error, DEFINITION_E_INTERNAL, NULL, "%s", why.text);
     return e == ADIT_E_OK || definition_fail(error, "profile_incomplete", field, "No password found");
 }
 

@@ -45,8 +45,8 @@ struct route {
 bool route_check(const struct tunnels *t, const struct definition *d, const struct tunnel *self,
                  struct definition_error *error) ADIT_MUST_USE;
 /* False: error, and nothing is held: as route_check, and "profile_incomplete" for `No password found` and
- * `No SSH key path found`, its own or of a tunnel that it jumps through ("internal" where a password could
- * not be read just now). */
+ * `No SSH key path found`, its own or of a tunnel that it jumps through; "internal" where a lack of memory or
+ * descriptors leaves that open. */
 bool route_init(struct route *r, const struct tunnel *tunnel, struct definition_error *error) ADIT_MUST_USE;
 void route_wipe(struct route *r);
 /* Words that may hold a secret. NULL is fine. */

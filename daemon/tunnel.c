@@ -101,25 +101,40 @@ int64_t tunnel_uptime(const struct tunnel *tunnel)
 
 /* ---- Start ---- */
 
+/* Back-off would be of no use here: nobody is asked for anything but ourselves. */
+enum { AGAIN_MS = 10 * 1000 };
+
+static bool may_start_again(const struct tunnel *u, enum adit_err code)
+{
+    const struct definition *d = &u->definition;
+    return adit_err_may_retry(code) && d->auto_reconnect && !u->tunnels->is_ending &&
+           (d->max_retries == 0 || u->status.retry_count < d->max_retries);
+}
+
+void tunnel_fail_for_now(struct tunnel *u, enum adit_err code, const char *text)
+{
+    uint64_t now = loop_now_ms();
+    u->again_ms = may_start_again(u, code) ? now + AGAIN_MS : 0;
+    tunnel_fail_alone(u, code, text, NULL);
+    tunnels_await_starts(u->tunnels);
+}
+
 void tunnel_fail_start(struct tunnel *u, const struct definition_error *error)
 {
     bool is_secret = error->code && strcmp(error->code, "profile_incomplete") == 0;
     bool is_ours = error->code && strcmp(error->code, DEFINITION_E_INTERNAL) == 0;
     u->is_wanted = true;
-    tunnel_fail_alone(u,
-                      is_secret ? ADIT_E_AUTH
-                      : is_ours ? ADIT_E_MEMORY
-                                : ADIT_E_CONFIG,
-                      error->message, NULL);
+    tunnel_fail_for_now(u, is_secret ? ADIT_E_AUTH : is_ours ? ADIT_E_MEMORY : ADIT_E_CONFIG, error->message);
 }
 
 static bool fail_start(struct tunnel *u, const struct adit_error *err, struct definition_error *error)
 {
+    bool is_ours = adit_err_may_retry(err->code); /* memory, descriptors: not what was asked for */
     u->is_wanted = false;
     tunnel_set_error(u, err);
     tunnel_update(u, err->text);
-    return definition_fail(error, err->code == ADIT_E_MEMORY ? DEFINITION_E_INTERNAL : DEFINITION_E_INVALID,
-                           NULL, "%s", err->text);
+    return definition_fail(error, is_ours ? DEFINITION_E_INTERNAL : DEFINITION_E_INVALID, NULL, "%s",
+                           err->text);
 }
 
 static bool set_transport(struct tunnel *u, const char *name)
@@ -164,8 +179,45 @@ void tunnel_advance(struct tunnel *u)
         tunnel_take_facts(u);
         tunnel_update(u, NULL);
     } else {
-        tunnel_fail_alone(u, err.code, err.text, NULL);
+        tunnel_fail_for_now(u, err.code, err.text);
     }
+}
+
+static void begin_anew(struct tunnel *u)
+{
+    u->is_wanted = true;
+    u->has_failed = u->was_up = false;
+    u->again_ms = 0;
+    u->health.in_row = u->health.run = 0;
+    u->health.is_failing = false;
+}
+
+/* Failing again leaves it failed: no state in between is told. */
+static void start_again(struct tunnel *u)
+{
+    begin_anew(u);
+    u->status.retry_count++;
+    tunnel_advance(u);
+    tunnel_update(u, NULL);
+}
+
+void tunnels_await_starts(struct tunnels *t)
+{
+    uint64_t first = UINT64_MAX;
+    for (const struct tunnel *u = t->first; u; u = u->next)
+        if (u->again_ms != 0 && u->again_ms < first)
+            first = u->again_ms;
+    if (first != UINT64_MAX)
+        loop_timer_set(t->config.loop, &t->starts_timer, first);
+}
+
+void tunnels_start_again(struct tunnels *t)
+{
+    uint64_t now = loop_now_ms();
+    for (struct tunnel *u = t->first; u; u = u->next)
+        if (u->again_ms != 0 && u->again_ms <= now)
+            start_again(u);
+    tunnels_await_starts(t);
 }
 
 bool tunnel_start(struct tunnel *tunnel, struct definition_error *error)
@@ -181,10 +233,8 @@ bool tunnel_start(struct tunnel *tunnel, struct definition_error *error)
     /* One that has failed with its connection begins anew, with what the files say now. */
     if (tunnel->connection)
         connection_leave(tunnel->connection, tunnel);
-    tunnel->is_wanted = true;
-    tunnel->has_failed = tunnel->was_up = false;
-    tunnel->health.in_row = tunnel->health.run = 0;
-    tunnel->health.is_failing = false;
+    begin_anew(tunnel);
+    tunnel->status.retry_count = 0;
     if (tunnel->leaving > 0) { /* tunnel_advance follows */
         route_wipe(&route);
         tunnel_update(tunnel, "started");
@@ -204,6 +254,7 @@ void tunnel_stop(struct tunnel *tunnel)
     if (!tunnel->is_wanted)
         return;
     tunnel->is_wanted = tunnel->has_failed = tunnel->was_up = false;
+    tunnel->again_ms = 0;
     if (tunnel->connection)
         connection_leave(tunnel->connection, tunnel);
     tunnel_update(tunnel, "stopped");

@@ -55,7 +55,10 @@ struct tunnel_status {
     struct tunnel_forward *forwards; /* definition.forward_count of them */
     int64_t up_since;                /* Unix time: since when it is up; 0: it is not */
     uint32_t retry_count;
-    int64_t next_retry_at; /* Unix time; 0: no retry is awaited */
+    /* Unix time; 0: no retry is awaited. A start that nobody waits for (auto_start, a reload, a change) and
+     * that fails for a lack of memory or descriptors is tried again as well, within auto_reconnect and
+     * max_retries: it is KEEP_FAILED until then. */
+    int64_t next_retry_at;
     /* The last failure, its connection's or a forward's. It stays when things are well again. */
     struct adit_error last_error;               /* ADIT_E_OK: there was none */
     int64_t last_error_at;                      /* Unix time */
@@ -84,8 +87,9 @@ int64_t tunnel_uptime(const struct tunnel *tunnel);
 
 /* ---- What may be done. False: error says why, with the API's code */
 
-/* "running" for one that runs, "invalid_value" for `No password found`, `No SSH key path found` and for a
- * jump that is not there, "draining". A failed one begins anew. */
+/* "running" for one that runs, "profile_incomplete" for `No password found` and `No SSH key path found`,
+ * "invalid_value" for a jump that is not there, "draining"; "internal" for a lack of memory or descriptors,
+ * and then it is as it was, or stopped: who asked may ask again. A failed one begins anew. */
 bool tunnel_start(struct tunnel *tunnel, struct definition_error *error) ADIT_MUST_USE;
 /* Of a stopped one: nothing. Its connections are ended, its listeners closed. */
 void tunnel_stop(struct tunnel *tunnel);

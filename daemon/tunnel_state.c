@@ -150,7 +150,7 @@ static bool set_retry(struct tunnel *u)
         s->next_retry_at = tunnels_wall(c->status.next_try_ms);
         s->permanent = c->status.state == KEEP_FAILED && c->status.is_permanent;
     } else {
-        s->next_retry_at = 0;
+        s->next_retry_at = u->has_failed ? tunnels_wall(u->again_ms) : 0;
         s->permanent = s->permanent && u->has_failed;
         s->retry_count = u->is_wanted ? s->retry_count : 0;
     }

@@ -102,6 +102,7 @@ enum adit_err tunnels_new(struct tunnels **out, const struct tunnels_config *con
     loop_timer_init(&t->refresh_timer, REGISTRY_TIMER_REFRESH, t);
     loop_timer_init(&t->waits_timer, REGISTRY_TIMER_WAITS, t);
     loop_timer_init(&t->files_timer, REGISTRY_TIMER_FILES, t);
+    loop_timer_init(&t->starts_timer, REGISTRY_TIMER_STARTS, t);
     enum adit_err e = take_files(t, err);
     if (e == ADIT_E_OK)
         e = take_state(t, err);
@@ -175,6 +176,7 @@ void tunnels_free(struct tunnels *t)
     }
     loop_timer_cancel(t->config.loop, &t->refresh_timer);
     loop_timer_cancel(t->config.loop, &t->files_timer);
+    loop_timer_cancel(t->config.loop, &t->starts_timer);
     loop_timer_cancel(t->config.loop, &t->waits_timer);
     events_wipe(&t->events);
     free(t);
@@ -208,6 +210,8 @@ void tunnels_on_timer(struct tunnels *t, struct loop_timer *timer)
         health_on_timer(timer->owner);
     else if (timer->kind == REGISTRY_TIMER_LIST)
         connections_list_on_timer(timer);
+    else if (timer->kind == REGISTRY_TIMER_STARTS)
+        tunnels_start_again(t);
     waits_tell(t);
     sweep(t);
 }

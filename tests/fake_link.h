@@ -41,6 +41,7 @@ struct link {
 /* In the order in which they were made. Joined ones stay, to be looked at: fake_links_free. */
 static struct link *fake_links[FAKE_LINKS];
 static size_t fake_link_count;
+static unsigned fake_links_lacking; /* so many of the next ones cannot be made */
 
 static inline void fake_links_free(void)
 {
@@ -56,8 +57,11 @@ static inline void fake_links_free(void)
 enum adit_err link_new(struct link **out, const struct link_config *config, const struct link_ops *ops,
                        struct adit_error *err)
 {
+    if (fake_links_lacking > 0) {
+        fake_links_lacking--;
+        return adit_fail(err, ADIT_E_SYSTEM, "cannot make an event descriptor: Too many open files");
+    }
     struct link *l = calloc(1, sizeof *l);
-    (void)err;
     assert_non_null(l);
     assert_true(fake_link_count < FAKE_LINKS);
     l->config = *config;

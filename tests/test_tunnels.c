@@ -5,7 +5,9 @@
 #include "tests/no_reading.h"
 #include "tests/tunnels_fake.h"
 
+#include <errno.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "client/chain.h"
@@ -372,6 +374,119 @@ static void test_a_profile_and_its_secrets(void **state)
     assert_true(texts_has(s, "NumberOfPasswordPrompts 1"));
     for (size_t i = 0; i < s->count; i++)
         assert_null(strstr(s->item[i], "secret"));
+    world_close();
+}
+
+static rlim_t most_descriptors(rlim_t most)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = most;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    return before;
+}
+
+/* As if the time for it had come. */
+static void start_comes_again(struct tunnel *u)
+{
+    struct loop_timer *timer;
+    int kind = 0;
+    assert_true(u->again_ms > loop_now_ms());
+    u->again_ms = 1;
+    while (kind != REGISTRY_TIMER_STARTS) {
+        timer = loop_expired(&world.loop, UINT64_MAX);
+        assert_non_null(timer);
+        kind = timer->kind;
+        tunnels_on_timer(world.t, timer);
+    }
+}
+
+/* A password file that cannot be opened just now is no missing password. */
+static void test_a_password_without_descriptors(void **state)
+{
+    (void)state;
+    struct tunnels_reloaded counts;
+    char conf[256];
+    world_open("");
+    write_text("password", "secret\n", 0600);
+    (void)adit_format(conf, sizeof conf,
+                      "Profile pw\n Auth password\n PasswordFile %s\n"
+                      "Tunnel a\n Via h\n Profile pw\n DynamicForward 8001\n AutoStart no\n",
+                      world_path("password"));
+    assert_int_equal(tunnels_reload(world.t, world_conf(conf), &counts, NULL), ADIT_E_OK);
+    struct tunnel *a = tunnels_find(world.t, "a");
+    rlim_t most = most_descriptors(3);
+    bool is_started = tunnel_start(a, &error);
+    most_descriptors(most);
+    assert_false(is_started);
+    assert_string_equal(error.code, DEFINITION_E_INTERNAL);
+    assert_non_null(strstr(error.message, strerror(EMFILE)));
+    start_it(a);
+    world_close();
+}
+
+/* Who asks is told whose fault it was not. */
+static void test_a_link_without_descriptors(void **state)
+{
+    (void)state;
+    world_open("");
+    struct tunnel *a = add_local("a", "h", 8001);
+    fake_links_lacking = 1;
+    assert_false(tunnel_start(a, &error));
+    assert_string_equal(error.code, DEFINITION_E_INTERNAL);
+    assert_string_equal(state_of(a), "disconnected");
+    start_it(a);
+    world_close();
+}
+
+/* Nobody asked, so nobody else would ask again. */
+static void test_a_start_by_itself_is_tried_again(void **state)
+{
+    (void)state;
+    world_open("Tunnel a\n Via h\n DynamicForward 8001\n AutoStart yes\n MaxRetries 5\n");
+    struct tunnel *a = tunnels_find(world.t, "a");
+    fake_links_lacking = 3;
+    tunnels_start_all(world.t, NULL, NULL);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_string_equal(state_of(a), "failed");
+        assert_false(tunnel_status(a)->permanent);
+        assert_true(tunnel_status(a)->next_retry_at >= (int64_t)time(NULL));
+        assert_int_equal(tunnel_status(a)->retry_count, i);
+        start_comes_again(a);
+    }
+    assert_int_equal(fake_link_count, 1);
+    assert_string_equal(state_of(a), "connecting");
+    assert_int_equal(tunnel_status(a)->next_retry_at, 0);
+    assert_int_equal(times_logged("-> failed"), 1); /* and not again each time */
+    fake_connect(fake_links[0]);
+    assert_string_equal(state_of(a), "connected");
+    assert_int_equal(tunnel_status(a)->retry_count, 0);
+    world_close();
+}
+
+/* Its own patience holds for this, too; and one that is stopped stays so. */
+static void test_how_often_a_start_is_tried(void **state)
+{
+    (void)state;
+    world_open("Tunnel a\n Via h\n DynamicForward 8001\n AutoStart yes\n MaxRetries 1\n"
+               "Tunnel b\n Via h\n DynamicForward 8002\n AutoStart yes\n AutoReconnect no\n"
+               "Tunnel c\n Via h\n DynamicForward 8003\n AutoStart yes\n");
+    struct tunnel *a = tunnels_find(world.t, "a"), *b = tunnels_find(world.t, "b"),
+                  *c = tunnels_find(world.t, "c");
+    fake_links_lacking = 1000;
+    tunnels_start_all(world.t, NULL, NULL);
+    start_comes_again(a);
+    assert_int_equal(a->again_ms, 0);
+    assert_int_equal(tunnel_status(a)->next_retry_at, 0);
+    assert_int_equal(tunnel_status(a)->retry_count, 1);
+    assert_int_equal(b->again_ms, 0);
+    assert_string_equal(state_of(b), "failed");
+    assert_int_equal(fake_links_lacking, 1000 - 4);
+    tunnel_stop(c);
+    assert_int_equal(c->again_ms, 0);
+    assert_string_equal(state_of(c), "disconnected");
+    fake_links_lacking = 0;
     world_close();
 }
 
@@ -801,6 +916,10 @@ int main(void)
         cmocka_unit_test(test_a_port_is_held_while_it_runs),
         cmocka_unit_test(test_equal_routes_share_a_connection),
         cmocka_unit_test(test_a_profile_and_its_secrets),
+        cmocka_unit_test(test_a_password_without_descriptors),
+        cmocka_unit_test(test_a_link_without_descriptors),
+        cmocka_unit_test(test_a_start_by_itself_is_tried_again),
+        cmocka_unit_test(test_how_often_a_start_is_tried),
         cmocka_unit_test(test_an_alias_as_a_profile),
         cmocka_unit_test(test_a_key_that_ssh_config_names),
         cmocka_unit_test(test_reclaim_divides),
