@@ -233,6 +233,14 @@ static enum adit_err hide_passwords(const struct conf *c, struct adit_error *err
     return ADIT_E_OK;
 }
 
+/* Before the tunnels are judged: they may name its aliases. */
+static enum adit_err override(struct conf *c, const struct conf_world *world, struct adit_error *err)
+{
+    if (world->ssh_config != NULL && !definition_set(&c->ssh_config, world->ssh_config))
+        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
+    return ADIT_E_OK;
+}
+
 static enum adit_err load(struct loader *l, const char *path, struct adit_error *err)
 {
     const struct conf_hooks hooks = {
@@ -241,6 +249,10 @@ static enum adit_err load(struct loader *l, const char *path, struct adit_error 
     if (path == NULL && l->world.adit_config != NULL && l->world.adit_config[0] != 0)
         path = l->world.adit_config;
     enum adit_err e = path != NULL ? read_one(&r, l, path, err) : read_defaults(&r, l, err);
+    if (e == ADIT_E_OK || e == ADIT_E_CONFIG) {
+        enum adit_err given = override(l->conf, &l->world, err);
+        e = given == ADIT_E_OK ? e : given;
+    }
     e = conf_read_end(&r, e, err);
     return e == ADIT_E_OK ? hide_passwords(l->conf, err) : e;
 }

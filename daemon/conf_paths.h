@@ -18,7 +18,8 @@ struct conf_world {
                    * of root's places */
     const char *xdg_config_home, *xdg_runtime_dir, *xdg_state_home; /* what is no absolute path is ignored */
     const char *adit_config, *adit_sock;                            /* $ADIT_CONFIG, $ADIT_SOCK */
-    char home[EXPAND_PATH_CAP];                                     /* empty: unknown */
+    const char *ssh_config;     /* -F: instead of SshConfig's, whatever a file says; conf_load_in copies it */
+    char home[EXPAND_PATH_CAP]; /* empty: unknown */
 };
 
 /* From the environment; the texts live as long as it stays unchanged. */

@@ -5,28 +5,17 @@
 #include <string.h>
 
 #include "client/client.h"
+#include "daemon/conf_paths.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/notify.h"
 
 /* ---- The configuration ---- */
 
-static enum adit_err text_replace(char **to, const char *text, struct adit_error *err)
-{
-    char *copy = text_copy(span_str(text));
-    if (copy == NULL)
-        return adit_fail(err, ADIT_E_MEMORY, "out of memory");
-    free(*to);
-    *to = copy;
-    return ADIT_E_OK;
-}
-
-/* The command line wins over the files, at every reading of them. */
+/* The command line wins over the files, at every reading of them; -F does so while they are read. */
 static enum adit_err conf_override(struct conf *conf, const struct daemon_args *a, struct adit_error *err)
 {
     enum adit_err e = ADIT_E_OK;
-    if (a->ssh_config != NULL)
-        e = text_replace(&conf->ssh_config, a->ssh_config, err);
-    if (e == ADIT_E_OK && a->listen != NULL) {
+    if (a->listen != NULL) {
         char *host = NULL;
         e = conf_listen_parse(a->listen, &host, &conf->listen_port, err);
         if (e == ADIT_E_OK) {
@@ -51,11 +40,14 @@ enum adit_err daemon_conf_read(const struct daemon *d, const char *path, struct 
                                struct adit_error *err)
 {
     struct conf *conf = calloc(1, sizeof *conf);
+    struct conf_world world;
     *out = NULL;
     if (conf == NULL)
         return adit_fail(err, ADIT_E_MEMORY, "out of memory");
     conf_init(conf);
-    enum adit_err e = conf_load(conf, path, err);
+    conf_world_init(&world);
+    world.ssh_config = d->args->ssh_config;
+    enum adit_err e = conf_load_in(conf, &world, path, err);
     if (e == ADIT_E_OK)
         e = conf_override(conf, d->args, err);
     if (e == ADIT_E_OK)

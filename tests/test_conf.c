@@ -188,6 +188,31 @@ static void test_profiles(void **state)
     bad(at("b.conf"), "/b.conf:4: Profile: there is no Profile 'web'");
 }
 
+/* The file of -F is the one whose aliases count, and SshConfig's are not there. */
+static void test_another_ssh_config(void **state)
+{
+    char given[256], text[512];
+    struct conf_world world = {.ssh_config = given};
+    struct adit_error err = {0};
+    (void)state;
+    adit_format(given, sizeof given, "%s", at("given"));
+    put("given", "Host gate\n");
+    put("named", "Host web\n");
+    adit_format(text, sizeof text, "SshConfig %s\nTunnel t\n  Via h\n  Profile gate\n  DynamicForward 1\n",
+                at("named"));
+    put("a.conf", text);
+    bad(at("a.conf"), "/a.conf:4: Profile: there is no Profile 'gate'");
+    conf_wipe(&c);
+    enum adit_err e = conf_load_in(&c, &world, at("a.conf"), &err);
+    assert_string_equal(err.text, "");
+    assert_int_equal(e, ADIT_E_OK);
+    assert_string_equal(c.ssh_config, given);
+    world.ssh_config = "none";
+    conf_wipe(&c);
+    assert_int_equal(conf_load_in(&c, &world, at("a.conf"), &err), ADIT_E_CONFIG);
+    assert_non_null(strstr(err.text, "there is no Profile 'gate'"));
+}
+
 /* Whatever allocation fails: a file without a fault is never said to have one, and is taken whole or not at
  * all. */
 static void test_without_memory(void **state)
@@ -370,6 +395,7 @@ int main(void)
         T(test_folder_that_cannot_be_read_now),
         T(test_listen),
         T(test_defaults),
+        T(test_another_ssh_config),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
