@@ -21,7 +21,8 @@
 enum {
     CONF_ERRORS_MAX = 100, /* lines of errors that are kept; the rest is read and not told */
     CONF_INCLUDE_DEPTH_MAX = 16,
-    CONF_SOCKET_MAX = 107, /* bytes of a Unix socket's path */
+    CONF_ALIASES_MAX = 10000, /* names of ssh_config's Host lines: each is looked for among the others */
+    CONF_SOCKET_MAX = 107,    /* bytes of a Unix socket's path */
 };
 
 enum conf_log_format { CONF_LOG_TEXT, CONF_LOG_JSON };
@@ -75,8 +76,11 @@ const struct definition *conf_tunnel(const struct conf *c, const char *name);
  * false, but not all of the aliases could be had (conf_aliases). */
 bool conf_has_profile(const struct conf *c, const char *name, bool *is_unsure);
 /* The Host aliases of ssh_config (file as in struct conf) without wildcards, each once, in their order. What
- * cannot be read is left out. False, with CONF_ALIASES_LACK for a reason: there may be others. */
-#define CONF_ALIASES_LACK "not all of ssh_config could be read: no memory or descriptor, or too many files"
+ * cannot be read is left out; so is what is beyond a limit: the files behind the first LIMIT_CONFIG_FILES or
+ * deeper than CONF_INCLUDE_DEPTH_MAX, all files of a pattern that would look at more than LIMIT_GLOB_NAMES
+ * names, the names behind the first CONF_ALIASES_MAX. False, with CONF_ALIASES_LACK for a reason: there may
+ * be others, and another time they may be had. */
+#define CONF_ALIASES_LACK "not all of ssh_config could be read: no memory or descriptor, or the disk failed"
 bool conf_aliases(const char *ssh_config, struct texts *out) ADIT_MUST_USE;
 
 /* "127.0.0.1:7171", "[::1]:0", "localhost:80" for Listen and --listen; *host is to be freed. ADIT_E_USAGE:

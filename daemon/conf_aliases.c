@@ -10,15 +10,16 @@
 #include "client/sandbox.h"
 #include "daemon/conf.h"
 
-/* ssh_config as a list of names: what a condition would say of a block is not asked. */
-enum { FILE_MAX = 4 * 1024 * 1024, LINE_CAP = 16 * 1024, ALIASES_MAX = 10000 };
+/* ssh_config as a list of names: what a condition would say of a block is not asked. Beyond a limit nothing
+ * is listed: that is so each time, and no reason to keep what there is from anybody. */
+enum { FILE_MAX = 4 * 1024 * 1024, LINE_CAP = 16 * 1024 };
 
 struct aliases {
     struct texts *out;
     const char *folder; /* of relative paths */
     char home[EXPAND_PATH_CAP];
     unsigned depth, files;
-    bool is_failed;
+    bool is_failed; /* no memory or descriptor */
 };
 
 static void read_file(struct aliases *a, const char *path);
@@ -26,16 +27,34 @@ static void read_file(struct aliases *a, const char *path);
 static void add(struct aliases *a, const char *word)
 {
     struct span name = span_str(word);
-    if (strpbrk(word, "*?!") != NULL || !jump_spec_is_host(name) || a->out->count == ALIASES_MAX ||
+    if (strpbrk(word, "*?!") != NULL || !jump_spec_is_host(name) || a->out->count == CONF_ALIASES_MAX ||
         texts_has(a->out, word))
         return;
     a->is_failed = !texts_add(a->out, name);
 }
 
+/* A connection does not take such a file at all; when it is mended, what it names is needed. */
+static void pass_over(void)
+{
+    sandbox_need_programs("an ssh_config of too many files", SANDBOX_AGAIN);
+}
+
+static void read_found(struct aliases *a, const char *pattern)
+{
+    struct texts found;
+    texts_init(&found);
+    enum adit_err e = globs_find(&found, pattern, NULL);
+    for (size_t i = 0; e == ADIT_E_OK && i < found.count && !a->is_failed; i++)
+        read_file(a, found.item[i]);
+    if (e == ADIT_E_CONFIG)
+        pass_over();
+    a->is_failed = a->is_failed || e == ADIT_E_MEMORY;
+    texts_wipe(&found);
+}
+
 static void include(struct aliases *a, const char *pattern)
 {
     char path[2 * EXPAND_PATH_CAP];
-    struct texts found;
     if (a->depth == CONF_INCLUDE_DEPTH_MAX)
         return;
     if (pattern[0] == '/')
@@ -44,13 +63,9 @@ static void include(struct aliases *a, const char *pattern)
         adit_format(path, sizeof path, "%s%s", a->home, pattern + 1);
     else
         adit_format(path, sizeof path, "%s/%s", a->folder, pattern);
-    texts_init(&found);
     a->depth++;
-    a->is_failed = globs_find(&found, path, NULL) != ADIT_E_OK || a->is_failed;
-    for (size_t i = 0; i < found.count && !a->is_failed; i++)
-        read_file(a, found.item[i]);
+    read_found(a, path);
     a->depth--;
-    texts_wipe(&found);
 }
 
 static void on_value(struct aliases *a, const char *value, void (*each)(struct aliases *, const char *))
@@ -89,8 +104,12 @@ static void on_line(struct aliases *a, struct span line)
 static void read_file(struct aliases *a, const char *path)
 {
     struct file file;
-    if (++a->files > LIMIT_CONFIG_FILES || a->is_failed)
+    if (a->is_failed)
         return;
+    if (++a->files > LIMIT_CONFIG_FILES) {
+        pass_over();
+        return;
+    }
     enum adit_err e = file_read(&file, path, FILE_MAX, NULL, NULL, NULL);
     if (e == ADIT_E_OK) {
         struct span text = span_make(file.p, file.n), line;

@@ -171,6 +171,48 @@ static void test_aliases(void **state)
     assert_int_equal(found.count, 0);
 }
 
+/* More links to a file than one pattern looks at, or than are read. */
+static void put_many(unsigned count)
+{
+    char target[256], path[300];
+    put(".ssh/one", "Host one\n");
+    adit_format(target, sizeof target, "%s", at(".ssh/one"));
+    for (unsigned i = 0; i < count; i++) {
+        adit_format(path, sizeof path, "%s/.ssh/d/%05u", home, i);
+        assert_int_equal(symlink(target, path), 0);
+    }
+}
+
+static void drop_many(unsigned count)
+{
+    char path[300];
+    for (unsigned i = 0; i < count; i++) {
+        adit_format(path, sizeof path, "%s/.ssh/d/%05u", home, i);
+        assert_int_equal(unlink(path), 0);
+    }
+}
+
+/* That is so each time: the others are listed. */
+static void test_aliases_beyond_a_limit(void **state)
+{
+    (void)state;
+    struct texts found;
+    texts_init(&found);
+    put(".ssh/config", "Host web\nInclude d/*\nHost db\n");
+    put_many(LIMIT_GLOB_NAMES);
+    assert_true(conf_aliases(NULL, &found));
+    assert_true(texts_has(&found, "web") && texts_has(&found, "db") && !texts_has(&found, "one"));
+    texts_wipe(&found);
+    drop_many(LIMIT_GLOB_NAMES);
+    put_many(LIMIT_CONFIG_FILES + 1);
+    put(".ssh/last", "Host last\n");
+    put(".ssh/config", "Host web\nInclude d/*\nInclude last\nHost db\n");
+    assert_true(conf_aliases(at(".ssh/config"), &found));
+    assert_true(texts_has(&found, "one") && texts_has(&found, "db") && !texts_has(&found, "last"));
+    texts_wipe(&found);
+    drop_many(LIMIT_CONFIG_FILES + 1);
+}
+
 static void test_profiles(void **state)
 {
     bool is_unsure;
@@ -388,6 +430,7 @@ int main(void)
         T(test_errors),
         T(test_owner),
         T(test_aliases),
+        T(test_aliases_beyond_a_limit),
         T(test_profiles),
         T(test_without_memory),
         T(test_folder_name),
