@@ -225,6 +225,7 @@ static void on_notice(void *ctx, const struct session_notice *n)
     case SESSION_SUSPECT:
     case SESSION_RAN:
     case SESSION_FORWARD_GONE:
+    case SESSION_FORWARD_READY:
         break;
     }
 }

@@ -89,7 +89,8 @@ enum link_notice_kind {
     LINK_FORWARD_FAILED, /* id, address_index, error: one address of it, or all of it. Tried again by itself
                           */
     LINK_FORWARD_DOWN,   /* id: it is not up any more, and was not removed: a remote one whose connection is
-                          * lost, and every local one when the state becomes KEEP_FAILED */
+                          * lost, and every local one when the state becomes KEEP_FAILED. Or it had failed
+                          * without a connection, and the next one asks for it */
     LINK_REMOTE_PORT,    /* id, bound_port, target: as SESSION_REMOTE_PORT */
     LINK_FORWARD_GONE,   /* id: it was removed, and its access is the caller's again */
     LINK_FORWARDS_DONE,  /* connected, and every forward is up or has failed. count: that failed */

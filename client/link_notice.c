@@ -121,6 +121,7 @@ static void on_notify_destination(struct link_hop *hop, const struct session_not
     case SESSION_FORWARD_UP:
     case SESSION_FORWARD_FAILED:
     case SESSION_FORWARD_GONE:
+    case SESSION_FORWARD_READY:
     case SESSION_REMOTE_PORT:
     case SESSION_ALL_FORWARDS_DONE:
     case SESSION_WANTED:
@@ -261,6 +262,18 @@ static void on_forward_failed(struct link *l, struct link_forward *f, const stru
     link_reclaim_failed(l, f);
 }
 
+/* Without a connection no more can be said of it than that it is not missing: it did fail, and was given
+ * again. */
+static void on_forward_ready(struct link *l, struct link_forward *f)
+{
+    struct link_notice n = {.kind = LINK_FORWARD_DOWN, .id = f->id};
+    if (!f->is_missing)
+        return;
+    f->is_missing = false;
+    link_notify(l, &n);
+    link_forwards_count(l);
+}
+
 static void on_remote_port(struct link *l, const struct link_forward *f, const struct session_notice *s)
 {
     struct link_notice n = {
@@ -279,6 +292,8 @@ static void on_forward(struct link *l, const struct session_notice *s)
         on_forward_failed(l, f, s);
     else if (s->kind == SESSION_REMOTE_PORT)
         on_remote_port(l, f, s);
+    else if (s->kind == SESSION_FORWARD_READY)
+        on_forward_ready(l, f);
     else
         link_forward_free(l, f);
 }
@@ -318,6 +333,7 @@ static void on_destination(struct link *l, const struct session_notice *s)
     case SESSION_FORWARD_UP:
     case SESSION_FORWARD_FAILED:
     case SESSION_FORWARD_GONE:
+    case SESSION_FORWARD_READY:
     case SESSION_REMOTE_PORT:
         on_forward(l, s);
         return;

@@ -108,6 +108,13 @@ void forwarder_remote_port(struct forwarder *f, uint16_t port)
     forwarder_notify(f, &n);
 }
 
+void forwarder_ready(struct forwarder *f)
+{
+    const struct session_notice n = {.kind = SESSION_FORWARD_READY, .index = f->index};
+    if (f->session->config.survives)
+        forwarder_notify(f, &n);
+}
+
 void forwarder_failed(struct forwarder *f, bool all, const struct adit_error *why)
 {
     struct session *s = f->session;

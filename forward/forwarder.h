@@ -191,6 +191,8 @@ const struct session_config *forwarder_config(const struct forwarder *f);
 /* Says and keeps that it is up. */
 void forwarder_up(struct forwarder *f, size_t address_index, const char *bound, uint16_t bound_port);
 void forwarder_remote_port(struct forwarder *f, uint16_t port);
+/* Says that only a connection is wanting. */
+void forwarder_ready(struct forwarder *f);
 /* all: nothing of it works, the state becomes FAILED; otherwise one address of several. Ends the session if
  * it is to exit on forward failures. */
 void forwarder_failed(struct forwarder *f, bool all, const struct adit_error *why);

@@ -38,6 +38,8 @@ void remote_listener_bind(struct forwarder *f)
     f->own = calloc(1, sizeof(struct remote_listener));
     if (!f->own)
         remote_fail(f, ADIT_E_MEMORY, "out of memory");
+    else if (!forwarder_has_begun(f))
+        forwarder_ready(f);
 }
 
 /* [RFC 4254 7.1d] */
@@ -152,6 +154,10 @@ void remote_listener_retry(struct forwarder *f)
     f->state = FORWARDER_READY;
     if (forwarder_has_begun(f))
         remote_listener_begin(f);
+    else if (!f->own)
+        remote_listener_bind(f);
+    else
+        forwarder_ready(f);
 }
 
 /* sshd names the address as it was asked for; others may name what they bound. The port alone says it too

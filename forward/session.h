@@ -360,8 +360,10 @@ enum session_notice_kind {
                       * least). Once; ALIVE or LOST follows */
     SESSION_RAN, /* what session_run asked for is over. text: what it wrote, clean, may hold newlines; or NULL
                   * and error: nothing is known of it. number: 0: it was certainly not run */
-    SESSION_FORWARD_GONE, /* index: what session_forward_remove asked for is done. The letter is its sender's
-                           * again, and nothing of it is used any more */
+    SESSION_FORWARD_GONE,  /* index: what session_forward_remove asked for is done. The letter is its sender's
+                            * again, and nothing of it is used any more */
+    SESSION_FORWARD_READY, /* index: a remote one for which there is no connection: the next one asks for it.
+                            * After FAILED: that has been mended */
 };
 
 /* Valid during the call. */

@@ -897,6 +897,40 @@ static void test_remote_listener_without_memory(void **state)
     check_comes_back(0, REMOTE_LISTENER_SIZE);
 }
 
+/* No connection says that it is up: it is enough that the next one will ask for it. */
+static void check_rests(int spared, size_t refused_size)
+{
+    enum { ID = 2 };
+    know(&f.server);
+    f.config.keep.first_ms = f.config.keep.cap_ms = 50;
+    f.config.keep.is_lazy = true;
+    make();
+    refuse_behind(spared, refused_size, 2);
+    add(ID, FORWARD_REMOTE, 0);
+    link_start(f.link);
+    wait_state(KEEP_RECONNECTING);
+    wait_state(KEEP_IDLE);
+    assert_int_equal(count_of(&f.failures[ID]), 2);
+    assert_int_equal(count_of(&f.downs[ID]), 1);
+    assert_int_equal(atomic_load(&f.server.accepted), 0);
+    link_reconnect(f.link);
+    wait_state(KEEP_CONNECTED);
+    assert_int_equal(count_of(&f.ups[ID]), 1);
+    stop();
+}
+
+static void test_lazy_without_memory(void **state)
+{
+    (void)state;
+    check_rests(FORWARDERS_OF_ITS_OWN, sizeof(struct forwarder));
+}
+
+static void test_lazy_remote_listener_without_memory(void **state)
+{
+    (void)state;
+    check_rests(0, REMOTE_LISTENER_SIZE);
+}
+
 /* It failed before the listeners were closed, and opens with them. */
 static void test_local_forward_without_memory(void **state)
 {
@@ -1486,6 +1520,8 @@ int main(void)
         TEST(test_port_is_busy),
         TEST(test_remote_forward_without_memory),
         TEST(test_remote_listener_without_memory),
+        TEST(test_lazy_without_memory),
+        TEST(test_lazy_remote_listener_without_memory),
         TEST(test_local_forward_without_memory),
         TEST(test_forward_without_memory_is_removed),
         TEST(test_wrong_forward),
