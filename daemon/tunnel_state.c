@@ -28,10 +28,11 @@ static uint32_t retries_of(struct tunnel *u, const struct link_status *s)
 
 /* ---- Its state ---- */
 
-static bool is_missing(const struct tunnel *u)
+static bool is_missing(const struct tunnel *u, bool local_alone)
 {
     for (size_t i = 0; i < u->definition.forward_count; i++)
-        if (u->status.forwards[i].state == TUNNEL_FORWARD_FAILED)
+        if (u->status.forwards[i].state == TUNNEL_FORWARD_FAILED &&
+            !(local_alone && u->definition.forwards[i].type == FORWARD_REMOTE))
             return true;
     return false;
 }
@@ -48,7 +49,7 @@ static bool is_all_up(const struct tunnel *u, bool local_alone)
 /* The connection is alive: the rest is about our own forwards. */
 static enum keep_state state_when_up(const struct tunnel *u)
 {
-    if (is_missing(u) || u->health.is_failing)
+    if (is_missing(u, false) || u->health.is_failing)
         return KEEP_DEGRADED;
     if (is_all_up(u, false))
         return KEEP_CONNECTED;
@@ -59,7 +60,7 @@ static enum keep_state state_when_up(const struct tunnel *u)
 static enum keep_state state_when_down(const struct tunnel *u, const struct link_status *s)
 {
     bool is_first = s->retry_count == 0 && !u->was_up;
-    return is_missing(u) || !is_first ? KEEP_RECONNECTING : KEEP_CONNECTING;
+    return is_missing(u, false) || !is_first ? KEEP_RECONNECTING : KEEP_CONNECTING;
 }
 
 static bool is_up_state(enum keep_state s)
@@ -85,10 +86,10 @@ static enum keep_state state_of(const struct tunnel *u)
     case KEEP_CONNECTING:
     case KEEP_RECONNECTING:
         return state_when_down(u, s);
-    case KEEP_IDLE:
-        return is_missing(u) ? KEEP_RECONNECTING : is_all_up(u, true) ? KEEP_IDLE : KEEP_CONNECTING;
+    case KEEP_IDLE: /* what the server refused was its connection's: nobody misses it now */
+        return is_missing(u, true) ? KEEP_RECONNECTING : is_all_up(u, true) ? KEEP_IDLE : KEEP_CONNECTING;
     case KEEP_DISCONNECTED: /* it was just made */
-        return is_missing(u) ? KEEP_RECONNECTING : KEEP_CONNECTING;
+        return is_missing(u, false) ? KEEP_RECONNECTING : KEEP_CONNECTING;
     default:
         return s->state; /* suspect, failed */
     }

@@ -178,6 +178,35 @@ static void test_a_lazy_one_is_idle(void **state)
     world_close();
 }
 
+/* What the server refused was that connection's: nobody asks for it now. */
+static void test_a_refused_one_rests_as_well(void **state)
+{
+    (void)state;
+    struct definition d;
+    world_open("");
+    define(&d, "a", "h", 8001);
+    d.lazy = true;
+    struct definition_forward *f = definition_forward_add(&d, FORWARD_REMOTE);
+    f->local_port = f->remote_port = 9001;
+    f->has_local_port = f->has_remote_port = true;
+    struct tunnel *a = add_it(&d);
+    start_it(a);
+    struct link *l = fake_links[0];
+    fake_up(l, 0, 0, "127.0.0.1:8001", 8001);
+    fake_failed(l, 1, "the server refused it");
+    fake_state(l, KEEP_DEGRADED, 0, "the server refused it");
+    world_mail();
+    assert_string_equal(state_of(a), "degraded");
+    fake_state(l, KEEP_IDLE, 0, "nobody wants it");
+    world_mail();
+    assert_string_equal(state_of(a), "idle");
+    assert_true(tunnel_status(a)->listening);
+    fake_failed(l, 0, "out of memory");
+    world_mail();
+    assert_string_equal(state_of(a), "reconnecting");
+    world_close();
+}
+
 /* ---- Who gives up before the connection does ---- */
 
 static void test_patience_is_its_own(void **state)
@@ -545,6 +574,7 @@ int main(void)
         cmocka_unit_test(test_both_addresses_of_localhost),
         cmocka_unit_test(test_a_remote_one_and_its_port),
         cmocka_unit_test(test_a_lazy_one_is_idle),
+        cmocka_unit_test(test_a_refused_one_rests_as_well),
         cmocka_unit_test(test_patience_is_its_own),
         cmocka_unit_test(test_start_and_stop_again),
         cmocka_unit_test(test_a_failed_one_begins_anew),
