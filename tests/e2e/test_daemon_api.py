@@ -1,5 +1,8 @@
 """The HTTP API of a daemon with a real server behind it: as programs drive it, and as strangers try to."""
+import itertools
+import os
 import re
+import resource
 import socket
 
 import pytest
@@ -190,6 +193,77 @@ def test_names_never_reach_a_shell(api, d, echo, tmp_path, host):
     assert code(api.ask("POST", "/sessions", {"host": host.format(mark), "forwards": [
         {"forward_type": "dynamic", "local_port": 0}]}))[:2] == (400, "invalid_value")
     assert not mark.exists()
+
+
+def leave_descriptors(d, free):
+    """The daemon may open so many more; None: as many as ever."""
+    pid, most = d.client.pid, resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    taken = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+    unused = (fd for fd in itertools.count() if fd not in taken)  # the lowest is the next one
+    limit = most if free is None else next(itertools.islice(unused, free, None))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, most))
+
+
+def test_a_start_without_descriptors(d, api, echo):
+    """Whatever lacks: it is not what was asked for, and with descriptors it works."""
+    path = api.ask("POST", "/tunnels", definition(echo)).headers["Location"]
+    said = []
+    for free in range(2, 12):  # the request has one
+        leave_descriptors(d, free)
+        answer = api.ask("POST", path + "/start")
+        said.append(answer.status if answer.status == 200 else code(answer)[:2])
+        leave_descriptors(d, None)
+        if answer.status == 200:
+            assert api.ask("POST", path + "/stop").status == 200
+    assert set(said) <= {200, (500, "internal")} and (500, "internal") in said, said
+    assert api.ask("POST", path + "/start?wait=60").json["status"] == "connected"
+
+
+def test_an_auto_start_without_descriptors(d, api, echo):
+    """Nobody waits for it: it is tried again."""
+    states = []
+    for free in range(2, 8):
+        text, name = d.conf.read_text(), f"t{free}"
+        d.configure(text + f"Tunnel {name}\n Via bastion\n LocalForward 0 {echo.target}\n AutoStart yes\n")
+        leave_descriptors(d, free)
+        answer = api.ask("POST", "/reload")
+        leave_descriptors(d, None)
+        if answer.status == 200:
+            states.append(d.tunnel(name))
+        else:
+            assert code(answer)[:2] == (500, "internal"), answer
+            d.configure(text)
+    failed = [t for t in states if t["state"] == "failed"]
+    assert failed and not any(t["permanent"] for t in failed) and all(t["next_retry_at"] for t in failed), states
+    for t in states:
+        d.wait_state(t["name"], "connected")
+
+
+def profile_ids(api):
+    answer = api.ask("GET", "/profiles")
+    assert answer.status == 200, answer
+    return {p["id"] for p in answer.json["profiles"]}
+
+
+def test_profiles_beside_too_many_files(d, api, kit):
+    """A pattern that looks at more names than are looked at hides no one else's."""
+    crowd = kit.folder / "crowd"
+    crowd.mkdir()
+    for i in range(17000):
+        (crowd / str(i)).symlink_to("/dev/null")
+    d.configure(d.conf.read_text() + "Profile ops\n User bob\n")
+    assert api.ask("POST", "/reload").status == 200
+    d.ssh_config.write_text(d.ssh_config.read_text() + f"Include {crowd}/*\n")
+    assert {"default", "ops", "bastion"} <= profile_ids(api)
+
+
+def test_a_profile_of_the_given_ssh_config(d, api, echo):
+    """What GET /profiles lists may be named by a tunnel of the configuration."""
+    assert "bastion" in profile_ids(api)
+    d.configure(d.conf.read_text() + f"Tunnel web\n Via bastion\n Profile bastion\n LocalForward 0 {echo.target}\n")
+    answer = api.ask("POST", "/reload")
+    assert answer.status == 200, answer
+    assert api.ask("POST", "/tunnels/web/start?wait=60").json["status"] == "connected"
 
 
 @pytest.mark.parametrize("path, body, headers, expected", [
