@@ -1,5 +1,5 @@
 """The soak: adit as a client that connects again, as one whose connection lasts, and as a daemon, under constant churn for a long time. Memory,
-descriptors and threads are sampled all the time, and at rest every half minute; what they do over the last three quarters of the
+descriptors and threads are sampled all the time, and at rest every twenty seconds; what they do over the last three quarters of the
 run is the verdict (see series.py).
 
     soak [--minutes 20] [--out FOLDER] [--only client|steady|daemon] [--seed N] [--every SECONDS]
@@ -11,6 +11,7 @@ import resource
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True
@@ -24,6 +25,7 @@ from subjects import BusyDaemon, LastingClient, SteadyClient, World, process_sam
 
 SUBJECTS = {s.name: s for s in (LastingClient, SteadyClient, BusyDaemon)}
 SAMPLE_S = 5
+REST_SAMPLES, REST_SAMPLE_S = 40, 0.1
 
 
 class Record:
@@ -32,16 +34,18 @@ class Record:
     def __init__(self, subject, clock):
         self.subject, self.clock, self.samples = subject, clock, []
 
-    def take(self, is_quiet=False):
-        self.samples.append(process_sample(self.subject.pid, self.clock(), is_quiet))
-        return self.samples[-1]
+    def look(self, is_quiet=False):
+        return process_sample(self.subject.pid, self.clock(), is_quiet)
+
+    def take(self):
+        self.samples.append(self.look())
 
     def counts(self):
-        now = process_sample(self.subject.pid, 0, True)
+        now = self.look()
         return now.fds, now.threads
 
-    def rest(self):
-        """At rest: connected anew, nobody served, with the descriptors and threads of the first rest; or what they are when
+    def come_to_rest(self):
+        """Connected anew, nobody served, with the descriptors and threads of the first rest; or what they are when
         that does not come (which is then the finding)."""
         self.subject.refresh()
         wait_until(lambda: self.subject.unrest() is None, 120, lambda: f"{self.subject.name}: {self.subject.unrest()}")
@@ -53,7 +57,20 @@ class Record:
                 settle(self.counts)
         except AssertionError:
             pass
-        self.take(True)
+
+
+def rest(records):
+    """All at rest, and looked at for a while. The least is what is held: a daemon checks its tunnels then, too, and the last of
+    the churn is given back within seconds."""
+    for r in records:
+        r.come_to_rest()
+        assert r.subject.is_alive(), f"{r.subject.name} is gone"
+    seen = []
+    for _ in range(REST_SAMPLES):
+        seen.append([r.look(True) for r in records])
+        time.sleep(REST_SAMPLE_S)
+    for r, samples in zip(records, zip(*seen)):
+        r.samples.append(min(samples, key=lambda s: (s.fds + s.threads, s.rss_kb)))
 
 
 def settle(value):
@@ -84,9 +101,7 @@ def run(subjects, args):
         while rounds < args.rounds if args.rounds else clock() < seconds:
             over.wait(args.every if args.rounds else min(args.every, max(seconds - clock(), 0)))
             churn.pause(200)
-            for r in records:
-                r.rest()
-                assert r.subject.is_alive(), f"{r.subject.name} is gone"
+            rest(records)
             print_progress(clock(), records)
             assert not churn.broken, churn.broken
             churn.resume()
@@ -131,7 +146,7 @@ def words():
     p.add_argument("--only", choices=SUBJECTS)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--rounds", type=int, default=0)
-    p.add_argument("--every", type=float, default=30)
+    p.add_argument("--every", type=float, default=20)
     p.add_argument("--judge", type=Path)
     return p.parse_args()
 

@@ -10,7 +10,7 @@ QUIET_MIN = 6        # quiet samples without which there is no verdict
 
 @dataclass
 class Sample:
-    """A process at an instant. is_quiet: no churn, all of it has come to rest."""
+    """A process at an instant. is_quiet: no churn, all of it has come to rest. rss_kb: what is resident and was not given back."""
     at_s: float
     is_quiet: bool
     rss_kb: int

@@ -19,9 +19,10 @@ from series import Sample
 
 
 def process_sample(pid, at_s, is_quiet):
+    """Of resident memory what is held: pages that were given back (MADV_FREE) stand there until the kernel wants them."""
     rollup = dict(line.split(":") for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
     kb = {name: int(value.split()[0]) for name, value in rollup.items()}
-    return Sample(at_s, is_quiet, kb["Rss"], kb["Pss"], len(os.listdir(f"/proc/{pid}/fd")),
+    return Sample(at_s, is_quiet, kb["Rss"] - kb["LazyFree"], kb["Pss"], len(os.listdir(f"/proc/{pid}/fd")),
                   len(os.listdir(f"/proc/{pid}/task")))
 
 
@@ -278,6 +279,9 @@ def talk_works(addr):
 
 # ---- The daemon
 
+PAST = 700  # times that a tunnel is stopped and started: each is three lines and some events
+
+
 class BusyDaemon:
     """Tunnels on four hosts; the connection to the last of them is never disturbed."""
     name = "daemon"
@@ -356,14 +360,28 @@ class BusyDaemon:
         if way != "restarted":
             wait_until(self.is_connected, 40, lambda: f"{way}: {self.status()}")
 
+    def beside(self, i):
+        """One on host i, as all tunnels whose number in the file is the same modulo HOSTS."""
+        return f"beside{(i - len(LastingClient.order) - 1) % self.HOSTS}"
+
     def reconnect(self, i):
-        """beside<i> is on host i, as all tunnels whose number in the file is the same modulo HOSTS."""
-        name = f"beside{(i - len(LastingClient.order) - 1) % self.HOSTS}"
+        name = self.beside(i)
         assert self.api.ask("POST", f"/tunnels/{name}/reconnect?wait=30").status == 200
 
     def refresh(self):
         for i in range(self.HOSTS - 1):
             self.reconnect(i)
+        self.fill()
+
+    def fill(self):
+        """What it keeps of the past (1,000 events, 2,000 lines of the log) is the same at every rest: a tunnel of the connection
+        that lasts is stopped and started until nothing else is in there."""
+        tunnel = self.daemon.tunnel(self.beside(self.HOSTS - 1))["id"]
+        for _ in range(PAST):
+            for what in ("stop", "start"):
+                answer = self.api.ask("POST", f"/tunnels/{tunnel}/{what}?wait=30")
+                assert answer.status == 200, answer
+        self.api.answers.clear()
 
     def poll(self, dice):
         path = dice.choice(("/tunnels", "/tunnels/status", "/metrics", "/healthz", "/readyz", "/profiles", "/version",
