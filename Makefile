@@ -125,6 +125,7 @@ $(foreach t,$(basename $(notdir $(shell grep -l '"tests/no_memory\.h"' tests/tes
 test_link.wraps := calloc poll
 test_forward_letter.wraps := getsockname
 test_conf.wraps += open
+test_files.wraps := poll
 FUZZ_LIB_SRC := $(filter-out fuzz/fuzz_%.c fuzz/replay.c,$(wildcard fuzz/*.c))
 
 # ---- flags --------------------------------------------------------------------------------------------

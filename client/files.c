@@ -167,8 +167,25 @@ static void folder_of(const char *path, char out[static PATH_MAX])
         adit_format(out, PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
 }
 
-/* The folder of path, opened and locked; made when it is missing. -1 with errno. Some network file systems
- * have no such lock (*is_locked false); the rename is atomic there all the same. */
+/* Whoever takes the lock needs it for an instant. One that was stopped meanwhile, or another user who may
+ * open the folder, could keep it for ever. */
+enum { LOCK_TRIES = 500, LOCK_PAUSE_MS = 20 };
+
+/* False with errno; EWOULDBLOCK: somebody keeps it. */
+static bool lock_take(int fd)
+{
+    for (unsigned tries = 0; flock(fd, LOCK_EX | LOCK_NB) != 0;) {
+        if (errno == EINTR)
+            continue;
+        if (errno != EWOULDBLOCK || ++tries == LOCK_TRIES)
+            return false;
+        (void)poll(NULL, 0, LOCK_PAUSE_MS);
+    }
+    return true;
+}
+
+/* The folder of path, opened and locked; made when it is missing. -1 with errno, as of lock_take. Some
+ * network file systems have no such lock (*is_locked false); the rename is atomic there all the same. */
 static int folder_lock(const char *path, bool *is_locked)
 {
     char folder[PATH_MAX];
@@ -178,11 +195,18 @@ static int folder_lock(const char *path, bool *is_locked)
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -1;
-    int locked;
-    while ((locked = flock(fd, LOCK_EX)) != 0 && errno == EINTR) {
-    }
-    *is_locked = locked == 0;
-    return fd;
+    *is_locked = lock_take(fd);
+    if (*is_locked || errno != EWOULDBLOCK)
+        return fd;
+    (void)close(fd);
+    errno = EWOULDBLOCK;
+    return -1;
+}
+
+static enum adit_err no_folder(struct adit_error *err, const char *path)
+{
+    return adit_fail(err, ADIT_E_SYSTEM, "the folder of %s: %s", path,
+                     errno == EWOULDBLOCK ? "another process keeps it locked" : strerror(errno));
 }
 
 static bool write_all(int fd, struct span bytes)
@@ -277,7 +301,7 @@ enum adit_err file_append(const char *path, struct span text, size_t max, struct
     bool is_locked = false;
     int lock = folder_lock(end, &is_locked);
     if (lock < 0)
-        return adit_fail(err, ADIT_E_SYSTEM, "the folder of %s: %s", path, strerror(errno));
+        return no_folder(err, path);
     enum adit_err e = append_locked(end, is_locked, text, max, err);
     if (e == ADIT_E_OK)
         (void)fsync(lock); /* the new name; a folder that cannot be synced is no reason to fail */
@@ -320,7 +344,7 @@ enum adit_err file_rewrite(const char *path, size_t max, file_edit *edit, void *
     bool is_locked = false;
     int lock = folder_lock(end, &is_locked);
     if (lock < 0)
-        return adit_fail(err, ADIT_E_SYSTEM, "the folder of %s: %s", path, strerror(errno));
+        return no_folder(err, path);
     enum adit_err e = rewrite_locked(end, is_locked, max, edit, ctx, err);
     if (e == ADIT_E_OK)
         (void)fsync(lock);

@@ -32,10 +32,10 @@ void file_wipe(struct file *file); /* overwrites and frees */
 /* Adds text (whole lines, with their end) to the file at path so that a reader sees all of it or nothing: a
  * copy in the same folder is completed, synced and renamed over it. Keeps mode and owner; a symbolic link
  * stays and its target is replaced; a last line without its end gets one. A missing file is made with mode
- * 0600, a missing folder with 0700. A lock on the folder keeps two writers
- * of ours from losing each other's lines; what one of them leaves when it is killed (PATH.adit-new), the next
- * one takes away. What is no regular file (/dev/null) is written to, never replaced. ADIT_E_SYSTEM with the
- * reason. */
+ * 0600, a missing folder with 0700. A lock on the folder keeps two writers of ours from losing each other's
+ * lines (it is waited for ten seconds at most); what one of them leaves when it is killed (PATH.adit-new),
+ * the next one takes away. What is no regular file (/dev/null) is written to, never replaced. ADIT_E_SYSTEM
+ * with the reason. */
 enum adit_err file_append(const char *path, struct span text, size_t max,
                           struct adit_error *err) ADIT_MUST_USE;
 

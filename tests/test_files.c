@@ -2,10 +2,12 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -47,6 +49,20 @@ static void check(const char *path, const char *text, mode_t mode)
 static enum adit_err append(const char *path, const char *text, struct adit_error *err)
 {
     return file_append(path, span_str(text), 1 << 20, err);
+}
+
+/* With on_pause a pause passes at once. */
+static unsigned pauses;
+static void (*on_pause)(void);
+int __real_poll(struct pollfd *fds, nfds_t n, int timeout);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+    if (n > 0 || on_pause == NULL)
+        return __real_poll(fds, n, timeout);
+    pauses++;
+    on_pause();
+    return 0;
 }
 
 /* What may be had another time is told from what is not for us. */
@@ -277,6 +293,40 @@ static int teardown(void **state)
     return system(command);
 }
 
+static int keeper;
+
+static void let_go(void)
+{
+    if (pauses == 2000)
+        close(keeper);
+}
+
+static bool other_text(void *ctx, struct span old, struct file *out, struct adit_error *err)
+{
+    (void)ctx, (void)old, (void)out, (void)err;
+    fail_msg("it was read without the lock");
+    return false;
+}
+
+/* Another process may keep the folder's lock, for a while or for ever: then nothing is written, and said. */
+static void test_kept_lock(void **state)
+{
+    (void)state;
+    struct adit_error err = {0};
+    put(at("kept"), "one\n", 0600);
+    keeper = open(folder, O_RDONLY | O_DIRECTORY);
+    assert_int_equal(flock(keeper, LOCK_EX), 0);
+    on_pause = let_go;
+    assert_int_equal(append(at("kept"), "two\n", &err), ADIT_E_SYSTEM);
+    assert_non_null(strstr(err.text, "/kept: another process keeps it locked"));
+    assert_int_equal(file_rewrite(at("kept"), 1 << 20, other_text, NULL, NULL), ADIT_E_SYSTEM);
+    check(at("kept"), "one\n", 0600);
+    pauses = 1990;
+    assert_int_equal(append(at("kept"), "two\n", &err), ADIT_E_OK);
+    on_pause = NULL;
+    check(at("kept"), "one\ntwo\n", 0600);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_read),
@@ -289,6 +339,7 @@ int main(void)
                                        cmocka_unit_test(test_device_is_not_replaced),
                                        cmocka_unit_test(test_no_folder),
                                        cmocka_unit_test(test_rewrite),
+                                       cmocka_unit_test(test_kept_lock),
                                        cmocka_unit_test(test_writers_at_once)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
