@@ -89,10 +89,14 @@ def test_race_without_a_session(control):
 
 
 def test_race_without_persistence(control):
-    """Nobody's status is another's, and the socket is gone at the end."""
+    """Nobody's status is another's, and the socket is gone at the end. All get their input first: the master ends behind its
+    guests, where there are some."""
     running = [start(control, ADIT, "-o", "ControlMaster=auto", to=[f"read x; echo $x; exit {i}"]) for i in range(8)]
     for i, p in enumerate(running):
-        out, err = p.communicate(b"%d\n" % i, timeout=60)
+        p.stdin.write(b"%d\n" % i)
+        p.stdin.flush()
+    for i, p in enumerate(running):
+        out, err = p.communicate(timeout=60)
         assert (p.returncode, out) == (i, b"%d\n" % i), err
     wait_until(lambda: not control.path.exists() and not masters(control), 15, "the end of all")
 
